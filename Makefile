@@ -1,0 +1,155 @@
+# Two commands do everything on a fresh clone (Rust, a C compiler, Python ≥ 3.11):
+#
+#   make demo    the main job on real input
+#   make test    everything that continuous integration checks
+#
+# .venv always holds the release build. Stamps inside it say what is installed, so that a second
+# run builds nothing; they hang on the sources, so that a change does.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+WHEELS := target/wheels
+
+# The interpreter of .venv: the newest one that works, or yours by `make PYTHON=…`.
+PYTHON ?=
+
+# pyo3's build script asks an interpreter; the one of .venv is known to run. The second variable
+# says that an extension module is built, which links no libpython.
+export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+export PYO3_BUILD_EXTENSION_MODULE := 1
+
+NATIVE := $(shell find crates/proto crates/core crates/py -name '*.rs' -o -name Cargo.toml)
+PACKAGES := $(shell find python -type f -not -name '*.pyc')
+SOURCES := $(NATIVE) $(PACKAGES) Cargo.toml Cargo.lock pyproject.toml README.md LICENSE
+# A file that is gone is newer than nothing, hence the list itself in the stamp's name.
+SHAPE := $(firstword $(shell echo $(sort $(SOURCES)) | cksum))
+INSTALLED := $(VENV)/.installed-$(SHAPE)
+
+# The steps of `make test`, in the order in which they run: cheap ones first.
+TEST_STEPS := test-rustfmt test-ruff test-mypy test-repository test-clippy test-rust test-rustdoc \
+	test-wheel test-stubs test-python test-python-3.11 test-python-3.12 test-python-3.13
+
+# --- the commands ---------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(INSTALLED) $(VENV)/.group-demo  ## train and classify handwritten digits in two workers
+	@$(BIN)/python examples/digits/demo.py
+
+.PHONY: test
+test: steps-begin $(TEST_STEPS)  ## everything that continuous integration checks
+	@printf '\n'; cat target/steps; printf 'all steps passed\n'
+
+.PHONY: build
+build: $(INSTALLED)  ## build the release wheel and install it into .venv
+
+.PHONY: lint
+lint: test-rustfmt test-repository test-clippy test-ruff test-mypy  ## the static checks alone
+
+.PHONY: format
+format: $(VENV)/.group-lint  ## let the formatters have their way
+	cargo fmt --all
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+.PHONY: bench
+bench: $(INSTALLED) $(VENV)/.group-bench  ## beside the rivals, in one run: table, JSON, picture
+	@$(BIN)/python benches/side_by_side.py
+
+.PHONY: bench-codec
+bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspec
+	@$(BIN)/python benches/codec.py
+
+.PHONY: bench-rust
+bench-rust: $(VENV)/.made  ## criterion: dispatch, mux
+	cargo bench --workspace --exclude snakepit-py
+
+.PHONY: proto
+proto:  ## generate the protobuf code from proto/
+	cargo xtask codegen
+
+.PHONY: docs
+docs: $(VENV)/.made  ## the Rust documentation, into target/doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+.PHONY: clean
+clean:  ## remove all that was built or installed here
+	rm -rf target $(VENV) .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find python tests examples benches -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- what is installed ----------------------------------------------------------------------------
+
+# pip 25.1 brought --group; the pip that comes with an older Python has no such option.
+$(VENV)/.made:
+	python="$(PYTHON)"; "$${python:=$$(.ci/find-python)}" -m venv --clear $(VENV)
+	$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.group-%: pyproject.toml $(VENV)/.made
+	$(PIP) install --group $*
+	@touch $@
+
+$(WHEELS)/.built-$(SHAPE): $(SOURCES) $(VENV)/.group-build
+	rm -rf $(WHEELS)
+	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out $(WHEELS)
+	$(PIP) wheel --no-deps --wheel-dir $(WHEELS) ./python
+	@touch $@
+
+$(INSTALLED): $(WHEELS)/.built-$(SHAPE)
+	@rm -f $(VENV)/.installed-*
+	$(PIP) install --force-reinstall --no-deps $(WHEELS)/*.whl
+	@touch $@
+
+# --- the steps of `make test` ---------------------------------------------------------------------
+
+.PHONY: steps-begin $(TEST_STEPS)
+steps-begin:
+	@mkdir -p target; rm -f target/steps
+
+test-rustfmt:
+	@.ci/step "rustfmt" cargo fmt --all --check
+
+test-repository:
+	@.ci/step "generated code is current" cargo xtask codegen --check
+	@.ci/step "layers" cargo xtask layers
+	@.ci/step "versions" cargo xtask versions
+
+test-clippy: $(VENV)/.made
+	@.ci/step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# The bindings are a library for an interpreter to load: no test program can link them.
+test-rust:
+	@.ci/step "cargo test" cargo test --workspace --exclude snakepit-py --locked
+
+test-rustdoc: $(VENV)/.made
+	@RUSTDOCFLAGS="-D warnings" .ci/step "rustdoc" \
+		cargo doc --workspace --no-deps --document-private-items --locked
+
+test-wheel: $(VENV)/.made
+	@.ci/step "release wheel in .venv" $(MAKE) --no-print-directory build
+
+test-ruff: $(VENV)/.group-lint
+	@.ci/step "ruff check" $(BIN)/ruff check .
+	@.ci/step "ruff format" $(BIN)/ruff format --check .
+
+test-mypy: $(VENV)/.group-lint $(VENV)/.group-test
+	@.ci/step "mypy --strict" $(BIN)/mypy --strict
+
+test-stubs: $(INSTALLED) $(VENV)/.group-lint
+	@.ci/step "stubtest of snakepit._core" $(BIN)/python -m mypy.stubtest snakepit._core
+
+test-python: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-demo
+	@.ci/step "pytest on $$($(BIN)/python --version)" $(BIN)/python -m pytest
+
+test-python-%: $(INSTALLED)
+	@.ci/step "pytest on Python $*" .ci/other-python $*

@@ -1,0 +1,69 @@
+//! What a pool is told when it is made.
+
+mod worker;
+
+use std::time::Duration;
+
+pub use worker::{AdapterSource, OutputMode, SourceKind, WorkerConfig};
+
+use crate::call::Affinity;
+use crate::error::Error;
+use crate::id::PoolName;
+
+/// Configuration of one pool. Every limit has a default that suits a service.
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// Its name, shown in errors and logs.
+    pub name: PoolName,
+    /// How many workers.
+    pub size: usize,
+    /// How a worker is started and what it runs.
+    pub worker: WorkerConfig,
+    /// So many calls may wait; one more is refused.
+    pub max_queue: usize,
+    /// Largest encoded value in bytes, either way.
+    pub max_message: usize,
+    /// From the first try to fill a slot until its worker is ready.
+    pub start_timeout: Duration,
+    /// Between the cancel of a running call and SIGTERM; SIGKILL follows a second later.
+    pub grace: Duration,
+    /// How sessions bind unless they say otherwise.
+    pub affinity: Affinity,
+}
+
+impl PoolConfig {
+    /// A pool of `size` workers with every limit at its default: 1,000 waiting calls, 256 MiB
+    /// messages, 60 s to start, 2 s of grace.
+    pub fn new(name: impl Into<PoolName>, size: usize, worker: WorkerConfig) -> Self {
+        Self {
+            name: name.into(),
+            size,
+            worker,
+            max_queue: 1000,
+            max_message: 256 << 20,
+            start_timeout: Duration::from_secs(60),
+            grace: Duration::from_secs(2),
+            affinity: Affinity::default(),
+        }
+    }
+
+    /// # Errors
+    /// [`Error::Config`] naming the first field that makes no sense.
+    pub fn validate(&self) -> Result<(), Error> {
+        let wrong = |field, message: String| Err(Error::Config { field, message });
+        if !(1..=4096).contains(&self.size) {
+            return wrong("size", format!("must be from 1 to 4096, not {}", self.size));
+        }
+        if self.max_queue >= crate::id::CallId::MAX_LIVE / 2 {
+            return wrong("max_queue", format!("must be below 524288, not {}", self.max_queue));
+        }
+        if !(1024..=u32::MAX as usize / 2).contains(&self.max_message) {
+            let message = format!("must be from 1 KiB to 2 GiB, not {}", self.max_message);
+            return wrong("max_message", message);
+        }
+        if self.start_timeout.is_zero() {
+            return wrong("start_timeout", "must be above zero".into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! How a worker's process is started and which adapter it runs.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+
+/// Where an adapter class comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterSource {
+    /// How `location` is read.
+    pub kind: SourceKind,
+    /// Module name or absolute path.
+    pub location: String,
+    /// The class inside it; dots for nesting.
+    pub qualname: String,
+}
+
+/// How the module of an adapter is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Imported by name.
+    Module,
+    /// A script, run again under another name than `__main__`.
+    Script,
+    /// A module that was started with `python -m`, run again likewise.
+    MainModule,
+}
+
+/// What becomes of the lines that workers print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputMode {
+    /// On the host's standard error, as `[pool/0] line`.
+    #[default]
+    Show,
+    /// Handed to the embedder's line handler.
+    Log,
+    /// Nothing; the last lines of standard error are kept for reports in any case.
+    Drop,
+}
+
+/// The process that fills a slot.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Absolute path of the interpreter.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its whole environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// `sys.path` in the worker; empty: the interpreter's own.
+    pub sys_path: Vec<String>,
+    /// Directory of the SDK's package, for interpreters that do not have it installed.
+    pub bridge_path: String,
+    /// The class to run.
+    pub adapter: AdapterSource,
+    /// Encoded map: keywords of the adapter's `__init__`.
+    pub adapter_args: Bytes,
+    /// What becomes of its output.
+    pub output: OutputMode,
+}

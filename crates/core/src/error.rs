@@ -1,0 +1,278 @@
+//! Everything that can go wrong between a call and its reply, as fields.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::Step;
+use crate::id::{PoolName, WorkerRef};
+
+/// What the worker said about a failure: data, never code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// `ValueError`, or `package.module.Name` outside the built-ins.
+    pub type_name: String,
+    /// The exception's text.
+    pub message: String,
+    /// As Python prints it; empty where there is none.
+    pub traceback: String,
+}
+
+/// How a worker's process ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExitReport {
+    /// Exit code, where it exited.
+    pub exit_code: Option<i32>,
+    /// Signal number, where a signal ended it.
+    pub signal: Option<i32>,
+    /// Name of that signal, `SIGKILL`.
+    pub signal_name: Option<&'static str>,
+    /// Why the host ended it, where it did.
+    pub reason: Option<String>,
+    /// The last lines of its standard error.
+    pub stderr: String,
+}
+
+impl std::fmt::Display for ExitReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.exit_code, self.signal, self.signal_name) {
+            (Some(code), _, _) => write!(f, "exit code {code}")?,
+            (None, Some(signal), Some(name)) => write!(f, "signal {signal} ({name})")?,
+            (None, Some(signal), None) => write!(f, "signal {signal}")?,
+            (None, None, _) => f.write_str("its connection ended")?,
+        }
+        if let Some(reason) = &self.reason {
+            write!(f, ", {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a worker could not start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StartFailure {
+    /// One line: what happened and what mends it.
+    pub reason: String,
+    /// What Python raised, where it did.
+    pub failure: Option<Failure>,
+    /// The adapter's class cannot be found or loaded.
+    pub adapter_source: bool,
+    /// Trying again cannot help.
+    pub permanent: bool,
+    /// How the process ended, where it did.
+    pub exit: Option<ExitReport>,
+}
+
+/// Which way a message that is too large was going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Arguments, to the worker.
+    Arguments,
+    /// The result, from the worker.
+    Result,
+}
+
+/// Everything that can go wrong between `Pool::execute` and its reply.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A parameter is wrong.
+    #[error("{field}: {message}")]
+    Config {
+        /// The parameter.
+        field: &'static str,
+        /// What is wrong with it and what would be right.
+        message: String,
+    },
+
+    /// No worker can start.
+    #[error("pool {pool}: no worker can start: {}", failure.reason)]
+    Start {
+        /// The pool.
+        pool: PoolName,
+        /// The worker whose failure is told, where one was tried.
+        worker: Option<WorkerRef>,
+        /// Why.
+        failure: Arc<StartFailure>,
+    },
+
+    /// Workers were still starting when the wait for them ended.
+    #[error("pool {pool}: not ready after {waited:?}: {ready} of {size} workers have started")]
+    NotReady {
+        /// The pool.
+        pool: PoolName,
+        /// How long it was waited.
+        waited: Duration,
+        /// Workers that are ready.
+        ready: usize,
+        /// Workers wanted.
+        size: usize,
+    },
+
+    /// The pool was closed. Make a new one.
+    #[error("pool {pool} is closed")]
+    PoolClosed {
+        /// The pool.
+        pool: PoolName,
+        /// Whether the call had been handed to a worker.
+        may_have_run: bool,
+    },
+
+    /// The pool belongs to the process that this one was forked from. Make a new one here.
+    #[error(
+        "pool {pool} belongs to the parent of this process: a fork cannot use it; \
+         create the pool after the fork"
+    )]
+    ForkedPool {
+        /// The pool.
+        pool: PoolName,
+    },
+
+    /// The bounded queue is full. Shed load or raise `max_queue`.
+    #[error("pool {pool}: queue is full ({capacity} calls waiting)")]
+    QueueFull {
+        /// The pool.
+        pool: PoolName,
+        /// `max_queue`.
+        capacity: usize,
+    },
+
+    /// The session's worker is busy and the session's affinity is `strict_fail_fast`.
+    #[error(
+        "pool {pool}: worker of session {session:?} is busy; affinity \"strict_queue\" would wait"
+    )]
+    SessionBusy {
+        /// The pool.
+        pool: PoolName,
+        /// The session.
+        session: Arc<str>,
+    },
+
+    /// The deadline passed; `step` tells whether the call had reached a worker.
+    #[error("{tool}: no answer within {limit:?}, while {step}")]
+    Timeout {
+        /// The tool.
+        tool: Arc<str>,
+        /// The limit that passed.
+        limit: Duration,
+        /// How far the call had come.
+        step: Step,
+    },
+
+    /// The caller cancelled the call.
+    #[error("{tool}: cancelled")]
+    Cancelled {
+        /// The tool.
+        tool: Arc<str>,
+        /// Whether a worker may have begun it.
+        may_have_run: bool,
+    },
+
+    /// The session's worker is gone, and the session's state with it.
+    #[error("session {session:?} is lost: {cause}; open a new session and load its state again")]
+    SessionLost {
+        /// The session.
+        session: Arc<str>,
+        /// What became of its worker.
+        cause: String,
+        /// Whether the call may have run.
+        may_have_run: bool,
+    },
+
+    /// The worker's process ended during the call.
+    #[error("{tool}: worker {worker} died: {exit}")]
+    WorkerDied {
+        /// The tool.
+        tool: Arc<str>,
+        /// The worker.
+        worker: WorkerRef,
+        /// How it ended.
+        exit: Arc<ExitReport>,
+        /// False only where the worker certainly had not begun the call.
+        may_have_run: bool,
+    },
+
+    /// Two workers died under this call; it is not tried again.
+    #[error("{tool}: {deaths} workers died under this call, the last one {worker}: {exit}")]
+    PoisonCall {
+        /// The tool.
+        tool: Arc<str>,
+        /// The last worker.
+        worker: WorkerRef,
+        /// How it ended.
+        exit: Arc<ExitReport>,
+        /// How many died.
+        deaths: u32,
+    },
+
+    /// The adapter has no such tool.
+    #[error("{tool}: no such tool{}", did_you_mean(suggestions))]
+    ToolNotFound {
+        /// The name asked for.
+        tool: Arc<str>,
+        /// The closest names.
+        suggestions: Vec<String>,
+    },
+
+    /// The result cannot travel; nothing is wrong with the worker.
+    #[error("{tool}: {message}")]
+    EncodeResult {
+        /// The tool.
+        tool: Arc<str>,
+        /// Starts with the path inside the result.
+        message: String,
+    },
+
+    /// A value is larger than the pool allows. Raise `max_message` or send less.
+    #[error("{tool}: {} of {size} bytes exceed the limit of {limit} bytes (max_message)",
+            match direction { Direction::Arguments => "arguments", Direction::Result => "result" })]
+    TooLarge {
+        /// The tool.
+        tool: Arc<str>,
+        /// Which way it was going.
+        direction: Direction,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+
+    /// The adapter's code raised; the worker is well.
+    #[error("{tool}: {}: {}", failure.type_name, failure.message)]
+    Remote {
+        /// The tool.
+        tool: Arc<str>,
+        /// The worker.
+        worker: WorkerRef,
+        /// What it raised.
+        failure: Arc<Failure>,
+    },
+}
+
+impl Error {
+    /// True unless it is certain that no worker began the call.
+    pub fn may_have_run(&self) -> bool {
+        match self {
+            Self::Config { .. }
+            | Self::Start { .. }
+            | Self::NotReady { .. }
+            | Self::ForkedPool { .. }
+            | Self::QueueFull { .. }
+            | Self::SessionBusy { .. }
+            | Self::ToolNotFound { .. } => false,
+            Self::TooLarge { direction, .. } => *direction == Direction::Result,
+            Self::Timeout { step, .. } => *step == Step::Running,
+            Self::PoolClosed { may_have_run, .. }
+            | Self::Cancelled { may_have_run, .. }
+            | Self::SessionLost { may_have_run, .. }
+            | Self::WorkerDied { may_have_run, .. } => *may_have_run,
+            Self::PoisonCall { .. } | Self::EncodeResult { .. } | Self::Remote { .. } => true,
+        }
+    }
+}
+
+fn did_you_mean(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!("; did you mean {}?", names.join(", ")),
+    }
+}

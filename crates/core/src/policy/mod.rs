@@ -1,0 +1,6 @@
+//! Decisions: pure state machines, event in, effects out, `now` passed in. No task, no lock, no I/O.
+
+pub(crate) mod affinity;
+pub(crate) mod prefetch;
+pub(crate) mod queue;
+pub(crate) mod restart;

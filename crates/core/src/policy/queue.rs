@@ -1,0 +1,191 @@
+//! The waiting calls: one shared lane, and one lane a slot for calls that only that slot may run.
+//!
+//! ```text
+//! shared   #4 #7 #9          next for slot 0: #2 (pinned), then #4
+//! slot 0   #2 #8             next for slot 1: #4
+//! slot 1   (empty)
+//! ```
+//!
+//! Whatever the lane, the call that was admitted first goes first; a call that comes back from a
+//! dead worker keeps its place.
+
+use std::collections::VecDeque;
+
+use crate::id::CallId;
+
+/// Which calls wait, in order of admission.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    shared: VecDeque<CallId>,
+    pinned: Vec<VecDeque<CallId>>,
+    len: usize,
+    capacity: usize,
+}
+
+/// Where a call waits.
+pub(crate) type Lane = Option<usize>;
+
+impl Queue {
+    pub(crate) fn new(slots: usize, capacity: usize) -> Self {
+        Self {
+            shared: VecDeque::new(),
+            pinned: (0..slots).map(|_| VecDeque::new()).collect(),
+            len: 0,
+            capacity,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.len >= self.capacity
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Adds a call in its place by admission; never refuses, since calls that come back from a
+    /// worker were admitted once.
+    pub(crate) fn put(&mut self, id: CallId, lane: Lane) {
+        let lane = self.lane_mut(lane);
+        let at = match lane.back() {
+            Some(&last) if last > id => lane.partition_point(|&other| other < id),
+            _ => lane.len(),
+        };
+        lane.insert(at, id);
+        self.len += 1;
+    }
+
+    /// Removes a call that its caller gave up. True: it was there.
+    pub(crate) fn remove(&mut self, id: CallId, lane: Lane) -> bool {
+        let lane = self.lane_mut(lane);
+        let Ok(at) = lane.binary_search(&id) else { return false };
+        lane.remove(at);
+        self.len -= 1;
+        true
+    }
+
+    /// The call that `slot` should run next.
+    pub(crate) fn pop(&mut self, slot: usize) -> Option<CallId> {
+        let pinned = &mut self.pinned[slot];
+        let next = match (self.shared.front(), pinned.front()) {
+            (Some(shared), Some(own)) if own < shared => pinned.pop_front(),
+            (Some(_), _) => self.shared.pop_front(),
+            (None, _) => pinned.pop_front(),
+        };
+        self.len -= usize::from(next.is_some());
+        next
+    }
+
+    /// The next call that only `slot` may run.
+    pub(crate) fn pop_pinned(&mut self, slot: usize) -> Option<CallId> {
+        let next = self.pinned[slot].pop_front();
+        self.len -= usize::from(next.is_some());
+        next
+    }
+
+    pub(crate) fn has_pinned(&self, slot: usize) -> bool {
+        !self.pinned[slot].is_empty()
+    }
+
+    /// The oldest call that any slot may run.
+    pub(crate) fn shared_front(&self) -> Option<CallId> {
+        self.shared.front().copied()
+    }
+
+    /// Empties the lane of a slot whose worker is gone.
+    pub(crate) fn take_pinned(&mut self, slot: usize) -> VecDeque<CallId> {
+        let taken = std::mem::take(&mut self.pinned[slot]);
+        self.len -= taken.len();
+        taken
+    }
+
+    /// Empties every lane, oldest call first.
+    pub(crate) fn take_all(&mut self) -> Vec<CallId> {
+        let mut all: Vec<_> = self.shared.drain(..).collect();
+        for lane in &mut self.pinned {
+            all.extend(lane.drain(..));
+        }
+        all.sort_unstable();
+        self.len = 0;
+        all
+    }
+
+    fn lane_mut(&mut self, lane: Lane) -> &mut VecDeque<CallId> {
+        match lane {
+            Some(slot) => &mut self.pinned[slot],
+            None => &mut self.shared,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(sequence: u64) -> CallId {
+        CallId::new(sequence, 0)
+    }
+
+    #[test]
+    fn the_call_admitted_first_goes_first_whatever_its_lane() {
+        let mut queue = Queue::new(2, 10);
+        queue.put(id(1), None);
+        queue.put(id(2), Some(0));
+        queue.put(id(3), None);
+        assert_eq!(queue.pop(1), Some(id(1)));
+        assert_eq!(queue.pop(0), Some(id(2)));
+        assert_eq!(queue.pop(0), Some(id(3)));
+        assert_eq!(queue.pop(0), None);
+    }
+
+    #[test]
+    fn a_call_that_comes_back_keeps_its_place() {
+        let mut queue = Queue::new(1, 10);
+        for n in 1..=3 {
+            queue.put(id(n), None);
+        }
+        let first = queue.pop(0).expect("just put");
+        queue.put(first, None);
+        assert_eq!(queue.pop(0), Some(id(1)));
+    }
+
+    proptest! {
+        /// Whatever is put, removed and popped: nothing is lost, nothing comes twice, `len` is true.
+        #[test]
+        fn nothing_is_lost(ops in prop::collection::vec((0u8..4, 0u64..40, 0usize..3), 0..200)) {
+            let mut queue = Queue::new(3, usize::MAX);
+            let mut model: std::collections::BTreeMap<u64, Lane> = Default::default();
+            for (op, n, slot) in ops {
+                let lane = (slot > 0).then_some(slot);
+                match op {
+                    0 | 1 if !model.contains_key(&n) => {
+                        queue.put(id(n), lane);
+                        model.insert(n, lane);
+                    }
+                    2 => {
+                        let was = model.get(&n).copied();
+                        let removed = queue.remove(id(n), was.unwrap_or(None));
+                        prop_assert_eq!(removed, was.is_some());
+                        model.remove(&n);
+                    }
+                    3 => {
+                        let want = model
+                            .iter()
+                            .find(|(_, lane)| lane.is_none_or(|l| l == slot))
+                            .map(|(n, _)| *n);
+                        prop_assert_eq!(queue.pop(slot), want.map(id));
+                        want.map(|n| model.remove(&n));
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(queue.len(), model.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! When a slot is filled again after its worker ended.
+//!
+//! ```text
+//! Starting ──ready──▶ Healthy ──died──▶ Starting at once
+//!    │  ▲                (a worker that was ready once owes nothing)
+//!  failed start
+//!    │  └── after 50 ms, 100 ms, 200 ms, 400 ms
+//!    ▼
+//! Degraded ──every 30 s──▶ one more try
+//! ```
+//!
+//! The budget counts *consecutive failed starts*; a permanent failure (the adapter cannot be
+//! found) or the end of `start_timeout` spends it at once.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Failed starts in a row that degrade a slot.
+pub(crate) const BUDGET: u32 = 5;
+
+/// Between tries of a degraded slot.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(30);
+
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+
+/// What to do about an empty slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Start a worker after this long.
+    Start(Duration),
+    /// The slot counts as unable to start; try again after this long.
+    Degrade(Duration),
+}
+
+/// The start history of one slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Restart {
+    failed: u32,
+    /// When the present run of tries began.
+    since: Instant,
+    timeout: Duration,
+}
+
+impl Restart {
+    pub(crate) fn new(timeout: Duration, now: Instant) -> Self {
+        Self { failed: 0, since: now, timeout }
+    }
+
+    /// The worker came up.
+    pub(crate) fn ready(&mut self) {
+        self.failed = 0;
+    }
+
+    /// A worker that had been ready ended.
+    pub(crate) fn died(&mut self, now: Instant) -> Next {
+        self.failed = 0;
+        self.since = now;
+        Next::Start(Duration::ZERO)
+    }
+
+    /// A worker ended before it was ready.
+    pub(crate) fn failed(&mut self, permanent: bool, now: Instant) -> Next {
+        self.failed += 1;
+        let late = now.saturating_duration_since(self.since) >= self.timeout;
+        if permanent || late || self.failed >= BUDGET {
+            self.failed = BUDGET;
+            return Next::Degrade(RECOVERY);
+        }
+        Next::Start(FIRST_BACKOFF * (1 << (self.failed - 1)))
+    }
+
+    /// When a try that begins now must be ready: what is left of the slot's start timeout, or a
+    /// whole one for a degraded slot that is tried again.
+    pub(crate) fn limit(&mut self, now: Instant) -> Instant {
+        if self.failed >= BUDGET {
+            self.since = now;
+        }
+        self.since + self.timeout
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn five_failed_starts_in_a_row_degrade_the_slot() {
+        let now = Instant::now();
+        let mut restart = Restart::new(TIMEOUT, now);
+        let waits: Vec<_> = (0..BUDGET).map(|_| restart.failed(false, now)).collect();
+        let ms = |n| Next::Start(Duration::from_millis(n));
+        assert_eq!(waits, [ms(50), ms(100), ms(200), ms(400), Next::Degrade(RECOVERY)]);
+    }
+
+    #[test]
+    fn a_worker_that_was_ready_restarts_at_once_and_clears_the_count() {
+        let now = Instant::now();
+        let mut restart = Restart::new(TIMEOUT, now);
+        for _ in 0..20 {
+            assert!(matches!(restart.failed(false, now), Next::Start(_)));
+            restart.ready();
+            assert_eq!(restart.died(now), Next::Start(Duration::ZERO));
+        }
+    }
+
+    #[test]
+    fn a_permanent_failure_or_a_spent_timeout_degrades_at_once() {
+        let now = Instant::now();
+        assert_eq!(Restart::new(TIMEOUT, now).failed(true, now), Next::Degrade(RECOVERY));
+        let late = now + TIMEOUT;
+        assert_eq!(Restart::new(TIMEOUT, now).failed(false, late), Next::Degrade(RECOVERY));
+    }
+
+    #[test]
+    fn a_degraded_slot_is_tried_again_with_a_whole_timeout() {
+        let now = Instant::now();
+        let mut restart = Restart::new(TIMEOUT, now);
+        restart.failed(true, now);
+        let later = now + RECOVERY;
+        assert_eq!(restart.limit(later), later + TIMEOUT);
+    }
+}

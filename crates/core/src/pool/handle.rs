@@ -1,0 +1,312 @@
+//! The pool as embedders hold it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use super::job::{Job, Sink};
+use super::reply::{Cell, Hold, Reply};
+use super::shared::{LineHandler, Shared};
+use super::state::NewCall;
+use super::stats::{PoolStats, WorkerInfo};
+use super::stream::{Channel, ChunkStream};
+use crate::call::{Affinity, Binding, CallSpec, SessionKey};
+use crate::config::PoolConfig;
+use crate::error::{Direction, Error};
+use crate::id::WorkerRef;
+use crate::process::{Owner, owner, tree_memory};
+use crate::transport::{Listener, ToolInfo};
+use crate::worker::Keeper;
+
+/// After the last call, workers have so long to exit by themselves before they are killed.
+const EXIT_LIMIT: Duration = Duration::from_secs(2);
+
+/// After a kill, the trees have so long to be gone.
+const KILL_LIMIT: Duration = Duration::from_secs(2);
+
+/// A running pool. Cheap to clone; the last handle's drop ends its workers at once, without
+/// waiting: call [`Pool::close`] for an orderly end.
+#[derive(Clone)]
+pub struct Pool {
+    shared: Arc<Shared>,
+    tasks: Arc<Tasks>,
+}
+
+/// The tasks that make a pool run; they end with it.
+struct Tasks {
+    keepers: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    timer: JoinHandle<()>,
+    shared: Arc<Shared>,
+    owner: Owner,
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        if !self.owner.is_here() {
+            return;
+        }
+        self.timer.abort();
+        self.shared.dismiss();
+        let keepers = self.keepers.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for keeper in keepers {
+            // What a keeper holds ends its worker's tree: the control socket.
+            keeper.abort();
+        }
+    }
+}
+
+impl Pool {
+    /// Starts a pool on `runtime` and does not wait for its workers.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a configuration that makes no sense, [`Error::Start`] when the socket
+    /// for workers cannot be made.
+    pub fn start_on(
+        runtime: &Handle,
+        config: PoolConfig,
+        lines: Option<LineHandler>,
+    ) -> Result<Self, Error> {
+        config.validate()?;
+        let config = Arc::new(config);
+        let _entered = runtime.enter();
+        let listener = Listener::bind(config.max_message).map_err(|error| {
+            let failure = crate::error::StartFailure {
+                reason: format!("cannot listen for workers: {error}"),
+                permanent: true,
+                ..Default::default()
+            };
+            Error::Start { pool: config.name.clone(), worker: None, failure: failure.into() }
+        })?;
+        let listener = Arc::new(listener);
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..config.size).map(|_| mpsc::unbounded_channel()).unzip();
+        let shared = Arc::new(Shared::new(config.clone(), senders, lines));
+        let keepers = receivers.into_iter().enumerate().map(|(slot, orders)| {
+            let (office, config, listener) = (shared.clone(), config.clone(), listener.clone());
+            runtime.spawn(Keeper { office, config, listener, slot, orders }.run())
+        });
+        let keepers = std::sync::Mutex::new(keepers.collect());
+        let timer = runtime.spawn(shared.clone().keep_time());
+        shared.open();
+        let tasks = Tasks { keepers, timer, shared: shared.clone(), owner: owner() };
+        Ok(Self { shared, tasks: Arc::new(tasks) })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &PoolConfig {
+        &self.shared.config
+    }
+
+    /// Sends a call on its way.
+    ///
+    /// # Errors
+    /// What refuses a call at the door; see [`Error`].
+    pub fn submit(&self, spec: CallSpec) -> Result<Reply, Error> {
+        self.submit_holding(spec, None)
+    }
+
+    /// As [`Pool::submit`]; `hold` is dropped when the call ends, however it ends.
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(hidden)]
+    pub fn submit_holding(&self, spec: CallSpec, hold: Option<Hold>) -> Result<Reply, Error> {
+        let cell = Arc::new(Cell::new(hold));
+        let id = self.admit(spec, Sink::Reply(cell.clone()))?;
+        Ok(Reply::new(cell, self.shared.clone(), id))
+    }
+
+    /// Starts a streaming call.
+    ///
+    /// # Errors
+    /// As [`Pool::submit`].
+    pub fn stream(&self, spec: CallSpec) -> Result<ChunkStream, Error> {
+        self.stream_holding(spec, None)
+    }
+
+    /// As [`Pool::stream`]; `hold` is dropped when the call ends, however it ends.
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(hidden)]
+    pub fn stream_holding(&self, spec: CallSpec, hold: Option<Hold>) -> Result<ChunkStream, Error> {
+        let channel = Arc::new(Channel::new(hold));
+        let id = self.admit(spec, Sink::Stream(channel.clone()))?;
+        Ok(ChunkStream::new(channel, self.shared.clone(), id))
+    }
+
+    fn admit(&self, spec: CallSpec, sink: Sink) -> Result<crate::id::CallId, Error> {
+        if !self.tasks.owner.is_here() {
+            return Err(Error::ForkedPool { pool: self.shared.config.name.clone() });
+        }
+        let CallSpec { tool, arguments, session, timeout, idempotent } = spec;
+        let limit = self.shared.config.max_message;
+        if arguments.len() > limit {
+            let (size, limit) = (arguments.len() as u64, limit as u64);
+            return Err(Error::TooLarge { tool, direction: Direction::Arguments, size, limit });
+        }
+        let id = session.as_ref().map(|session| session.id.clone());
+        let job = Job { tool, arguments, session: id, sink };
+        self.shared.submit(NewCall { job, session, timeout, idempotent })
+    }
+
+    /// A session: its calls share one worker, as strictly as `affinity` says (default: the
+    /// pool's).
+    pub fn session(&self, id: impl Into<Arc<str>>, affinity: Option<Affinity>) -> Session {
+        let affinity = affinity.unwrap_or(self.shared.config.affinity);
+        Session { id: id.into(), affinity, binding: Arc::default() }
+    }
+
+    /// Ends a session: its id, used again, is bound anew. False: it had ended already.
+    pub fn end_session(&self, session: &Session) -> bool {
+        session.binding().is_some_and(|binding| self.shared.end_session(session.id(), binding))
+    }
+
+    /// Counts.
+    pub fn stats(&self) -> PoolStats {
+        self.shared.read(|state| PoolStats {
+            counters: state.counters(),
+            queued: state.queued(),
+            running: state.in_workers(),
+            workers: self.shared.config.size,
+            ready: state.ready(),
+            sessions: state.sessions(),
+        })
+    }
+
+    /// One row a slot. Reads `/proc` for the memory.
+    pub fn workers(&self) -> Vec<WorkerInfo> {
+        (0..self.shared.config.size).map(|slot| self.worker_info(slot)).collect()
+    }
+
+    fn worker_info(&self, slot: usize) -> WorkerInfo {
+        let pid = self.shared.pid(slot);
+        let (generation, (state, calls, sessions)) =
+            self.shared.read(|state| (state.generation(slot), state.describe(slot)));
+        let worker = WorkerRef { pool: self.shared.config.name.clone(), slot, generation };
+        WorkerInfo { worker, pid, state, calls, memory: pid.and_then(tree_memory), sessions }
+    }
+
+    /// The tools of the adapter, as the last worker that became ready told them.
+    pub fn tools(&self) -> Vec<ToolInfo> {
+        self.shared.tools()
+    }
+
+    /// Waits until every worker is ready.
+    ///
+    /// # Errors
+    /// [`Error::Start`] as soon as a slot cannot start, [`Error::NotReady`] after `limit`,
+    /// [`Error::PoolClosed`].
+    pub async fn await_ready(&self, limit: Option<Duration>) -> Result<(), Error> {
+        let size = self.shared.config.size;
+        let ready = self.shared.wait_until(|state| {
+            if !state.is_open() {
+                let pool = self.shared.config.name.clone();
+                return Some(Err(Some(Error::PoolClosed { pool, may_have_run: false })));
+            }
+            if state.degraded().is_some() {
+                return Some(Err(None));
+            }
+            (state.ready() == size).then_some(Ok(()))
+        });
+        let ready = match limit {
+            None => ready.await,
+            Some(limit) => match timeout(limit, ready).await {
+                Ok(ready) => ready,
+                Err(_) => {
+                    let pool = self.shared.config.name.clone();
+                    let ready = self.shared.read(|state| state.ready());
+                    return Err(Error::NotReady { pool, waited: limit, ready, size });
+                }
+            },
+        };
+        ready.map_err(|error| error.unwrap_or_else(|| self.shared.start_error(None)))
+    }
+
+    /// Lets a worker finish what it has and replaces it. False: that worker is gone already.
+    pub fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
+        slot < self.shared.config.size && self.shared.recycle(slot, generation)
+    }
+
+    /// Whether [`Pool::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        !self.shared.read(|state| state.is_open())
+    }
+
+    /// Whether this process is a fork of the one that made the pool.
+    pub fn is_forked(&self) -> bool {
+        !self.tasks.owner.is_here()
+    }
+
+    /// Ends every worker at once, without asking it; what they ran is told as a death. For a
+    /// close that must not wait.
+    pub fn kill(&self) {
+        if !self.is_forked() {
+            self.shared.close();
+            self.shared.kill_all("killed by the host: the pool was closed in a hurry");
+        }
+    }
+
+    /// Ends the pool: admits nothing more, lets calls end for `drain`, cancels the rest, lets
+    /// workers clean up, kills what is left. Takes `drain` plus some five seconds at most.
+    pub async fn close(&self, drain: Duration) {
+        if self.is_forked() {
+            return;
+        }
+        self.shared.drain();
+        if !drain.is_zero() {
+            let idle = self.shared.wait_until(|state| state.is_idle().then_some(()));
+            let _ = timeout(drain, idle).await;
+        }
+        self.shared.close();
+        let keepers = {
+            let mut keepers =
+                self.tasks.keepers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            std::mem::take(&mut *keepers)
+        };
+        let gone = self.shared.wait_until(|state| state.all_gone().then_some(()));
+        tokio::pin!(gone);
+        let limit = self.shared.config.grace + EXIT_LIMIT;
+        if timeout(limit, &mut gone).await.is_err() {
+            self.shared.kill_all("killed by the host: the pool was closed");
+            let _ = timeout(KILL_LIMIT, &mut gone).await;
+        }
+        self.shared.dismiss();
+        let until = Instant::now() + KILL_LIMIT;
+        for mut keeper in keepers {
+            if tokio::time::timeout_at(until, &mut keeper).await.is_err() {
+                keeper.abort();
+            }
+        }
+    }
+}
+
+/// A session of one pool. Clones are the same session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    id: Arc<str>,
+    affinity: Affinity,
+    binding: Arc<Binding>,
+}
+
+impl Session {
+    /// The caller's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Number of its binding to a worker; None before its first call was sent.
+    pub fn binding(&self) -> Option<u64> {
+        self.binding.get()
+    }
+
+    /// What a call of this session carries.
+    pub fn key(&self) -> SessionKey {
+        let object = Some(self.binding.clone());
+        SessionKey { id: self.id.clone(), affinity: self.affinity, object }
+    }
+}

@@ -1,0 +1,91 @@
+//! What a call carries through the pool: its payload, and where its answer goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::reply::Cell;
+use super::stream::{Channel, WINDOW_BYTES, WINDOW_ITEMS};
+use crate::error::{Direction, Error};
+use crate::id::{CallId, WorkerRef};
+use crate::transport::{ToolCall, WorkerFailure};
+use crate::worker::Port;
+
+/// Payload and reply sink of a call.
+pub(super) struct Job {
+    pub(super) tool: Arc<str>,
+    pub(super) arguments: Bytes,
+    pub(super) session: Option<Arc<str>>,
+    pub(super) sink: Sink,
+}
+
+/// Where the answer goes.
+pub(super) enum Sink {
+    Reply(Arc<Cell>),
+    Stream(Arc<Channel>),
+}
+
+impl Job {
+    /// Sends the call to a worker.
+    pub(super) fn send(
+        &self,
+        port: &Port,
+        id: CallId,
+        word: Option<u8>,
+        session_new: bool,
+        left: Option<Duration>,
+    ) {
+        let window = match &self.sink {
+            Sink::Reply(_) => None,
+            Sink::Stream(channel) => {
+                channel.sent_to(port);
+                Some((WINDOW_ITEMS, WINDOW_BYTES))
+            }
+        };
+        port.start_call(ToolCall {
+            id,
+            tool: &self.tool,
+            arguments: &self.arguments,
+            session: self.session.as_deref(),
+            session_new,
+            left,
+            word,
+            window,
+        });
+    }
+
+    /// The worker's answer: a value, or the end of a stream.
+    pub(super) fn succeed(self, value: Option<Bytes>) {
+        match (self.sink, value) {
+            (Sink::Reply(cell), value) => cell.complete(Ok(value.unwrap_or_default())),
+            (Sink::Stream(channel), value) => {
+                channel.push(value.into_iter().collect());
+                channel.end(Ok(()));
+            }
+        }
+    }
+
+    pub(super) fn fail(self, error: Error) {
+        match self.sink {
+            Sink::Reply(cell) => cell.complete(Err(error)),
+            Sink::Stream(channel) => channel.end(Err(error)),
+        }
+    }
+
+    /// What the worker said about a failure, as the caller sees it.
+    pub(super) fn error(&self, worker: WorkerRef, failure: WorkerFailure) -> Error {
+        let tool = self.tool.clone();
+        match failure {
+            WorkerFailure::Exception(failure) => {
+                Error::Remote { tool, worker, failure: failure.into() }
+            }
+            WorkerFailure::ToolNotFound(suggestions) => Error::ToolNotFound { tool, suggestions },
+            WorkerFailure::Encode(message) => Error::EncodeResult { tool, message },
+            WorkerFailure::Cancelled => Error::Cancelled { tool, may_have_run: true },
+            WorkerFailure::TooLarge { size, limit } => {
+                Error::TooLarge { tool, direction: Direction::Result, size, limit }
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Pools: what embedders see, and the state behind it.
+//!
+//! ```text
+//! Pool ──▶ Shared { Mutex<State>, ports } ──effects──▶ Port ──▶ worker
+//!   │          ▲                              ends ──▶ Reply / ChunkStream
+//!   │          └── heard / gone ── Keeper (one task a slot)
+//!   └── Reply, ChunkStream: futures; dropping one cancels its call
+//! ```
+
+mod handle;
+mod job;
+mod reply;
+mod shared;
+mod state;
+mod stats;
+mod stream;
+
+pub use handle::{Pool, Session};
+pub use reply::{Canceller, Outcome, Reply};
+pub use shared::LineHandler;
+pub use state::Counters;
+pub use stats::{PoolStats, WorkerInfo};
+pub use stream::ChunkStream;

@@ -1,0 +1,439 @@
+//! The pool's one mutex, and what happens when an event went through it.
+//!
+//! Effects that send are carried out under the lock, so that a cancel can never overtake its call;
+//! they never wait. Answers are given to callers after it, since that may wake threads. The lock is
+//! never held across an await or anything that could run a caller's code.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use smallvec::SmallVec;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+use super::job::{Job, Sink};
+use super::state::{Effect, End, Limits, NewCall, Refusal, State, Words};
+use crate::config::{OutputMode, PoolConfig};
+use crate::error::{Error, ExitReport, StartFailure};
+use crate::id::{CallId, WorkerRef};
+use crate::process::{Printer, Stream};
+use crate::transport::{FromWorker, ToolInfo};
+use crate::worker::{Ending, Office, Order, Port};
+
+/// Receives lines that workers print, where [`OutputMode::Log`] asks for it: worker, whether it is
+/// standard error, text. Called on the runtime's thread; must not block.
+pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
+
+/// The present worker of each slot.
+#[derive(Default)]
+struct Ports(Vec<Option<Port>>);
+
+impl Words for Ports {
+    fn revoke(&self, slot: usize, word: u8, id: CallId) -> bool {
+        self.0[slot].as_ref().is_some_and(|port| port.revoke(word, id))
+    }
+
+    fn untouched(&self, slot: usize, word: u8, id: CallId) -> bool {
+        self.0[slot].as_ref().is_some_and(|port| port.untouched(word, id))
+    }
+}
+
+/// How the last worker of a slot fared.
+#[derive(Clone, Default)]
+struct Record {
+    pid: Option<u32>,
+    exit: Arc<ExitReport>,
+    start_failure: Option<Arc<StartFailure>>,
+}
+
+struct Inner {
+    state: State<Job>,
+    ports: Ports,
+    records: Vec<Record>,
+    tools: Vec<ToolInfo>,
+    /// Kept between events, so that one costs no allocation.
+    effects: Vec<Effect<Job>>,
+    due: Option<Instant>,
+    /// To each slot's keeper; empty once the pool lets them go.
+    orders: Vec<mpsc::UnboundedSender<Order>>,
+}
+
+impl Inner {
+    fn order(&self, slot: usize, order: Order) {
+        if let Some(orders) = self.orders.get(slot) {
+            // A keeper that ended has no worker to do this to.
+            let _ = orders.send(order);
+        }
+    }
+}
+
+/// Answers to give once the lock is released.
+type Answers = SmallVec<[(Job, Result<Option<bytes::Bytes>, Error>); 4]>;
+
+/// What handles, keepers and the timer of a pool share.
+pub(crate) struct Shared {
+    pub(super) config: Arc<PoolConfig>,
+    inner: Mutex<Inner>,
+    /// The timer must look again.
+    timer: Notify,
+    /// Something changed that waiting for readiness or idleness depends on.
+    changed: Notify,
+    lines: Option<LineHandler>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        config: Arc<PoolConfig>,
+        orders: Vec<mpsc::UnboundedSender<Order>>,
+        lines: Option<LineHandler>,
+    ) -> Self {
+        let limits = Limits {
+            size: config.size,
+            max_queue: config.max_queue,
+            start_timeout: config.start_timeout,
+            grace: config.grace,
+        };
+        let inner = Inner {
+            state: State::new(limits, Instant::now()),
+            ports: Ports((0..config.size).map(|_| None).collect()),
+            records: vec![Record::default(); config.size],
+            tools: Vec::new(),
+            effects: Vec::new(),
+            due: None,
+            orders,
+        };
+        let (timer, changed) = (Notify::new(), Notify::new());
+        Self { config, inner: Mutex::new(inner), timer, changed, lines }
+    }
+
+    /// Starts every slot.
+    pub(super) fn open(&self) {
+        self.event(|state, _, effects, _| state.open(effects));
+    }
+
+    /// Admits a call.
+    pub(super) fn submit(&self, new: NewCall<Job>) -> Result<CallId, Error> {
+        let now = Instant::now();
+        self.event(|state, _, effects, _| state.submit(new, now, effects))
+            .map_err(|refusal| self.refused(refusal))
+    }
+
+    pub(super) fn cancel(&self, id: CallId) -> bool {
+        let now = Instant::now();
+        self.event(|state, ports, effects, _| state.cancel(id, now, ports, effects))
+    }
+
+    pub(super) fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
+        self.event(|state, _, effects, _| state.recycle(slot, generation, effects))
+    }
+
+    pub(super) fn end_session(&self, session: &str, binding: u64) -> bool {
+        self.event(|state, _, _, _| state.end_session(session, binding))
+    }
+
+    pub(super) fn drain(&self) {
+        self.event(|state, _, _, _| state.drain());
+    }
+
+    pub(super) fn close(&self) {
+        let now = Instant::now();
+        self.event(|state, ports, effects, _| state.close(now, ports, effects));
+    }
+
+    /// Ends every worker that is left, without asking it.
+    pub(super) fn kill_all(&self, why: &'static str) {
+        for orders in &self.lock().orders {
+            let _ = orders.send(Order::Kill(why));
+        }
+    }
+
+    /// Lets go of keepers and workers: a keeper without orders ends, and so does its worker.
+    pub(super) fn dismiss(&self) {
+        let mut inner = self.lock();
+        inner.orders.clear();
+        inner.ports.0.fill_with(|| None);
+    }
+
+    /// Reads from the state.
+    pub(super) fn read<R>(&self, look: impl FnOnce(&State<Job>) -> R) -> R {
+        look(&self.lock().state)
+    }
+
+    pub(super) fn pid(&self, slot: usize) -> Option<u32> {
+        self.lock().records[slot].pid
+    }
+
+    pub(super) fn tools(&self) -> Vec<ToolInfo> {
+        self.lock().tools.clone()
+    }
+
+    /// Waits until `done` finds what it looks for.
+    pub(super) async fn wait_until<R>(&self, mut done: impl FnMut(&State<Job>) -> Option<R>) -> R {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed, also one between the look and the wait.
+            changed.as_mut().enable();
+            if let Some(found) = self.read(&mut done) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+
+    /// Why a slot cannot start.
+    pub(super) fn start_error(&self, slot: Option<usize>) -> Error {
+        let inner = self.lock();
+        let slot = slot.or_else(|| inner.state.degraded()).unwrap_or(0);
+        let failure = inner.records[slot].start_failure.clone().unwrap_or_default();
+        let worker = Some(self.worker(slot, inner.state.generation(slot)));
+        Error::Start { pool: self.config.name.clone(), worker, failure }
+    }
+
+    /// One event: through the state under the lock, then its effects, then the answers.
+    fn event<R>(
+        &self,
+        event: impl FnOnce(&mut State<Job>, &Ports, &mut Vec<Effect<Job>>, &mut Answers) -> R,
+    ) -> R {
+        let mut answers = Answers::new();
+        let (result, closing) = {
+            let mut guard = self.lock();
+            let inner = &mut *guard;
+            let result = event(&mut inner.state, &inner.ports, &mut inner.effects, &mut answers);
+            if !inner.effects.is_empty() {
+                self.carry_out(inner, &mut answers);
+            }
+            (result, !inner.state.is_open())
+        };
+        give(answers);
+        if closing {
+            self.changed.notify_waiters();
+        }
+        result
+    }
+
+    fn carry_out(&self, inner: &mut Inner, answers: &mut Answers) {
+        let mut effects = std::mem::take(&mut inner.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send { slot, id, word, session_new, left } => {
+                    if let (Some(port), Some(job)) = (&inner.ports.0[slot], inner.state.job(id)) {
+                        job.send(port, id, word, session_new, left);
+                    }
+                }
+                Effect::Cancel { slot, id } => {
+                    if let Some(port) = &inner.ports.0[slot] {
+                        port.cancel(id);
+                    }
+                }
+                Effect::End { job, end } => {
+                    let error = self.ended(inner, &job, end);
+                    answers.push((job, Err(error)));
+                }
+                Effect::Start { slot, generation, after } => {
+                    inner.order(slot, Order::Start { generation, after });
+                }
+                Effect::Stop { slot } => inner.order(slot, Order::Stop),
+                Effect::Kill { slot, why } => inner.order(slot, Order::Kill(why)),
+                Effect::Timer(at) => {
+                    inner.due = Some(at);
+                    self.timer.notify_one();
+                }
+            }
+        }
+        inner.effects = effects;
+    }
+
+    /// Sleeps until the next deadline, for as long as the pool lives.
+    pub(super) async fn keep_time(self: Arc<Self>) {
+        loop {
+            let due = self.lock().due;
+            let sleep = async {
+                match due {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = sleep => {
+                    self.lock().due = None;
+                    let now = Instant::now();
+                    self.event(|state, ports, effects, _| state.tick(now, ports, effects));
+                }
+                () = self.timer.notified() => {}
+            }
+        }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Error {
+        let pool = self.config.name.clone();
+        match refusal {
+            Refusal::Closed => Error::PoolClosed { pool, may_have_run: false },
+            Refusal::QueueFull(capacity) => Error::QueueFull { pool, capacity },
+            Refusal::NoWorker => self.start_error(None),
+            Refusal::SessionBusy(session) => Error::SessionBusy { pool, session },
+            Refusal::SessionLost(session, cause) => {
+                Error::SessionLost { session, cause: cause.into(), may_have_run: false }
+            }
+        }
+    }
+
+    /// Why a call ended without an answer.
+    fn ended(&self, inner: &Inner, job: &Job, end: End) -> Error {
+        let tool = job.tool.clone();
+        match end {
+            End::TimedOut { limit, step } => Error::Timeout { tool, limit, step },
+            End::Cancelled { may_have_run } => Error::Cancelled { tool, may_have_run },
+            End::SessionLost { session, cause, may_have_run } => {
+                Error::SessionLost { session, cause: cause.into(), may_have_run }
+            }
+            End::WorkerDied { slot, generation } => {
+                let worker = self.worker(slot, generation);
+                let exit = inner.records[slot].exit.clone();
+                Error::WorkerDied { tool, worker, exit, may_have_run: true }
+            }
+            End::Poison { slot, generation, deaths } => {
+                let worker = self.worker(slot, generation);
+                let exit = inner.records[slot].exit.clone();
+                Error::PoisonCall { tool, worker, exit, deaths }
+            }
+            End::NoWorker => {
+                let slot = inner.state.degraded().unwrap_or(0);
+                let failure = inner.records[slot].start_failure.clone().unwrap_or_default();
+                let worker = Some(self.worker(slot, inner.state.generation(slot)));
+                Error::Start { pool: self.config.name.clone(), worker, failure }
+            }
+            End::Closed { may_have_run } => {
+                Error::PoolClosed { pool: self.config.name.clone(), may_have_run }
+            }
+        }
+    }
+
+    fn worker(&self, slot: usize, generation: u64) -> WorkerRef {
+        WorkerRef { pool: self.config.name.clone(), slot, generation }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic inside is a bug of ours; going on with what is there beats losing every worker.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn give(answers: Answers) {
+    for (job, answer) in answers {
+        match answer {
+            Ok(value) => job.succeed(value),
+            Err(error) => job.fail(error),
+        }
+    }
+}
+
+impl Office for Shared {
+    fn starting(&self, slot: usize, generation: u64) -> Option<Instant> {
+        self.event(|state, _, _, _| state.starting(slot, generation, Instant::now()))
+    }
+
+    fn spawned(&self, slot: usize, pid: u32) {
+        self.lock().records[slot].pid = Some(pid);
+    }
+
+    fn ready(&self, slot: usize, port: Port, tools: Vec<ToolInfo>) {
+        {
+            let mut inner = self.lock();
+            inner.ports.0[slot] = Some(port);
+            inner.tools = tools;
+        }
+        let now = Instant::now();
+        self.event(|state, ports, effects, _| {
+            let revocable = ports.0[slot].as_ref().is_some_and(Port::is_revocable);
+            state.worker_ready(slot, revocable, now, ports, effects);
+        });
+        self.changed.notify_waiters();
+    }
+
+    fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), &'static str> {
+        let now = Instant::now();
+        self.event(|state, ports, effects, answers| {
+            let ends = |frame: &&FromWorker| !matches!(frame, FromWorker::Chunks(..));
+            state.progressed(slot, frames.iter().filter(ends).count(), now);
+            let worker = |state: &State<Job>| self.worker(slot, state.generation(slot));
+            let mut result = Ok(());
+            for frame in frames.drain(..) {
+                let heard = match frame {
+                    FromWorker::Value(id, value) => state.answered(slot, id, true).map(|job| {
+                        answers.extend(job.map(|job| (job, Ok(Some(value)))));
+                    }),
+                    FromWorker::End(id) => state.answered(slot, id, true).map(|job| {
+                        answers.extend(job.map(|job| (job, Ok(None))));
+                    }),
+                    FromWorker::Failed(id, failure) => {
+                        state.answered(slot, id, false).map(|job| {
+                            let worker = worker(state);
+                            answers.extend(job.map(|job| {
+                                let error = job.error(worker, failure);
+                                (job, Err(error))
+                            }));
+                        })
+                    }
+                    FromWorker::Chunks(id, items) => state.partly_answered(slot, id).map(|job| {
+                        if let Some(Job { sink: Sink::Stream(channel), .. }) = job {
+                            channel.push(items);
+                        }
+                    }),
+                    FromWorker::Violation(what) => {
+                        result = Err(what);
+                        continue;
+                    }
+                    FromWorker::Ready(_) | FromWorker::StartFailed(_) => {
+                        result = Err("a second start message");
+                        continue;
+                    }
+                };
+                if heard.is_err() {
+                    result = Err("an answer to a call that it does not have");
+                }
+            }
+            state.fill(slot, now, ports, effects);
+            result
+        })
+    }
+
+    fn gone(&self, slot: usize, end: Ending) {
+        let permanent = {
+            let mut inner = self.lock();
+            let record = &mut inner.records[slot];
+            record.pid = None;
+            match end {
+                Ending::NeverReady(failure) => {
+                    let permanent = failure.permanent;
+                    record.start_failure = Some(failure.into());
+                    permanent
+                }
+                Ending::Died(report) => {
+                    record.exit = report.into();
+                    false
+                }
+            }
+        };
+        let now = Instant::now();
+        self.event(|state, ports, effects, _| {
+            state.worker_gone(slot, permanent, now, ports, effects);
+        });
+        self.lock().ports.0[slot] = None;
+        self.changed.notify_waiters();
+    }
+
+    fn printed(&self, slot: usize, stream: Stream, line: &str) {
+        match self.config.worker.output {
+            OutputMode::Show => {
+                Printer::global().print(&format!("{}/{slot}", self.config.name), line);
+            },
+            OutputMode::Log => {
+                if let Some(lines) = &self.lines {
+                    let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+                    lines(&worker, stream == Stream::Stderr, line);
+                }
+            }
+            OutputMode::Drop => {}
+        }
+    }
+}

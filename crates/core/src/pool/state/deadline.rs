@@ -1,0 +1,131 @@
+//! Deadlines and cancels: the caller is freed at once, the worker gets a grace, then it is killed.
+//!
+//! One timer for the whole pool. A deadline only matters when it passes, and most calls are long
+//! answered by then: so none is kept in order. The earliest known one arms the timer, and when it
+//! fires the calls that are alive are looked through.
+
+use tokio::time::Instant;
+
+use super::slot::{Phase, UNAVAILABLE};
+use super::{Effect, End, Place, State, Words};
+use crate::call::Step;
+use crate::id::CallId;
+
+impl<J> State<J> {
+    /// The caller gave up. False: the call had ended already.
+    pub(crate) fn cancel(
+        &mut self,
+        id: CallId,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) -> bool {
+        let wanted = self.table.get(id).is_some_and(|call| call.job.is_some());
+        if wanted {
+            let end = |may_have_run| End::Cancelled { may_have_run };
+            if let Some(slot) = self.give_up(id, now, words, out, end) {
+                self.fill(slot, now, words, out);
+            }
+        }
+        wanted
+    }
+
+    /// Something is due at `at`.
+    pub(super) fn watch(&mut self, at: Instant, out: &mut Vec<Effect<J>>) {
+        if self.due.is_none_or(|due| at < due) {
+            self.due = Some(at);
+            out.push(Effect::Timer(at));
+        }
+    }
+
+    /// Time has passed: ends what is over its deadline, kills workers that were given grace enough.
+    pub(crate) fn tick(&mut self, now: Instant, words: &impl Words, out: &mut Vec<Effect<J>>) {
+        self.due = None;
+        let mut late = Vec::new();
+        let mut condemned = Vec::new();
+        let mut next: Option<Instant> = None;
+        for (id, call) in self.table.iter() {
+            let at = if call.job.is_some() { call.deadline } else { call.kill_at };
+            match (at, call.place) {
+                (Some(at), _) if at > now => next = Some(next.map_or(at, |next| next.min(at))),
+                (Some(_), Place::Queued(_)) => late.push((id, call.limit, Step::Queued)),
+                (Some(_), _) if call.job.is_some() => late.push((id, call.limit, Step::Sent)),
+                (Some(_), Place::Sent { slot, .. }) => condemned.push(slot),
+                _ => {}
+            }
+        }
+        for slot in condemned {
+            self.condemn(slot, out);
+        }
+        let mut freed = Vec::new();
+        for (id, limit, step) in late {
+            freed.extend(self.give_up(id, now, words, out, |may_have_run| {
+                let step = if may_have_run { Step::Running } else { step };
+                End::TimedOut { limit, step }
+            }));
+        }
+        // Only now: what is sent in this event cannot be given up in it.
+        if !freed.is_empty() {
+            self.spread(now, out);
+        }
+        for slot in freed {
+            self.fill(slot, now, words, out);
+        }
+        if let Some(next) = next {
+            self.watch(next, out);
+        }
+    }
+
+    /// Ends the worker of a slot: it did not let go of a call in time.
+    fn condemn(&mut self, slot: usize, out: &mut Vec<Effect<J>>) {
+        let it = &mut self.slots[slot];
+        if matches!(it.phase, Phase::Ready | Phase::Draining | Phase::Stopping) {
+            it.phase = Phase::Condemned;
+            self.loads[slot] = UNAVAILABLE;
+            let why = "killed by the host: a call outlived its deadline or cancel";
+            out.push(Effect::Kill { slot, why });
+        }
+    }
+
+    /// Frees the caller of a call. One that no worker has begun is gone then; one that runs is
+    /// cancelled in its worker, which is killed if it does not let go within the grace. The slot
+    /// that has room now, to be filled by whoever calls this.
+    pub(super) fn give_up(
+        &mut self,
+        id: CallId,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+        end: impl FnOnce(bool) -> End,
+    ) -> Option<usize> {
+        let call = self.table.get_mut(id)?;
+        let ran_before = call.died_under.is_some();
+        let (slot, word) = match call.place {
+            Place::Queued(lane) => {
+                self.queue.remove(id, lane);
+                self.end(id, end(ran_before), out);
+                return None;
+            }
+            Place::Sent { slot, word } => (slot, word),
+        };
+        if word.is_some_and(|word| words.revoke(slot, word, id)) {
+            self.leave(slot, id, word);
+            self.end(id, end(ran_before), out);
+            return Some(slot);
+        }
+        let job = call.job.take()?;
+        // A grace beyond what the clock can hold never ends.
+        call.kill_at = now.checked_add(self.limits.grace);
+        let kill_at = call.kill_at;
+        let end = end(true);
+        self.count(&end);
+        out.push(Effect::End { job, end });
+        if self.slots[slot].phase != Phase::Condemned {
+            out.push(Effect::Cancel { slot, id });
+            if let Some(kill_at) = kill_at {
+                self.watch(kill_at, out);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,228 @@
+//! Calls into workers and out of them: send, answer, refill, take back.
+
+use tokio::time::Instant;
+
+use super::slot::{Phase, UNAVAILABLE};
+use super::{Door, Effect, End, Place, State, Words};
+use crate::call::Step;
+use crate::id::CallId;
+use crate::policy::prefetch;
+
+impl<J> State<J> {
+    /// `calls` answers of one worker came together; each is told by [`State::answered`] then.
+    pub(crate) fn progressed(&mut self, slot: usize, calls: usize, now: Instant) {
+        let it = &mut self.slots[slot];
+        if calls > 0 && !it.lane.is_empty() {
+            it.prefetch.observe(now.saturating_duration_since(it.since), calls);
+            it.since = now;
+        }
+    }
+
+    /// A worker answered a call. The job, if the caller still waits for it. Err: this worker has
+    /// no such call, which no honest worker says.
+    pub(crate) fn answered(&mut self, slot: usize, id: CallId, ok: bool) -> Result<Option<J>, ()> {
+        match self.table.get(id).map(|call| call.place) {
+            Some(Place::Sent { slot: at, word }) if at == slot => {
+                self.leave(slot, id, word);
+                self.slots[slot].answered += 1;
+            }
+            _ => return Err(()),
+        }
+        let job = self.table.remove(id).and_then(|call| call.job);
+        if job.is_some() {
+            let count = if ok { &mut self.counters.completed } else { &mut self.counters.errors };
+            *count += 1;
+        }
+        Ok(job)
+    }
+
+    /// A worker sent a part of an answer. The job, if the caller still waits. Err: as above.
+    pub(crate) fn partly_answered(
+        &mut self,
+        slot: usize,
+        id: CallId,
+    ) -> Result<Option<&mut J>, ()> {
+        match self.table.get_mut(id) {
+            Some(call) if matches!(call.place, Place::Sent { slot: at, .. } if at == slot) => {
+                call.partly_seen = true;
+                Ok(call.job.as_mut())
+            }
+            _ => Err(()),
+        }
+    }
+
+    /// Gives a worker as much as it may have; one that is idle while others have calls waiting in
+    /// them takes those. A worker that is being recycled still runs what waits for it alone.
+    pub(crate) fn fill(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        if self.door == Door::Closed || self.loads[slot] == UNAVAILABLE {
+            if self.slots[slot].phase == Phase::Draining {
+                self.give(slot, now, out);
+            }
+            return self.retire(slot, out);
+        }
+        if !self.slots[slot].has_room(now) {
+            return;
+        }
+        self.relieve_stalled(now, words);
+        self.give(slot, now, out);
+        while self.slots[slot].lane.is_empty() && self.take_over(slot, words) {
+            self.give(slot, now, out);
+        }
+    }
+
+    /// Sends what waits for a worker, as long as it has room.
+    fn give(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
+        while self.slots[slot].has_room(now) {
+            let Some(id) = self.next_for(slot, now, out) else { break };
+            self.send(slot, id, now, out);
+        }
+    }
+
+    /// Deals what waits for any worker out to all that have room, the least loaded first.
+    pub(super) fn spread(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
+        while self.queue.shared_front().is_some() {
+            let Some(slot) = self.least_loaded(now) else { break };
+            let Some(id) = self.next_for(slot, now, out) else { break };
+            self.send(slot, id, now, out);
+        }
+    }
+
+    /// The next call that this slot may run. A session's first call makes the slot its home; one
+    /// whose home turned out to be elsewhere goes there. A call whose deadline has passed ends
+    /// here, before it costs a worker anything.
+    fn next_for(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) -> Option<CallId> {
+        loop {
+            let leaving = self.slots[slot].phase == Phase::Draining;
+            let id = if leaving { self.queue.pop_pinned(slot) } else { self.queue.pop(slot) }?;
+            let Some(call) = self.table.get_mut(id) else { continue };
+            if call.deadline.is_some_and(|deadline| deadline <= now) {
+                let ran_before = call.died_under.is_some();
+                let step = if ran_before { Step::Running } else { Step::Queued };
+                let end = End::TimedOut { limit: call.limit, step };
+                self.end(id, end, out);
+                continue;
+            }
+            let Some(session) = &call.session else { return Some(id) };
+            if !session.affinity.is_strict() {
+                return Some(id);
+            }
+            let bound = session.object.as_ref().and_then(|object| object.get());
+            if self.homes.is_lost(&session.id, bound) {
+                self.session_lost(id, "its worker is gone", out);
+                continue;
+            }
+            match self.homes.get(&session.id) {
+                Some(home) if home.slot != slot => self.send_home(home.slot, id, now, out),
+                _ => return Some(id),
+            }
+        }
+    }
+
+    /// Sends a call to its session's home, or has it wait there.
+    fn send_home(&mut self, home: usize, id: CallId, now: Instant, out: &mut Vec<Effect<J>>) {
+        let ready = self.loads[home] != UNAVAILABLE && !self.queue.has_pinned(home);
+        if ready && self.slots[home].has_room(now) {
+            return self.send(home, id, now, out);
+        }
+        let Some(call) = self.table.get_mut(id) else { return };
+        call.place = Place::Queued(Some(home));
+        self.queue.put(id, Some(home));
+    }
+
+    /// Hands a call to the worker of `slot`, which has room.
+    pub(super) fn send(&mut self, slot: usize, id: CallId, now: Instant, out: &mut Vec<Effect<J>>) {
+        let Some(call) = self.table.get_mut(id) else { return };
+        let mut session_new = false;
+        if let Some(session) = &call.session {
+            let home = match self.homes.get(&session.id) {
+                Some(home) => home,
+                None => self.homes.bind(&session.id, slot),
+            };
+            if let Some(object) = &session.object {
+                object.set_first(home.binding);
+            }
+            session_new = home.slot == slot && self.homes.first_use(&session.id);
+        }
+        let it = &mut self.slots[slot];
+        if it.lane.is_empty() {
+            it.since = now;
+        }
+        let word = it.take_word();
+        call.place = Place::Sent { slot, word };
+        it.lane.push_back(id);
+        if self.loads[slot] != UNAVAILABLE {
+            self.loads[slot] += 1;
+        }
+        let left = call.deadline.map(|deadline| deadline.saturating_duration_since(now));
+        out.push(Effect::Send { slot, id, word, session_new, left });
+    }
+
+    /// Takes a call out of its worker's lane.
+    pub(super) fn leave(&mut self, slot: usize, id: CallId, word: Option<u8>) {
+        let it = &mut self.slots[slot];
+        if let Some(at) = it.lane.iter().position(|&other| other == id) {
+            it.lane.remove(at);
+            it.free_word(word);
+            if self.loads[slot] != UNAVAILABLE {
+                self.loads[slot] -= 1;
+            }
+        }
+    }
+
+    /// Takes back what waits behind long calls, so that it keeps its turn.
+    fn relieve_stalled(&mut self, now: Instant, words: &impl Words) {
+        for slot in 0..self.slots.len() {
+            let load = self.loads[slot];
+            if load >= 2 && load != UNAVAILABLE && prefetch::stalled(self.slots[slot].since, now) {
+                self.take_back(slot, usize::MAX, words);
+            }
+        }
+    }
+
+    /// Moves half of what waits in another worker, the fullest first, back to the queue, yet no
+    /// more than `slot` may have. False: nothing can be moved.
+    fn take_over(&mut self, slot: usize, words: &impl Words) -> bool {
+        let loads = || self.loads.iter().enumerate();
+        let waiting = loads().filter(|(_, load)| **load >= 2 && **load != UNAVAILABLE);
+        let Some((fullest, _)) = waiting.max_by_key(|(_, load)| **load) else { return false };
+        let room = self.slots[slot].prefetch.capacity();
+        for from in std::iter::once(fullest).chain(0..self.loads.len()) {
+            let load = self.loads[from];
+            if load >= 2 && load != UNAVAILABLE {
+                let half = load as usize / 2;
+                if self.take_back(from, half.min(room), words) > 0 {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Takes up to `most` calls that any worker may run back from `slot`, the last sent first.
+    fn take_back(&mut self, slot: usize, most: usize, words: &impl Words) -> usize {
+        let mut taken = 0;
+        for at in (1..self.slots[slot].lane.len()).rev() {
+            if taken == most {
+                break;
+            }
+            let id = self.slots[slot].lane[at];
+            let Some(call) = self.table.get_mut(id) else { continue };
+            let strict = call.session.as_ref().is_some_and(|key| key.affinity.is_strict());
+            let Place::Sent { word: Some(word), .. } = call.place else { continue };
+            if strict || call.job.is_none() || !words.revoke(slot, word, id) {
+                continue;
+            }
+            call.place = Place::Queued(None);
+            self.leave(slot, id, Some(word));
+            self.queue.put(id, None);
+            taken += 1;
+        }
+        taken
+    }
+}

@@ -1,0 +1,274 @@
+//! The pool as a pure state machine: which call is where, and what happens next.
+//!
+//! ```text
+//! submit ─▶ Queued ─▶ Sent(slot) ─▶ answered
+//!              │  ▲       │ worker died, not begun
+//!              │  └───────┘
+//!              ▼          ▼
+//!            ended      ended (deadline, cancel, death): the caller is freed at once;
+//!                       a call that runs on stays here, without its job, until the worker
+//!                       answers or dies
+//! ```
+//!
+//! Events are methods, effects are pushed to `out`, time is passed in as `now`, and the words that
+//! are shared with workers are asked through [`Words`]. It owns each call's job `J` (payload and
+//! reply sink) and hands it back exactly once. Whoever owns this holds one std mutex around it.
+
+mod deadline;
+mod dispatch;
+mod slot;
+mod submit;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::call::Step;
+use crate::id::CallId;
+use crate::policy::affinity::Homes;
+use crate::policy::queue::Queue;
+use slot::{Phase, Slot, UNAVAILABLE};
+pub(crate) use submit::{NewCall, Refusal};
+use table::{Call, Place, Table};
+
+/// What a worker has made of the calls that wait in it: one atomic word a call, shared with it.
+pub(crate) trait Words {
+    /// Takes a call back. True: the worker had not begun it, and never will.
+    fn revoke(&self, slot: usize, word: u8, id: CallId) -> bool;
+
+    /// Asked about a dead worker: it certainly had not begun the call.
+    fn untouched(&self, slot: usize, word: u8, id: CallId) -> bool;
+}
+
+/// What the owner of the state must do.
+#[derive(Debug)]
+pub(crate) enum Effect<J> {
+    /// Send the call to the slot's worker; its job is found by [`State::job`].
+    Send { slot: usize, id: CallId, word: Option<u8>, session_new: bool, left: Option<Duration> },
+    /// Tell the worker that nobody waits for this call any more.
+    Cancel { slot: usize, id: CallId },
+    /// The call ended without an answer of its worker.
+    End { job: J, end: End },
+    /// Fill the slot after this long.
+    Start { slot: usize, generation: u64, after: Duration },
+    /// Let the worker finish and exit.
+    Stop { slot: usize },
+    /// End the worker: SIGTERM, SIGKILL a second later.
+    Kill { slot: usize, why: &'static str },
+    /// Call [`State::tick`] no later than then.
+    Timer(Instant),
+}
+
+/// How a call ended, other than by an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    TimedOut { limit: Duration, step: Step },
+    Cancelled { may_have_run: bool },
+    SessionLost { session: Arc<str>, cause: &'static str, may_have_run: bool },
+    WorkerDied { slot: usize, generation: u64 },
+    Poison { slot: usize, generation: u64, deaths: u32 },
+    NoWorker,
+    Closed { may_have_run: bool },
+}
+
+/// Limits that the state enforces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) size: usize,
+    pub(crate) max_queue: usize,
+    pub(crate) start_timeout: Duration,
+    pub(crate) grace: Duration,
+}
+
+/// Counts since the pool was made, and of now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Calls admitted.
+    pub requests: u64,
+    /// Calls that a worker answered with a value.
+    pub completed: u64,
+    /// Calls that ended in any error but a timeout or a cancel.
+    pub errors: u64,
+    /// Calls that their callers cancelled.
+    pub cancelled: u64,
+    /// Calls whose deadline passed, wherever they were.
+    pub timeouts: u64,
+    /// Of these: before a worker began them.
+    pub queue_timeouts: u64,
+    /// Calls refused at the door.
+    pub rejected: u64,
+    /// Workers that ended without being told to.
+    pub worker_deaths: u64,
+    /// Workers started beyond the first of each slot.
+    pub restarts: u64,
+}
+
+/// Whether calls are admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Open,
+    /// No new calls; those inside end.
+    Draining,
+    /// Nothing is inside or will be.
+    Closed,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct State<J> {
+    limits: Limits,
+    door: Door,
+    table: Table<J>,
+    queue: Queue,
+    homes: Homes,
+    slots: Vec<Slot>,
+    /// Calls in each worker, [`UNAVAILABLE`] where nothing may be sent: scanned for every call, so
+    /// kept apart from the slots.
+    loads: Vec<u32>,
+    /// Earliest moment at which a timer is known to be due.
+    due: Option<Instant>,
+    counters: Counters,
+}
+
+impl<J> State<J> {
+    pub(crate) fn new(limits: Limits, now: Instant) -> Self {
+        Self {
+            limits,
+            door: Door::Open,
+            table: Table::default(),
+            queue: Queue::new(limits.size, limits.max_queue),
+            homes: Homes::new(limits.size),
+            slots: (0..limits.size).map(|_| Slot::new(limits.start_timeout, now)).collect(),
+            loads: vec![UNAVAILABLE; limits.size],
+            due: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The first start of every slot.
+    pub(crate) fn open(&mut self, out: &mut Vec<Effect<J>>) {
+        for slot in 0..self.slots.len() {
+            let generation = self.slots[slot].next_generation();
+            out.push(Effect::Start { slot, generation, after: Duration::ZERO });
+        }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Calls that wait for a worker.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Calls that are in a worker.
+    pub(crate) fn in_workers(&self) -> usize {
+        self.slots.iter().map(|slot| slot.lane.len()).sum()
+    }
+
+    pub(crate) fn sessions(&self) -> usize {
+        self.homes.len()
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.door == Door::Open
+    }
+
+    /// No call is anywhere.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// No slot has a worker.
+    pub(crate) fn all_gone(&self) -> bool {
+        self.slots.iter().all(|slot| slot.phase == Phase::Empty)
+    }
+
+    /// Workers that are ready.
+    pub(crate) fn ready(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.phase == Phase::Ready).count()
+    }
+
+    /// The first slot that cannot start, if any.
+    pub(crate) fn degraded(&self) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.degraded)
+    }
+
+    /// State, calls answered and sessions of a slot, for people.
+    pub(crate) fn describe(&self, slot: usize) -> (&'static str, u64, u32) {
+        let Slot { phase, answered, lane, .. } = &self.slots[slot];
+        let busy = *phase == Phase::Ready && !lane.is_empty();
+        let name = if busy { "busy" } else { phase.name(self.slots[slot].degraded) };
+        (name, *answered, self.homes.count(slot))
+    }
+
+    pub(crate) fn generation(&self, slot: usize) -> u64 {
+        self.slots[slot].generation
+    }
+
+    /// Whether a call is in a worker.
+    pub(crate) fn is_sent(&self, id: CallId) -> bool {
+        let call = self.table.get(id);
+        call.is_some_and(|call| call.job.is_some() && matches!(call.place, Place::Sent { .. }))
+    }
+
+    /// Ends a session's binding: its next call binds anew. False: it had ended already.
+    pub(crate) fn end_session(&mut self, session: &str, binding: u64) -> bool {
+        self.homes.end(session, binding)
+    }
+
+    /// The job of a call that is alive and still wanted.
+    pub(crate) fn job(&mut self, id: CallId) -> Option<&mut J> {
+        self.table.get_mut(id)?.job.as_mut()
+    }
+
+    /// No new calls from now on; those inside end.
+    pub(crate) fn drain(&mut self) {
+        if self.door == Door::Open {
+            self.door = Door::Draining;
+        }
+    }
+
+    /// Ends every call that is left, cancels those that run, lets every worker go.
+    pub(crate) fn close(&mut self, now: Instant, words: &impl Words, out: &mut Vec<Effect<J>>) {
+        if self.door == Door::Closed {
+            return;
+        }
+        self.door = Door::Closed;
+        for id in self.queue.take_all() {
+            let may_have_run = self.table.get(id).is_some_and(|call| call.died_under.is_some());
+            self.end(id, End::Closed { may_have_run }, out);
+        }
+        let sent: Vec<_> = self.slots.iter().flat_map(|slot| slot.lane.iter().copied()).collect();
+        for id in sent {
+            self.give_up(id, now, words, out, |may_have_run| End::Closed { may_have_run });
+        }
+        for slot in 0..self.slots.len() {
+            self.retire(slot, out);
+        }
+    }
+
+    /// Removes a call for good and hands its job out, if the caller still waits.
+    fn end(&mut self, id: CallId, end: End, out: &mut Vec<Effect<J>>) {
+        let Some(call) = self.table.remove(id) else { return };
+        let Some(job) = call.job else { return };
+        self.count(&end);
+        out.push(Effect::End { job, end });
+    }
+
+    fn count(&mut self, end: &End) {
+        match end {
+            End::TimedOut { step, .. } => {
+                self.counters.timeouts += 1;
+                self.counters.queue_timeouts += u64::from(*step != Step::Running);
+            }
+            End::Cancelled { .. } => self.counters.cancelled += 1,
+            _ => self.counters.errors += 1,
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! One slot: the life of the workers that fill it, and what is in the present one.
+//!
+//! ```text
+//! Empty ─start─▶ Starting ─ready─▶ Ready ─recycle─▶ Draining ─empty─▶ Stopping ─died─▶ Empty
+//!   ▲                │                │ a call outlived its grace                        │
+//!   │             failed              ▼                                                  │
+//!   └────────────────┴──────◀── Condemned (killed) ◀─────────────────────────────────────┘
+//! ```
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Door, Effect, End, Place, State, Words};
+use crate::id::CallId;
+use crate::policy::prefetch::{self, Prefetch};
+use crate::policy::restart::{Next, Restart};
+
+/// The load of a slot that takes no calls.
+pub(super) const UNAVAILABLE: u32 = u32::MAX;
+
+/// Words a worker shares with the host; more than it can ever use at once.
+const WORDS: u32 = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Empty,
+    Starting,
+    Ready,
+    Draining,
+    Stopping,
+    Condemned,
+}
+
+impl Phase {
+    pub(super) fn name(self, degraded: bool) -> &'static str {
+        match self {
+            Self::Empty | Self::Starting if degraded => "degraded",
+            Self::Empty | Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::Stopping => "stopping",
+            Self::Condemned => "condemned",
+        }
+    }
+
+    /// What a session is told that lived in a worker which ended, or will, in this phase.
+    pub(super) fn loss(self) -> &'static str {
+        match self {
+            Self::Draining | Self::Stopping => "its worker was recycled",
+            Self::Condemned => "its worker was killed: a call outlived its deadline or cancel",
+            _ => "its worker died",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) generation: u64,
+    pub(super) phase: Phase,
+    /// Its start budget is spent.
+    pub(super) degraded: bool,
+    /// Calls in the worker, in the order in which they were sent.
+    pub(super) lane: VecDeque<CallId>,
+    pub(super) prefetch: Prefetch,
+    /// Last sign of progress: an answer, or work given while idle.
+    pub(super) since: Instant,
+    pub(super) answered: u64,
+    restart: Restart,
+    /// Bit n: word n is free. None is where the worker does not honour them.
+    words: u64,
+}
+
+impl Slot {
+    pub(super) fn new(start_timeout: Duration, now: Instant) -> Self {
+        Self {
+            generation: 0,
+            phase: Phase::Empty,
+            degraded: false,
+            lane: VecDeque::new(),
+            prefetch: Prefetch::new(false),
+            since: now,
+            answered: 0,
+            restart: Restart::new(start_timeout, now),
+            words: 0,
+        }
+    }
+
+    pub(super) fn next_generation(&mut self) -> u64 {
+        self.generation += 1;
+        self.phase = Phase::Empty;
+        self.generation
+    }
+
+    /// Whether one more call may be sent.
+    pub(super) fn has_room(&self, now: Instant) -> bool {
+        let load = self.lane.len();
+        load == 0 || load < self.prefetch.capacity() && !prefetch::stalled(self.since, now)
+    }
+
+    pub(super) fn take_word(&mut self) -> Option<u8> {
+        let word = self.words.trailing_zeros();
+        (word < WORDS).then(|| {
+            self.words &= !(1 << word);
+            word as u8
+        })
+    }
+
+    pub(super) fn free_word(&mut self, word: Option<u8>) {
+        if let Some(word) = word {
+            self.words |= 1 << word;
+        }
+    }
+}
+
+impl<J> State<J> {
+    /// A worker is about to be started. None: it is not wanted any more. Else when it must be
+    /// ready.
+    pub(crate) fn starting(
+        &mut self,
+        slot: usize,
+        generation: u64,
+        now: Instant,
+    ) -> Option<Instant> {
+        let it = &mut self.slots[slot];
+        if self.door == Door::Closed || it.generation != generation {
+            return None;
+        }
+        it.phase = Phase::Starting;
+        Some(it.restart.limit(now))
+    }
+
+    /// The worker attached and its adapter is initialized. `revocable`: it honours words.
+    pub(crate) fn worker_ready(
+        &mut self,
+        slot: usize,
+        revocable: bool,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let it = &mut self.slots[slot];
+        it.restart.ready();
+        it.prefetch = Prefetch::new(revocable);
+        it.words = if revocable { u64::MAX } else { 0 };
+        (it.degraded, it.since, it.answered) = (false, now, 0);
+        if it.phase == Phase::Stopping {
+            return; // It was told to stop while it started.
+        }
+        it.phase = Phase::Ready;
+        self.loads[slot] = 0;
+        self.fill(slot, now, words, out);
+    }
+
+    /// The worker's process is gone and its line is read to the end. `permanent`: it failed to
+    /// start in a way that trying again cannot mend.
+    pub(crate) fn worker_gone(
+        &mut self,
+        slot: usize,
+        permanent: bool,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let it = &mut self.slots[slot];
+        let (phase, generation) = (it.phase, it.generation);
+        it.phase = Phase::Empty;
+        self.loads[slot] = UNAVAILABLE;
+        let lane = std::mem::take(&mut it.lane);
+        let cause = phase.loss();
+        self.homes.evict(slot);
+        for id in lane {
+            self.orphan(id, slot, generation, cause, words, out);
+        }
+        for id in self.queue.take_pinned(slot) {
+            self.session_lost(id, cause, out);
+        }
+        if self.door == Door::Closed {
+            return;
+        }
+        if matches!(phase, Phase::Ready | Phase::Draining | Phase::Condemned) {
+            self.counters.worker_deaths += 1;
+        }
+        let it = &mut self.slots[slot];
+        let next = match phase {
+            Phase::Empty | Phase::Starting => it.restart.failed(permanent, now),
+            _ => it.restart.died(now),
+        };
+        let after = match next {
+            Next::Start(after) => after,
+            Next::Degrade(after) => {
+                it.degraded = true;
+                after
+            }
+        };
+        let generation = it.next_generation();
+        self.counters.restarts += 1;
+        out.push(Effect::Start { slot, generation, after });
+        if self.slots.iter().all(|slot| slot.degraded) {
+            for id in self.queue.take_all() {
+                let died_under = self.table.get(id).and_then(|call| call.died_under);
+                let end = died_under.map_or(End::NoWorker, |(slot, generation)| End::WorkerDied {
+                    slot,
+                    generation,
+                });
+                self.end(id, end, out);
+            }
+        }
+        self.spread(now, out);
+    }
+
+    /// Lets a worker finish what it has and replaces it. False: it is gone already.
+    pub(crate) fn recycle(
+        &mut self,
+        slot: usize,
+        generation: Option<u64>,
+        out: &mut Vec<Effect<J>>,
+    ) -> bool {
+        let it = &mut self.slots[slot];
+        if generation.is_some_and(|wanted| wanted != it.generation) || it.phase != Phase::Ready {
+            return false;
+        }
+        it.phase = Phase::Draining;
+        self.loads[slot] = UNAVAILABLE;
+        self.retire(slot, out);
+        true
+    }
+
+    /// Stops a worker that has nothing left to do and gets nothing more.
+    pub(super) fn retire(&mut self, slot: usize, out: &mut Vec<Effect<J>>) {
+        let leaving = self.door == Door::Closed || self.slots[slot].phase == Phase::Draining;
+        let it = &mut self.slots[slot];
+        let running = matches!(it.phase, Phase::Ready | Phase::Draining | Phase::Starting);
+        if leaving && running && it.lane.is_empty() && !self.queue.has_pinned(slot) {
+            it.phase = Phase::Stopping;
+            self.loads[slot] = UNAVAILABLE;
+            out.push(Effect::Stop { slot });
+        }
+    }
+
+    /// A call whose worker is gone.
+    fn orphan(
+        &mut self,
+        id: CallId,
+        slot: usize,
+        generation: u64,
+        cause: &'static str,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let Some(call) = self.table.get_mut(id) else { return };
+        let Place::Sent { word, .. } = call.place else { return };
+        let untouched = word.is_some_and(|word| words.untouched(slot, word, id));
+        let strict = call.session.as_ref().is_some_and(|session| session.affinity.is_strict());
+        if call.job.is_none() {
+            self.table.remove(id);
+        } else if untouched && strict {
+            self.session_lost(id, cause, out);
+        } else if untouched || call.idempotent && !call.partly_seen && !strict {
+            if !untouched && call.died_under.replace((slot, generation)).is_some() {
+                return self.end(id, End::Poison { slot, generation, deaths: 2 }, out);
+            }
+            call.place = Place::Queued(None);
+            self.queue.put(id, None);
+        } else {
+            self.end(id, End::WorkerDied { slot, generation }, out);
+        }
+    }
+
+    /// A call that has not begun and relies on a worker that is gone.
+    pub(super) fn session_lost(
+        &mut self,
+        id: CallId,
+        cause: &'static str,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let Some(call) = self.table.get(id) else { return };
+        let Some(key) = &call.session else { return };
+        let session = key.id.clone();
+        self.end(id, End::SessionLost { session, cause, may_have_run: false }, out);
+    }
+}

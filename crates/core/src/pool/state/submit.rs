@@ -1,0 +1,144 @@
+//! The door: is a call admitted, and where does it go first?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::slot::{Phase, UNAVAILABLE};
+use super::{Call, Door, Effect, Place, State};
+use crate::call::{Affinity, SessionKey};
+use crate::id::CallId;
+
+/// A call at the door.
+#[derive(Debug)]
+pub(crate) struct NewCall<J> {
+    pub(crate) job: J,
+    pub(crate) session: Option<SessionKey>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) idempotent: bool,
+}
+
+/// Why a call is not admitted; nothing of it remains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Closed,
+    QueueFull(usize),
+    NoWorker,
+    SessionBusy(Arc<str>),
+    SessionLost(Arc<str>, &'static str),
+}
+
+/// Where a call goes from the door.
+enum Route {
+    Now(usize),
+    Wait(Option<usize>),
+}
+
+impl<J> State<J> {
+    /// Admits a call, or refuses it and drops its job.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub(crate) fn submit(
+        &mut self,
+        new: NewCall<J>,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
+    ) -> Result<CallId, Refusal> {
+        let route = self.admit(new.session.as_ref(), now).inspect_err(|_| {
+            self.counters.rejected += 1;
+        })?;
+        self.counters.requests += 1;
+        // A deadline beyond what the clock can hold is none.
+        let deadline = new.timeout.and_then(|timeout| now.checked_add(timeout));
+        let id = self.table.insert(Call {
+            job: Some(new.job),
+            place: Place::Queued(None),
+            session: new.session,
+            deadline,
+            limit: new.timeout.unwrap_or(Duration::MAX),
+            idempotent: new.idempotent,
+            died_under: None,
+            partly_seen: false,
+            kill_at: None,
+        });
+        if let Some(deadline) = deadline {
+            self.watch(deadline, out);
+        }
+        match route {
+            Route::Now(slot) => self.send(slot, id, now, out),
+            Route::Wait(lane) => {
+                if let Some(call) = self.table.get_mut(id) {
+                    call.place = Place::Queued(lane);
+                }
+                self.queue.put(id, lane);
+            }
+        }
+        Ok(id)
+    }
+
+    fn admit(&self, session: Option<&SessionKey>, now: Instant) -> Result<Route, Refusal> {
+        if self.door != Door::Open {
+            return Err(Refusal::Closed);
+        }
+        if self.slots.iter().all(|slot| slot.degraded) {
+            return Err(Refusal::NoWorker);
+        }
+        let route = match session {
+            None => self.any_slot(now),
+            Some(session) => self.home_slot(session, now)?,
+        };
+        if matches!(route, Route::Wait(_)) && self.queue.is_full() || !self.table.has_room() {
+            return Err(Refusal::QueueFull(self.queue.capacity()));
+        }
+        Ok(route)
+    }
+
+    fn any_slot(&self, now: Instant) -> Route {
+        // Where calls wait for any slot, none has room; whoever comes now goes behind them.
+        match self.queue.shared_front() {
+            Some(_) => Route::Wait(None),
+            None => self.least_loaded(now).map_or(Route::Wait(None), Route::Now),
+        }
+    }
+
+    fn home_slot(&self, session: &SessionKey, now: Instant) -> Result<Route, Refusal> {
+        let home = self.homes.get(&session.id);
+        let strict = session.affinity.is_strict();
+        let bound = session.object.as_ref().and_then(|object| object.get());
+        if strict && self.homes.is_lost(&session.id, bound) {
+            return Err(Refusal::SessionLost(session.id.clone(), "its worker is gone"));
+        }
+        let Some(home) = home else { return Ok(self.any_slot(now)) };
+        let slot = &self.slots[home.slot];
+        if strict && slot.phase != Phase::Ready {
+            return Err(Refusal::SessionLost(session.id.clone(), slot.phase.loss()));
+        }
+        let ready = self.loads[home.slot] != UNAVAILABLE;
+        let free = ready && slot.has_room(now);
+        match session.affinity {
+            Affinity::StrictQueue if free => Ok(Route::Now(home.slot)),
+            Affinity::StrictQueue => Ok(Route::Wait(Some(home.slot))),
+            Affinity::StrictFailFast if ready && slot.lane.is_empty() => Ok(Route::Now(home.slot)),
+            Affinity::StrictFailFast => Err(Refusal::SessionBusy(session.id.clone())),
+            Affinity::Hint if ready && slot.lane.is_empty() => Ok(Route::Now(home.slot)),
+            Affinity::Hint => Ok(self.any_slot(now)),
+        }
+    }
+
+    /// The slot with the fewest calls that has room for one more.
+    pub(super) fn least_loaded(&self, now: Instant) -> Option<usize> {
+        let mut best = None;
+        let mut least = UNAVAILABLE;
+        for (slot, &load) in self.loads.iter().enumerate() {
+            if load < least && (load == 0 || self.slots[slot].has_room(now)) {
+                (best, least) = (Some(slot), load);
+                if load == 0 {
+                    break;
+                }
+            }
+        }
+        best
+    }
+}

@@ -1,0 +1,103 @@
+//! The calls that are alive, found by id without hashing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::call::SessionKey;
+use crate::id::CallId;
+use crate::policy::queue::Lane;
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Queued(Lane),
+    /// In the worker of a slot; the word tells whether it has begun, where there is one.
+    Sent {
+        slot: usize,
+        word: Option<u8>,
+    },
+}
+
+/// One call that is alive.
+#[derive(Debug)]
+pub(super) struct Call<J> {
+    /// Payload and reply sink; None once the caller was answered while the worker runs on.
+    pub(super) job: Option<J>,
+    pub(super) place: Place,
+    pub(super) session: Option<SessionKey>,
+    pub(super) deadline: Option<Instant>,
+    /// What the caller asked for, to name it in the error.
+    pub(super) limit: Duration,
+    pub(super) idempotent: bool,
+    /// The worker that died under it, if one did: then it may have run, wherever it is now.
+    pub(super) died_under: Option<(usize, u64)>,
+    /// The caller has seen a part of the answer: it must not run twice.
+    pub(super) partly_seen: bool,
+    /// The worker must have let go of it by then, or is killed.
+    pub(super) kill_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Entry<J> {
+    id: CallId,
+    call: Option<Call<J>>,
+}
+
+/// A slab: an id's low bits are its place, its high bits tell whether the place is still its own.
+#[derive(Debug)]
+pub(super) struct Table<J> {
+    entries: Vec<Entry<J>>,
+    free: Vec<usize>,
+    sequence: u64,
+}
+
+impl<J> Default for Table<J> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), free: Vec::new(), sequence: 0 }
+    }
+}
+
+impl<J> Table<J> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.free.len() == self.entries.len()
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        !self.free.is_empty() || self.entries.len() < CallId::MAX_LIVE
+    }
+
+    /// The caller checked that there is room.
+    pub(super) fn insert(&mut self, call: Call<J>) -> CallId {
+        let index = self.free.pop().unwrap_or(self.entries.len());
+        self.sequence += 1;
+        let id = CallId::new(self.sequence, index);
+        let entry = Entry { id, call: Some(call) };
+        match self.entries.get_mut(index) {
+            Some(place) => *place = entry,
+            None => self.entries.push(entry),
+        }
+        id
+    }
+
+    pub(super) fn get(&self, id: CallId) -> Option<&Call<J>> {
+        let entry = self.entries.get(id.index()).filter(|entry| entry.id == id)?;
+        entry.call.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, id: CallId) -> Option<&mut Call<J>> {
+        let entry = self.entries.get_mut(id.index()).filter(|entry| entry.id == id)?;
+        entry.call.as_mut()
+    }
+
+    pub(super) fn remove(&mut self, id: CallId) -> Option<Call<J>> {
+        let entry = self.entries.get_mut(id.index()).filter(|entry| entry.id == id)?;
+        let call = entry.call.take()?;
+        self.free.push(id.index());
+        Some(call)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (CallId, &Call<J>)> {
+        self.entries.iter().filter_map(|entry| Some((entry.id, entry.call.as_ref()?)))
+    }
+}

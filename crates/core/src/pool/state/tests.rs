@@ -1,0 +1,15 @@
+//! The rules of the state, tried on simulated workers: one file a subject, and `chaos`, which
+//! throws random events at all of it at once.
+
+mod chaos;
+mod deadlines;
+mod deaths;
+mod invariants;
+mod life;
+mod prefetching;
+mod routing;
+mod sessions;
+mod worker;
+mod world;
+
+pub(super) use world::{Outcome, Spec, World};

@@ -1,0 +1,316 @@
+//! Random events of every kind, in any order; [`World`] checks after each one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::worker::Life;
+use super::{Spec, World};
+use crate::call::{Affinity, Binding, SessionKey};
+use crate::pool::state::Refusal;
+use crate::pool::state::slot::Phase;
+
+#[derive(Clone, Debug)]
+enum Event {
+    Submit { session: Option<Who>, timeout: Option<u64>, idempotent: bool },
+    Start(usize),
+    Ready { slot: usize, revocable: bool },
+    Begin(usize),
+    Finish(usize),
+    Part(usize),
+    Flush { slot: usize, fill: bool },
+    Work { slot: usize, calls: usize },
+    Die { slot: usize, read: bool, permanent: bool },
+    Cancel(usize),
+    Advance(u64),
+    Tick,
+    Recycle { slot: usize, this: bool },
+    EndSession(usize),
+    Drain,
+    Close,
+}
+
+#[derive(Clone, Debug)]
+struct Who {
+    name: usize,
+    affinity: Affinity,
+    /// Whether the caller holds a session object, and makes a new one for this call.
+    object: Option<bool>,
+}
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+fn any_who() -> impl Strategy<Value = Who> {
+    let affinity = prop_oneof![
+        3 => Just(Affinity::StrictQueue),
+        1 => Just(Affinity::StrictFailFast),
+        2 => Just(Affinity::Hint),
+    ];
+    (0..NAMES.len(), affinity, prop::option::of(prop::bool::weighted(0.2)))
+        .prop_map(|(name, affinity, object)| Who { name, affinity, object })
+}
+
+/// Microseconds, from less than a call to more than a start timeout.
+fn any_span() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        6 => Just(10),
+        3 => Just(500),
+        3 => Just(3_000),
+        1 => Just(60_000),
+        1 => Just(2_500_000),
+        1 => Just(31_000_000),
+    ]
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let slot = || 0..5usize;
+    let timeout = prop::option::of(prop_oneof![Just(0), any_span()]);
+    let session = prop::option::of(any_who());
+    prop_oneof![
+        40 => (session, timeout, any::<bool>()).prop_map(|(session, timeout, idempotent)| {
+            Event::Submit { session, timeout, idempotent }
+        }),
+        8 => slot().prop_map(Event::Start),
+        8 => (slot(), prop::bool::weighted(0.8))
+            .prop_map(|(slot, revocable)| Event::Ready { slot, revocable }),
+        10 => slot().prop_map(Event::Begin),
+        8 => slot().prop_map(Event::Finish),
+        2 => slot().prop_map(Event::Part),
+        8 => (slot(), prop::bool::weighted(0.8)).prop_map(|(slot, fill)| Event::Flush { slot, fill }),
+        15 => (slot(), 1..20usize).prop_map(|(slot, calls)| Event::Work { slot, calls }),
+        6 => (slot(), any::<bool>(), prop::bool::weighted(0.1))
+            .prop_map(|(slot, read, permanent)| Event::Die { slot, read, permanent }),
+        6 => any::<usize>().prop_map(Event::Cancel),
+        15 => any_span().prop_map(Event::Advance),
+        1 => Just(Event::Tick),
+        2 => (slot(), any::<bool>()).prop_map(|(slot, this)| Event::Recycle { slot, this }),
+        2 => (0..NAMES.len()).prop_map(Event::EndSession),
+        1 => prop_oneof![4 => Just(Event::Tick), 1 => Just(Event::Drain), 1 => Just(Event::Close)],
+    ]
+}
+
+/// A world, and the session objects that its callers hold.
+struct Chaos {
+    world: World,
+    objects: [Arc<Binding>; NAMES.len()],
+}
+
+impl Chaos {
+    fn new(size: usize, max_queue: usize) -> Self {
+        Self { world: World::new(size, max_queue), objects: Default::default() }
+    }
+
+    fn happen(&mut self, event: Event) {
+        let size = self.world.workers.len();
+        let world = &mut self.world;
+        let life = |slot: usize| world.workers[slot % size].life;
+        match event {
+            Event::Submit { session, timeout, idempotent } => {
+                self.submit(session, timeout, idempotent)
+            }
+            Event::Start(slot) => {
+                if matches!(life(slot), Life::Planned(at) if at <= world.now) {
+                    world.start(slot % size);
+                }
+            }
+            Event::Ready { slot, revocable } => {
+                if life(slot) == Life::Starting {
+                    world.become_ready(slot % size, revocable);
+                }
+            }
+            Event::Begin(slot) => {
+                world.begin(slot % size);
+            }
+            Event::Finish(slot) => {
+                world.finish(slot % size);
+            }
+            Event::Part(slot) => world.part(slot % size),
+            Event::Flush { slot, fill: true } => world.flush(slot % size),
+            Event::Flush { slot, fill: false } => {
+                world.read(slot % size);
+            }
+            Event::Work { slot, calls } => {
+                for _ in 0..calls {
+                    world.begin(slot % size);
+                    world.finish(slot % size);
+                }
+                world.flush(slot % size);
+            }
+            Event::Die { slot, read, permanent } => {
+                if matches!(life(slot), Life::Starting | Life::Ready) {
+                    if read {
+                        world.read(slot % size);
+                    }
+                    world.die(slot % size, permanent);
+                }
+            }
+            Event::Cancel(nth) => {
+                if !world.calls.is_empty() {
+                    let id = world.calls[nth % world.calls.len()].id;
+                    world.cancel(id);
+                }
+            }
+            Event::Advance(micros) => world.advance(Duration::from_micros(micros)),
+            Event::Tick => world.tick(),
+            Event::Recycle { slot, this } => {
+                let slot = slot % size;
+                let generation = world.state.generation(slot);
+                world.recycle(slot, Some(generation + u64::from(!this)));
+            }
+            Event::EndSession(name) => {
+                if let Some(home) = world.state.homes.get(NAMES[name]) {
+                    assert!(world.state.end_session(NAMES[name], home.binding));
+                    assert!(!world.state.end_session(NAMES[name], home.binding));
+                }
+            }
+            Event::Drain => world.state.drain(),
+            Event::Close => world.close(),
+        }
+        self.world.check();
+        self.check_overdue();
+    }
+
+    fn submit(&mut self, who: Option<Who>, timeout: Option<u64>, idempotent: bool) {
+        let session = who.map(|Who { name, affinity, object }| {
+            if object == Some(true) {
+                self.objects[name] = Arc::default();
+            }
+            let object = object.map(|_| self.objects[name].clone());
+            SessionKey { id: NAMES[name].into(), affinity, object }
+        });
+        let spec = Spec { session, timeout: timeout.map(Duration::from_micros), idempotent };
+        let before = self.world.state.queued();
+        let rejected = self.world.state.counters().rejected;
+        match self.world.submit(spec.clone()) {
+            Ok(_) => {
+                let queued = self.world.state.queued();
+                assert!(queued <= before || queued <= self.world.limits.max_queue);
+            }
+            Err(refusal) => {
+                assert_eq!(self.world.state.counters().rejected, rejected + 1);
+                self.check_refusal(&spec, &refusal);
+            }
+        }
+    }
+
+    fn check_refusal(&self, spec: &Spec, refusal: &Refusal) {
+        let state = &self.world.state;
+        let home = spec.strict().and_then(|session| state.homes.get(&session.id));
+        match refusal {
+            Refusal::Closed => assert!(!state.is_open()),
+            Refusal::QueueFull(capacity) => {
+                assert_eq!(*capacity, self.world.limits.max_queue);
+                assert!(state.queued() >= *capacity);
+            }
+            Refusal::NoWorker => assert!(state.slots.iter().all(|slot| slot.degraded)),
+            Refusal::SessionBusy(_) => {
+                let home = home.expect("busy at home");
+                assert!(!state.slots[home.slot].lane.is_empty());
+            }
+            Refusal::SessionLost(..) => {
+                let session = spec.strict().expect("a strict session");
+                let bound = session.object.as_ref().and_then(|object| object.get());
+                let leaving = home.is_some_and(|home| state.slots[home.slot].phase != Phase::Ready);
+                assert!(leaving || bound != home.map(|home| home.binding));
+            }
+        }
+    }
+
+    /// After a tick nothing is overdue.
+    fn check_overdue(&self) {
+        let world = &self.world;
+        if world.timer.is_some_and(|timer| timer <= world.now) {
+            return;
+        }
+        for call in world.calls.iter().filter(|call| call.outcome.is_none()) {
+            assert!(call.deadline.is_none_or(|deadline| deadline > world.now), "{}", call.id);
+        }
+        for (id, call) in world.state.table.iter() {
+            if call.kill_at.is_some_and(|at| at <= world.now) {
+                let (slot, _) = *world.calls[world.by_id[&id]].sent.last().expect("sent");
+                assert!(world.workers[slot].killed, "{id} outlived its grace in slot {slot}");
+            }
+        }
+    }
+
+    /// Faults end: every call must end by itself then.
+    fn settle(&mut self) {
+        for _ in 0..2000 {
+            if self.world.state.is_idle() {
+                return;
+            }
+            let slots = 0..self.world.workers.len();
+            if !slots.fold(false, |moved, slot| self.settle_slot(slot) || moved) {
+                let planned = self.world.workers.iter().filter_map(|worker| match worker.life {
+                    Life::Planned(at) => Some(at),
+                    _ => None,
+                });
+                let next = planned.min().expect("a call waits, and nothing will ever happen");
+                self.world.advance(next.saturating_duration_since(self.world.now));
+            }
+        }
+        panic!("calls never end");
+    }
+
+    fn settle_slot(&mut self, slot: usize) -> bool {
+        let world = &mut self.world;
+        let worker = &world.workers[slot];
+        match worker.life {
+            Life::Planned(at) if at <= world.now => world.start(slot),
+            Life::Starting => world.become_ready(slot, true),
+            Life::Ready if worker.killed || worker.stopped => world.die(slot, false),
+            Life::Ready => {
+                let mut moved = worker.unfilled;
+                while world.finish(slot) || world.begin(slot).is_some() {
+                    moved = true;
+                }
+                moved |= world.read(slot);
+                world.fill(slot);
+                return moved;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn end(&mut self) {
+        self.world.close();
+        for slot in 0..self.world.workers.len() {
+            match self.world.workers[slot].life {
+                Life::Planned(_) => self.world.start(slot),
+                Life::Starting | Life::Ready => self.world.die(slot, false),
+                Life::None => {}
+            }
+        }
+        assert!(self.world.state.is_idle(), "calls are left after all workers are gone");
+        assert!(self.world.calls.iter().all(|call| call.outcome.is_some()));
+        assert_eq!(self.world.state.sessions(), 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens, every call ends exactly once, and as it was promised.
+    #[test]
+    fn every_call_ends_once(
+        size in 1..5usize,
+        max_queue in prop_oneof![0..4usize, Just(50)],
+        up in any::<bool>(),
+        settle in any::<bool>(),
+        events in prop::collection::vec(any_event(), 0..250),
+    ) {
+        let mut chaos = Chaos::new(size, max_queue);
+        if up {
+            (0..size).for_each(|slot| chaos.world.bring_up(slot));
+        }
+        for event in events {
+            chaos.happen(event);
+        }
+        if settle {
+            chaos.settle();
+        }
+        chaos.end();
+    }
+}

@@ -1,0 +1,145 @@
+//! What is true between any two events.
+
+use super::World;
+use super::worker::{Life, Worker};
+use crate::policy::prefetch;
+use crate::pool::state::slot::{Phase, Slot, UNAVAILABLE};
+use crate::pool::state::table::{Call, Place};
+
+impl World {
+    pub(super) fn check(&self) {
+        for slot in 0..self.workers.len() {
+            self.check_slot(slot);
+        }
+        self.check_calls();
+        self.check_rest();
+        if !self.workers.iter().any(|worker| worker.unfilled) {
+            self.check_work_is_shared_out();
+        }
+    }
+
+    fn check_slot(&self, slot: usize) {
+        let (it, worker) = (&self.state.slots[slot], &self.workers[slot]);
+        let Slot { phase, lane, .. } = it;
+        let load = self.state.loads[slot];
+        if *phase == Phase::Ready {
+            assert_eq!(load as usize, lane.len(), "the load of slot {slot}");
+        } else {
+            assert_eq!(load, UNAVAILABLE, "slot {slot} is {phase:?}");
+        }
+        match worker.life {
+            Life::None => assert!(self.closed && *phase == Phase::Empty),
+            Life::Planned(_) => assert_eq!(*phase, Phase::Empty),
+            Life::Starting if worker.stopped => assert_eq!(*phase, Phase::Stopping),
+            Life::Starting => assert_eq!(*phase, Phase::Starting),
+            Life::Ready if worker.killed => assert_eq!(*phase, Phase::Condemned),
+            Life::Ready if worker.stopped => assert_eq!(*phase, Phase::Stopping),
+            Life::Ready => assert!(matches!(phase, Phase::Ready | Phase::Draining)),
+        }
+        self.check_lane(slot, it, worker);
+    }
+
+    /// The lane is what the worker has, and each call in it has a word of its own.
+    fn check_lane(&self, slot: usize, it: &Slot, worker: &Worker) {
+        let Worker { inbox, running, finished, .. } = worker;
+        let mut words = u64::MAX;
+        for &id in &it.lane {
+            let call = self.state.table.get(id).expect("alive");
+            let Place::Sent { slot: at, word } = call.place else { panic!("{id} is queued") };
+            assert_eq!(at, slot);
+            if let Some(word) = word {
+                assert!(words & (1 << word) != 0, "word {word} of slot {slot} is used twice");
+                words &= !(1 << word);
+            }
+            let known = inbox.iter().chain(running).any(|frame| frame.id == id);
+            assert!(known || finished.contains(&id), "slot {slot} does not have {id}");
+        }
+        for id in running.iter().map(|frame| &frame.id).chain(finished) {
+            assert!(it.lane.contains(id), "{id} runs unknown to the host");
+        }
+    }
+
+    fn check_calls(&self) {
+        let (mut queued, mut sent, mut wanted) = (0, 0, 0);
+        for (id, call) in self.state.table.iter() {
+            let record = &self.calls[self.by_id[&id]];
+            assert_eq!(call.job.is_some(), record.outcome.is_none(), "the job of {id}");
+            wanted += u64::from(call.job.is_some());
+            match call.place {
+                Place::Queued(_) => {
+                    queued += 1;
+                    assert!(call.job.is_some(), "nobody waits for {id}, which is queued");
+                }
+                Place::Sent { slot, .. } => {
+                    sent += 1;
+                    assert!(self.state.slots[slot].lane.contains(&id));
+                }
+            }
+        }
+        assert_eq!(self.state.queued(), queued);
+        assert_eq!(self.state.in_workers(), sent);
+        let open = self.calls.iter().filter(|call| call.outcome.is_none()).count() as u64;
+        assert_eq!(wanted, open, "an admitted call is lost");
+
+        let told = self.state.counters();
+        assert_eq!(told.requests, self.calls.len() as u64);
+        let ended = told.completed + told.errors + told.cancelled + told.timeouts;
+        assert_eq!(told.requests, ended + open);
+    }
+
+    fn check_rest(&self) {
+        // Whatever will be due, the timer is set no later.
+        let condemned = |slot: usize| self.state.slots[slot].phase == Phase::Condemned;
+        let due = self.state.table.iter().filter_map(|(_, call)| match call.place {
+            _ if call.job.is_some() => call.deadline,
+            Place::Sent { slot, .. } if condemned(slot) => None,
+            _ => call.kill_at,
+        });
+        if let Some(due) = due.min() {
+            assert!(self.timer.is_some_and(|timer| timer <= due), "nothing watches {due:?}");
+        }
+        if self.closed || self.state.slots.iter().all(|slot| slot.degraded) {
+            assert_eq!(self.state.queued(), 0);
+        }
+    }
+
+    /// No call waits in vain: room is used, and a worker without work has looked for some.
+    fn check_work_is_shared_out(&self) {
+        let state = &self.state;
+        let ready = || {
+            let all = state.slots.iter().enumerate();
+            all.filter(|(slot, _)| state.loads[*slot] != UNAVAILABLE)
+        };
+        let idle = ready().any(|(_, it)| it.lane.is_empty());
+        let room = ready().any(|(_, it)| it.has_room(self.now));
+        let stalled =
+            ready().any(|(_, it)| it.lane.len() > 1 && prefetch::stalled(it.since, self.now));
+        if let Some(front) = state.queue.shared_front() {
+            assert!(!idle, "{front} waits though a worker is idle");
+            assert!(!room || stalled, "{front} waits though a worker has room");
+        }
+        for (slot, it) in ready() {
+            // With some in hand it may have room and not be told: others took calls from it.
+            let in_vain = state.queue.has_pinned(slot) && it.lane.is_empty();
+            assert!(!in_vain, "a call waits for slot {slot}, which is idle");
+        }
+        if idle {
+            let behind = ready().flat_map(|(_, it)| it.lane.iter().skip(1));
+            for id in behind {
+                let call = state.table.get(*id).expect("alive");
+                assert!(!self.is_movable(call, *id), "{id} waits in a worker, another is idle");
+            }
+        }
+    }
+
+    fn is_movable<J>(&self, call: &Call<J>, id: crate::id::CallId) -> bool {
+        let record = &self.calls[self.by_id[&id]];
+        let begun = match call.place {
+            Place::Sent { slot, .. } => {
+                record.begun.contains(&(slot, self.workers[slot].generation))
+            }
+            Place::Queued(_) => false,
+        };
+        !begun && call.job.is_some() && record.spec.strict().is_none()
+    }
+}

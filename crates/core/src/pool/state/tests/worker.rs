@@ -1,0 +1,139 @@
+//! A worker as the state's owner sees it, and the page of words that it shares with the host.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use crate::id::CallId;
+use crate::pool::state::Words;
+
+/// One word of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Free,
+    Queued(CallId),
+    Started(CallId),
+    Revoked(CallId),
+    Done(CallId),
+}
+
+/// The pages of all workers. A word is queued when the `Send` effect is carried out, not earlier:
+/// whoever revokes a call in the event that sent it is told that it was begun.
+pub(super) struct Page(RefCell<Vec<[Word; 64]>>);
+
+impl Page {
+    pub(super) fn new(slots: usize) -> Self {
+        Self(RefCell::new(vec![[Word::Free; 64]; slots]))
+    }
+
+    pub(super) fn reset(&self, slot: usize) {
+        self.0.borrow_mut()[slot] = [Word::Free; 64];
+    }
+
+    pub(super) fn queue(&self, slot: usize, word: u8, id: CallId) {
+        let place = &mut self.0.borrow_mut()[slot][usize::from(word)];
+        let used = matches!(place, Word::Queued(_) | Word::Started(_));
+        assert!(!used, "word {word} of slot {slot} is in use for {place:?}, given to {id}");
+        *place = Word::Queued(id);
+    }
+
+    /// The worker's side: true where it may begin.
+    fn start(&self, slot: usize, word: u8, id: CallId) -> bool {
+        self.swap(slot, word, Word::Queued(id), Word::Started(id))
+    }
+
+    fn finish(&self, slot: usize, word: u8, id: CallId) {
+        assert!(self.swap(slot, word, Word::Started(id), Word::Done(id)), "{id} was not started");
+    }
+
+    fn swap(&self, slot: usize, word: u8, from: Word, to: Word) -> bool {
+        let place = &mut self.0.borrow_mut()[slot][usize::from(word)];
+        let same = *place == from;
+        if same {
+            *place = to;
+        }
+        same
+    }
+}
+
+impl Words for Page {
+    fn revoke(&self, slot: usize, word: u8, id: CallId) -> bool {
+        self.swap(slot, word, Word::Queued(id), Word::Revoked(id))
+    }
+
+    fn untouched(&self, slot: usize, word: u8, id: CallId) -> bool {
+        self.0.borrow()[slot][usize::from(word)] == Word::Queued(id)
+    }
+}
+
+/// How far the process of a slot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    None,
+    /// To be started then.
+    Planned(Instant),
+    Starting,
+    Ready,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    pub(super) id: CallId,
+    pub(super) word: Option<u8>,
+}
+
+/// Runs the frames it was sent in their order, one at a time.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) life: Life,
+    pub(super) generation: u64,
+    pub(super) revocable: bool,
+    pub(super) stopped: bool,
+    pub(super) killed: bool,
+    pub(super) inbox: VecDeque<Frame>,
+    pub(super) running: Option<Frame>,
+    /// Answers that the host has not read.
+    pub(super) finished: Vec<CallId>,
+    /// The host has read answers and not filled the worker again yet.
+    pub(super) unfilled: bool,
+}
+
+impl Worker {
+    pub(super) fn new(life: Life, generation: u64) -> Self {
+        Self {
+            life,
+            generation,
+            revocable: false,
+            stopped: false,
+            killed: false,
+            inbox: VecDeque::new(),
+            running: None,
+            finished: Vec::new(),
+            unfilled: false,
+        }
+    }
+
+    /// Takes the next call that was not revoked.
+    pub(super) fn begin(&mut self, slot: usize, page: &Page) -> Option<CallId> {
+        if self.running.is_some() {
+            return None;
+        }
+        while let Some(frame) = self.inbox.pop_front() {
+            if frame.word.is_none_or(|word| page.start(slot, word, frame.id)) {
+                self.running = Some(frame);
+                return Some(frame.id);
+            }
+        }
+        None
+    }
+
+    pub(super) fn finish(&mut self, slot: usize, page: &Page) -> bool {
+        let Some(frame) = self.running.take() else { return false };
+        if let Some(word) = frame.word {
+            page.finish(slot, word, frame.id);
+        }
+        self.finished.push(frame.id);
+        true
+    }
+}

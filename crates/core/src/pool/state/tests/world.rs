@@ -1,0 +1,441 @@
+//! A simulated pool: carries out what the state wants and records what becomes of each call.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::worker::{Frame, Life, Page, Worker};
+use crate::call::{Affinity, Binding, SessionKey, Step};
+use crate::id::CallId;
+use crate::pool::state::{Effect, End, Limits, NewCall, Refusal, State};
+
+/// What the state owns of a call; the number of its record.
+#[derive(Debug)]
+pub(crate) struct Job(usize);
+
+/// A call to submit; `Spec::default()` has no session, no limit and may not run twice.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spec {
+    pub(super) session: Option<SessionKey>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) idempotent: bool,
+}
+
+impl Spec {
+    pub(super) fn session(id: &str, affinity: Affinity) -> Self {
+        Self {
+            session: Some(SessionKey { id: id.into(), affinity, object: None }),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn object(mut self, object: &Arc<Binding>) -> Self {
+        self.session.as_mut().expect("a session").object = Some(object.clone());
+        self
+    }
+
+    pub(super) fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    pub(super) fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    pub(super) fn strict(&self) -> Option<&SessionKey> {
+        self.session.as_ref().filter(|session| session.affinity.is_strict())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Answered,
+    Ended(End),
+}
+
+/// The truth about an admitted call.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) id: CallId,
+    pub(super) spec: Spec,
+    pub(super) deadline: Option<Instant>,
+    /// Slot and generation of every worker it was sent to, and of those that began it. Where a
+    /// worker has no words, what was sent counts as begun.
+    pub(super) sent: Vec<(usize, u64)>,
+    pub(super) begun: Vec<(usize, u64)>,
+    pub(super) partly: bool,
+    pub(super) outcome: Option<Outcome>,
+}
+
+pub(crate) struct World {
+    pub(super) state: State<Job>,
+    pub(super) limits: Limits,
+    pub(super) now: Instant,
+    pub(super) page: Page,
+    pub(super) workers: Vec<Worker>,
+    pub(super) calls: Vec<Record>,
+    pub(super) by_id: HashMap<CallId, usize>,
+    /// Earliest moment for which a tick was asked.
+    pub(super) timer: Option<Instant>,
+    pub(super) closed: bool,
+    /// Where each binding of a strict session has run.
+    bindings: HashMap<u64, (usize, u64)>,
+    /// Last session-less call that was sent for the first time.
+    last_plain: Option<CallId>,
+    out: Vec<Effect<Job>>,
+}
+
+impl World {
+    /// Workers are planned, none is started.
+    pub(crate) fn new(size: usize, max_queue: usize) -> Self {
+        let now = Instant::now();
+        let limits = Limits {
+            size,
+            max_queue,
+            start_timeout: Duration::from_secs(20),
+            grace: Duration::from_secs(2),
+        };
+        let mut world = Self {
+            state: State::new(limits, now),
+            limits,
+            now,
+            page: Page::new(size),
+            workers: (0..size).map(|_| Worker::new(Life::None, 0)).collect(),
+            calls: Vec::new(),
+            by_id: HashMap::new(),
+            timer: None,
+            closed: false,
+            bindings: HashMap::new(),
+            last_plain: None,
+            out: Vec::new(),
+        };
+        world.state.open(&mut world.out);
+        world.carry_out();
+        world
+    }
+
+    /// Every worker is ready and honours words.
+    pub(crate) fn ready(size: usize) -> Self {
+        let mut world = Self::new(size, 100);
+        (0..size).for_each(|slot| world.bring_up(slot));
+        world
+    }
+
+    // --- events ---------------------------------------------------------------------------------
+
+    pub(crate) fn submit(&mut self, spec: Spec) -> Result<CallId, Refusal> {
+        let call = self.calls.len();
+        let new = NewCall {
+            job: Job(call),
+            session: spec.session.clone(),
+            timeout: spec.timeout,
+            idempotent: spec.idempotent,
+        };
+        let id = self.state.submit(new, self.now, &mut self.out)?;
+        let deadline = spec.timeout.map(|timeout| self.now + timeout);
+        let (sent, begun) = (Vec::new(), Vec::new());
+        self.calls.push(Record { id, spec, deadline, sent, begun, partly: false, outcome: None });
+        assert!(self.by_id.insert(id, call).is_none(), "{id} was used before");
+        self.carry_out();
+        Ok(id)
+    }
+
+    /// As `submit`, for calls that must be admitted.
+    pub(crate) fn call(&mut self, spec: Spec) -> CallId {
+        self.submit(spec).expect("admitted")
+    }
+
+    pub(crate) fn start(&mut self, slot: usize) {
+        let generation = self.workers[slot].generation;
+        let limit = self.state.starting(slot, generation, self.now);
+        assert_eq!(limit.is_some(), !self.closed);
+        self.workers[slot].life = if self.closed { Life::None } else { Life::Starting };
+    }
+
+    pub(crate) fn become_ready(&mut self, slot: usize, revocable: bool) {
+        self.page.reset(slot);
+        let worker = &mut self.workers[slot];
+        (worker.life, worker.revocable) = (Life::Ready, revocable);
+        self.state.worker_ready(slot, revocable, self.now, &self.page, &mut self.out);
+        self.carry_out();
+    }
+
+    /// From planned to ready.
+    pub(crate) fn bring_up(&mut self, slot: usize) {
+        let Life::Planned(at) = self.workers[slot].life else {
+            panic!("slot {slot} is not planned")
+        };
+        self.now = self.now.max(at);
+        self.start(slot);
+        self.become_ready(slot, true);
+    }
+
+    /// The worker takes its next call.
+    pub(crate) fn begin(&mut self, slot: usize) -> Option<CallId> {
+        let worker = &mut self.workers[slot];
+        let id = worker.begin(slot, &self.page)?;
+        let place = (slot, worker.generation);
+        let call = self.record_mut(id);
+        if let Some(outcome) = &call.outcome {
+            assert!(outcome.may_have_run(), "{id} runs after it ended as {outcome:?}");
+        }
+        if call.begun.last() != Some(&place) {
+            call.begun.push(place);
+        }
+        Some(id)
+    }
+
+    pub(crate) fn finish(&mut self, slot: usize) -> bool {
+        self.workers[slot].finish(slot, &self.page)
+    }
+
+    /// The host reads what the worker has answered, and fills it again.
+    pub(crate) fn flush(&mut self, slot: usize) {
+        if self.read(slot) {
+            self.fill(slot);
+        }
+    }
+
+    /// The host reads what the worker has answered. False: nothing.
+    pub(crate) fn read(&mut self, slot: usize) -> bool {
+        let finished = std::mem::take(&mut self.workers[slot].finished);
+        self.state.progressed(slot, finished.len(), self.now);
+        for &id in &finished {
+            let job = self.state.answered(slot, id, true).expect("the worker has this call");
+            match job {
+                Some(Job(call)) => self.ended(call, Outcome::Answered),
+                None => assert!(self.outcome(id).is_some(), "the job of {id} is lost"),
+            }
+        }
+        self.workers[slot].unfilled |= !finished.is_empty();
+        !finished.is_empty()
+    }
+
+    pub(crate) fn fill(&mut self, slot: usize) {
+        self.workers[slot].unfilled = false;
+        self.state.fill(slot, self.now, &self.page, &mut self.out);
+        self.carry_out();
+    }
+
+    /// The worker runs one call to its end and answers it.
+    pub(crate) fn work(&mut self, slot: usize) -> Option<CallId> {
+        let id = self.begin(slot);
+        self.finish(slot);
+        self.flush(slot);
+        id
+    }
+
+    /// The worker sends a part of the answer that it is running.
+    pub(crate) fn part(&mut self, slot: usize) {
+        let Some(frame) = self.workers[slot].running else { return };
+        let wanted = self.state.partly_answered(slot, frame.id).expect("its call").is_some();
+        let call = self.record_mut(frame.id);
+        assert_eq!(wanted, call.outcome.is_none());
+        call.partly |= wanted;
+    }
+
+    /// The process is gone, whatever it was doing.
+    pub(crate) fn die(&mut self, slot: usize, permanent: bool) {
+        let generation = self.workers[slot].generation;
+        self.workers[slot] = Worker::new(Life::None, generation);
+        self.state.worker_gone(slot, permanent, self.now, &self.page, &mut self.out);
+        self.carry_out();
+    }
+
+    pub(crate) fn cancel(&mut self, id: CallId) -> bool {
+        let alive = self.outcome(id).is_none();
+        let cancelled = self.state.cancel(id, self.now, &self.page, &mut self.out);
+        assert_eq!(cancelled, alive);
+        self.carry_out();
+        cancelled
+    }
+
+    pub(crate) fn tick(&mut self) {
+        self.timer = None;
+        self.state.tick(self.now, &self.page, &mut self.out);
+        self.carry_out();
+    }
+
+    /// Time passes, and the timer fires where it is due.
+    pub(crate) fn advance(&mut self, by: Duration) {
+        self.now += by;
+        if self.timer.is_some_and(|timer| timer <= self.now) {
+            self.tick();
+        }
+    }
+
+    pub(crate) fn recycle(&mut self, slot: usize, generation: Option<u64>) -> bool {
+        let recycled = self.state.recycle(slot, generation, &mut self.out);
+        self.carry_out();
+        recycled
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+        self.state.close(self.now, &self.page, &mut self.out);
+        self.carry_out();
+    }
+
+    // --- what is known --------------------------------------------------------------------------
+
+    pub(crate) fn outcome(&self, id: CallId) -> Option<&Outcome> {
+        self.calls[self.by_id[&id]].outcome.as_ref()
+    }
+
+    /// How a call ended that no worker answered.
+    pub(crate) fn end(&self, id: CallId) -> &End {
+        match self.outcome(id) {
+            Some(Outcome::Ended(end)) => end,
+            other => panic!("{id} has not ended: {other:?}"),
+        }
+    }
+
+    /// The slots that a call was sent to so far.
+    pub(crate) fn sent(&self, id: CallId) -> Vec<usize> {
+        self.calls[self.by_id[&id]].sent.iter().map(|(slot, _)| *slot).collect()
+    }
+
+    /// Calls in the worker of a slot.
+    pub(crate) fn load(&self, slot: usize) -> usize {
+        self.state.slots[slot].lane.len()
+    }
+
+    fn record_mut(&mut self, id: CallId) -> &mut Record {
+        &mut self.calls[self.by_id[&id]]
+    }
+
+    // --- effects --------------------------------------------------------------------------------
+
+    fn carry_out(&mut self) {
+        for effect in std::mem::take(&mut self.out) {
+            match effect {
+                Effect::Send { slot, id, word, session_new, left } => {
+                    self.send(slot, Frame { id, word }, session_new, left);
+                }
+                Effect::Cancel { slot, id } => {
+                    let worker = &self.workers[slot];
+                    assert!(worker.life == Life::Ready && !worker.killed && !worker.stopped);
+                    assert!(self.outcome(id).is_some_and(Outcome::may_have_run), "{id}");
+                }
+                Effect::End { job: Job(call), end } => self.ended(call, Outcome::Ended(end)),
+                Effect::Start { slot, generation, after } => {
+                    let worker = &mut self.workers[slot];
+                    assert_eq!(worker.life, Life::None, "slot {slot} is filled");
+                    assert_eq!(generation, worker.generation + 1);
+                    assert!(!self.closed, "a start after the close");
+                    *worker = Worker::new(Life::Planned(self.now + after), generation);
+                }
+                Effect::Stop { slot } => {
+                    let worker = &mut self.workers[slot];
+                    assert!(matches!(worker.life, Life::Starting | Life::Ready));
+                    assert!(!worker.killed && !worker.stopped, "stopped twice");
+                    worker.stopped = true;
+                    let busy = worker.running.is_some() || !worker.finished.is_empty();
+                    assert!(!busy, "slot {slot} is stopped in a call");
+                }
+                Effect::Kill { slot, .. } => {
+                    let worker = &mut self.workers[slot];
+                    assert!(worker.life == Life::Ready && !worker.killed, "killed twice");
+                    worker.killed = true;
+                }
+                Effect::Timer(at) => self.timer = Some(self.timer.map_or(at, |old| old.min(at))),
+            }
+        }
+        self.check();
+    }
+
+    fn send(&mut self, slot: usize, frame: Frame, session_new: bool, left: Option<Duration>) {
+        let id = frame.id;
+        assert!(self.state.job(id).is_some(), "{id} has no job to send");
+        let worker = &mut self.workers[slot];
+        assert!(worker.life == Life::Ready && !worker.killed && !worker.stopped, "to {worker:?}");
+        assert_eq!(frame.word.is_some(), worker.revocable, "a word where the worker honours it");
+        if let Some(word) = frame.word {
+            self.page.queue(slot, word, id);
+        }
+        worker.inbox.push_back(frame);
+        let place = (slot, worker.generation);
+
+        let now = self.now;
+        let call = &mut self.calls[self.by_id[&id]];
+        assert!(call.outcome.is_none());
+        assert_eq!(left, call.deadline.map(|deadline| deadline.saturating_duration_since(now)));
+        let fresh = call.sent.is_empty() && call.spec.timeout == Some(Duration::ZERO);
+        assert!(left != Some(Duration::ZERO) || fresh, "{id} is sent after its deadline");
+        let again = call.spec.idempotent && !call.partly && call.begun.len() < 2;
+        assert!(call.begun.is_empty() || again, "{id} must not run again");
+        let first = call.sent.is_empty();
+        call.sent.push(place);
+        if frame.word.is_none() {
+            call.begun.push(place);
+        }
+
+        if let Some(session) = call.spec.strict() {
+            let home = self.state.homes.get(&session.id).expect("bound");
+            let before = self.bindings.insert(home.binding, place);
+            assert!(before.is_none_or(|before| before == place), "{id}: its session moved");
+            let object = session.object.as_ref().and_then(|object| object.get());
+            assert!(object.is_none_or(|object| object == home.binding), "{id}: object is lost");
+        }
+        if let Some(session) = &call.spec.session {
+            let home = self.state.homes.get(&session.id).expect("bound");
+            assert!(!session_new || home.slot == slot, "new where it does not live");
+        } else if first {
+            assert!(self.last_plain.is_none_or(|last| last < id), "{id} was overtaken");
+            self.last_plain = Some(id);
+        }
+    }
+
+    fn ended(&mut self, call: usize, outcome: Outcome) {
+        let record = &self.calls[call];
+        assert!(record.outcome.is_none(), "{} ended twice: {outcome:?}", record.id);
+        if let Outcome::Ended(end) = &outcome {
+            self.check_end(record, end);
+        }
+        self.calls[call].outcome = Some(outcome);
+    }
+
+    fn check_end(&self, call: &Record, end: &End) {
+        let id = call.id;
+        match end {
+            End::TimedOut { limit, step } => {
+                assert!(call.deadline.is_some_and(|deadline| deadline <= self.now), "{id}: early");
+                assert_eq!(Some(*limit), call.spec.timeout);
+                assert!(call.begun.is_empty() || *step == Step::Running, "{id}: {step} is wrong");
+                assert!(*step != Step::Sent || !call.sent.is_empty());
+            }
+            End::SessionLost { .. } => assert!(call.spec.strict().is_some()),
+            End::WorkerDied { slot, generation } => {
+                let place = (*slot, *generation);
+                assert!(call.begun.contains(&place), "{id} was not begun");
+            }
+            End::Poison { deaths, .. } => assert!(*deaths == 2 && call.spec.idempotent),
+            End::NoWorker => assert!(self.state.slots.iter().all(|slot| slot.degraded)),
+            End::Closed { .. } => assert!(self.closed),
+            End::Cancelled { .. } => {}
+        }
+        let told = Outcome::Ended(end.clone()).may_have_run();
+        assert!(told || call.begun.is_empty(), "{id} may have run, told otherwise: {end:?}");
+    }
+}
+
+impl Outcome {
+    /// What the caller is told; see [`crate::Error::may_have_run`].
+    pub(super) fn may_have_run(&self) -> bool {
+        match self {
+            Self::Ended(end) => match end {
+                End::TimedOut { step, .. } => *step == Step::Running,
+                End::Cancelled { may_have_run }
+                | End::SessionLost { may_have_run, .. }
+                | End::Closed { may_have_run } => *may_have_run,
+                End::WorkerDied { .. } | End::Poison { .. } => true,
+                End::NoWorker => false,
+            },
+            Self::Answered => true,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What a pool tells about itself.
+
+use super::state::Counters;
+use crate::id::WorkerRef;
+
+/// Counts of one pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Since the pool was made.
+    pub counters: Counters,
+    /// Calls that wait now.
+    pub queued: usize,
+    /// Calls in workers now.
+    pub running: usize,
+    /// Slots.
+    pub workers: usize,
+    /// Slots whose worker is ready.
+    pub ready: usize,
+    /// Sessions that have a home.
+    pub sessions: usize,
+}
+
+/// One row of the pool's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerInfo {
+    /// Which worker.
+    pub worker: WorkerRef,
+    /// Its process id, once there is one.
+    pub pid: Option<u32>,
+    /// `starting`, `ready`, `busy`, `draining`, `stopping`, `condemned` or `degraded`.
+    pub state: &'static str,
+    /// Calls that it answered.
+    pub calls: u64,
+    /// Memory of its process tree in bytes: what it holds for itself, swap included, shared pages
+    /// not.
+    pub memory: Option<u64>,
+    /// Sessions that live in it.
+    pub sessions: u32,
+}

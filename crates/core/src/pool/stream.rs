@@ -1,0 +1,210 @@
+//! The chunks of one streaming call.
+//!
+//! ```text
+//! worker ──Chunks──▶ Channel ──(all that is there)──▶ ChunkStream ──one by one──▶ reader
+//!    ▲                                                     │
+//!    └───────────── Grant: so much was taken ◀─────────────┘
+//! ```
+//!
+//! A worker may be [`WINDOW_ITEMS`] items or [`WINDOW_BYTES`] bytes ahead of the reader; it is told
+//! what was taken each half window. So a slow reader stops a fast worker, and memory is bounded.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tokio_stream::Stream;
+
+use super::reply::{Canceller, Hold};
+use super::shared::Shared;
+use crate::error::Error;
+use crate::id::CallId;
+use crate::worker::Port;
+
+/// Items that a worker may be ahead of the reader.
+pub(crate) const WINDOW_ITEMS: u32 = 1024;
+
+/// Bytes that a worker may be ahead of the reader (one item may always be).
+pub(crate) const WINDOW_BYTES: u64 = 1 << 20;
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Inner {
+    items: VecDeque<Bytes>,
+    end: Option<Result<(), Error>>,
+    waker: Option<Waker>,
+    hook: Option<Hook>,
+    hold: Option<Hold>,
+    /// The worker that runs the call, once it was sent.
+    port: Option<Port>,
+}
+
+/// Where the pool puts the chunks.
+#[derive(Default)]
+pub(crate) struct Channel(Mutex<Inner>);
+
+impl Channel {
+    pub(super) fn new(hold: Option<Hold>) -> Self {
+        Self(Mutex::new(Inner { hold, ..Inner::default() }))
+    }
+
+    pub(super) fn sent_to(&self, port: &Port) {
+        self.lock().port = Some(port.clone());
+    }
+
+    pub(super) fn push(&self, items: Vec<Bytes>) {
+        let mut inner = self.lock();
+        inner.items.extend(items);
+        Self::wake(inner);
+    }
+
+    /// The first end counts.
+    pub(super) fn end(&self, end: Result<(), Error>) {
+        let mut inner = self.lock();
+        if inner.end.is_none() {
+            inner.end = Some(end);
+            let hold = inner.hold.take();
+            Self::wake(inner);
+            drop(hold);
+        }
+    }
+
+    fn wake(mut inner: MutexGuard<'_, Inner>) {
+        let (waker, hook) = (inner.waker.take(), inner.hook.take());
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        if let Some(hook) = hook {
+            hook();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Every field is whole between statements.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reader of a streaming call: a `Stream` of encoded chunks. Dropping it cancels the call.
+pub struct ChunkStream {
+    channel: Arc<Channel>,
+    shared: Arc<Shared>,
+    id: CallId,
+    /// Chunks that are here already; taken without a lock.
+    here: VecDeque<Bytes>,
+    ended: bool,
+    taken: (u64, u64),
+    granted: (u64, u64),
+}
+
+impl ChunkStream {
+    pub(super) fn new(channel: Arc<Channel>, shared: Arc<Shared>, id: CallId) -> Self {
+        let here = VecDeque::new();
+        Self { channel, shared, id, here, ended: false, taken: (0, 0), granted: (0, 0) }
+    }
+
+    /// The call's name.
+    pub fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// The next chunk, if it is here already: no waiting, usually no lock.
+    pub fn try_next(&mut self) -> Option<Bytes> {
+        if self.here.is_empty() && !self.ended {
+            std::mem::swap(&mut self.here, &mut self.channel.lock().items);
+        }
+        let chunk = self.here.pop_front()?;
+        self.taken.0 += 1;
+        self.taken.1 += chunk.len() as u64;
+        self.grant();
+        Some(chunk)
+    }
+
+    fn grant(&mut self) {
+        let items = self.taken.0 - self.granted.0;
+        let bytes = self.taken.1 - self.granted.1;
+        if items >= u64::from(WINDOW_ITEMS) / 2 || bytes >= WINDOW_BYTES / 2 {
+            self.granted = self.taken;
+            let port = self.channel.lock().port.clone();
+            if let Some(port) = port {
+                port.grant(self.id, self.taken.0, self.taken.1);
+            }
+        }
+    }
+
+    /// Has `hook` run once when a chunk or the end is here; at once if one is. See
+    /// [`super::Reply::on_done`].
+    pub fn on_ready(&self, hook: impl FnOnce() + Send + 'static) {
+        let mut inner = self.channel.lock();
+        if !self.here.is_empty() || !inner.items.is_empty() || inner.end.is_some() {
+            drop(inner);
+            return hook();
+        }
+        inner.hook = Some(Box::new(hook));
+    }
+
+    /// Waits for the next chunk. None: the stream has ended.
+    ///
+    /// # Errors
+    /// Why the call failed; the chunks before it were given out.
+    pub async fn next_chunk(&mut self) -> Option<Result<Bytes, Error>> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// See [`ChunkStream::next_chunk`].
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        loop {
+            if let Some(chunk) = self.try_next() {
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            let mut inner = self.channel.lock();
+            if !inner.items.is_empty() {
+                continue;
+            }
+            match &inner.end {
+                Some(end) => {
+                    self.ended = true;
+                    return Poll::Ready(end.clone().err().map(Err));
+                }
+                None => {
+                    inner.waker = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Gives the call up. False: it had ended already.
+    pub fn cancel(&self) -> bool {
+        self.shared.cancel(self.id)
+    }
+
+    /// What gives this call up.
+    pub fn canceller(&self) -> Canceller {
+        Canceller::new(self.shared.clone(), self.id)
+    }
+}
+
+impl Stream for ChunkStream {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_chunk(cx)
+    }
+}
+
+impl Drop for ChunkStream {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.cancel();
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The page that a host shares with one worker: who owns each prefetched call, without a round
+//! trip.
+//!
+//! ```text
+//!             ┌─ worker: start() ──▶ STARTED ── worker: finish() ──▶ DONE
+//! QUEUED ─────┤  (one wins, always)
+//!             └─ host: revoke() ───▶ REVOKED
+//! ```
+//!
+//! The worker starts a call here *before* it looks at the call's arguments; so what is still QUEUED
+//! after its death certainly did not run, and a revoked call never will. Not a channel: arguments
+//! and results travel on the line.
+//!
+//! Both sides may write any word at any time. Neither trusts what it reads: a word that does not
+//! name the expected call is `Unknown`, and nothing is ever indexed or sized by it.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::stat::fstat;
+use nix::unistd::ftruncate;
+
+/// Calls that can wait in one worker at a time.
+pub const WORDS: usize = 64;
+const SIZE: usize = 4096;
+
+/// A word is `call << 3 | state`; 0 is a free word.
+const STATE_BITS: u32 = 3;
+/// Call ids must be below this.
+pub const CALL_LIMIT: u64 = 1 << (u64::BITS - STATE_BITS);
+
+const QUEUED: u64 = 1;
+const STARTED: u64 = 2;
+const REVOKED: u64 = 3;
+const DONE: u64 = 4;
+
+/// Where a call stands, as its word tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WordState {
+    /// Sent, and certainly not started.
+    Queued,
+    /// It may have run in part.
+    Started,
+    /// Taken back; it never starts.
+    Revoked,
+    /// It ran to its end; the reply may or may not have left the worker.
+    Done,
+    /// The word speaks of another call, of none, or of nonsense.
+    Unknown,
+}
+
+/// One word a cache line: two sides that work on neighbours do not slow each other down.
+#[repr(C, align(64))]
+struct Word(AtomicU64);
+
+const _: () = assert!(size_of::<[Word; WORDS]>() == SIZE);
+
+/// One side's mapping of the page.
+#[derive(Debug)]
+pub struct Page {
+    words: NonNull<[Word; WORDS]>,
+    fd: OwnedFd,
+}
+
+// SAFETY: the mapping is not tied to a thread, and all access to it is atomic.
+unsafe impl Send for Page {}
+// SAFETY: as above.
+unsafe impl Sync for Page {}
+
+impl Page {
+    /// Makes a page, all words free: the host's side.
+    pub fn create() -> io::Result<Self> {
+        // Some systems refuse memory files that could be executed; kernels before 6.3 know no flag
+        // that promises it.
+        let no_exec = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let fd = match memfd_create(c"snakepit-page", flags | no_exec) {
+            Err(Errno::EINVAL) => memfd_create(c"snakepit-page", flags),
+            made => made,
+        }?;
+        ftruncate(&fd, SIZE as libc::off_t)?;
+        // Neither side can shrink it any more, which would turn the other's access into SIGBUS.
+        fcntl(&fd, FcntlArg::F_ADD_SEALS(fixed_size() | SealFlag::F_SEAL_SEAL))?;
+        Self::map(fd)
+    }
+
+    /// Maps the page that a start message carried: the worker's side.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` for a descriptor that is no page or could change its size.
+    pub fn map(fd: OwnedFd) -> io::Result<Self> {
+        let refuse = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        match fcntl(&fd, FcntlArg::F_GET_SEALS) {
+            Ok(seals) if SealFlag::from_bits_retain(seals).contains(fixed_size()) => {}
+            _ => return refuse("the shared page is not sealed"),
+        }
+        if fstat(&fd)?.st_size != SIZE as libc::off_t {
+            return refuse("the shared page has a wrong size");
+        }
+        let size = NonZeroUsize::new(SIZE).expect("a constant above zero");
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice; nothing is replaced.
+        let start = unsafe { mmap(None, size, access, MapFlags::MAP_SHARED, &fd, 0) }?;
+        Ok(Self { words: start.cast(), fd })
+    }
+
+    /// To be sent with the start message.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Host: marks the call as waiting in the worker, before its frame is sent. The word must not
+    /// be in use by another call.
+    ///
+    /// False when there is no such word or the id does not fit: then send the call without one.
+    pub fn queue(&self, index: u32, call: u64) -> bool {
+        let Some(word) = self.word(index).filter(|_| call < CALL_LIMIT) else { return false };
+        word.store(pack(call, QUEUED), Ordering::Release);
+        true
+    }
+
+    /// Host: takes the call back. True: it will never start. False: it may have.
+    pub fn revoke(&self, index: u32, call: u64) -> bool {
+        self.change(index, call, QUEUED, REVOKED)
+    }
+
+    /// Host: where the call stands, also after the worker's death.
+    pub fn state(&self, index: u32, call: u64) -> WordState {
+        let Some(word) = self.word(index).filter(|_| call < CALL_LIMIT) else {
+            return WordState::Unknown;
+        };
+        let word = word.load(Ordering::Acquire);
+        match word & !(!0 << STATE_BITS) {
+            _ if word >> STATE_BITS != call => WordState::Unknown,
+            QUEUED => WordState::Queued,
+            STARTED => WordState::Started,
+            REVOKED => WordState::Revoked,
+            DONE => WordState::Done,
+            _ => WordState::Unknown,
+        }
+    }
+
+    /// Worker: claims the call. False: it was revoked, and must be forgotten without a reply.
+    pub fn start(&self, index: u32, call: u64) -> bool {
+        self.change(index, call, QUEUED, STARTED)
+    }
+
+    /// Worker: the call has ended. False when the word no longer speaks of it.
+    pub fn finish(&self, index: u32, call: u64) -> bool {
+        self.change(index, call, STARTED, DONE)
+    }
+
+    fn change(&self, index: u32, call: u64, from: u64, to: u64) -> bool {
+        let Some(word) = self.word(index).filter(|_| call < CALL_LIMIT) else { return false };
+        let (from, to) = (pack(call, from), pack(call, to));
+        word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    fn word(&self, index: u32) -> Option<&AtomicU64> {
+        // SAFETY: `words` is a live mapping of exactly this array, of a file that cannot shrink;
+        // any bytes are valid words, and both sides access them atomically only.
+        let words = unsafe { self.words.as_ref() };
+        words.get(usize::try_from(index).ok()?).map(|word| &word.0)
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: `map` made this mapping, and no reference into it outlives `self`.
+        let _ = unsafe { munmap(self.words.cast(), SIZE) };
+    }
+}
+
+fn fixed_size() -> SealFlag {
+    SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW
+}
+
+fn pack(call: u64, state: u64) -> u64 {
+    call << STATE_BITS | state
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    fn both_sides() -> (Page, Page) {
+        let host = Page::create().unwrap();
+        let worker = Page::map(host.fd().try_clone_to_owned().unwrap()).unwrap();
+        (host, worker)
+    }
+
+    #[test]
+    fn a_call_goes_its_way_and_both_sides_see_it() {
+        let (host, worker) = both_sides();
+        assert_eq!(host.state(3, 0), WordState::Unknown);
+        assert!(!worker.start(3, 70), "not queued");
+        assert!(host.queue(3, 70));
+        assert_eq!(host.state(3, 70), WordState::Queued);
+        assert!(worker.start(3, 70));
+        assert!(!worker.start(3, 70), "only once");
+        assert!(!host.revoke(3, 70));
+        assert_eq!(host.state(3, 70), WordState::Started);
+        assert!(worker.finish(3, 70));
+        assert_eq!(host.state(3, 70), WordState::Done);
+        assert_eq!(host.state(3, 71), WordState::Unknown);
+
+        assert!(host.queue(3, 71));
+        assert!(!worker.finish(3, 70), "a late finish must not touch the next call");
+        assert!(host.revoke(3, 71));
+        assert!(!worker.start(3, 71));
+        assert_eq!(host.state(3, 71), WordState::Revoked);
+    }
+
+    #[test]
+    fn what_the_peer_made_up_is_refused() {
+        let (host, worker) = both_sides();
+        for index in [WORDS as u32, u32::MAX] {
+            assert!(!host.queue(index, 1) && !host.revoke(index, 1) && !worker.start(index, 1));
+            assert_eq!(host.state(index, 1), WordState::Unknown);
+        }
+        assert!(!host.queue(0, CALL_LIMIT));
+        assert!(host.queue(0, CALL_LIMIT - 1) && worker.start(0, CALL_LIMIT - 1));
+        host.word(1).unwrap().store(5 << STATE_BITS | 7, Ordering::Relaxed);
+        assert_eq!(host.state(1, 5), WordState::Unknown);
+    }
+
+    #[test]
+    fn only_a_sealed_page_is_mapped() {
+        let file = || memfd_create(c"test", MFdFlags::MFD_ALLOW_SEALING).unwrap();
+        let unsealed = file();
+        ftruncate(&unsealed, SIZE as libc::off_t).unwrap();
+        let short = file();
+        fcntl(&short, FcntlArg::F_ADD_SEALS(fixed_size())).unwrap();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        for fd in [unsealed, short, null.into()] {
+            assert_eq!(Page::map(fd).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
+    }
+
+    #[test]
+    fn of_start_and_revoke_exactly_one_wins() {
+        const ROUNDS: u64 = 20_000;
+        let (host, worker) = both_sides();
+        let (go, end) = (Barrier::new(2), Barrier::new(2));
+        let mut started = 0;
+        thread::scope(|scope| {
+            let starts = scope.spawn(|| {
+                let mut won = Vec::new();
+                for call in 1..=ROUNDS {
+                    go.wait();
+                    won.push(worker.start(call as u32 % 64, call));
+                    end.wait();
+                }
+                won
+            });
+            let mut revoked = Vec::new();
+            for call in 1..=ROUNDS {
+                let index = call as u32 % 64;
+                assert!(host.queue(index, call));
+                go.wait();
+                // Who comes first varies with this delay, so that both do, often.
+                (0..call % 50).for_each(|_| std::hint::spin_loop());
+                let mine = host.revoke(index, call);
+                end.wait();
+                let expected = if mine { WordState::Revoked } else { WordState::Started };
+                assert_eq!(host.state(index, call), expected);
+                revoked.push(mine);
+            }
+            for (started_it, revoked_it) in starts.join().unwrap().into_iter().zip(revoked) {
+                assert!(started_it ^ revoked_it);
+                started += u64::from(started_it);
+            }
+        });
+        assert!(started > 0 && started < ROUNDS, "one side won always: {started} of {ROUNDS}");
+    }
+}

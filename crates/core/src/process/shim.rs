@@ -1,0 +1,156 @@
+//! Turns a fresh interpreter into a shim and its worker.
+//!
+//! ```text
+//! host ── spawns ──▶ python -S ── become_worker() ── forks ──▶ worker (returns)
+//!                        └──▶ shim (never returns; watch.rs)
+//! ```
+//!
+//! Forked, not exec'ed: two milliseconds, and the interpreter's pages are shared. Before any
+//! import: each page that a later import dirties would exist twice, and threads that it starts
+//! would be lost.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::parent_id;
+
+use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::socket::{getsockopt, sockopt};
+use nix::unistd::{dup2_stdin, setsid};
+
+use super::message::FromWorker;
+use super::{control, sys, watch};
+
+/// Exit code of a process whose host or shim was gone before it could become anything.
+pub(super) const ORPHANED: i32 = 70;
+
+/// What an interpreter needs around a fork (`PyOS_BeforeFork` and its kin).
+#[derive(Clone, Copy, Debug)]
+pub struct ForkHooks {
+    pub before: fn(),
+    pub after_parent: fn(),
+    pub after_child: fn(),
+}
+
+/// What the worker is left with.
+#[derive(Debug)]
+pub struct WorkerSide {
+    /// The worker's end of the control socket, close-on-exec.
+    pub control: OwnedFd,
+    pub shim_pid: u32,
+    pub host_pid: u32,
+}
+
+/// The host, as the process that made the control socket.
+pub(super) struct Host {
+    pub(super) pid: u32,
+    /// `None` where the kernel has no pidfds: then the parent's number must do.
+    pub(super) pidfd: Option<OwnedFd>,
+}
+
+/// Splits this process in two and returns in the worker only; this process stays behind as its
+/// shim.
+///
+/// Expects the control socket at descriptor 0, and leaves `/dev/null` there. The worker dies with
+/// the shim, leads a session of its own, and writes no core file unless it raises that limit.
+///
+/// # Errors
+///
+/// `InvalidInput` when descriptor 0 is no control socket: nobody but Snakepit starts this program.
+/// `Unsupported` when the host lives in another PID namespace. Later failures have been reported to
+/// the host already.
+///
+/// # Safety
+///
+/// This thread must be the process's only one, so that the fork takes all of its state along.
+pub unsafe fn become_worker(hooks: &ForkHooks) -> io::Result<WorkerSide> {
+    let stdin = io::stdin();
+    let host = Host::behind(stdin.as_fd())?;
+    // The descriptor was opened first: either it is the host's, or the host is dead, and then this
+    // process has another parent.
+    if parent_id() != host.pid {
+        sys::exit_now(ORPHANED);
+    }
+    let control = sys::duplicate(stdin.as_fd())?;
+    prepare().inspect_err(|error| report(&control, error))?;
+
+    let shim_pid = std::process::id();
+    (hooks.before)();
+    // SAFETY: the caller promises that there is no other thread.
+    match unsafe { sys::fork() } {
+        Ok(sys::Fork::Child) => {
+            die_with(shim_pid);
+            // A session apart from the shim's: an adapter that kills its own group must not hit it.
+            let _ = setsid();
+            let host_pid = host.pid;
+            drop(host);
+            (hooks.after_child)();
+            Ok(WorkerSide { control, shim_pid, host_pid })
+        }
+        Ok(sys::Fork::Parent { child }) => {
+            (hooks.after_parent)();
+            watch::run(control, host, child)
+        }
+        Err(error) => {
+            (hooks.after_parent)();
+            report(&control, &error);
+            Err(error)
+        }
+    }
+}
+
+impl Host {
+    fn behind(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| {
+            let why = format!("descriptor 0 is not a Snakepit control socket: {}", errno.desc());
+            io::Error::new(io::ErrorKind::InvalidInput, why)
+        })?;
+        let pid = u32::try_from(peer.pid()).unwrap_or(0);
+        if pid == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "the host lives in another PID namespace: run worker and host in the same one",
+            ));
+        }
+        // By the socket, where the kernel can (6.5): that names the host for sure, even a dead one.
+        let by_socket = getsockopt(&socket, sockopt::PeerPidfd).ok();
+        let pidfd = by_socket.or_else(|| sys::pidfd_open(pid).ok());
+        Ok(Self { pid, pidfd })
+    }
+
+    /// Whether the host has ended, for kernels where no descriptor tells.
+    pub(super) fn is_not_parent(&self) -> bool {
+        parent_id() != self.pid
+    }
+}
+
+/// What shim and worker have in common.
+fn prepare() -> io::Result<()> {
+    dup2_stdin(File::open("/dev/null")?)?;
+    SigSet::empty().thread_set_mask()?;
+    sys::default_sigchld();
+    // Away from the terminal's group: Ctrl-C is the host's to answer. Fails only for a group
+    // leader.
+    let _ = setsid();
+    // Orphans of the tree come to the shim instead of to init.
+    set_child_subreaper(true)?;
+    // A core file delays the news of a death by seconds. The hard limit stays: a worker may want
+    // one.
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, hard)?;
+    Ok(())
+}
+
+/// Has the kernel kill this process when its shim ends.
+fn die_with(shim_pid: u32) {
+    if set_pdeathsig(Signal::SIGKILL).is_err() || parent_id() != shim_pid {
+        sys::exit_now(ORPHANED);
+    }
+}
+
+fn report(control: &OwnedFd, error: &io::Error) {
+    let text = format!("this process cannot become a worker: {error}");
+    control::tell(control.as_fd(), &FromWorker::BootError(text), None);
+}

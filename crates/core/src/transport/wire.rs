@@ -1,0 +1,234 @@
+//! Frames as the core's words, and back.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message;
+use snakepit_proto::v1;
+use snakepit_proto::v1::host_frame::Frame as ToWorker;
+use snakepit_proto::v1::result::Outcome;
+use snakepit_proto::v1::worker_frame::Frame;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tonic::{Status, Streaming};
+
+use crate::config::{SourceKind, WorkerConfig};
+use crate::error::{Failure, StartFailure};
+use crate::id::{CallId, WorkerRef};
+
+/// Frames handled at a time, so that one worker cannot keep the others waiting.
+const BATCH: usize = 64;
+
+/// What a worker says.
+#[derive(Debug)]
+pub(crate) enum FromWorker {
+    Ready(Vec<ToolInfo>),
+    StartFailed(StartFailure),
+    Value(CallId, Bytes),
+    Failed(CallId, WorkerFailure),
+    /// A stream ended well.
+    End(CallId),
+    Chunks(CallId, Vec<Bytes>),
+    /// Something that no honest worker of this protocol says.
+    Violation(&'static str),
+}
+
+/// How a call failed in the worker.
+#[derive(Debug)]
+pub(crate) enum WorkerFailure {
+    Exception(Failure),
+    ToolNotFound(Vec<String>),
+    Encode(String),
+    Cancelled,
+    TooLarge { size: u64, limit: u64 },
+}
+
+/// A tool of a worker's adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolInfo {
+    /// The name that calls use.
+    pub name: String,
+    /// What the adapter says about it.
+    pub description: String,
+    /// Whether it yields chunks.
+    pub streaming: bool,
+}
+
+/// Frames from one worker.
+pub(crate) struct Inbox(Streaming<v1::WorkerFrame>);
+
+impl Inbox {
+    pub(super) fn new(frames: Streaming<v1::WorkerFrame>) -> Self {
+        Self(frames)
+    }
+
+    /// Waits for a frame and takes all that are there. False: the line has ended, and `batch` may
+    /// still hold its last frames. Nothing is lost when the future is dropped while it waits.
+    pub(crate) async fn next_batch(&mut self, batch: &mut Vec<FromWorker>) -> bool {
+        poll_fn(|cx| {
+            loop {
+                match Pin::new(&mut self.0).poll_next(cx) {
+                    Poll::Ready(Some(Ok(frame))) => batch.push(read(frame)),
+                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(false),
+                    Poll::Pending if batch.is_empty() => return Poll::Pending,
+                    Poll::Pending => return Poll::Ready(true),
+                }
+                if batch.len() >= BATCH {
+                    return Poll::Ready(true);
+                }
+            }
+        })
+        .await
+    }
+}
+
+fn read(frame: v1::WorkerFrame) -> FromWorker {
+    match frame.frame {
+        Some(Frame::Result(result)) => {
+            let id = CallId::from_raw(result.call_id);
+            match result.outcome {
+                Some(Outcome::Value(value)) => FromWorker::Value(id, value),
+                Some(Outcome::End(_)) => FromWorker::End(id),
+                Some(Outcome::Failure(failure)) => FromWorker::Failed(id, failed(failure)),
+                None => FromWorker::Violation("a result without outcome"),
+            }
+        }
+        Some(Frame::Chunks(chunks)) => {
+            FromWorker::Chunks(CallId::from_raw(chunks.call_id), chunks.items)
+        }
+        Some(Frame::Ready(ready)) => FromWorker::Ready(ready.tools.into_iter().map(tool).collect()),
+        Some(Frame::StartFailed(failed)) => {
+            let failure = failed.failure.unwrap_or_default();
+            let adapter_source = failure.kind() == v1::FailureKind::AdapterSource;
+            let failure = exception(failure);
+            FromWorker::StartFailed(StartFailure {
+                reason: format!("{}: {}", failure.type_name, failure.message),
+                failure: Some(failure),
+                adapter_source,
+                permanent: failed.permanent,
+                exit: None,
+            })
+        }
+        Some(Frame::Hello(_)) => FromWorker::Violation("a second Hello"),
+        None => FromWorker::Violation("a frame of an unknown kind"),
+    }
+}
+
+fn tool(tool: v1::Tool) -> ToolInfo {
+    ToolInfo { name: tool.name, description: tool.description, streaming: tool.streaming }
+}
+
+fn exception(failure: v1::Failure) -> Failure {
+    Failure {
+        type_name: failure.type_name,
+        message: failure.message,
+        traceback: failure.traceback,
+    }
+}
+
+fn failed(failure: v1::Failure) -> WorkerFailure {
+    match failure.kind() {
+        v1::FailureKind::ToolNotFound => WorkerFailure::ToolNotFound(failure.suggestions),
+        v1::FailureKind::Encode => WorkerFailure::Encode(failure.message),
+        v1::FailureKind::Cancelled => WorkerFailure::Cancelled,
+        v1::FailureKind::TooLarge => {
+            WorkerFailure::TooLarge { size: failure.size, limit: failure.limit }
+        }
+        _ => WorkerFailure::Exception(exception(failure)),
+    }
+}
+
+/// A call as it is sent.
+pub(crate) struct ToolCall<'a> {
+    pub(crate) id: CallId,
+    pub(crate) tool: &'a str,
+    pub(crate) arguments: &'a Bytes,
+    pub(crate) session: Option<&'a str>,
+    pub(crate) session_new: bool,
+    pub(crate) left: Option<Duration>,
+    pub(crate) word: Option<u8>,
+    /// Items and bytes that may be under way; None: a unary call.
+    pub(crate) window: Option<(u32, u64)>,
+}
+
+/// Frames to one worker. Sending never waits and never fails: a line that is gone is noticed by
+/// its supervisor.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox(mpsc::UnboundedSender<Result<v1::HostFrame, Status>>);
+
+impl Outbox {
+    pub(super) fn new(frames: mpsc::UnboundedSender<Result<v1::HostFrame, Status>>) -> Self {
+        Self(frames)
+    }
+
+    fn send(&self, frame: ToWorker) {
+        let _ = self.0.send(Ok(v1::HostFrame { frame: Some(frame) }));
+    }
+
+    pub(crate) fn start_call(&self, call: ToolCall<'_>) {
+        let (window_items, window_bytes) = call.window.unwrap_or_default();
+        self.send(ToWorker::StartCall(v1::StartCall {
+            call_id: call.id.raw(),
+            tool: call.tool.to_owned(),
+            arguments: call.arguments.clone(),
+            session_id: call.session.unwrap_or_default().to_owned(),
+            session_new: call.session_new,
+            time_left_us: call.left.map_or(0, |left| (left.as_micros() as u64).max(1)),
+            word: call.word.map_or(0, |word| u32::from(word) + 1),
+            streaming: call.window.is_some(),
+            window_items,
+            window_bytes,
+        }));
+    }
+
+    pub(crate) fn cancel(&self, id: CallId) {
+        self.send(ToWorker::CancelCall(v1::CancelCall { call_id: id.raw() }));
+    }
+
+    pub(crate) fn grant(&self, id: CallId, items: u64, bytes: u64) {
+        self.send(ToWorker::GrantChunks(v1::GrantChunks { call_id: id.raw(), items, bytes }));
+    }
+
+    pub(crate) fn drain(&self) {
+        self.send(ToWorker::Drain(v1::Drain {}));
+    }
+
+    pub(crate) fn initialize(&self, worker: &WorkerRef, config: &WorkerConfig) {
+        use v1::adapter_source::Source;
+        let location = config.adapter.location.clone();
+        let source = match config.adapter.kind {
+            SourceKind::Module => Source::Module(location),
+            SourceKind::Script => Source::Script(location),
+            SourceKind::MainModule => Source::MainModule(location),
+        };
+        let qualname = config.adapter.qualname.clone();
+        self.send(ToWorker::Initialize(v1::Initialize {
+            adapter: Some(v1::AdapterSource { qualname, source: Some(source) }),
+            arguments: config.adapter_args.clone(),
+            pool: worker.pool.to_string(),
+            slot: worker.slot as u32,
+            generation: worker.generation,
+            device: String::new(),
+        }));
+    }
+}
+
+/// The message that a spawned worker reads from its control socket.
+pub(crate) fn start_message(
+    token: &[u8],
+    socket: &std::path::Path,
+    config: &WorkerConfig,
+    max_message: usize,
+) -> Vec<u8> {
+    v1::Start {
+        token: Bytes::copy_from_slice(token),
+        socket_path: socket.to_string_lossy().into_owned(),
+        sys_path: config.sys_path.clone(),
+        bridge_path: config.bridge_path.clone(),
+        max_message: max_message as u64,
+    }
+    .encode_to_vec()
+}

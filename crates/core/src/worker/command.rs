@@ -1,0 +1,29 @@
+//! How a Python worker is started: the only place that knows.
+
+use std::path::Path;
+
+use bytes::Bytes;
+
+use crate::config::WorkerConfig;
+use crate::process::spawn::Command;
+use crate::process::ToWorker;
+use crate::transport::{Token, start_message};
+
+/// The process to spawn: `program args…`, where the arguments name the SDK's boot file.
+pub(super) fn command(config: &WorkerConfig) -> Command {
+    Command {
+        program: config.program.clone(),
+        args: config.args.clone(),
+        env: config.env.clone(),
+    }
+}
+
+/// What it reads from its control socket.
+pub(super) fn start(
+    token: &Token,
+    socket: &Path,
+    config: &WorkerConfig,
+    max_message: usize,
+) -> ToWorker {
+    ToWorker::Start(Bytes::from(start_message(token, socket, config, max_message)))
+}

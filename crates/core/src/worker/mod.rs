@@ -1,0 +1,67 @@
+//! Owners of workers: one keeper task a slot, the only source of truth about its worker.
+//!
+//! ```text
+//! keeper ── Start ──▶ launch: spawn, control socket, attach, initialize ──▶ watch ──▶ reap
+//!    ▲                                                                              │
+//!    └──────────────────────────────── next order ◀─────────────────────────────────┘
+//! ```
+//!
+//! The keeper decides nothing about calls: it tells its [`Office`] what the worker said and how it
+//! ended, and carries out [`Order`]s.
+
+mod command;
+mod keeper;
+mod launch;
+mod output;
+mod port;
+mod watch;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub(crate) use keeper::{Keeper, Order};
+pub(crate) use port::Port;
+
+use crate::error::{ExitReport, StartFailure};
+use crate::process::Stream;
+use crate::transport::{FromWorker, ToolInfo};
+
+/// SIGKILL comes so long after SIGTERM.
+const KILL_AFTER: Duration = Duration::from_secs(1);
+
+/// A worker that was told to finish has so long for its `cleanup()`.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a keeper reports to: the pool.
+pub(crate) trait Office: Send + Sync + 'static {
+    /// A worker is about to be started. None: it is not wanted. Else when it must be ready.
+    fn starting(&self, slot: usize, generation: u64) -> Option<Instant>;
+
+    /// Its process is there.
+    fn spawned(&self, slot: usize, pid: u32);
+
+    /// It is ready for calls.
+    fn ready(&self, slot: usize, port: Port, tools: Vec<ToolInfo>);
+
+    /// What it said; drained.
+    ///
+    /// # Errors
+    /// What it said is nothing that an honest worker says.
+    fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), &'static str>;
+
+    /// It is gone, and its line is read to the end.
+    fn gone(&self, slot: usize, end: Ending);
+
+    /// It printed a line.
+    fn printed(&self, slot: usize, stream: Stream, line: &str);
+}
+
+/// How the life of a worker ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// Before it was ready.
+    NeverReady(StartFailure),
+    /// After.
+    Died(ExitReport),
+}

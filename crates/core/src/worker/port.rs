@@ -1,0 +1,88 @@
+//! What the pool holds of a worker: where to send things for it.
+
+use std::sync::Arc;
+
+use crate::config::WorkerConfig;
+use crate::id::{CallId, WorkerRef};
+use crate::process::{Control, Page, ToWorker};
+use crate::transport::{Outbox, ToolCall};
+
+/// Sends to one worker. Cheap to clone, never waits, never fails: a worker that is gone is noticed
+/// by its keeper.
+#[derive(Clone)]
+pub(crate) struct Port {
+    outbox: Outbox,
+    /// Where cancels and grants go when the worker's end reads it: they must get through while a
+    /// tool runs.
+    control: Option<Arc<Control>>,
+    page: Option<Arc<Page>>,
+}
+
+impl Port {
+    pub(super) fn new(
+        outbox: Outbox,
+        control: Option<Arc<Control>>,
+        page: Option<Arc<Page>>,
+    ) -> Self {
+        Self { outbox, control, page }
+    }
+
+    /// Whether calls that wait in the worker can be taken back.
+    pub(crate) fn is_revocable(&self) -> bool {
+        self.page.is_some()
+    }
+
+    pub(crate) fn start_call(&self, mut call: ToolCall<'_>) {
+        match (&self.page, call.word) {
+            (Some(page), Some(word)) => {
+                page.queue(u32::from(word), call.id.raw());
+            }
+            _ => call.word = None,
+        }
+        self.outbox.start_call(call);
+    }
+
+    pub(crate) fn cancel(&self, id: CallId) {
+        let sent = self.tell(&ToWorker::Cancel { call: id.raw() });
+        if !sent {
+            self.outbox.cancel(id);
+        }
+    }
+
+    /// The reader of a stream has taken so much in all.
+    pub(crate) fn grant(&self, id: CallId, items: u64, bytes: u64) {
+        if !self.tell(&ToWorker::Grant { call: id.raw(), items, bytes }) {
+            self.outbox.grant(id, items, bytes);
+        }
+    }
+
+    fn tell(&self, message: &ToWorker) -> bool {
+        let Some(control) = &self.control else { return false };
+        match control.send(message, &[]) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(%error, "control socket refused a message");
+                false
+            }
+        }
+    }
+
+    /// Takes a call back. True: the worker had not begun it.
+    pub(crate) fn revoke(&self, word: u8, id: CallId) -> bool {
+        self.page.as_ref().is_some_and(|page| page.revoke(u32::from(word), id.raw()))
+    }
+
+    /// Asked about a dead worker: it had not begun the call.
+    pub(crate) fn untouched(&self, word: u8, id: CallId) -> bool {
+        // A call that can still be taken back was not begun; a dead worker begins nothing more.
+        self.revoke(word, id)
+    }
+
+    pub(super) fn initialize(&self, worker: &WorkerRef, config: &WorkerConfig) {
+        self.outbox.initialize(worker, config);
+    }
+
+    pub(super) fn drain(&self) {
+        self.outbox.drain();
+    }
+}

@@ -1,0 +1,253 @@
+//! The parts that this test program plays when it is spawned again with `--role`: a worker, a host,
+//! or something that an adapter started.
+//!
+//! Roles run before `main`, since libtest gives every test a thread of its own and a shim must be
+//! its process's only thread.
+
+use std::fs::{self, File};
+use std::future::Future;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::panic::catch_unwind;
+use std::process::exit;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork, getpid, getsid, pause, setsid};
+use snakepit::process::{
+    Child, Command, Control, ExitStatus, ForkHooks, FromWorker, HostFd, Page, Pidfd, Printer, Shim,
+    ToWorker, WorkerControl, become_worker, owner, spawn,
+};
+
+/// Names the variable by which a test knows its processes.
+pub const TOKEN: &str = "SNAKEPIT_TEST_RUN";
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static PLAY: extern "C" fn() = play;
+
+extern "C" fn play() {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() != Some("--role") {
+        return;
+    }
+    nix::unistd::alarm::set(120); // whatever goes wrong, nothing stays for ever
+    let role = args.next().unwrap_or_default();
+    let played = catch_unwind(|| match role.as_str() {
+        "worker" => play_worker(),
+        "sleeper" => wait_for_the_end(),
+        "daemon" => play_daemon(),
+        "double" => start_program("daemon"),
+        "host" => block_on(play_host()),
+        "careless" => block_on(play_careless_host()),
+        "cycler" => block_on(play_cycler()),
+        "forker" => play_forker(),
+        "too_old" => {
+            let file = File::from(io::stdin().as_fd().try_clone_to_owned().unwrap());
+            (&file).write_all(b"Eneeds Python 3.11").unwrap();
+            exit(78);
+        }
+        other => panic!("unknown role {other}"),
+    });
+    exit(if played.is_ok() { 0 } else { 101 });
+}
+
+/// Starts a part as an adapter would start a program.
+#[expect(clippy::zombie_processes, reason = "the shim reaps it")]
+fn start_program(role: &str) {
+    let program = std::env::current_exe().unwrap();
+    std::process::Command::new(program).args(["--role", role]).spawn().unwrap();
+}
+
+fn wait_for_the_end() -> ! {
+    loop {
+        pause();
+    }
+}
+
+/// Does all it can to outlive its parents.
+fn play_daemon() {
+    setsid().unwrap();
+    SigSet::all().thread_set_mask().unwrap();
+    wait_for_the_end()
+}
+
+static HOOKS_RUN: AtomicU32 = AtomicU32::new(0);
+
+fn ran(hook: u32) {
+    HOOKS_RUN.fetch_add(hook, Ordering::Relaxed);
+}
+
+fn play_worker() {
+    let hooks = ForkHooks { before: || ran(1), after_parent: || ran(100), after_child: || ran(10) };
+    // SAFETY: before main there is one thread.
+    let side = unsafe { become_worker(&hooks) }.unwrap();
+    assert_eq!(HOOKS_RUN.load(Ordering::Relaxed), 11);
+    assert_eq!(std::os::unix::process::parent_id(), side.shim_pid);
+    assert_eq!(getsid(None).unwrap(), getpid(), "a session of its own");
+    assert_eq!(getrlimit(Resource::RLIMIT_CORE).unwrap().0, 0);
+    assert_eq!(fs::read_link("/proc/self/fd/0").unwrap().to_str(), Some("/dev/null"));
+    assert_eq!(SigSet::thread_get_mask().unwrap(), SigSet::empty());
+
+    let control = WorkerControl::new(side.control);
+    let Some((ToWorker::Start(text), mut fds)) = control.recv().unwrap() else {
+        panic!("not a start message")
+    };
+    if text.as_ref() == b"family" {
+        for role in ["sleeper", "daemon", "double"] {
+            start_program(role);
+        }
+    }
+    let page = Page::map(fds.pop().unwrap()).unwrap();
+    assert!(page.start(5, 77));
+    println!("hello from the worker");
+    eprint!("and an error");
+    control.send(&FromWorker::BootError(format!("ready {}", side.host_pid))).unwrap();
+    while let Some((message, _)) = control.recv().unwrap() {
+        match message {
+            ToWorker::Probe { nonce } => {
+                control.send(&FromWorker::ProbeAnswer { nonce }).unwrap();
+            }
+            ToWorker::Cancel { call } => exit(call as i32),
+            ToWorker::Grant { call, .. } => raise(Signal::try_from(call as i32).unwrap()).unwrap(),
+            ToWorker::Start(_) => panic!("started twice"),
+        }
+    }
+    wait_for_the_end() // does not even leave when its host is gone: the shim must see to it
+}
+
+/// Starts a worker with a family from a thread that ends; forks a child that holds every
+/// descriptor.
+async fn play_host() {
+    let child = std::thread::spawn(|| spawn(&command("worker"))).join().unwrap().unwrap();
+    let _copy = child.control.try_clone().unwrap();
+    let _worker = Worker::start(child, "family").await;
+    // SAFETY: the child makes system calls only.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => wait_for_the_end(),
+        ForkResult::Parent { child } => println!("ready {child}"),
+    }
+    wait_for_the_end()
+}
+
+/// Ignores SIGCHLD and blocks all signals, as some hosts do; its workers must not notice.
+async fn play_careless_host() {
+    SigSet::all().thread_set_mask().unwrap();
+    // SAFETY: SIG_IGN runs no code.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    let mut worker = Worker::start(spawn(&command("worker")).unwrap(), "").await;
+    worker.control.send(&ToWorker::Cancel { call: 3 }, &[]).unwrap();
+    assert_eq!(worker.end().await, ExitStatus::Exited(3), "known by message");
+    assert_eq!(worker.shim.exited().await.unwrap(), None, "nobody can know the shim's");
+}
+
+async fn play_cycler() {
+    let open = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let mut before = 0;
+    for round in 0..51 {
+        let mut worker = Worker::start(spawn(&command("worker")).unwrap(), "").await;
+        worker.pidfd.signal(libc::SIGKILL).unwrap();
+        assert_eq!(worker.end().await, killed());
+        assert_eq!(worker.shim.exited().await.unwrap(), Some(ExitStatus::Exited(137)));
+        drop(worker);
+        if round == 0 {
+            before = open(); // the runtime has its own by now
+        }
+    }
+    assert_eq!(open(), before);
+}
+
+fn play_forker() {
+    let here = owner();
+    let host_fd = HostFd::new(File::open("/dev/null").unwrap().into());
+    let number = host_fd.as_raw_fd();
+    let target = |fd: i32| fs::read_link(format!("/proc/self/fd/{fd}"));
+    Printer::global().print("p/0", "parent");
+    Printer::global().flush(Duration::from_secs(30));
+    // SAFETY: the printer's thread is idle; it alone runs beside this one.
+    if let ForkResult::Parent { child } = unsafe { fork() }.unwrap() {
+        let end = waitpid(child, None).unwrap();
+        assert_eq!(end, WaitStatus::Exited(child, 0));
+        assert!(here.is_here() && host_fd.is_here());
+        assert!(target(number).is_ok());
+        drop(host_fd);
+        assert!(target(number).is_err());
+        return;
+    }
+    assert!(!here.is_here() && !host_fd.is_here());
+    assert!(owner().is_here());
+    assert!(target(number).is_err(), "closed in the child");
+    let stranger = File::open("/dev/zero").unwrap();
+    assert_eq!(stranger.as_raw_fd(), number, "the number is used again");
+    drop(host_fd);
+    assert!(target(number).is_ok(), "and not closed by the old owner");
+    Printer::global().print("p/0", "child");
+    Printer::global().flush(Duration::from_secs(30));
+}
+
+/// A worker as its host sees it.
+pub struct Worker {
+    pub control: Control,
+    pub shim: Shim,
+    pub pid: u32,
+    pub pidfd: Pidfd,
+    pub page: Page,
+}
+
+impl Worker {
+    pub async fn start(child: Child, text: &'static str) -> Self {
+        let shim = Shim::new(child.pid, child.pidfd).unwrap();
+        let control = Control::new(child.control).unwrap();
+        let mut first = control.recv().await.unwrap().expect("the shim speaks first");
+        let FromWorker::WorkerIs { pid, start_time } = first.message else {
+            panic!("{:?}", first.message)
+        };
+        assert_eq!(first.sender_pid, shim.pid());
+        let pidfd = Pidfd::from(first.fds.pop().unwrap());
+        assert!(Pidfd::open_started(pid, start_time).is_ok());
+        let wrong = Pidfd::open_started(pid, start_time + 1).unwrap_err();
+        assert_eq!(wrong.kind(), io::ErrorKind::NotFound);
+
+        let page = Page::create().unwrap();
+        assert!(page.queue(5, 77));
+        control.send(&ToWorker::Start(text.as_bytes().into()), &[page.fd()]).unwrap();
+        let ready = control.recv().await.unwrap().unwrap();
+        let expected = format!("ready {}", std::process::id());
+        assert_eq!(ready.message, FromWorker::BootError(expected));
+        assert_eq!(ready.sender_pid, pid);
+        Self { control, shim, pid, pidfd, page }
+    }
+
+    /// How the worker ended, as the shim says.
+    pub async fn end(&mut self) -> ExitStatus {
+        let told = self.control.recv().await.unwrap().unwrap();
+        assert_eq!(told.sender_pid, self.shim.pid());
+        let FromWorker::WorkerExited { code, status } = told.message else {
+            panic!("{:?}", told.message)
+        };
+        ExitStatus::from_wait(code, status).unwrap()
+    }
+}
+
+fn command(role: &str) -> Command {
+    command_of(role, &std::env::var(TOKEN).unwrap())
+}
+
+pub fn command_of(role: &str, token: &str) -> Command {
+    Command {
+        program: std::env::current_exe().unwrap(),
+        args: vec!["--role".into(), role.into()],
+        env: vec![(TOKEN.into(), token.into())],
+    }
+}
+
+pub fn killed() -> ExitStatus {
+    ExitStatus::Signaled { signal: 9, core: false }
+}
+
+fn block_on(part: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(part);
+}

@@ -1,0 +1,143 @@
+//! The one thread of ours that attaches to Python: it runs what completions ask for.
+//!
+//! A completion lands on whichever thread drives the runtime, which must not wait for an
+//! interpreter. So callbacks and lines to log are queued here and run in batches, one attach a
+//! batch. The thread starts at the first need and is joined by `atexit`, before finalization.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use snakepit::process::{Owner, owner};
+
+/// Lines that may wait to be logged; more are dropped and counted.
+const MAX_LINES: usize = 10_000;
+
+/// Messages taken at a time.
+const BATCH: usize = 1024;
+
+static LINES_WAITING: AtomicUsize = AtomicUsize::new(0);
+static LINES_DROPPED: AtomicUsize = AtomicUsize::new(0);
+static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
+
+struct Thread {
+    owner: Owner,
+    messages: Sender<Message>,
+    handle: JoinHandle<()>,
+}
+
+/// A line that a worker printed: worker, `stdout` or `stderr`, text.
+pub(super) type Line = (String, &'static str, String);
+
+enum Message {
+    Run(Py<PyAny>),
+    Log(Arc<Py<PyAny>>, Line),
+    Stop,
+}
+
+/// Calls `callback` without arguments, soon, on the callback thread.
+pub(super) fn run(callback: Py<PyAny>) {
+    send(Message::Run(callback));
+}
+
+/// Hands a line to `handler`, which takes a list of them. Never waits.
+pub(super) fn log(handler: &Arc<Py<PyAny>>, line: Line) {
+    if LINES_WAITING.fetch_add(1, Ordering::Relaxed) >= MAX_LINES {
+        LINES_WAITING.fetch_sub(1, Ordering::Relaxed);
+        LINES_DROPPED.fetch_add(1, Ordering::Relaxed);
+    } else {
+        send(Message::Log(handler.clone(), line));
+    }
+}
+
+/// Starts the thread, so that it is there before anything completes.
+pub(super) fn start(py: Python<'_>) -> PyResult<()> {
+    let mut slot = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
+    if slot.as_ref().is_some_and(|thread| thread.owner.is_here()) {
+        return Ok(());
+    }
+    let (messages, queue) = channel();
+    let handle = thread::Builder::new().name("snakepit-callbacks".into()).spawn(|| serve(queue))?;
+    let forked = slot.replace(Thread { owner: owner(), messages, handle });
+    // Its thread does not exist in a fork: there is nothing to join.
+    std::mem::forget(forked);
+    drop(slot);
+    let stop = pyo3::types::PyCFunction::new_closure(py, None, None, |args, _| stop(args.py()))?;
+    py.import("atexit")?.call_method1("register", (stop,))?;
+    Ok(())
+}
+
+fn send(message: Message) {
+    let slot = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(thread) = slot.as_ref().filter(|thread| thread.owner.is_here()) {
+        // After the stop nobody is left to be told.
+        let _ = thread.messages.send(message);
+    }
+}
+
+fn stop(py: Python<'_>) {
+    let thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match thread {
+        Some(thread) if thread.owner.is_here() => {
+            let _ = thread.messages.send(Message::Stop);
+            // It may be waiting for the interpreter that this thread holds.
+            let _ = py.detach(|| thread.handle.join());
+        }
+        other => std::mem::forget(other),
+    }
+}
+
+fn serve(queue: Receiver<Message>) {
+    while let Ok(first) = queue.recv() {
+        let mut batch = vec![first];
+        batch.extend(queue.try_iter().take(BATCH - 1));
+        let stopping = batch.iter().any(|message| matches!(message, Message::Stop));
+        // None: the interpreter is ending, and with it everybody who could be told.
+        if Python::try_attach(|py| handle(py, batch)).is_none() || stopping {
+            return;
+        }
+    }
+}
+
+fn handle(py: Python<'_>, batch: Vec<Message>) {
+    let mut lines: Option<(Arc<Py<PyAny>>, Vec<Line>)> = None;
+    for message in batch {
+        match message {
+            Message::Run(callback) => {
+                if let Err(error) = callback.call0(py) {
+                    error.write_unraisable(py, Some(callback.bind(py)));
+                }
+            }
+            Message::Log(handler, line) => {
+                LINES_WAITING.fetch_sub(1, Ordering::Relaxed);
+                match &mut lines {
+                    Some((same, lines)) if Arc::ptr_eq(same, &handler) => lines.push(line),
+                    _ => {
+                        flush(py, lines.take());
+                        lines = Some((handler, vec![line]));
+                    }
+                }
+            }
+            Message::Stop => {}
+        }
+    }
+    flush(py, lines);
+}
+
+fn flush(py: Python<'_>, lines: Option<(Arc<Py<PyAny>>, Vec<Line>)>) {
+    let Some((handler, mut lines)) = lines else { return };
+    match LINES_DROPPED.swap(0, Ordering::Relaxed) {
+        0 => {}
+        dropped => {
+            let text = format!("… {dropped} lines dropped: the log handler is too slow");
+            lines.push(("snakepit".into(), "stderr", text));
+        }
+    }
+    let told = PyList::new(py, lines).and_then(|lines| handler.call1(py, (lines,)));
+    if let Err(error) = told {
+        error.write_unraisable(py, Some(handler.bind(py)));
+    }
+}

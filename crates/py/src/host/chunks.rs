@@ -1,0 +1,151 @@
+//! Reader of one stream, as Python holds it.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyo3::prelude::*;
+use snakepit::blocking::Driver;
+use snakepit::{Canceller, ChunkStream, Error, Step};
+
+use super::errors;
+use super::inbox::{Inbox, chunk_result, complete};
+use super::runtime::{self, Ended};
+use crate::codec;
+
+/// What a stream has next.
+pub(super) enum Next {
+    Chunk(Bytes),
+    Failed(Error),
+    End,
+}
+
+impl From<Option<Result<Bytes, Error>>> for Next {
+    fn from(next: Option<Result<Bytes, Error>>) -> Self {
+        match next {
+            Some(Ok(chunk)) => Self::Chunk(chunk),
+            Some(Err(error)) => Self::Failed(error),
+            None => Self::End,
+        }
+    }
+}
+
+/// One reader at a time: whoever waits holds the lock, detached.
+#[pyclass(frozen, module = "snakepit._core")]
+pub(super) struct Chunks {
+    stream: Mutex<ChunkStream>,
+    canceller: Canceller,
+    driver: Arc<Driver>,
+    tool: Arc<str>,
+    idle: Option<Duration>,
+}
+
+/// The next chunk of a borrowed stream, as a future.
+struct NextChunk<'a>(&'a mut ChunkStream);
+
+impl Future for NextChunk<'_> {
+    type Output = Next;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next> {
+        self.0.poll_chunk(cx).map(Next::from)
+    }
+}
+
+impl Chunks {
+    pub(super) fn new(
+        stream: ChunkStream,
+        driver: Arc<Driver>,
+        tool: &str,
+        idle: Option<Duration>,
+    ) -> Self {
+        let canceller = stream.canceller();
+        Self { stream: Mutex::new(stream), canceller, driver, tool: tool.into(), idle }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ChunkStream> {
+        // A stream is whole between polls.
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is there without waiting. None: nothing yet, or another thread reads.
+    fn try_next(&self) -> Option<Next> {
+        // Attached, so the lock must not be waited for: its holder may want the interpreter.
+        let mut stream = self.stream.try_lock().ok()?;
+        match stream.poll_chunk(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(next) => Some(next.into()),
+            Poll::Pending => None,
+        }
+    }
+
+    fn wait(&self, py: Python<'_>) -> PyResult<Next> {
+        py.detach(|| {
+            let mut stream = self.lock();
+            match runtime::wait_detached(&self.driver, || NextChunk(&mut stream), self.idle)? {
+                Ended::Ready(next) => Ok(next),
+                Ended::TimedOut => {
+                    stream.cancel();
+                    self.driver.kick();
+                    let limit = self.idle.unwrap_or_default();
+                    let tool = self.tool.clone();
+                    Ok(Next::Failed(Error::Timeout { tool, limit, step: Step::Running }))
+                }
+            }
+        })
+    }
+
+    /// Completes an asyncio future with what is there, or when something is.
+    pub(super) fn hand_over(
+        slf: &Bound<'_, Self>,
+        inbox: &Inbox,
+        future: Py<PyAny>,
+    ) -> PyResult<bool> {
+        let py = slf.py();
+        match slf.get().try_next() {
+            Some(next) => {
+                complete(future.bind(py), chunk_result(py, next))?;
+                Ok(true)
+            }
+            None => {
+                let ring = inbox.deliver_chunk(future, slf.clone().unbind());
+                let chunks = slf.get();
+                py.detach(|| chunks.lock().on_ready(ring));
+                Ok(false)
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Chunks {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let next = match self.try_next() {
+            Some(next) => next,
+            None => self.wait(py)?,
+        };
+        match next {
+            Next::Chunk(chunk) => codec::decode(py, &chunk, "chunk").map(Some),
+            Next::Failed(error) => Err(errors::exception(py, &error)),
+            Next::End => Ok(None),
+        }
+    }
+
+    fn next_async(
+        slf: &Bound<'_, Self>,
+        inbox: &Bound<'_, Inbox>,
+        future: Py<PyAny>,
+    ) -> PyResult<bool> {
+        Self::hand_over(slf, inbox.get(), future)
+    }
+
+    /// Cancels the call. Needs no lock that a reader may hold.
+    fn close(&self) {
+        self.canceller.cancel();
+        self.driver.kick();
+    }
+}

@@ -1,0 +1,73 @@
+//! Reads `snakepit._config.PoolConfig` off its attributes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use snakepit::{AdapterSource, OutputMode, PoolConfig, SourceKind, WorkerConfig};
+
+use super::errors::config_error;
+use super::runtime::duration;
+use crate::codec;
+
+/// A pool's configuration, and who logs what its workers print.
+pub(super) fn read(
+    config: &Bound<'_, PyAny>,
+) -> PyResult<(PoolConfig, Option<Py<PyAny>>)> {
+    let py = config.py();
+    let text = |name: &str| config.getattr(name)?.extract::<String>();
+    let seconds = |name: &'static str| -> PyResult<_> {
+        let value = config.getattr(name)?.extract::<f64>()?;
+        duration(Some(value))
+            .ok_or_else(|| config_error(py, name, format!("{value} seconds are too many")))
+    };
+    let bridge_path = text("bridge_path")?;
+    let boot = PathBuf::from(&bridge_path).join("boot.py");
+    let adapter_args = config.getattr("adapter_args")?;
+    let worker = WorkerConfig {
+        program: text("python")?.into(),
+        args: vec!["-S".into(), boot.into(), text("core_path")?.into()],
+        env: environment(&config.getattr("env")?)?,
+        sys_path: config.getattr("sys_path")?.extract()?,
+        bridge_path,
+        adapter: source(&config.getattr("adapter")?)?,
+        adapter_args: codec::encode(&adapter_args, "adapter_args")?.into(),
+        output: match &*text("worker_output")? {
+            "show" => OutputMode::Show,
+            "log" => OutputMode::Log,
+            _ => OutputMode::Drop,
+        },
+    };
+    let affinity =
+        text("affinity")?.parse().map_err(|message| config_error(py, "affinity", message))?;
+    let lines = config.getattr("log_lines")?;
+    let config = PoolConfig {
+        name: text("name")?.as_str().into(),
+        size: config.getattr("size")?.extract()?,
+        worker,
+        max_queue: config.getattr("max_queue")?.extract()?,
+        max_message: config.getattr("max_message")?.extract()?,
+        start_timeout: seconds("start_timeout")?,
+        grace: seconds("grace")?,
+        affinity,
+    };
+    Ok((config, (!lines.is_none()).then(|| lines.unbind())))
+}
+
+fn source(adapter: &Bound<'_, PyAny>) -> PyResult<AdapterSource> {
+    let kind = match &*adapter.getattr("kind")?.extract::<String>()? {
+        "script" => SourceKind::Script,
+        "main_module" => SourceKind::MainModule,
+        _ => SourceKind::Module,
+    };
+    let location = adapter.getattr("location")?.extract()?;
+    let qualname = adapter.getattr("qualname")?.extract()?;
+    Ok(AdapterSource { kind, location, qualname })
+}
+
+fn environment(env: &Bound<'_, PyAny>) -> PyResult<Vec<(OsString, OsString)>> {
+    let dict = PyDict::new(env.py());
+    dict.update(env.cast()?)?;
+    dict.iter().map(|(name, value)| Ok((name.extract()?, value.extract()?))).collect()
+}

@@ -1,0 +1,32 @@
+//! The host's half of the bindings: pools, replies, streams and sessions as Python objects.
+//!
+//! ```text
+//! Python caller ──encode──▶ Pool ──detach──▶ Driver::wait(reply) ──attach──▶ decode ──▶ caller
+//!                             │
+//!                             ├─ submit ──▶ Reply            waits and decodes in result()
+//!                             ├─ execute_async ──▶ Inbox     one eventfd wakes the loop for many
+//!                             └─ stream ──▶ Chunks
+//! ```
+//!
+//! Nothing here decides anything about a pool. No core lock is held while attached, except leaf
+//! locks of bounded work.
+
+mod callbacks;
+mod chunks;
+mod config;
+mod errors;
+mod inbox;
+mod pool;
+mod reply;
+mod runtime;
+
+use pyo3::prelude::*;
+
+/// Adds the host's classes to the module.
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<pool::Pool>()?;
+    module.add_class::<pool::Session>()?;
+    module.add_class::<reply::Reply>()?;
+    module.add_class::<chunks::Chunks>()?;
+    module.add_class::<inbox::Inbox>()
+}

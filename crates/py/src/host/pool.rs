@@ -1,0 +1,286 @@
+//! The engine of one pool, as Python holds it: a few lines a method, no decision.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use snakepit::blocking::Driver;
+use snakepit::{CallSpec, LineHandler, Outcome};
+
+use super::chunks::Chunks;
+use super::inbox::Inbox;
+use super::reply::Reply;
+use super::runtime::{self, Ended, duration};
+use super::{callbacks, config, errors};
+use crate::codec;
+
+/// After a second Ctrl-C, workers have so long to be gone.
+const HURRY: Duration = Duration::from_secs(1);
+
+/// Handle of a running pool. Python wraps it in `snakepit.Pool`; not public.
+#[pyclass(frozen, module = "snakepit._core")]
+pub(super) struct Pool {
+    pool: snakepit::Pool,
+    driver: Arc<Driver>,
+}
+
+/// One row of the pool's table; see `_Worker` in the stub.
+type Row = (usize, u64, Option<u32>, &'static str, u64, Option<u64>, u32);
+
+fn spec(
+    tool: &str,
+    args: Option<&Bound<'_, PyAny>>,
+    session: Option<&Session>,
+    timeout: Option<f64>,
+    idempotent: bool,
+) -> PyResult<CallSpec> {
+    Ok(CallSpec {
+        tool: tool.into(),
+        arguments: codec::encode_args(args)?.into(),
+        session: session.map(|session| session.0.key()),
+        timeout: duration(timeout),
+        idempotent,
+    })
+}
+
+/// The value of an outcome, or its exception.
+pub(super) fn deliver(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
+    match outcome {
+        Ok(value) => codec::decode(py, &value, "result"),
+        Err(error) => Err(errors::exception(py, &error)),
+    }
+}
+
+/// A reply, or the refusal that came instead: one future for both.
+enum Submitted {
+    Reply(snakepit::Reply),
+    Refused(Option<snakepit::Error>),
+}
+
+impl Future for Submitted {
+    type Output = Outcome;
+
+    fn poll(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Outcome> {
+        match self.get_mut() {
+            Self::Reply(reply) => std::pin::Pin::new(reply).poll(cx),
+            Self::Refused(error) => {
+                std::task::Poll::Ready(Err(error.take().expect("polled once after it was ready")))
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Pool {
+    #[new]
+    fn new(py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (config, lines) = config::read(config)?;
+        let driver = runtime::driver()?;
+        callbacks::start(py)?;
+        let lines = lines.map(|handler| {
+            let handler = Arc::new(handler);
+            let handler: LineHandler = Arc::new(move |worker, is_stderr, text| {
+                let stream = if is_stderr { "stderr" } else { "stdout" };
+                callbacks::log(&handler, (worker.to_string(), stream, text.to_owned()));
+            });
+            handler
+        });
+        let pool = py
+            .detach(|| snakepit::Pool::start_on(driver.handle(), config, lines))
+            .map_err(|error| errors::exception(py, &error))?;
+        driver.kick();
+        Ok(Self { pool, driver })
+    }
+
+    fn execute<'py>(
+        &self,
+        py: Python<'py>,
+        tool: &str,
+        args: Option<&Bound<'py, PyAny>>,
+        session: Option<&Session>,
+        timeout: Option<f64>,
+        idempotent: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let spec = spec(tool, args, session, timeout, idempotent)?;
+        let submit = || match self.pool.submit(spec) {
+            Ok(reply) => Submitted::Reply(reply),
+            Err(error) => Submitted::Refused(Some(error)),
+        };
+        match runtime::wait(py, &self.driver, submit, None)? {
+            Ended::Ready(outcome) => deliver(py, outcome),
+            Ended::TimedOut => Err(PyRuntimeError::new_err("a wait without limit ended")),
+        }
+    }
+
+    fn submit(
+        &self,
+        py: Python<'_>,
+        tool: &str,
+        args: Option<&Bound<'_, PyAny>>,
+        session: Option<&Session>,
+        timeout: Option<f64>,
+        idempotent: bool,
+    ) -> PyResult<Reply> {
+        let spec = spec(tool, args, session, timeout, idempotent)?;
+        let hold = Box::new(self.driver.hold());
+        // Attached: a leaf lock of bounded work; to detach would invite another thread in.
+        match self.pool.submit_holding(spec, Some(hold)) {
+            Ok(reply) => Ok(Reply::new(reply, self.driver.clone())),
+            Err(error) => Err(errors::exception(py, &error)),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
+    fn execute_async(
+        &self,
+        py: Python<'_>,
+        tool: &str,
+        args: Option<&Bound<'_, PyAny>>,
+        session: Option<&Session>,
+        timeout: Option<f64>,
+        idempotent: bool,
+        inbox: &Inbox,
+        future: Py<PyAny>,
+    ) -> PyResult<Reply> {
+        let reply = self.submit(py, tool, args, session, timeout, idempotent)?;
+        inbox.deliver_to(future, &reply);
+        Ok(reply)
+    }
+
+    fn stream(
+        &self,
+        py: Python<'_>,
+        tool: &str,
+        args: Option<&Bound<'_, PyAny>>,
+        session: Option<&Session>,
+        timeout: Option<f64>,
+        idle_timeout: Option<f64>,
+    ) -> PyResult<Chunks> {
+        let spec = spec(tool, args, session, timeout, false)?;
+        let hold = Box::new(self.driver.hold());
+        match self.pool.stream_holding(spec, Some(hold)) {
+            Ok(stream) => {
+                Ok(Chunks::new(stream, self.driver.clone(), tool, duration(idle_timeout)))
+            }
+            Err(error) => Err(errors::exception(py, &error)),
+        }
+    }
+
+    fn session(&self, py: Python<'_>, session_id: &str, affinity: Option<&str>) -> PyResult<Session> {
+        let affinity = affinity
+            .map(str::parse)
+            .transpose()
+            .map_err(|message| errors::config_error(py, "affinity", message))?;
+        Ok(Session(self.pool.session(session_id, affinity)))
+    }
+
+    fn end_session(&self, session: &Session) -> bool {
+        self.pool.end_session(&session.0)
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.pool.stats();
+        let counters = stats.counters;
+        let dict = PyDict::new(py);
+        dict.set_item("requests", counters.requests)?;
+        dict.set_item("errors", counters.errors)?;
+        dict.set_item("queued", stats.queued)?;
+        dict.set_item("running", stats.running)?;
+        dict.set_item("completed", counters.completed)?;
+        dict.set_item("cancelled", counters.cancelled)?;
+        dict.set_item("timeouts", counters.timeouts)?;
+        dict.set_item("queue_timeouts", counters.queue_timeouts)?;
+        dict.set_item("rejected", counters.rejected)?;
+        dict.set_item("worker_deaths", counters.worker_deaths)?;
+        dict.set_item("restarts", counters.restarts)?;
+        dict.set_item("workers", stats.workers)?;
+        dict.set_item("ready", stats.ready)?;
+        dict.set_item("sessions", stats.sessions)?;
+        Ok(dict)
+    }
+
+    fn workers(&self, py: Python<'_>) -> Vec<Row> {
+        let rows = py.detach(|| self.pool.workers());
+        let row = |row: snakepit::WorkerInfo| {
+            let (slot, generation) = (row.worker.slot, row.worker.generation);
+            (slot, generation, row.pid, row.state, row.calls, row.memory, row.sessions)
+        };
+        rows.into_iter().map(row).collect()
+    }
+
+    fn await_ready(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        let ready = || Box::pin(self.pool.await_ready(duration(timeout)));
+        match runtime::wait(py, &self.driver, ready, None)? {
+            Ended::Ready(ready) => ready.map_err(|error| errors::exception(py, &error)),
+            Ended::TimedOut => Err(PyRuntimeError::new_err("a wait without limit ended")),
+        }
+    }
+
+    fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
+        let recycled = self.pool.recycle(slot, generation);
+        self.driver.kick();
+        recycled
+    }
+
+    fn close(&self, py: Python<'_>, drain: f64) -> PyResult<()> {
+        if self.pool.is_forked() {
+            return Ok(());
+        }
+        let drain = duration(Some(drain)).unwrap_or(Duration::MAX);
+        let close = || Box::pin(self.pool.close(drain));
+        let closed = runtime::wait(py, &self.driver, close, None);
+        if closed.is_err() {
+            // Interrupted: no more patience, but no orphans either.
+            py.detach(|| {
+                self.pool.kill();
+                let close = || Box::pin(self.pool.close(Duration::ZERO));
+                let limit = Some(tokio::time::Instant::now() + HURRY);
+                // Interrupts are not asked: it cannot fail, and it may time out.
+                let _ = self.driver.wait::<_, PyErr>(close, limit, None);
+                self.driver.kick();
+            });
+        }
+        closed.map(drop)
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+
+    #[getter]
+    fn forked(&self) -> bool {
+        self.pool.is_forked()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // The last handle's tasks end when somebody drives.
+        if !self.pool.is_forked() {
+            self.driver.kick();
+        }
+    }
+}
+
+/// A session of one pool. Python wraps it in `snakepit.Session`; not public.
+#[pyclass(frozen, module = "snakepit._core")]
+pub(super) struct Session(snakepit::Session);
+
+#[pymethods]
+impl Session {
+    #[getter]
+    fn id(&self) -> &str {
+        self.0.id()
+    }
+
+    #[getter]
+    fn generation(&self) -> u64 {
+        self.0.binding().unwrap_or(0)
+    }
+}

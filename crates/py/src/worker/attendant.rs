@@ -1,0 +1,144 @@
+//! Runs what needs Python beside the main thread: cancel callbacks, and answers to probes.
+//!
+//! To answer a probe is to have attached: it proves that the interpreter makes progress. The thread
+//! starts with its first errand, so a worker that nobody cancels has none.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use snakepit::process::FromWorker;
+
+use super::boot::Side;
+use super::lock;
+use super::running::RunningCall;
+use super::watch::leave_signals_to_the_main_thread;
+
+/// How long the interpreter's end waits for an errand that is under way.
+const LAST_ERRAND: Duration = Duration::from_secs(1);
+
+enum Errand {
+    CallBack(Arc<RunningCall>),
+    Answer(u64),
+}
+
+/// Where the watcher leaves errands.
+pub(super) struct Attendant {
+    side: &'static Side,
+    gate: Arc<Gate>,
+    errands: Mutex<Option<Sender<Errand>>>,
+}
+
+impl Attendant {
+    pub(super) fn new(py: Python<'_>, side: &'static Side) -> PyResult<Self> {
+        let gate = Arc::new(Gate::default());
+        close_at_exit(py, Arc::clone(&gate))?;
+        Ok(Self { side, gate, errands: Mutex::new(None) })
+    }
+
+    /// Runs the callback of a call that was just cancelled.
+    pub(super) fn call_back(&self, call: Arc<RunningCall>) {
+        self.send(Errand::CallBack(call));
+    }
+
+    /// Tells the host that the interpreter makes progress, once it does.
+    pub(super) fn answer(&self, nonce: u64) {
+        self.send(Errand::Answer(nonce));
+    }
+
+    fn send(&self, errand: Errand) {
+        let mut errands = lock(&self.errands);
+        if errands.is_none() {
+            let (sender, receiver) = channel();
+            let (side, gate) = (self.side, Arc::clone(&self.gate));
+            let body = move || {
+                leave_signals_to_the_main_thread();
+                run(side, &gate, &receiver);
+            };
+            // Without threads left the flag of the call still says what its callback would.
+            if thread::Builder::new().name("snakepit-attendant".into()).spawn(body).is_err() {
+                return;
+            }
+            *errands = Some(sender);
+        }
+        if let Some(errands) = errands.as_ref() {
+            let _ended_with_python = errands.send(errand);
+        }
+    }
+}
+
+fn run(side: &Side, gate: &Gate, errands: &Receiver<Errand>) {
+    while let Ok(errand) = errands.recv() {
+        if !gate.enter() {
+            return;
+        }
+        let answer = Python::try_attach(|py| match errand {
+            Errand::CallBack(call) => {
+                call_back(py, &call);
+                None
+            }
+            Errand::Answer(nonce) => Some(FromWorker::ProbeAnswer { nonce }),
+        });
+        gate.leave();
+        if let Some(answer) = answer.flatten() {
+            let _host_is_gone = side.control.send(&answer);
+        }
+    }
+}
+
+fn call_back(py: Python<'_>, call: &RunningCall) {
+    if let Some(callback) = call.take_callback()
+        && let Err(error) = callback.call0(py)
+    {
+        error.write_unraisable(py, Some(callback.bind(py)));
+    }
+}
+
+/// Keeps the thread out of an interpreter that ends: attaching to one may kill the process.
+#[derive(Default)]
+struct Gate {
+    state: Mutex<GateState>,
+    left: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    inside: bool,
+    closed: bool,
+}
+
+impl Gate {
+    fn enter(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.inside = !state.closed;
+        state.inside
+    }
+
+    fn leave(&self) {
+        lock(&self.state).inside = false;
+        self.left.notify_all();
+    }
+
+    /// Lets nobody in any more, and waits for who is inside; must be called detached.
+    fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        let _inside = self
+            .left
+            .wait_timeout_while(state, LAST_ERRAND, |state| state.inside)
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn close_at_exit(py: Python<'_>, gate: Arc<Gate>) -> PyResult<()> {
+    let close = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+        args.py().detach(|| gate.close());
+    };
+    let close = PyCFunction::new_closure(py, None, None, close)?;
+    py.import(intern!(py, "atexit"))?.call_method1(intern!(py, "register"), (close,))?;
+    Ok(())
+}

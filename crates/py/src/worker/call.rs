@@ -1,0 +1,90 @@
+//! `Call`: what a tool can ask about the call that it runs for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use snakepit_proto::v1::StartCall;
+
+use super::running::RunningCall;
+
+/// The call that a tool is running for.
+#[pyclass(frozen, module = "snakepit._core")]
+pub(crate) struct Call {
+    running: Arc<RunningCall>,
+    tool: String,
+    session_id: Option<String>,
+    session_new: bool,
+    deadline: Option<Instant>,
+}
+
+impl Call {
+    /// `now` is when the call was taken up: the host's frame says how much time was left, not until
+    /// when, since the two clocks need not agree.
+    pub(super) fn new(running: Arc<RunningCall>, start: &mut StartCall, now: Instant) -> Self {
+        let time_left = match start.time_left_us {
+            0 => None,
+            micros => Some(Duration::from_micros(micros)),
+        };
+        Self {
+            running,
+            tool: std::mem::take(&mut start.tool),
+            session_id: Some(std::mem::take(&mut start.session_id)).filter(|id| !id.is_empty()),
+            session_new: start.session_new,
+            deadline: time_left.and_then(|left| now.checked_add(left)),
+        }
+    }
+}
+
+#[pymethods]
+impl Call {
+    #[getter]
+    fn id(&self) -> u64 {
+        self.running.id()
+    }
+
+    #[getter]
+    fn tool(&self) -> &str {
+        &self.tool
+    }
+
+    #[getter]
+    fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
+    }
+
+    #[getter]
+    fn session_new(&self) -> bool {
+        self.session_new
+    }
+
+    #[getter]
+    fn cancelled(&self) -> bool {
+        self.running.is_cancelled()
+    }
+
+    /// Seconds to the deadline, 0.0 when it has passed, None when there is none.
+    fn remaining(&self) -> Option<f64> {
+        let left = self.deadline?.saturating_duration_since(Instant::now());
+        Some(left.as_secs_f64())
+    }
+
+    /// Have `callback` called once, on another thread, when the host cancels this call.
+    ///
+    /// Called at once if that has happened. None takes it back.
+    #[pyo3(signature = (callback))]
+    fn on_cancel(&self, py: Python<'_>, callback: Option<Py<PyAny>>) -> PyResult<()> {
+        drop(self.running.set_callback(callback));
+        // Set first, then look: the canceller flags first, then takes. One of the two sees both.
+        if self.running.is_cancelled()
+            && let Some(callback) = self.running.take_callback()
+        {
+            callback.call0(py)?;
+        }
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Call {} of {:?}>", self.running.id(), self.tool)
+    }
+}

@@ -1,0 +1,115 @@
+//! Dialling the host: connect, say hello, be told what to be.
+
+use std::sync::{Arc, Mutex};
+
+use hyper_util::rt::TokioIo;
+use pyo3::exceptions::PyConnectionError;
+use pyo3::prelude::*;
+use snakepit_proto::v1::host_client::HostClient;
+use snakepit_proto::v1::host_frame::Frame as FromHost;
+use snakepit_proto::v1::worker_frame::Frame as ToHost;
+use snakepit_proto::v1::{Hello, HostFrame, Initialize, Start, WorkerFrame};
+use tokio::net::UnixStream;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::transport::Endpoint;
+use tonic::{Status, Streaming};
+
+use super::boot;
+use super::engine::Engine;
+use super::line::Line;
+use super::outbox::Outbox;
+use super::running::Running;
+use super::watch;
+use super::wire::{Sent, Wire};
+
+/// The version of the protocol that this end speaks.
+const PROTOCOL: u32 = 1;
+
+/// HTTP/2 ends a connection with some hundred small frames unread, how many depends on this window:
+/// a fast stream or a busy batch needs the large one.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+const STREAM_WINDOW: u32 = 8 << 20;
+
+/// A message that spans fewer frames is copied less.
+const MAX_FRAME: u32 = 128 << 10;
+
+/// What a frame may carry beside a value of the largest size.
+const HEADROOM: usize = 64 << 10;
+
+/// Dial the host, say hello, wait for Initialize.
+///
+/// The thread that calls it is the one that must serve: it drives the line.
+#[pyfunction]
+pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Line> {
+    let side = boot::side()?;
+    let start = side.start()?;
+    let hello = Hello {
+        token: start.token.clone(),
+        protocol: PROTOCOL,
+        pid: std::process::id(),
+        bridge_version,
+        python_version: py.version().split(' ').next().unwrap_or_default().to_owned(),
+        control: true,
+        words: side.page().is_some(),
+    };
+    let (mut engine, initialize) = py.detach(|| dial(start, hello)).map_err(|status| {
+        let path = &start.socket_path;
+        PyConnectionError::new_err(format!("no line to the host at {path}: {}", status.message()))
+    })?;
+    watch::start(py, side, Arc::clone(&engine.running))?;
+    engine.flush(py);
+    let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
+    Ok(Line { initialize, max_message, page: side.page(), engine: Mutex::new(engine) })
+}
+
+fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (outbox, frames) = Outbox::new();
+    let sent = Sent::default();
+    // Queued before the call is opened: the host answers nobody it does not know.
+    outbox.push(ToHost::Hello(hello));
+    let (incoming, initialize) = runtime.block_on(async {
+        let mut incoming = open(start, &sent, UnboundedReceiverStream::new(frames)).await?;
+        let initialize = match incoming.message().await? {
+            Some(HostFrame { frame: Some(FromHost::Initialize(initialize)) }) => initialize,
+            Some(_) => return Err(Status::internal("the first frame is not Initialize")),
+            None => return Err(Status::aborted("the host closed the line after Hello")),
+        };
+        Ok((incoming, initialize))
+    })?;
+    let running = Arc::new(Running::default());
+    Ok((Engine::new(runtime, running, Arc::new(outbox), incoming, sent), initialize))
+}
+
+async fn open(
+    start: &Start,
+    sent: &Sent,
+    frames: UnboundedReceiverStream<WorkerFrame>,
+) -> Result<Streaming<HostFrame>, Status> {
+    let (path, sent) = (start.socket_path.clone(), sent.clone());
+    let connect = move |_| {
+        let (path, sent) = (path.clone(), sent.clone());
+        async move {
+            let socket = UnixStream::connect(path).await?;
+            std::io::Result::Ok(TokioIo::new(Wire::new(socket, sent)))
+        }
+    };
+    // The address only fills the `:authority` of requests; the connector knows where to go.
+    let channel = Endpoint::from_static("http://localhost")
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .max_frame_size(MAX_FRAME)
+        .connect_with_connector(tower::service_fn(connect))
+        .await
+        .map_err(|error| Status::unavailable(innermost(&error)))?;
+    let limit = usize::try_from(start.max_message).unwrap_or(usize::MAX).saturating_add(HEADROOM);
+    let mut client = HostClient::new(channel)
+        .max_decoding_message_size(limit)
+        .max_encoding_message_size(limit);
+    Ok(client.attach(frames).await?.into_inner())
+}
+
+/// "No such file or directory" rather than "transport error".
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
+}

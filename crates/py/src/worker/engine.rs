@@ -1,0 +1,203 @@
+//! The line itself: reads frames, sends replies, and decides when what is queued must go out.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use snakepit_proto::v1::HostFrame;
+use snakepit_proto::v1::worker_frame::Frame;
+use tokio::runtime::Runtime;
+use tonic::{Status, Streaming};
+
+use super::outbox::Outbox;
+use super::running::{Running, RunningCall};
+use super::standby::Standby;
+use super::wire::Sent;
+
+/// More than this is not sent by running what is ready: it waits for room in the socket and for
+/// the host to read.
+const BULK: usize = 64 * 1024;
+
+/// For so long after a bulky reply the standby keeps an eye on the line, whatever else was said.
+const BULK_WATCH: Duration = Duration::from_secs(2);
+
+/// Nothing has left for so long, although we drove: all is sent.
+const STILL: Duration = Duration::from_millis(20);
+
+/// The bound of the last sending, should the host not read.
+const LAST_SENDING: Duration = Duration::from_secs(5);
+
+/// Owned by the main thread, which alone reads frames and runs tools.
+pub(super) struct Engine {
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) running: Arc<Running>,
+    pub(super) outbox: Arc<Outbox>,
+    incoming: Streaming<HostFrame>,
+    sent: Sent,
+    standby: Arc<Standby>,
+    standby_thread: Option<Thread>,
+    bytes_queued: usize,
+    bulk_watched_until: Option<Instant>,
+}
+
+impl Engine {
+    pub(super) fn new(
+        runtime: Runtime,
+        running: Arc<Running>,
+        outbox: Arc<Outbox>,
+        incoming: Streaming<HostFrame>,
+        sent: Sent,
+    ) -> Self {
+        Self {
+            runtime: Arc::new(runtime),
+            running,
+            standby: Standby::new(Arc::clone(&outbox)),
+            standby_thread: None,
+            outbox,
+            incoming,
+            sent,
+            bytes_queued: 0,
+            bulk_watched_until: None,
+        }
+    }
+
+    /// A frame that has been read already, without any I/O.
+    pub(super) fn ready_frame(&mut self) -> Option<Result<Option<HostFrame>, Status>> {
+        // The waker is replaced by a real one before anybody waits.
+        let mut context = Context::from_waker(Waker::noop());
+        match pin!(self.incoming.message()).poll(&mut context) {
+            Poll::Ready(frame) => Some(frame),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Waits for the next frame and drives the line meanwhile. `None`: the host closed it.
+    pub(super) fn next_frame(&mut self, py: Python<'_>) -> Result<Option<HostFrame>, Status> {
+        let (runtime, incoming) = (&self.runtime, &mut self.incoming);
+        let frame = py.detach(|| runtime.block_on(incoming.message()));
+        self.mark_sent();
+        frame
+    }
+
+    /// Queues a frame of about so many bytes.
+    pub(super) fn push(&mut self, frame: Frame, bytes: usize) {
+        self.outbox.push(frame);
+        self.queued(bytes);
+    }
+
+    /// Adds an item to the stream's open chunk. True: a chunk was full and is queued.
+    pub(super) fn add_item(&mut self, call: &RunningCall, item: Vec<u8>) -> bool {
+        let bytes = item.len();
+        let full = self.outbox.add(call.id(), item.into());
+        self.queued(bytes);
+        full
+    }
+
+    fn queued(&mut self, bytes: usize) {
+        self.bytes_queued += bytes;
+        self.standby.mark_unsent();
+    }
+
+    /// Puts what is queued on its way, and waits for nothing.
+    pub(super) fn flush(&mut self, py: Python<'_>) {
+        self.outbox.seal();
+        // A few system calls: not worth a hand-over of the interpreter. Copying megabytes is.
+        if self.bytes_queued > BULK {
+            py.detach(|| self.runtime.block_on(turn()));
+        } else {
+            self.runtime.block_on(turn());
+        }
+        self.mark_sent();
+    }
+
+    /// Drives the line until `done`, as long as the host listens at all.
+    pub(super) fn drive_until(&mut self, py: Python<'_>, done: impl Fn() -> bool + Send + Sync) {
+        let (runtime, outbox, changed) = (&self.runtime, &self.outbox, &self.running.changed);
+        let wait = async {
+            while !done() {
+                tokio::select! {
+                    () = changed.notified() => {}
+                    () = outbox.closed() => return,
+                }
+            }
+        };
+        py.detach(|| runtime.block_on(wait));
+        self.mark_sent();
+    }
+
+    /// Sends the rest before this end falls silent: small replies are out after one turn, a bulky
+    /// one once nothing moves any more.
+    pub(super) fn send_rest(&mut self, py: Python<'_>) {
+        self.flush(py);
+        if self.bulk_watched_until.is_none_or(|until| until < Instant::now()) {
+            return;
+        }
+        let (runtime, sent) = (&self.runtime, &self.sent);
+        let settled = async {
+            let mut before = None;
+            while before != Some(sent.bytes()) {
+                before = Some(sent.bytes());
+                tokio::time::sleep(STILL).await;
+            }
+        };
+        py.detach(|| runtime.block_on(async {
+            let _ = tokio::time::timeout(LAST_SENDING, settled).await;
+        }));
+    }
+
+    /// Drives the line until the host has closed it, `limit` at most.
+    pub(super) fn await_end(&mut self, py: Python<'_>, limit: Duration) {
+        let (runtime, incoming) = (&self.runtime, &mut self.incoming);
+        let end = async { while let Ok(Some(_)) = incoming.message().await {} };
+        py.detach(|| runtime.block_on(async {
+            let _ = tokio::time::timeout(limit, end).await;
+        }));
+    }
+
+    /// Python code runs now, with the standby ready to take over the line.
+    pub(super) fn enter_python(&mut self) {
+        if !self.standby.enter_python() {
+            return;
+        }
+        // Where no thread can be had, replies wait for a slow tool; nothing else is lost.
+        let start = || self.standby.spawn(Arc::clone(&self.runtime)).ok();
+        self.standby_thread = self.standby_thread.take().or_else(start);
+        if let Some(thread) = &self.standby_thread {
+            thread.unpark();
+        }
+    }
+
+    /// The main thread is back and wants to drive.
+    pub(super) fn leave_python(&mut self) {
+        self.standby.leave_python();
+    }
+
+    fn mark_sent(&mut self) {
+        if self.bytes_queued > BULK {
+            self.bulk_watched_until = Some(Instant::now() + BULK_WATCH);
+        } else if self.bulk_watched_until.is_some_and(|until| until < Instant::now()) {
+            self.bulk_watched_until = None;
+        }
+        self.bytes_queued = 0;
+        if self.bulk_watched_until.is_none() {
+            self.standby.mark_sent();
+        }
+    }
+}
+
+/// Runs what is ready twice over (the body's task, then the connection's) and waits for nothing.
+async fn turn() {
+    let mut rounds = 2;
+    std::future::poll_fn(|context| {
+        if rounds == 0 {
+            return Poll::Ready(());
+        }
+        rounds -= 1;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,85 @@
+//! Failures as the line carries them: what the adapter's code raised, and what we refuse.
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use snakepit_proto::v1::{Failure, FailureKind};
+
+/// Bounds of the texts, in bytes: together less than what a frame may carry beside a value.
+const MAX_NAME: usize = 1024;
+const MAX_MESSAGE: usize = 14 * 1024;
+const MAX_TRACEBACK: usize = 44 * 1024;
+
+/// A failure without a traceback: our own words.
+pub(super) fn plain(kind: FailureKind, type_name: &str, message: String) -> Failure {
+    Failure {
+        kind: kind.into(),
+        type_name: type_name.to_owned(),
+        message: clip(message, MAX_MESSAGE),
+        ..Failure::default()
+    }
+}
+
+/// A failure of the three texts that the SDK made of an exception.
+pub(super) fn told(kind: FailureKind, (type_name, message, traceback): Told<'_>) -> Failure {
+    // Lossy: an exception's text may hold lone surrogates (file names do), which cannot travel.
+    let text = |text: Bound<'_, PyString>, max| clip(text.to_string_lossy().into_owned(), max);
+    Failure {
+        kind: kind.into(),
+        type_name: text(type_name, MAX_NAME),
+        message: text(message, MAX_MESSAGE),
+        traceback: text(traceback, MAX_TRACEBACK),
+        ..Failure::default()
+    }
+}
+
+/// Type name, message, traceback.
+pub(super) type Told<'py> = (Bound<'py, PyString>, Bound<'py, PyString>, Bound<'py, PyString>);
+
+/// What an exception is, without the SDK's help.
+pub(super) fn bare(py: Python<'_>, kind: FailureKind, error: &PyErr) -> Failure {
+    let name = error.get_type(py).name().map_or_else(
+        |_| "BaseException".to_owned(),
+        |name| clip(name.to_string_lossy().into_owned(), MAX_NAME),
+    );
+    let message = error.value(py).str().map_or_else(
+        |_| "(its message cannot be shown)".to_owned(),
+        |text| text.to_string_lossy().into_owned(),
+    );
+    plain(kind, &name, message)
+}
+
+/// The value is larger than what the host takes.
+pub(super) fn too_large(what: &str, size: usize, limit: usize) -> Failure {
+    let message = format!(
+        "{what} takes {size} bytes, {limit} are allowed: raise max_message, or return less"
+    );
+    Failure {
+        size: size as u64,
+        limit: limit as u64,
+        ..plain(FailureKind::TooLarge, "", message)
+    }
+}
+
+/// Cuts out the middle: the head says what it is, the tail where it ended.
+fn clip(text: String, max: usize) -> String {
+    const MARK: &str = "\n[…]\n";
+    if text.len() <= max {
+        return text;
+    }
+    let half = (max - MARK.len()) / 2;
+    let (head, tail) = (text.floor_char_boundary(half), text.ceil_char_boundary(text.len() - half));
+    [&text[..head], MARK, &text[tail..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clip;
+
+    #[test]
+    fn a_long_text_keeps_both_ends_and_its_characters() {
+        let clipped = clip(format!("{}END", "é".repeat(1000)), 101);
+        assert!(clipped.len() <= 101, "{} bytes", clipped.len());
+        assert!(clipped.starts_with("éé") && clipped.ends_with("éEND"));
+        assert_eq!(clip("short".into(), 5), "short");
+    }
+}

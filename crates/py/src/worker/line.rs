@@ -1,0 +1,151 @@
+//! `Line`: the worker's native end as the SDK sees it.
+
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyMapping, PyString};
+use snakepit::process::Page;
+use snakepit_proto::v1::adapter_source::Source;
+use snakepit_proto::v1::worker_frame::Frame;
+use snakepit_proto::v1::{FailureKind, Initialize, Ready, StartFailed, Tool as ToolInfo};
+
+use super::engine::Engine;
+use super::failure::{self, Told};
+use super::serve::{Hooks, Server, Tools};
+use crate::codec;
+
+/// How long a worker that cannot start waits for the host to take note of why.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Decorators may be stacked, even in a circle.
+const MAX_WRAPPERS: usize = 16;
+
+/// The worker's native end of the line.
+#[pyclass(frozen, module = "snakepit._core")]
+pub(crate) struct Line {
+    pub(super) initialize: Initialize,
+    pub(super) max_message: usize,
+    pub(super) page: Option<&'static Page>,
+    /// Only ever tried: a tool that calls back into its own line must not wait for itself.
+    pub(super) engine: Mutex<Engine>,
+}
+
+impl Line {
+    fn engine(&self) -> PyResult<MutexGuard<'_, Engine>> {
+        match self.engine.try_lock() {
+            Ok(engine) => Ok(engine),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                Err(PyRuntimeError::new_err("this line is being served already"))
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Line {
+    #[getter]
+    fn initialize<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let told = &self.initialize;
+        let adapter = told.adapter.clone().unwrap_or_default();
+        let (kind, location) = match adapter.source.unwrap_or(Source::Module(String::new())) {
+            Source::Module(name) => ("module", name),
+            Source::Script(path) => ("script", path),
+            Source::MainModule(name) => ("main_module", name),
+        };
+        let device = Some(told.device.as_str()).filter(|device| !device.is_empty());
+        let read = PyDict::new(py);
+        read.set_item(intern!(py, "adapter_kind"), kind)?;
+        read.set_item(intern!(py, "adapter_location"), location)?;
+        read.set_item(intern!(py, "adapter_qualname"), adapter.qualname)?;
+        read.set_item(
+            intern!(py, "arguments"),
+            codec::decode(py, &told.arguments, "adapter_args")?,
+        )?;
+        read.set_item(intern!(py, "pool"), &told.pool)?;
+        read.set_item(intern!(py, "slot"), told.slot)?;
+        read.set_item(intern!(py, "generation"), told.generation)?;
+        read.set_item(intern!(py, "device"), device)?;
+        Ok(read)
+    }
+
+    /// Say which tools there are: name, description, whether it streams. Calls may come then.
+    fn ready(&self, py: Python<'_>, tools: Vec<(String, String, bool)>) -> PyResult<()> {
+        let tools = tools
+            .into_iter()
+            .map(|(name, description, streaming)| ToolInfo { name, description, streaming });
+        let mut engine = self.engine()?;
+        engine.push(Frame::Ready(Ready { tools: tools.collect() }), 0);
+        engine.flush(py);
+        Ok(())
+    }
+
+    /// Report and flush; the host then stops this worker.
+    fn start_failed(
+        &self,
+        py: Python<'_>,
+        failure: Told<'_>,
+        adapter_source: bool,
+        permanent: bool,
+    ) -> PyResult<()> {
+        let kind =
+            if adapter_source { FailureKind::AdapterSource } else { FailureKind::Exception };
+        let failure = Some(failure::told(kind, failure));
+        let mut engine = self.engine()?;
+        engine.push(Frame::StartFailed(StartFailed { failure, permanent }), 0);
+        engine.await_end(py, LAST_WORDS);
+        Ok(())
+    }
+
+    /// Run calls on this thread until the host drains (True) or the line ends (False).
+    ///
+    /// `tools` maps a name to a plain callable and whether it returns an iterator of chunks;
+    /// coroutines have been wrapped by the SDK. KeyboardInterrupt and SystemExit raised by a tool are
+    /// failures like any other.
+    fn serve<'py>(
+        &self,
+        py: Python<'py>,
+        tools: Bound<'py, PyMapping>,
+        current: Bound<'py, PyAny>,
+        describe: Bound<'py, PyAny>,
+        suggest: Bound<'py, PyAny>,
+    ) -> PyResult<bool> {
+        let mut named = Tools::default();
+        for item in tools.items()? {
+            let (name, (callable, streaming)): (String, (Bound<'py, PyAny>, bool)) =
+                item.extract()?;
+            seed_parameters(&callable);
+            named.add(name, callable, streaming);
+        }
+        let hooks = Hooks { set_current: current.getattr(intern!(py, "set"))?, describe, suggest };
+        let mut engine = self.engine()?;
+        Server::new(py, &mut engine, self.page, self.max_message, named, hooks)?.run()
+    }
+}
+
+/// Makes the names of a tool's parameters known to the codec: they are the keys that come most.
+fn seed_parameters(callable: &Bound<'_, PyAny>) {
+    let names = || -> PyResult<Vec<Bound<'_, PyString>>> {
+        let py = callable.py();
+        let mut function = callable.clone();
+        for _ in 0..MAX_WRAPPERS {
+            match function.getattr_opt(intern!(py, "__wrapped__"))? {
+                Some(wrapped) => function = wrapped,
+                None => break,
+            }
+        }
+        let code = function.getattr(intern!(py, "__code__"))?;
+        let positional: usize = code.getattr(intern!(py, "co_argcount"))?.extract()?;
+        let named: usize = code.getattr(intern!(py, "co_kwonlyargcount"))?.extract()?;
+        let variables: Vec<Bound<'_, PyString>> =
+            code.getattr(intern!(py, "co_varnames"))?.extract()?;
+        Ok(variables.into_iter().take(positional + named).collect())
+    };
+    // A callable without Python code has no names to offer; nothing depends on them.
+    if let Ok(names) = names() {
+        codec::seed_keys(&names);
+    }
+}

@@ -1,0 +1,52 @@
+//! The worker's native end of the line: dials the host, runs the calls that it sends, answers.
+//!
+//! ```text
+//! boot       become_worker ─▶ start_message                        before `site`, single-threaded
+//! dial       connect ─▶ Hello ─▶ Initialize                        main thread
+//! serve      frame ─▶ decode ─▶ tool ─▶ encode ─▶ outbox           main thread: the only one that runs
+//!                                                                  tools, and the one that does the I/O
+//! watch      control socket ─▶ cancel, grant, probe, end of host   own thread, never attaches to Python
+//! attendant  cancel callbacks, answers to probes                   own thread, attaches
+//! standby    drives the line while a tool runs long                own thread, never attaches
+//!            and something that was said is not yet sent
+//! ```
+//!
+//! Not here: how an adapter is found and its tools are collected (`snakepit_bridge`), how a process
+//! becomes a worker (`snakepit::process`), how values look on the wire (`codec`).
+//!
+//! No lock of this module is held while a thread attaches to Python; each guards a few words and
+//! may be taken attached.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::prelude::*;
+
+mod attendant;
+mod boot;
+mod call;
+mod dial;
+mod engine;
+mod failure;
+mod line;
+mod outbox;
+mod running;
+mod serve;
+mod standby;
+mod stream;
+mod watch;
+mod wire;
+
+/// Adds the worker's functions and classes to the extension module.
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(boot::become_worker, module)?)?;
+    module.add_function(wrap_pyfunction!(boot::report_boot_error, module)?)?;
+    module.add_function(wrap_pyfunction!(boot::start_message, module)?)?;
+    module.add_function(wrap_pyfunction!(dial::attach, module)?)?;
+    module.add_class::<call::Call>()?;
+    module.add_class::<line::Line>()
+}
+
+/// Locks what stays consistent even where a holder panicked: every section here is a plain store.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

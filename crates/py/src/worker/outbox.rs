@@ -1,0 +1,79 @@
+//! What this end says: results one by one, the items of a stream coalesced into chunks.
+//!
+//! The channel is unbounded because the protocol bounds it: the host prefetches a few calls, a
+//! stream stays within its window. It must be: on a full channel the main thread would wait for
+//! itself, since it also does the I/O.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use snakepit_proto::v1::worker_frame::Frame;
+use snakepit_proto::v1::{Chunks, WorkerFrame};
+use tokio::sync::mpsc;
+
+use super::lock;
+
+/// A chunk frame is complete with so many items, or before it would exceed so many bytes. Less
+/// than the 64 KiB that both ends allow above the message limit, so it fits whatever that is.
+const CHUNK_ITEMS: usize = 256;
+const CHUNK_BYTES: usize = 60 * 1024;
+
+pub(super) struct Outbox {
+    frames: mpsc::UnboundedSender<WorkerFrame>,
+    /// Behind a lock since the standby may send what a slow generator has left here.
+    open: Mutex<OpenChunk>,
+}
+
+/// The chunk that is being filled.
+#[derive(Default)]
+struct OpenChunk {
+    chunk: Chunks,
+    bytes: usize,
+}
+
+impl Outbox {
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<WorkerFrame>) {
+        let (frames, sent) = mpsc::unbounded_channel();
+        (Self { frames, open: Mutex::default() }, sent)
+    }
+
+    /// Queues a frame. A line that has ended swallows it: the reader of the line finds that out.
+    pub(super) fn push(&self, frame: Frame) {
+        let _ = self.frames.send(WorkerFrame { frame: Some(frame) });
+    }
+
+    /// Adds an item to the chunk that is being filled. True: a chunk was full and is queued.
+    pub(super) fn add(&self, call_id: u64, item: Bytes) -> bool {
+        let mut open = lock(&self.open);
+        let overfull = open.bytes + item.len() > CHUNK_BYTES && self.send_chunk(&mut open);
+        open.bytes += item.len();
+        open.chunk.call_id = call_id;
+        open.chunk.items.push(item);
+        let full = open.chunk.items.len() >= CHUNK_ITEMS && self.send_chunk(&mut open);
+        overfull || full
+    }
+
+    /// Sends what has been coalesced so far.
+    pub(super) fn seal(&self) {
+        self.send_chunk(&mut lock(&self.open));
+    }
+
+    /// The host takes nothing more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.frames.is_closed()
+    }
+
+    pub(super) async fn closed(&self) {
+        self.frames.closed().await;
+    }
+
+    /// Sends under the caller's lock, so that chunks keep their order whoever sends them.
+    fn send_chunk(&self, open: &mut OpenChunk) -> bool {
+        let OpenChunk { chunk, .. } = std::mem::take(open);
+        let any = !chunk.items.is_empty();
+        if any {
+            self.push(Frame::Chunks(chunk));
+        }
+        any
+    }
+}

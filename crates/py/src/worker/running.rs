@@ -1,0 +1,179 @@
+//! What the watcher must know of the calls that run: whom a cancel or a grant is for.
+//!
+//! The control socket overtakes the line, so a cancel may be here before its call: it is remembered
+//! and meets the call when that begins.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use pyo3::prelude::*;
+use tokio::sync::Notify;
+
+use super::lock;
+
+/// How many cancels may wait for their calls. More than a host ever prefetches; a forgotten one
+/// only means that its call runs until the host's grace is over.
+const EARLY_CANCELS: usize = 64;
+
+/// A call that runs, as its own thread, the watcher and the attendant share it.
+#[derive(Default)]
+pub(super) struct RunningCall {
+    id: u64,
+    cancelled: AtomicBool,
+    callback: Mutex<Option<Py<PyAny>>>,
+    taken_items: AtomicU64,
+    taken_bytes: AtomicU64,
+}
+
+impl RunningCall {
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(SeqCst)
+    }
+
+    /// What the reader of this stream has taken since the call began: items and bytes.
+    pub(super) fn taken(&self) -> (u64, u64) {
+        (self.taken_items.load(SeqCst), self.taken_bytes.load(SeqCst))
+    }
+
+    /// Sets what a cancel runs and hands back what it was, for the caller to drop unlocked: a
+    /// finalizer may run any Python code.
+    pub(super) fn set_callback(&self, callback: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
+        std::mem::replace(&mut *lock(&self.callback), callback)
+    }
+
+    /// Takes the callback: who gets it runs it, so it runs once whoever was first.
+    pub(super) fn take_callback(&self) -> Option<Py<PyAny>> {
+        self.set_callback(None)
+    }
+}
+
+/// The calls that run now. The process profile runs one at a time; nothing here relies on it.
+#[derive(Default)]
+pub(super) struct Running {
+    calls: Mutex<Calls>,
+    /// Rung at every cancel and grant, for a stream that waits for either. Keeps one permit, so a
+    /// ring between a check and the wait is not lost.
+    pub(super) changed: Notify,
+}
+
+#[derive(Default)]
+struct Calls {
+    running: Vec<Arc<RunningCall>>,
+    early: VecDeque<u64>,
+    /// The host is gone: whatever still begins is cancelled already.
+    ended: bool,
+}
+
+impl Running {
+    /// A call begins; it is cancelled already if its cancel overtook it.
+    pub(super) fn begin(&self, id: u64) -> Arc<RunningCall> {
+        let mut call = RunningCall { id, ..RunningCall::default() };
+        let mut calls = lock(&self.calls);
+        let overtaken = calls.early.iter().position(|&early| early == id);
+        if let Some(place) = overtaken {
+            calls.early.remove(place);
+        }
+        *call.cancelled.get_mut() = calls.ended || overtaken.is_some();
+        let call = Arc::new(call);
+        calls.running.push(Arc::clone(&call));
+        call
+    }
+
+    /// A call ended. Must be called attached: the callback that nobody needed is dropped here.
+    pub(super) fn end(&self, call: &RunningCall) {
+        lock(&self.calls).running.retain(|running| running.id != call.id);
+        drop(call.take_callback());
+    }
+
+    /// Flags a call; hands it back if it runs, so that its callback can be run elsewhere.
+    pub(super) fn cancel(&self, id: u64) -> Option<Arc<RunningCall>> {
+        let mut calls = lock(&self.calls);
+        let Some(call) = calls.find(id) else {
+            if calls.early.len() == EARLY_CANCELS {
+                calls.early.pop_front();
+            }
+            calls.early.push_back(id);
+            return None;
+        };
+        drop(calls);
+        call.cancelled.store(true, SeqCst);
+        self.changed.notify_one();
+        Some(call)
+    }
+
+    /// The reader of a stream has taken so much since the call began.
+    pub(super) fn grant(&self, id: u64, items: u64, bytes: u64) {
+        let Some(call) = lock(&self.calls).find(id) else { return };
+        call.taken_items.fetch_max(items, SeqCst);
+        call.taken_bytes.fetch_max(bytes, SeqCst);
+        self.changed.notify_one();
+    }
+
+    /// The host is gone: nobody will ask for a result or grant a credit any more.
+    pub(super) fn cancel_all(&self) -> Vec<Arc<RunningCall>> {
+        let calls = {
+            let mut calls = lock(&self.calls);
+            calls.ended = true;
+            calls.running.clone()
+        };
+        for call in &calls {
+            call.cancelled.store(true, SeqCst);
+        }
+        self.changed.notify_one();
+        calls
+    }
+}
+
+impl Calls {
+    fn find(&self, id: u64) -> Option<Arc<RunningCall>> {
+        self.running.iter().find(|call| call.id == id).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancel_that_overtook_its_call_meets_it() {
+        let running = Running::default();
+        assert!(running.cancel(7).is_none());
+        assert!(!running.begin(6).is_cancelled());
+        assert!(running.begin(7).is_cancelled());
+        assert!(!running.begin(7).is_cancelled(), "a cancel is used once");
+    }
+
+    #[test]
+    fn early_cancels_are_bounded_and_the_oldest_goes_first() {
+        let running = Running::default();
+        for id in 0..=EARLY_CANCELS as u64 {
+            running.cancel(id);
+        }
+        assert!(!running.begin(0).is_cancelled());
+        assert!(running.begin(1).is_cancelled());
+    }
+
+    #[test]
+    fn grants_are_cumulative_and_an_old_one_changes_nothing() {
+        let running = Running::default();
+        let call = running.begin(1);
+        running.grant(1, 5, 500);
+        running.grant(1, 3, 300);
+        running.grant(2, 9, 900);
+        assert_eq!(call.taken(), (5, 500));
+    }
+
+    #[test]
+    fn after_the_host_nothing_begins_uncancelled() {
+        let running = Running::default();
+        let call = running.begin(1);
+        assert_eq!(running.cancel_all().len(), 1);
+        assert!(call.is_cancelled());
+        assert!(running.begin(2).is_cancelled());
+    }
+}

@@ -1,0 +1,264 @@
+//! The hot loop: one frame after the other, one call at a time, on the main thread.
+//!
+//! Frames that have been read are run without any I/O in between; what they answer goes out in one
+//! batch when nothing is ready any more, or before a call starts that would keep it waiting.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use snakepit::process::{Owner, Page};
+use snakepit_proto::v1::host_frame::Frame as FromHost;
+use snakepit_proto::v1::result::Outcome;
+use snakepit_proto::v1::worker_frame::Frame;
+use snakepit_proto::v1::{Failure, FailureKind, HostFrame, Result as CallResult, StartCall, StreamEnd};
+
+use super::boot;
+use super::call::Call;
+use super::engine::Engine;
+use super::failure::{self, Told};
+use super::running::RunningCall;
+use crate::codec;
+
+/// A finished call is not kept waiting behind more work than this.
+const BATCH: Duration = Duration::from_micros(50);
+
+/// What the SDK gives us beside the tools.
+pub(super) struct Hooks<'py> {
+    /// `ContextVar.set` of the variable that holds the current call.
+    pub(super) set_current: Bound<'py, PyAny>,
+    pub(super) describe: Bound<'py, PyAny>,
+    pub(super) suggest: Bound<'py, PyAny>,
+}
+
+/// The adapter's tools, by number and by name.
+#[derive(Default)]
+pub(super) struct Tools<'py> {
+    tools: Vec<Tool<'py>>,
+    numbers: HashMap<String, usize>,
+}
+
+struct Tool<'py> {
+    callable: Bound<'py, PyAny>,
+    streams: bool,
+    /// Its last run took longer than a batch may; so one may expect of a tool that has not run yet.
+    slow: bool,
+}
+
+impl<'py> Tools<'py> {
+    pub(super) fn add(&mut self, name: String, callable: Bound<'py, PyAny>, streams: bool) {
+        self.numbers.insert(name, self.tools.len());
+        self.tools.push(Tool { callable, streams, slow: true });
+    }
+}
+
+pub(super) struct Server<'py, 'line> {
+    pub(super) py: Python<'py>,
+    pub(super) line: &'line mut Engine,
+    pub(super) max_message: usize,
+    /// When the call that runs was taken up; a batch's calls follow each other without a gap, so
+    /// one look at the clock per call is enough.
+    pub(super) now: Instant,
+    page: Option<&'static Page>,
+    owner: Owner,
+    tools: Tools<'py>,
+    hooks: Hooks<'py>,
+    /// When the oldest reply that is not sent yet was queued.
+    unsent_since: Option<Instant>,
+}
+
+impl<'py, 'line> Server<'py, 'line> {
+    pub(super) fn new(
+        py: Python<'py>,
+        line: &'line mut Engine,
+        page: Option<&'static Page>,
+        max_message: usize,
+        tools: Tools<'py>,
+        hooks: Hooks<'py>,
+    ) -> PyResult<Self> {
+        let owner = boot::side()?.owner;
+        let now = Instant::now();
+        Ok(Self { py, line, max_message, now, page, owner, tools, hooks, unsent_since: None })
+    }
+
+    /// Runs calls until the host drains (true) or the line ends (false).
+    pub(super) fn run(mut self) -> PyResult<bool> {
+        loop {
+            let frame = match self.line.ready_frame() {
+                Some(frame) => frame,
+                None => self.idle()?,
+            };
+            match frame {
+                Ok(Some(HostFrame { frame: Some(FromHost::StartCall(start)) })) => {
+                    self.take_up(start)?;
+                }
+                Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) })) => {
+                    self.hooks.set_current.call1((self.py.None(),))?;
+                    self.line.send_rest(self.py);
+                    return Ok(true);
+                }
+                Ok(Some(_)) => {} // for ends without a control socket, or from a newer host
+                Ok(None) | Err(_) => return Ok(false),
+            }
+        }
+    }
+
+    /// Waits for a frame, and drives the line meanwhile.
+    fn idle(&mut self) -> PyResult<Result<Option<HostFrame>, tonic::Status>> {
+        // Here, not after each call: within a batch the next call overwrites it anyway.
+        self.hooks.set_current.call1((self.py.None(),))?;
+        let frame = self.line.next_frame(self.py);
+        self.unsent_since = None;
+        self.now = Instant::now();
+        Ok(frame)
+    }
+
+    fn take_up(&mut self, mut start: StartCall) -> PyResult<()> {
+        let number = self.tools.numbers.get(&start.tool).copied();
+        let slow_next = number.is_some_and(|number| self.tools.tools[number].slow);
+        if let Some(since) = self.unsent_since
+            && (slow_next || self.now.duration_since(since) > BATCH)
+        {
+            self.line.flush(self.py);
+            self.unsent_since = None;
+        }
+        // The word is claimed before anything else is looked at: from here on the host cannot give
+        // the call to another worker any more.
+        let (id, word) = (start.call_id, start.word.checked_sub(1));
+        let word = word.and_then(|index| Some((self.page?, index)));
+        if let Some((page, index)) = word
+            && !page.start(index, id)
+        {
+            return Ok(()); // revoked
+        }
+        let (running, began) = (self.line.running.begin(id), self.now);
+        self.line.enter_python();
+        let outcome = self.outcome(number, &mut start, &running);
+        self.stay_ourselves();
+        self.line.leave_python();
+        self.line.running.end(&running);
+        self.reply(id, outcome?);
+        if let Some((page, index)) = word {
+            page.finish(index, id);
+        }
+        if let Some(number) = number {
+            self.tools.tools[number].slow = self.now.duration_since(began) > BATCH;
+        }
+        Ok(())
+    }
+
+    fn reply(&mut self, call_id: u64, outcome: Outcome) {
+        let bytes = match &outcome {
+            Outcome::Value(value) => value.len(),
+            Outcome::Failure(_) | Outcome::End(_) => 0,
+        };
+        let outcome = Some(outcome);
+        self.line.push(Frame::Result(CallResult { call_id, outcome }), bytes);
+        self.now = Instant::now();
+        self.unsent_since.get_or_insert(self.now);
+    }
+
+    fn outcome(
+        &mut self,
+        number: Option<usize>,
+        start: &mut StartCall,
+        running: &Arc<RunningCall>,
+    ) -> PyResult<Outcome> {
+        if running.is_cancelled() {
+            let message = "cancelled before it started".to_owned();
+            return Ok(failed(failure::plain(FailureKind::Cancelled, "", message)));
+        }
+        let Some(number) = number else { return Ok(failed(self.not_found(&start.tool))) };
+        let tool = &self.tools.tools[number];
+        if tool.streams && !start.streaming {
+            let message =
+                format!("tool '{}' streams its results: use execute_stream", start.tool);
+            return Ok(failed(failure::plain(FailureKind::Exception, "TypeError", message)));
+        }
+        let arguments = match self.arguments(&start.arguments) {
+            Ok(arguments) => arguments,
+            Err(error) => return Ok(failed(failure::bare(self.py, FailureKind::Decode, &error))),
+        };
+        let (callable, streams) = (tool.callable.clone(), tool.streams);
+        let call = Call::new(Arc::clone(running), start, self.now);
+        self.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
+        let returned = callable.call((), Some(&arguments));
+        Ok(match returned {
+            Err(error) => failed(self.raised(error, running)),
+            Ok(items) if streams => self.stream(&items, start, running),
+            Ok(value) => match self.encode(&value, "result") {
+                Err(failure) => failed(failure),
+                Ok(value) if start.streaming => {
+                    self.line.add_item(running, value);
+                    self.line.outbox.seal();
+                    Outcome::End(StreamEnd {})
+                }
+                Ok(value) => Outcome::Value(value.into()),
+            },
+        })
+    }
+
+    fn arguments(&self, encoded: &[u8]) -> PyResult<Bound<'py, PyDict>> {
+        let arguments = codec::decode(self.py, encoded, "args")?;
+        let arguments = arguments
+            .cast_into_exact::<PyDict>()
+            .map_err(|_| PyTypeError::new_err("args: not a map of keywords"))?;
+        for (key, _) in &arguments {
+            if !key.is_instance_of::<PyString>() {
+                return Err(PyTypeError::new_err(format!("args: keyword {key} is no string")));
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// A value as it travels, unless the host would not take it.
+    pub(super) fn encode(&self, value: &Bound<'py, PyAny>, root: &str) -> Result<Vec<u8>, Failure> {
+        let encoded = codec::encode(value, root)
+            .map_err(|error| failure::bare(self.py, FailureKind::Encode, &error))?;
+        if encoded.len() > self.max_message {
+            return Err(failure::too_large(root, encoded.len(), self.max_message));
+        }
+        Ok(encoded)
+    }
+
+    fn not_found(&self, name: &str) -> Failure {
+        // Only a courtesy: without it the failure is as true.
+        let suggestions = self.hooks.suggest.call1((name,)).and_then(|names| names.extract());
+        Failure {
+            suggestions: suggestions.unwrap_or_default(),
+            ..failure::plain(FailureKind::ToolNotFound, "", format!("no tool '{name}'"))
+        }
+    }
+
+    /// What the adapter's code raised: of a cancelled call it is the answer to the cancel.
+    pub(super) fn raised(&self, error: PyErr, running: &RunningCall) -> Failure {
+        let cancelled = running.is_cancelled();
+        let kind = if cancelled { FailureKind::Cancelled } else { FailureKind::Exception };
+        let py = self.py;
+        let parts = (error.get_type(py), error.value(py), error.traceback(py));
+        let described = self.hooks.describe.call1(parts);
+        match described.and_then(|texts| Ok(texts.extract::<Told<'_>>()?)) {
+            Ok(texts) => failure::told(kind, texts),
+            Err(second) => {
+                let mut failure = failure::bare(py, kind, &error);
+                failure.traceback = format!("(no traceback: describing it raised {second})");
+                failure
+            }
+        }
+    }
+
+    /// Ends the process if it is a copy that a tool forked and let return: the line, its runtime and
+    /// the page are its parent's.
+    pub(super) fn stay_ourselves(&self) {
+        if !self.owner.is_here() {
+            boot::exit_now();
+        }
+    }
+}
+
+pub(super) fn failed(failure: Failure) -> Outcome {
+    Outcome::Failure(failure)
+}

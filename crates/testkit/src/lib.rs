@@ -1,0 +1,1 @@
+//! Scripted workers and builders for tests and benchmarks.

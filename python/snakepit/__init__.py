@@ -1,0 +1,102 @@
+"""Pools of warm, supervised worker processes that run Python tools.
+
+``Pool`` for threads, ``AsyncPool`` for asyncio; every error is a ``SnakepitError``. Adapters are
+written with the package ``snakepit_bridge``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from snakepit import errors
+from snakepit._core import __version__
+from snakepit._duration import UNSET
+from snakepit._future import Future
+from snakepit._pool import Pool
+from snakepit._session import AsyncSession, Session
+from snakepit._stream import Stream
+from snakepit.errors import (
+    AdapterSourceError,
+    CallTimeout,
+    Cancelled,
+    CircuitOpen,
+    ConfigError,
+    DecodeError,
+    EncodeError,
+    ForkedPool,
+    MessageTooLarge,
+    PoisonCall,
+    PoolClosed,
+    QueueFull,
+    ReentrantCall,
+    RemoteError,
+    SessionExpired,
+    SessionLost,
+    SnakepitError,
+    StartError,
+    ToolNotFound,
+    WorkerDied,
+)
+
+if TYPE_CHECKING:
+    from snakepit._async import AsyncPool
+    from snakepit._async_stream import AsyncStream
+    from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
+
+__all__ = [
+    "UNSET",
+    "AdapterSourceError",
+    "AsyncPool",
+    "AsyncSession",
+    "AsyncStream",
+    "CallTimeout",
+    "Cancelled",
+    "CircuitOpen",
+    "ConfigError",
+    "DecodeError",
+    "EncodeError",
+    "ForkedPool",
+    "Future",
+    "MessageTooLarge",
+    "PoisonCall",
+    "Pool",
+    "PoolClosed",
+    "PoolStats",
+    "QueueFull",
+    "ReentrantCall",
+    "RemoteError",
+    "Session",
+    "SessionExpired",
+    "SessionLost",
+    "SnakepitError",
+    "StartError",
+    "Stream",
+    "ToolNotFound",
+    "WorkerDied",
+    "WorkerInfo",
+    "WorkerRef",
+    "__version__",
+    "errors",
+]
+
+# Imported at first use: asyncio and dataclasses would double the time that a host takes to start.
+_LAZY = {
+    "AsyncPool": "snakepit._async",
+    "AsyncStream": "snakepit._async_stream",
+    "PoolStats": "snakepit._stats",
+    "WorkerInfo": "snakepit._stats",
+    "WorkerRef": "snakepit._stats",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

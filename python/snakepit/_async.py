@@ -1,0 +1,284 @@
+"""The asynchronous face: ``AsyncPool``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Iterable
+from typing import TYPE_CHECKING, Any, Self, overload
+
+from snakepit._async_stream import AsyncStream, feed_async
+from snakepit._base import PoolBase
+from snakepit._config import positive
+from snakepit._duration import UNSET, limit, seconds
+from snakepit._inbox import inbox_of, off_loop
+from snakepit._session import AsyncSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from snakepit._base import Affinity
+    from snakepit._duration import Duration, Unset
+
+
+class AsyncPool(PoolBase):
+    __doc__ = f"""{PoolBase.__doc__}
+    The names of ``Pool``, with ``await`` and ``async for``. A call belongs to the event loop that
+    runs when it is made; one pool serves any number of loops, also one after the other. Cancelling
+    the task that awaits a call cancels the call.
+
+    Example:
+        >>> async with snakepit.AsyncPool("my_app.adapters:Model", size=4) as pool:
+        ...     await pool.execute("add", {{"a": 1, "b": 2}})
+        3
+    """
+
+    async def execute(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        session: AsyncSession | str | None = None,
+        timeout: Duration | Unset | None = UNSET,
+        idempotent: bool = False,
+    ) -> Any:
+        """Run one tool on one worker and return its result.
+
+        Args, results and errors are those of ``Pool.execute``.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        native = None if session is None else self._route(session)
+        reply = self._engine.execute_async(
+            tool, args, native, self._limit(timeout), idempotent, inbox_of(loop), future
+        )
+        try:
+            return await future
+        except (asyncio.CancelledError, GeneratorExit):
+            reply.cancel()
+            raise
+
+    def submit(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        session: AsyncSession | str | None = None,
+        timeout: Duration | Unset | None = UNSET,
+        idempotent: bool = False,
+    ) -> asyncio.Future[Any]:
+        """Start one tool and return its future at once; cancelling that cancels the call.
+
+        Needs a running loop. Args, results and errors are those of ``Pool.submit``.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        reply = self._engine.execute_async(
+            tool,
+            args,
+            self._route(session),
+            self._limit(timeout),
+            idempotent,
+            inbox_of(loop),
+            future,
+        )
+
+        def pass_on(ended: asyncio.Future[Any]) -> None:
+            if ended.cancelled():
+                reply.cancel()
+
+        future.add_done_callback(pass_on)
+        return future
+
+    def map(
+        self,
+        tool: str,
+        args: Iterable[Mapping[str, Any] | None] | AsyncIterable[Mapping[str, Any] | None],
+        *,
+        in_flight: int | None = None,
+        session: AsyncSession | str | None = None,
+        timeout: Duration | Unset | None = UNSET,
+        idempotent: bool = False,
+    ) -> AsyncIterator[Any]:
+        """Run one tool once for each item of ``args``; see ``Pool.map``.
+
+        ``args`` may be an asynchronous iterable too.
+        """
+        window = 2 * self.size if in_flight is None else positive("in_flight", in_flight)
+        self._limit(timeout)  # A wrong value is told here, not at the first item.
+
+        def start(each: Mapping[str, Any] | None) -> asyncio.Future[Any]:
+            return self.submit(tool, each, session=session, timeout=timeout, idempotent=idempotent)
+
+        return _ordered(start, args, window)
+
+    @overload
+    def execute_stream(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        on_chunk: None = None,
+        session: AsyncSession | str | None = None,
+        timeout: Duration | None = None,
+        idle_timeout: Duration | None = 300.0,
+    ) -> AsyncStream: ...
+    @overload
+    def execute_stream(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        on_chunk: Callable[[Any], object],
+        session: AsyncSession | str | None = None,
+        timeout: Duration | None = None,
+        idle_timeout: Duration | None = 300.0,
+    ) -> Awaitable[None]: ...
+    @overload
+    def execute_stream(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        on_chunk: Callable[[Any], object] | None,
+        session: AsyncSession | str | None = None,
+        timeout: Duration | None = None,
+        idle_timeout: Duration | None = 300.0,
+    ) -> AsyncStream | Awaitable[None]: ...
+    def execute_stream(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        on_chunk: Callable[[Any], object] | None = None,
+        session: AsyncSession | str | None = None,
+        timeout: Duration | None = None,
+        idle_timeout: Duration | None = 300.0,
+    ) -> AsyncStream | Awaitable[None]:
+        """Run one streaming tool; see ``Pool.execute_stream``.
+
+        Returns:
+            The stream, for ``async for``. With ``on_chunk``, a function or a coroutine function:
+            what to await for the end of the stream.
+        """
+        chunks = self._engine.stream(
+            tool,
+            args,
+            self._route(session),
+            limit("timeout", timeout),
+            limit("idle_timeout", idle_timeout),
+        )
+        stream = AsyncStream(chunks)
+        return stream if on_chunk is None else feed_async(stream, on_chunk)
+
+    def session(self, session_id: str, *, affinity: Affinity | None = None) -> AsyncSession:
+        """Return the session of that id; see ``Pool.session``. Waits for nothing."""
+        native = self._bind(session_id, affinity)
+        return AsyncSession(self, native, affinity or self._config.affinity)
+
+    async def execute_in_session(
+        self,
+        session_id: str,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        timeout: Duration | Unset | None = UNSET,
+        idempotent: bool = False,
+    ) -> Any:
+        """Run one tool in the session of that id; ``execute(…, session=session_id)``."""
+        return await self.execute(
+            tool, args, session=session_id, timeout=timeout, idempotent=idempotent
+        )
+
+    @overload
+    def execute_in_session_stream(
+        self,
+        session_id: str,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        on_chunk: None = None,
+        timeout: Duration | None = None,
+        idle_timeout: Duration | None = 300.0,
+    ) -> AsyncStream: ...
+    @overload
+    def execute_in_session_stream(
+        self,
+        session_id: str,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        on_chunk: Callable[[Any], object],
+        timeout: Duration | None = None,
+        idle_timeout: Duration | None = 300.0,
+    ) -> Awaitable[None]: ...
+    def execute_in_session_stream(
+        self,
+        session_id: str,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        on_chunk: Callable[[Any], object] | None = None,
+        timeout: Duration | None = None,
+        idle_timeout: Duration | None = 300.0,
+    ) -> AsyncStream | Awaitable[None]:
+        """Run one streaming tool in the session of that id; see ``execute_stream``."""
+        return self.execute_stream(
+            tool,
+            args,
+            on_chunk=on_chunk,
+            session=session_id,
+            timeout=timeout,
+            idle_timeout=idle_timeout,
+        )
+
+    async def await_ready(self, timeout: Duration | None = None) -> None:
+        """Wait until every worker is ready; see ``Pool.await_ready``."""
+        limited = limit("timeout", timeout)
+        await off_loop(lambda: self._engine.await_ready(limited))
+
+    async def close(self, *, drain: Duration | Unset = UNSET) -> None:
+        """Close the pool; see ``Pool.close``. Goes on if the awaiting task is cancelled."""
+        limited = self._drain_timeout if drain is UNSET else seconds("drain", drain)
+        await off_loop(lambda: self._engine.close(limited))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A child of a fork inside the block leaves it too; the pool is its parent's.
+        if not self._engine.forked:
+            await self.close(drain=UNSET if kind is None else 0.0)
+
+
+async def _ordered(
+    start: Callable[[Mapping[str, Any] | None], asyncio.Future[Any]],
+    args: Iterable[Mapping[str, Any] | None] | AsyncIterable[Mapping[str, Any] | None],
+    window: int,
+) -> AsyncGenerator[Any]:
+    pending: deque[asyncio.Future[Any]] = deque()
+    try:
+        async for each in _each(args):
+            pending.append(start(each))
+            if len(pending) == window:
+                yield await pending.popleft()
+        while pending:
+            yield await pending.popleft()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+async def _each(args: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:
+    if isinstance(args, AsyncIterable):
+        async for each in args:
+            yield each
+    else:
+        for each in args:
+            yield each

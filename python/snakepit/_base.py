@@ -1,0 +1,218 @@
+"""What ``Pool`` and ``AsyncPool`` share: parameters, counters, workers, sessions, the end.
+
+A face holds an engine and no state of its own about calls: queue, workers, deadlines and sessions
+are the engine's. Here values are checked and turned into what the engine takes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never
+
+from snakepit import _core
+from snakepit._config import AFFINITIES, PoolConfig, choice, refuse_unknown
+from snakepit._duration import UNSET, limit, seconds
+from snakepit._session import BoundSession
+from snakepit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from snakepit._duration import Duration, Unset
+    from snakepit._engine import Engine, NativeSession
+    from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
+
+Affinity = Literal["strict_queue", "strict_fail_fast", "hint"]
+"""How strictly the calls of a session keep to its worker; see ``Pool.session``."""
+
+
+_PARAMETERS = [
+    "size",
+    "name",
+    "profile",
+    "adapter_args",
+    "python",
+    "pythonpath",
+    "timeout",
+    "max_queue",
+    "max_message",
+    "start_timeout",
+    "drain_timeout",
+    "grace",
+    "affinity",
+    "env",
+    "secrets",
+    "worker_output",
+    "inline",
+]
+
+
+class PoolBase:
+    """A pool of worker processes with one adapter. Use ``Pool`` or ``AsyncPool``.
+
+    Args:
+        adapter: The adapter's class, or where it is: ``"module:Class"``.
+        size: Number of workers, at least 1.
+        name: Name of the pool in errors, logs and process lists.
+        profile: ``"process"``: a worker runs one call at a time, on its main thread.
+        adapter_args: Keywords of the adapter's ``__init__``.
+        python: The workers' interpreter: a file, a name in ``PATH`` or the directory of a virtual
+            environment. Default: this process's own.
+        pythonpath: Directories that workers search first for modules. Behind them comes what this
+            process sees (its ``sys.path``), or with ``python=`` what that interpreter brings.
+        timeout: Seconds that a call may take, waiting included, unless the call says otherwise;
+            ``None``: no limit.
+        max_queue: Calls that may wait for a worker; one more raises ``QueueFull``.
+        max_message: Bytes of one encoded argument map, result or chunk.
+        start_timeout: Seconds that a worker may take until its ``initialize()`` has returned.
+        drain_timeout: Seconds that calls under way get when the pool is closed.
+        grace: Seconds between asking a call to stop and ending its worker.
+        affinity: Default for sessions; see ``session()``.
+        env: Environment of the workers. ``"inherit"``: this process's. ``"strict"``: only what
+            names paths, language and devices. A mapping: inherited, with these set (or removed,
+            where the value is ``None``). ``SNAKEPIT_*`` never passes. Thread counts of numeric
+            libraries that nobody has set become cores / ``size``.
+        secrets: Names of variables that workers do not get.
+        worker_output: What workers print: ``"show"`` on this process's stderr with the worker's
+            name in front, ``"log"`` to the logger ``snakepit.worker``, or ``"drop"``.
+        inline: Run the adapter in this process, on the caller's thread: for debuggers and tests.
+
+    Raises:
+        ConfigError: A value is wrong; ``error.field`` tells which.
+        AdapterSourceError: No worker could find the adapter's class.
+        StartError: The interpreter does not exist.
+    """
+
+    _open: ClassVar[weakref.WeakSet[PoolBase]] = weakref.WeakSet()
+
+    def __init__(
+        self,
+        adapter: str | type,
+        *,
+        size: int,
+        name: str = "default",
+        profile: Literal["process"] = "process",
+        adapter_args: Mapping[str, Any] | None = None,
+        python: str | PathLike[str] | None = None,
+        pythonpath: Iterable[str | PathLike[str]] = (),
+        timeout: Duration | None = 300.0,
+        max_queue: int = 1000,
+        max_message: int = 256 * 1024 * 1024,
+        start_timeout: Duration = 60.0,
+        drain_timeout: Duration = 30.0,
+        grace: Duration = 2.0,
+        affinity: Affinity = "strict_queue",
+        env: Literal["inherit", "strict"] | Mapping[str, str | None] = "inherit",
+        secrets: Iterable[str] = (),
+        worker_output: Literal["show", "log", "drop"] = "show",
+        inline: bool = False,
+        **unknown: Never,
+    ) -> None:
+        refuse_unknown(unknown, _PARAMETERS)
+        self._timeout = limit("timeout", timeout)
+        self._drain_timeout = seconds("drain_timeout", drain_timeout)
+        config = PoolConfig.build(
+            adapter,
+            size=size,
+            name=name,
+            profile=profile,
+            adapter_args=adapter_args,
+            python=python,
+            pythonpath=pythonpath,
+            max_queue=max_queue,
+            max_message=max_message,
+            start_timeout=start_timeout,
+            grace=grace,
+            affinity=affinity,
+            env=env,
+            secrets=secrets,
+            worker_output=worker_output,
+            inline=inline,
+        )
+        self._config = config
+        self._engine: Engine = _inline_engine(config, adapter) if inline else _core.Pool(config)
+        PoolBase._open.add(self)
+
+    @property
+    def name(self) -> str:
+        """Name of the pool."""
+        return self._config.name
+
+    @property
+    def size(self) -> int:
+        """Number of worker slots."""
+        return self._config.size
+
+    @property
+    def closed(self) -> bool:
+        """Whether the pool takes no more calls."""
+        return self._engine.closed
+
+    def stats(self) -> PoolStats:
+        """Return the pool's counters; waits for nothing."""
+        from snakepit._stats import PoolStats
+
+        return PoolStats(**self._engine.stats())
+
+    def list_workers(self) -> list[WorkerInfo]:
+        """Return the pool's workers as they are now, by slot; waits for nothing."""
+        from snakepit._stats import WorkerInfo, WorkerRef
+
+        return [
+            WorkerInfo(WorkerRef(self.name, slot, generation), pid, state, calls, memory, sessions)
+            for slot, generation, pid, state, calls, memory, sessions in self._engine.workers()
+        ]
+
+    def recycle(self, ref: WorkerRef) -> None:
+        """Replace one worker by a fresh one, once its calls have ended; does not wait for it.
+
+        A worker that has been replaced already is left alone.
+
+        Args:
+            ref: The worker, from ``list_workers()``.
+        """
+        if ref.pool != self.name:
+            raise ConfigError(f"ref: {ref} is no worker of pool {self.name}", field="ref")
+        self._engine.recycle(ref.slot, ref.generation)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return f"<{type(self).__name__} {self.name!r} size={self.size} {state}>"
+
+    def _limit(self, timeout: Duration | Unset | None) -> float | None:
+        return self._timeout if timeout is UNSET else limit("timeout", timeout)
+
+    def _bind(self, session_id: object, affinity: str | None) -> NativeSession:
+        # The wire writes "no session" as an empty id.
+        if not (isinstance(session_id, str) and session_id):
+            raise ConfigError(
+                f"session: an id is a string of at least one character, not {session_id!r}",
+                field="session",
+            )
+        if affinity is not None:
+            choice("affinity", affinity, AFFINITIES)
+        return self._engine.session(session_id, affinity)
+
+    def _route(self, session: BoundSession | str | None) -> NativeSession | None:
+        if session is None:
+            return None
+        if not isinstance(session, BoundSession):
+            return self._bind(session, None)
+        if session._pool is not self:
+            raise ConfigError(f"session: {session!r} belongs to another pool", field="session")
+        return session._native
+
+
+def _inline_engine(config: PoolConfig, adapter: str | type) -> Engine:
+    from snakepit._inline import InlineEngine
+
+    return InlineEngine(config, adapter)
+
+
+@atexit.register
+def _close_open_pools() -> None:
+    # Engine threads that call into Python must have ended before the interpreter goes.
+    for pool in list(PoolBase._open):
+        if not pool._engine.forked:
+            pool._engine.close(0.0)

@@ -1,0 +1,177 @@
+"""A pool's configuration: every parameter checked, every default filled in.
+
+What is wrong fails here, before any process starts, and names its field. The engine reads the
+result by attribute (``_core.pyi``, ``_PoolConfig``). Not here: what a worker may import
+(``_interpreter``), its environment (``_environ``), the way to its adapter (``_source``).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from snakepit import _core
+from snakepit._duration import seconds
+from snakepit._environ import worker_environment
+from snakepit._interpreter import bridge_directory, directories, import_path, interpreter, is_own
+from snakepit._source import AdapterSource, adapter_source
+from snakepit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from snakepit._duration import Duration
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+AFFINITIES = ("strict_queue", "strict_fail_fast", "hint")
+_PROFILES = ("process",)
+_OUTPUTS = ("show", "log", "drop")
+
+_WORKER_LOG = logging.getLogger("snakepit.worker")
+
+
+# A named tuple and no dataclass: importing dataclasses costs a host 9 ms of its start.
+class PoolConfig(NamedTuple):
+    """A checked configuration; see ``Pool`` for the parameters it comes from."""
+
+    name: str
+    size: int
+    adapter: AdapterSource
+    adapter_args: Mapping[str, Any]
+    python: str
+    core_path: str
+    bridge_path: str
+    sys_path: list[str]
+    env: dict[str, str]
+    max_queue: int
+    max_message: int
+    start_timeout: float
+    grace: float
+    affinity: str
+    worker_output: str
+    log_lines: Callable[[list[tuple[str, str, str]]], None] | None
+
+    @classmethod
+    def build(
+        cls,
+        adapter: str | type,
+        *,
+        size: int,
+        name: str,
+        profile: str,
+        adapter_args: Mapping[str, Any] | None,
+        python: str | PathLike[str] | None,
+        pythonpath: Iterable[str | PathLike[str]],
+        max_queue: int,
+        max_message: int,
+        start_timeout: Duration,
+        grace: Duration,
+        affinity: str,
+        env: str | Mapping[str, str | None],
+        secrets: Iterable[str],
+        worker_output: str,
+        inline: bool,
+    ) -> PoolConfig:
+        """Check the parameters of a pool.
+
+        Raises:
+            ConfigError: A value is wrong.
+            AdapterSourceError: No worker could find the adapter's class.
+            StartError: The interpreter is missing.
+        """
+        choice("profile", profile, _PROFILES)
+        path, front = interpreter(python), directories(pythonpath)
+        workers = positive("size", size)
+        return cls(
+            name=_pool_name(name),
+            size=workers,
+            adapter=adapter_source(adapter, inline=inline),
+            adapter_args=keywords(adapter_args),
+            python=path,
+            core_path=_core.__file__,
+            bridge_path=bridge_directory(),
+            sys_path=import_path(path, front),
+            env=worker_environment(env, secrets, workers, not is_own(path), front),
+            max_queue=positive("max_queue", max_queue),
+            max_message=positive("max_message", max_message),
+            start_timeout=seconds("start_timeout", start_timeout),
+            grace=seconds("grace", grace),
+            affinity=choice("affinity", affinity, AFFINITIES),
+            worker_output=choice("worker_output", worker_output, _OUTPUTS),
+            log_lines=_log_lines if worker_output == "log" else None,
+        )
+
+
+def refuse_unknown(unknown: Collection[str], known: Iterable[str]) -> None:
+    """Raise ``ConfigError`` for a keyword that ``Pool`` does not have, naming the closest."""
+    if not unknown:
+        return
+    import difflib
+
+    field = next(iter(unknown))
+    close = difflib.get_close_matches(field, list(known), 1)
+    hint = f'; did you mean "{close[0]}"?' if close else ""
+    raise ConfigError(
+        f'{field}: a pool has no parameter "{field}"{hint}',
+        field=field,
+        suggestion=close[0] if close else None,
+    )
+
+
+def positive(field: str, value: object) -> int:
+    """Return ``value`` if it is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"{field}: a whole number is needed, not {value!r}", field=field)
+    if value < 1:
+        raise ConfigError(
+            f"{field}: must be at least 1, but is {value}", field=field, suggestion="1"
+        )
+    return value
+
+
+def choice(field: str, value: object, choices: tuple[str, ...]) -> str:
+    """Return ``value`` if it is one of ``choices``."""
+    if isinstance(value, str) and value in choices:
+        return value
+    import difflib
+
+    close = difflib.get_close_matches(str(value), choices, 1) or choices[:1]
+    listed = ", ".join(f'"{c}"' for c in choices)
+    raise ConfigError(
+        f"{field}: must be one of {listed}, but is {value!r}", field=field, suggestion=close[0]
+    )
+
+
+def keywords(adapter_args: object) -> dict[str, Any]:
+    """Return a copy of the adapter's ``__init__`` keywords."""
+    if adapter_args is None:
+        return {}
+    if not isinstance(adapter_args, Mapping):
+        raise ConfigError(
+            f"adapter_args: a mapping of keywords is needed, not {adapter_args!r}",
+            field="adapter_args",
+        )
+    for key in adapter_args:
+        if not (isinstance(key, str) and key.isidentifier()):
+            raise ConfigError(
+                f"adapter_args: {key!r} is no keyword of __init__", field="adapter_args"
+            )
+    return dict(adapter_args)
+
+
+def _pool_name(name: object) -> str:
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return name
+    raise ConfigError(
+        f"name: 1 to 64 letters, digits, '_', '-' or '.' are needed, not {name!r}",
+        field="name",
+        suggestion="default",
+    )
+
+
+def _log_lines(lines: list[tuple[str, str, str]]) -> None:
+    for worker, stream, text in lines:
+        level = logging.WARNING if stream == "stderr" else logging.INFO
+        _WORKER_LOG.log(level, "[%s] %s", worker, text, extra={"worker": worker, "stream": stream})

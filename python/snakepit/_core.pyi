@@ -1,0 +1,284 @@
+"""Native half of Snakepit: the pool's engine for hosts, and the worker's native end of the line.
+
+Private. Hosts use it through ``snakepit``, workers through ``snakepit_bridge``.
+"""
+
+from asyncio import Future as AsyncioFuture
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeAlias, TypedDict, final
+
+__version__: str
+__build__: str  # "abi3" or "free-threaded"
+
+# --- values -------------------------------------------------------------------------------------
+
+def encode(value: object, root: str = "value") -> bytes:
+    """Encode a value as it travels; ``EncodeError`` names the path below ``root``."""
+
+def decode(data: bytes, root: str = "value") -> Any:
+    """Decode what ``encode`` made; raises ``DecodeError`` on anything malformed."""
+
+# --- host ---------------------------------------------------------------------------------------
+
+class _AdapterSource(Protocol):
+    @property
+    def kind(self) -> str: ...  # "module" | "script" | "main_module"
+    @property
+    def location(self) -> str: ...
+    @property
+    def qualname(self) -> str: ...
+
+class _PoolConfig(Protocol):
+    """What ``Pool`` reads off ``snakepit._config.PoolConfig``."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def adapter(self) -> _AdapterSource: ...
+    @property
+    def adapter_args(self) -> Mapping[str, Any]: ...
+    @property
+    def python(self) -> str: ...  # absolute path of the worker's interpreter
+    @property
+    def core_path(self) -> str: ...  # of this extension module
+    @property
+    def bridge_path(self) -> str: ...  # directory of the snakepit_bridge package
+    @property
+    def sys_path(self) -> Sequence[str]: ...  # empty: the interpreter's own
+    @property
+    def env(self) -> Mapping[str, str]: ...  # the worker's whole environment
+    @property
+    def max_queue(self) -> int: ...
+    @property
+    def max_message(self) -> int: ...
+    @property
+    def start_timeout(self) -> float: ...
+    @property
+    def grace(self) -> float: ...  # between a cancel and SIGTERM
+    @property
+    def affinity(self) -> str: ...
+    @property
+    def worker_output(self) -> str: ...  # "show" | "log" | "drop"
+    @property
+    def log_lines(
+        self,
+    ) -> Callable[[list[tuple[str, str, str]]], None] | None: ...  # (worker, stream, text)
+
+class _Stats(TypedDict):
+    requests: int
+    errors: int
+    queued: int
+    running: int
+    completed: int
+    cancelled: int
+    timeouts: int
+    queue_timeouts: int
+    rejected: int
+    worker_deaths: int
+    restarts: int
+    workers: int
+    ready: int
+    sessions: int
+
+_Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int]
+"""slot, generation, pid, state, calls, memory in bytes, sessions"""
+
+@final
+class Session:
+    """A session of one pool: an id, an affinity, and the home it was bound to first."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def generation(self) -> int: ...  # 0: not bound yet
+
+@final
+class Reply:
+    """A call under way. Nothing of it touches the interpreter until it is asked.
+
+    Dropping it does not cancel the call. Any number of threads may ask, any number of times, and
+    all get the same object.
+    """
+
+    def done(self) -> bool: ...
+    def running(self) -> bool: ...
+    def cancelled(self) -> bool: ...
+    def cancel(self) -> bool:
+        """True: given up, and ``done()`` and ``cancelled()`` hold already. False: it has ended."""
+    def result(self, timeout: float | None = None) -> Any: ...  # TimeoutError when still running
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """``None`` for a call that returned; raises ``Cancelled`` for one that was given up.
+
+        Does not decode a result. Raises nothing else once the call is done.
+        """
+    def watch(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` once when done, on the callback thread (at once there if done)."""
+
+@final
+class Inbox:
+    """Completions for one asyncio loop: an eventfd that becomes readable, and a drain."""
+
+    def __new__(cls) -> Self: ...
+    def fileno(self) -> int: ...
+    def drain(self) -> None:
+        """Set result or exception on every asyncio future whose call ended and that is not done."""
+    def close(self) -> None:
+        """Cancel the calls that still run and forget their futures. Idempotent, from any thread."""
+
+@final
+class Chunks:
+    """Reader of one stream."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+    def __next__(self) -> Any: ...
+    def next_async(self, inbox: Inbox, future: AsyncioFuture[Any]) -> bool:
+        """Complete ``future`` with the next item, or with StopAsyncIteration at the end.
+
+        True: it is done already, no need to wait.
+        """
+    def close(self) -> None:
+        """Cancel the call; idempotent, waits for nothing. A later ``next`` is the stream's end."""
+
+@final
+class Pool:
+    """Engine of one pool. Starts its workers at once and does not wait for them.
+
+    Errors are built as ``getattr(snakepit.errors, name)(message, **fields)``, those of a tool by
+    ``snakepit.errors.remote_error``. The message is one line: the classes themselves add traceback
+    and stderr to their text. A field ``worker`` is given as the tuple (pool, slot, generation).
+    """
+
+    def __new__(cls, config: _PoolConfig) -> Self: ...
+    def execute(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None,
+        session: Session | None,
+        timeout: float | None,
+        idempotent: bool,
+    ) -> Any: ...
+    def submit(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None,
+        session: Session | None,
+        timeout: float | None,
+        idempotent: bool,
+    ) -> Reply: ...
+    def execute_async(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None,
+        session: Session | None,
+        timeout: float | None,
+        idempotent: bool,
+        inbox: Inbox,
+        future: AsyncioFuture[Any],
+    ) -> Reply: ...
+    def stream(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None,
+        session: Session | None,
+        timeout: float | None,
+        idle_timeout: float | None,
+    ) -> Chunks: ...
+    def session(self, session_id: str, affinity: str | None) -> Session: ...
+    def stats(self) -> _Stats: ...
+    def workers(self) -> list[_Worker]: ...
+    def await_ready(self, timeout: float | None) -> None:
+        """Wait until every slot is ready; StartError, PoolClosed, or TimeoutError."""
+    def recycle(self, slot: int, generation: int | None) -> None:
+        """Replace the worker, if that generation still fills the slot; waits for nothing."""
+    def close(self, drain: float) -> None:
+        """Admit nothing more, let calls end for ``drain`` seconds, cancel the rest, stop workers.
+
+        Bounded: ``drain`` plus some five seconds. Idempotent. A KeyboardInterrupt meanwhile kills
+        the workers at once and is raised again.
+        """
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def forked(self) -> bool: ...  # this process is not the one that made the pool
+
+# --- worker -------------------------------------------------------------------------------------
+
+_Failure: TypeAlias = tuple[str, str, str]
+"""type name, message, traceback text"""
+
+def become_worker() -> None:
+    """Turn this fresh ``python -S`` into a shim and its worker; returns in the worker only."""
+
+def report_boot_error(message: str) -> None:
+    """Tell the host why this worker cannot start, over the control socket."""
+
+class _Start(TypedDict):
+    sys_path: list[str]
+    bridge_path: str
+
+def start_message() -> _Start:
+    """What the host sent over the control socket; blocks until it is there."""
+
+class _Initialize(TypedDict):
+    adapter_kind: str  # "module" | "script" | "main_module"
+    adapter_location: str
+    adapter_qualname: str
+    arguments: dict[str, Any]
+    pool: str
+    slot: int
+    generation: int
+    device: str | None
+
+@final
+class Call:
+    """The call that a tool is running for."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def tool(self) -> str: ...
+    @property
+    def session_id(self) -> str | None: ...
+    @property
+    def session_new(self) -> bool: ...
+    @property
+    def cancelled(self) -> bool: ...
+    def remaining(self) -> float | None:
+        """Seconds to the deadline, 0.0 when it has passed, None when there is none."""
+    def on_cancel(self, callback: Callable[[], object] | None) -> None:
+        """Have ``callback`` called once, on another thread, when the host cancels this call.
+
+        Called at once if that has happened. ``None`` takes it back.
+        """
+
+@final
+class Line:
+    """The worker's native end of the line."""
+
+    @property
+    def initialize(self) -> _Initialize: ...
+    def ready(
+        self, tools: Sequence[tuple[str, str, bool]]
+    ) -> None: ...  # name, description, streams
+    def start_failed(self, failure: _Failure, adapter_source: bool, permanent: bool) -> None:
+        """Report and flush; the host then stops this worker."""
+    def serve(
+        self,
+        tools: Mapping[str, tuple[Callable[..., Any], bool]],
+        current: ContextVar[Call | None],
+        describe: Callable[[type[BaseException], BaseException, TracebackType | None], _Failure],
+        suggest: Callable[[str], list[str]],
+    ) -> bool:
+        """Run calls on this thread until the host drains (True) or the line ends (False).
+
+        ``tools`` maps a name to a plain callable and whether it returns an iterator of chunks;
+        coroutines have been wrapped by the SDK. KeyboardInterrupt and SystemExit raised by a tool
+        are failures like any other.
+        """
+
+def attach(bridge_version: str) -> Line:
+    """Dial the host, say hello, wait for Initialize."""

@@ -1,0 +1,301 @@
+"""The engine of ``inline=True``: the adapter in this process, on the caller's thread.
+
+For debuggers and tests. Values go through the same codec and errors have the same classes as with
+workers, so code that passes here meets no surprise there; the exception of a tool is the
+``__cause__`` of its ``RemoteError``. What only a process gives is missing: calls run one after
+the other, nothing interrupts a call whose deadline has passed, and a crash is this process's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from snakepit import _core
+from snakepit._inline_call import InlineCall, InlineChunks, InlineReply, InlineSession
+from snakepit.errors import (
+    AdapterSourceError,
+    EncodeError,
+    ForkedPool,
+    MessageTooLarge,
+    PoolClosed,
+    SnakepitError,
+    StartError,
+    ToolNotFound,
+    remote_error,
+)
+from snakepit_bridge._adapter import WorkerInfo
+from snakepit_bridge._context import current
+from snakepit_bridge._failure import describe
+from snakepit_bridge._lifecycle import LiveAdapter
+from snakepit_bridge._source import load
+from snakepit_bridge._suggest import closest
+from snakepit_bridge.errors import AdapterSourceError as MissingSource
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+
+    from snakepit._config import PoolConfig
+
+
+# Raised by submit itself, since there is no call to speak of; all else is the future's.
+_REFUSALS = (EncodeError, ForkedPool, MessageTooLarge, PoolClosed)
+
+
+class InlineEngine:
+    """One adapter, made at the first call; see ``_core.pyi`` for what each method means."""
+
+    def __init__(self, config: PoolConfig, adapter: str | type) -> None:
+        self._config = config
+        self._source = adapter
+        self._live: LiveAdapter | None = None
+        self._generation = 0
+        self._ids = itertools.count(1)
+        # A tool may call its own pool; another thread waits for the one call that runs.
+        self._lock = threading.RLock()
+        self._owner = os.getpid()
+        self._counts = dict.fromkeys(("requests", "errors", "completed", "restarts"), 0)
+        self.sessions: dict[str, int] = {}
+        self.closed = False
+
+    @property
+    def forked(self) -> bool:
+        return os.getpid() != self._owner
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    def execute(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None,
+        session: InlineSession | None,
+        timeout: float | None,
+        idempotent: bool,
+    ) -> Any:
+        with self._lock:
+            bound, call, keywords = self._begin(tool, args, session, timeout, streams=False)
+            value = self.outcome(call, lambda: bound(**keywords))
+            self.count_completed()
+            return value
+
+    def submit(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None,
+        session: InlineSession | None,
+        timeout: float | None,
+        idempotent: bool,
+    ) -> InlineReply:
+        try:
+            return InlineReply(self.execute(tool, args, session, timeout, idempotent), None)
+        except SnakepitError as error:
+            if isinstance(error, _REFUSALS) and not error.may_have_run:
+                raise
+            return InlineReply(None, error)
+
+    def execute_async(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None,
+        session: InlineSession | None,
+        timeout: float | None,
+        idempotent: bool,
+        inbox: _core.Inbox,
+        future: asyncio.Future[Any],
+    ) -> InlineReply:
+        reply = self.submit(tool, args, session, timeout, idempotent)
+        if (error := reply.exception()) is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(reply.result())
+        return reply
+
+    def stream(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None,
+        session: InlineSession | None,
+        timeout: float | None,
+        idle_timeout: float | None,
+    ) -> InlineChunks:
+        with self._lock:
+            bound, call, keywords = self._begin(tool, args, session, timeout, streams=True)
+            return InlineChunks(self, call, self.run(call, lambda: iter(bound(**keywords))))
+
+    def run(self, call: InlineCall, function: Callable[[], Any]) -> Any:
+        """Run code of the adapter inside of ``call``."""
+        with self._lock:
+            token = current.set(call)
+            try:
+                return function()
+            except StopIteration:
+                raise
+            # Not KeyboardInterrupt: here it is this program's own Ctrl-C.
+            except (Exception, SystemExit) as error:
+                self._raise(error, call)
+            finally:
+                current.reset(token)
+
+    def outcome(self, call: InlineCall, function: Callable[[], Any]) -> Any:
+        """Run code of the adapter inside of ``call``; what it returns arrives as from a worker."""
+        value = self.run(call, function)
+        try:
+            return self._travel(value, "result", call.tool, "reply")
+        except (EncodeError, MessageTooLarge) as error:
+            self._counts["errors"] += 1
+            error.may_have_run = True
+            raise
+
+    def count_completed(self) -> None:
+        """Note that a call has come to its end."""
+        self._counts["completed"] += 1
+
+    def _begin(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None,
+        session: InlineSession | None,
+        timeout: float | None,
+        streams: bool,
+    ) -> tuple[Callable[..., Any], InlineCall, dict[str, Any]]:
+        live = self._started()
+        keywords = self._travel({} if args is None else dict(args), "args", tool, "request")
+        self._counts["requests"] += 1
+        if tool not in live.tools:
+            self._counts["errors"] += 1
+            close = closest(tool, live.tools)
+            hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+            raise ToolNotFound(
+                f"the adapter has no tool {tool!r}{hint}", tool=tool, suggestions=close
+            )
+        is_new = session is not None and session.id not in self.sessions
+        if session is not None:
+            self.sessions.setdefault(session.id, self._generation)
+        limit = float("inf") if timeout is None else timeout
+        call = InlineCall(next(self._ids), tool, session, is_new, limit)
+        bound, is_stream = live.tools[tool]
+        if is_stream != streams:
+            verb = "execute_stream" if is_stream else "execute"
+            self._raise(TypeError(f"tool {tool!r} is to be called with {verb}"), call)
+        return bound, call, keywords
+
+    def _travel(self, value: Any, root: str, tool: str, direction: str) -> Any:
+        data = _core.encode(value, root)
+        limit = self._config.max_message
+        if len(data) > limit:
+            raise MessageTooLarge(
+                f"{direction} of {tool}: {len(data)} bytes are above the limit of {limit}",
+                size=len(data),
+                limit=limit,
+                direction=direction,
+                tool=tool,
+            )
+        return _core.decode(data, root)
+
+    def _raise(self, error: BaseException, call: InlineCall) -> NoReturn:
+        self._counts["errors"] += 1
+        name, message, text = describe(type(error), error, _below_this_file(error))
+        raise remote_error(
+            f"{name}: {message}" if message else name,
+            type_name=name,
+            remote_message=message,
+            remote_traceback=text,
+            worker=(self._config.name, 0, self._generation),
+            tool=call.tool,
+            session=call.session_id,
+        ) from error
+
+    # --- the one worker -------------------------------------------------------------------------
+
+    def _started(self) -> LiveAdapter:
+        name = self._config.name
+        if self.forked:
+            raise ForkedPool(
+                f"pool {name} belongs to process {self._owner}", pool=name, owner_pid=self._owner
+            )
+        if self.closed:
+            raise PoolClosed(f"pool {name} is closed", pool=name)
+        if self._live is None:
+            self._live = self._start()
+        return self._live
+
+    def _start(self) -> LiveAdapter:
+        name, source = self._config.name, self._source
+        place = WorkerInfo(name, 0, self._generation + 1)
+        try:
+            if isinstance(source, str):
+                module, _, qualname = source.partition(":")
+                source = load("module", module, qualname)
+            live = LiveAdapter(source, self._config.adapter_args, place)
+        except MissingSource as error:
+            raise AdapterSourceError(
+                f"pool {name}: {error}", pool=name, reason="adapter missing"
+            ) from None
+        except (Exception, SystemExit) as error:
+            kind, message, text = describe(type(error), error, _below_this_file(error))
+            raise StartError(
+                f"pool {name}: the adapter cannot start: {kind}: {message}",
+                pool=name,
+                worker=(name, 0, place.generation),
+                reason=kind,
+                remote_traceback=text,
+            ) from error
+        self._generation += 1
+        return live
+
+    def session(self, session_id: str, affinity: str | None) -> InlineSession:
+        return InlineSession(session_id, self)
+
+    def stats(self) -> _core._Stats:
+        return {
+            "requests": self._counts["requests"],
+            "errors": self._counts["errors"],
+            "queued": 0,
+            "running": 0,
+            "completed": self._counts["completed"],
+            "cancelled": 0,
+            "timeouts": 0,
+            "queue_timeouts": 0,
+            "rejected": 0,
+            "worker_deaths": 0,
+            "restarts": self._counts["restarts"],
+            "workers": 1,
+            "ready": int(self._live is not None),
+            "sessions": len(self.sessions),
+        }
+
+    def workers(self) -> list[_core._Worker]:
+        state = "starting" if self._live is None else "ready"
+        calls = self._counts["completed"]
+        return [(0, self._generation, self._owner, state, calls, None, len(self.sessions))]
+
+    def await_ready(self, timeout: float | None) -> None:
+        with self._lock:
+            self._started()
+
+    def recycle(self, slot: int, generation: int | None) -> None:
+        with self._lock:
+            if slot == 0 and generation in (None, self._generation):
+                self._end()
+                self._counts["restarts"] += 1
+
+    def close(self, drain: float) -> None:
+        with self._lock:
+            self.closed = True
+            self._end()
+
+    def _end(self) -> None:
+        live, self._live = self._live, None
+        self.sessions.clear()
+        if live is not None:
+            live.cleanup()
+
+
+def _below_this_file(error: BaseException) -> Any:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return trace

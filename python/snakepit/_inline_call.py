@@ -1,0 +1,124 @@
+"""What a call of the inline engine is to its caller and to the adapter."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+
+    from snakepit import _core
+    from snakepit._inline import InlineEngine
+
+
+class InlineSession:
+    """A session: with one worker, no more than an id that the adapter sees."""
+
+    def __init__(self, session_id: str, home: InlineEngine) -> None:
+        self.id = session_id
+        self._home = home
+
+    @property
+    def generation(self) -> int:
+        return self._home.sessions.get(self.id, 0)
+
+
+class InlineCall:
+    """The call that a tool runs for, as ``session_context`` reads it."""
+
+    def __init__(
+        self, call_id: int, tool: str, session: InlineSession | None, is_new: bool, limit: float
+    ) -> None:
+        self.id = call_id
+        self.tool = tool
+        self.session_id = None if session is None else session.id
+        self.session_new = is_new
+        self.cancelled = False
+        self._deadline = time.monotonic() + limit
+        self._on_cancel: Callable[[], object] | None = None
+
+    def remaining(self) -> float | None:
+        left = self._deadline - time.monotonic()
+        return None if left == float("inf") else max(0.0, left)
+
+    def on_cancel(self, callback: Callable[[], object] | None) -> None:
+        self._on_cancel = callback
+        if callback is not None and self.cancelled:
+            callback()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        if self._on_cancel is not None:
+            self._on_cancel()
+
+
+class InlineReply:
+    """A call that has ended: it ran when it was made."""
+
+    def __init__(self, value: Any, error: BaseException | None) -> None:
+        self._value = value
+        self._error = error
+
+    def done(self) -> bool:
+        return True
+
+    def running(self) -> bool:
+        return False
+
+    def cancelled(self) -> bool:
+        return False
+
+    def cancel(self) -> bool:
+        return False
+
+    def result(self, timeout: float | None = None) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        return self._error
+
+    def watch(self, callback: Callable[[], object]) -> None:
+        callback()
+
+
+class InlineChunks:
+    """A stream whose generator takes a step when a chunk is asked for."""
+
+    def __init__(self, engine: InlineEngine, call: InlineCall, chunks: Iterator[Any]) -> None:
+        self._engine = engine
+        self._call = call
+        self._chunks = chunks
+        self._open = True
+
+    def __next__(self) -> Any:
+        if not self._open:
+            raise StopIteration
+        try:
+            return self._engine.outcome(self._call, lambda: next(self._chunks))
+        except BaseException as error:
+            self._open = False
+            if isinstance(error, StopIteration):
+                self._engine.count_completed()
+            raise
+
+    def next_async(self, inbox: _core.Inbox, future: asyncio.Future[Any]) -> bool:
+        try:
+            future.set_result(self.__next__())
+        except StopIteration:
+            future.set_exception(StopAsyncIteration())
+        except Exception as error:
+            future.set_exception(error)
+        return True
+
+    def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        self._call.cancel()
+        close = getattr(self._chunks, "close", None)
+        if close is not None:
+            self._engine.run(self._call, close)

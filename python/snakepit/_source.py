@@ -1,0 +1,152 @@
+"""Where a worker finds the adapter's class.
+
+A class does not travel; a worker imports it anew. So a class is turned into the way to it:
+
+.. code-block:: text
+
+    "module:Class", class of an imported module   module       import the module
+    class of the running script                   script       run the file as __snakepit_main__
+    class of a program run with -m                main_module  run that module as __snakepit_main__
+    class from -c, stdin, a REPL, a notebook,
+    or from inside a function                     AdapterSourceError: no file leads to it
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from snakepit.errors import AdapterSourceError, ConfigError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+# A dotted module, a colon, and a class that may sit in other classes.
+_FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+# Names under which the program itself may be in sys.modules; the last one inside a worker.
+_MAIN_NAMES = ("__main__", "__mp_main__", "__snakepit_main__")
+
+_GUARD = """\
+this script makes a pool while a worker runs it to find the adapter's class. Guard what only the \
+program itself should do:
+
+    if __name__ == "__main__":
+        with snakepit.Pool(MyAdapter, size=4) as pool:
+            ...
+"""
+
+
+class AdapterSource(NamedTuple):
+    """Way of a worker to the adapter's class."""
+
+    kind: str
+    """``"module"``, ``"script"`` or ``"main_module"``."""
+    location: str
+    """Name of the module, or absolute path of the script."""
+    qualname: str
+    """Dotted name of the class in there."""
+
+
+def adapter_source(adapter: object, *, inline: bool = False) -> AdapterSource:
+    """Find the way to ``adapter``.
+
+    Args:
+        adapter: What the user gave.
+        inline: The adapter is for this process, which needs no way to a class that it has.
+
+    Raises:
+        ConfigError: It is neither a class nor a string ``"module:Class"``.
+        AdapterSourceError: No worker could find that class, or this very process is a worker that
+            runs the program's main file only to find it.
+    """
+    _refuse_unguarded_script()
+    if isinstance(adapter, str):
+        return _from_text(adapter)
+    if isinstance(adapter, type):
+        place = AdapterSource("inline", adapter.__module__, adapter.__qualname__)
+        return place if inline else _from_class(adapter)
+    raise ConfigError(
+        f'adapter: a class or a string "module:Class" is needed, not {adapter!r}', field="adapter"
+    )
+
+
+def _refuse_unguarded_script() -> None:
+    worker = sys.modules.get("snakepit_bridge._worker")
+    if getattr(worker, "loading_main", False):
+        raise AdapterSourceError(_GUARD, reason="unguarded script")
+
+
+def _refuse_own_module(module: str) -> None:
+    # Its workers would import the module too and make a pool each, without end.
+    worker = sys.modules.get("snakepit_bridge._worker")
+    if module == getattr(worker, "loading_module", None):
+        raise AdapterSourceError(_GUARD, reason="unguarded module")
+
+
+def _from_text(text: str) -> AdapterSource:
+    if not _FORM.fullmatch(text):
+        module, _, name = text.rpartition(".")
+        guess = f"{module}:{name}" if _FORM.fullmatch(f"{module}:{name}") else "module:Class"
+        raise ConfigError(
+            f'adapter: {text!r} has not the form "module:Class"; did you mean "{guess}"?',
+            field="adapter",
+            suggestion=guess,
+        )
+    module, _, qualname = text.partition(":")
+    if module in _MAIN_NAMES:
+        return _from_main(sys.modules[module], qualname)
+    _refuse_own_module(module)
+    return AdapterSource("module", module, qualname)
+
+
+def _from_class(adapter: type) -> AdapterSource:
+    name, qualname = adapter.__module__, adapter.__qualname__
+    if "<locals>" in qualname:
+        raise AdapterSourceError(
+            f"adapter: class {qualname} is made inside a function, where no worker can find it; "
+            "move it to the top level of its module",
+            reason="local class",
+        )
+    module = sys.modules.get(name)
+    if module is None or _attribute(module, qualname) is not adapter:
+        raise AdapterSourceError(
+            f"adapter: module {name} has no class {qualname} that is this one; workers find an "
+            "adapter by its module and its name",
+            reason="unreachable class",
+        )
+    if name in _MAIN_NAMES:
+        return _from_main(module, qualname)
+    if getattr(module, "__spec__", None) is None:
+        raise AdapterSourceError(
+            f"adapter: module {name} was made at run time and cannot be imported by a worker; "
+            "put the class into a file",
+            reason="module without a file",
+        )
+    _refuse_own_module(name)
+    return AdapterSource("module", name, qualname)
+
+
+def _attribute(module: ModuleType, qualname: str) -> object:
+    found: object = module
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _from_main(main: ModuleType, qualname: str) -> AdapterSource:
+    spec = getattr(main, "__spec__", None)
+    # `python folder/` and `python app.pyz` set the bare spec name __main__: no module of that name.
+    if spec is not None and spec.name not in _MAIN_NAMES:
+        return AdapterSource("main_module", spec.name, qualname)
+    path = getattr(main, "__file__", None)
+    if path is not None and os.path.isfile(path):
+        return AdapterSource("script", os.path.abspath(path), qualname)
+    raise AdapterSourceError(
+        f"adapter: class {qualname} comes from -c, from stdin or from an interactive session, and "
+        "no worker can find it there; put it into a file my_adapters.py and use "
+        f'"my_adapters:{qualname}", or run it in this process with inline=True',
+        reason="no file",
+    )

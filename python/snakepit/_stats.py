@@ -1,0 +1,68 @@
+"""What a pool tells about itself: counters, and its workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """Counters since the pool was made, and what is under way now."""
+
+    requests: int
+    """Calls admitted or refused so far."""
+    errors: int
+    """Calls that ended in an error of any kind."""
+    queued: int
+    """Calls that wait for a worker now."""
+    running: int
+    """Calls at a worker now."""
+    completed: int
+    """Calls that returned a value, or a stream's end."""
+    cancelled: int
+    """Calls that their caller gave up."""
+    timeouts: int
+    """Calls whose deadline passed, wherever they were."""
+    queue_timeouts: int
+    """Those of them that never reached a worker."""
+    rejected: int
+    """Calls refused because the queue was full."""
+    worker_deaths: int
+    """Workers that ended without being asked to."""
+    restarts: int
+    """Workers started to replace another."""
+    workers: int
+    """Worker slots of the pool."""
+    ready: int
+    """Slots whose worker takes calls now."""
+    sessions: int
+    """Sessions that have a home worker now."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WorkerRef:
+    """Names one worker process: a slot of a pool, and how often that slot has been filled."""
+
+    pool: str
+    slot: int
+    generation: int
+
+    def __str__(self) -> str:
+        return f"{self.pool}/{self.slot}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """One worker slot as it is now."""
+
+    ref: WorkerRef
+    pid: int | None
+    """Process id of the worker; ``None`` while there is none."""
+    state: str
+    """``"starting"``, ``"ready"``, ``"busy"``, ``"draining"``, ``"degraded"`` …"""
+    calls: int
+    """Calls that this worker has finished."""
+    memory: int | None
+    """Bytes that its process tree holds for itself (anonymous and swapped); ``None``: unknown."""
+    sessions: int
+    """Sessions at home there."""

@@ -1,0 +1,396 @@
+"""Every error that Snakepit raises.
+
+.. code-block:: text
+
+    SnakepitError
+    ├── ConfigError (ValueError)        a parameter or configuration key is wrong
+    ├── StartError                      no worker can start
+    │   └── AdapterSourceError          the adapter's class cannot be found in a worker
+    ├── PoolClosed                      the pool was closed
+    ├── ForkedPool                      the pool belongs to the parent of this process
+    ├── QueueFull                       too many calls wait
+    ├── CircuitOpen                     the breaker refuses calls
+    ├── CallTimeout (TimeoutError)      the call's deadline passed
+    ├── Cancelled (futures.CancelledError)
+    ├── SessionLost                     the session's worker is gone, and its state with it
+    │   └── SessionExpired
+    ├── ReentrantCall                   a call needs a worker that its own ancestors hold
+    ├── WorkerDied                      the worker's process ended during the call
+    │   └── PoisonCall                  two workers died under this call
+    ├── ToolNotFound                    the adapter has no such tool
+    ├── EncodeError (ValueError)        a value cannot travel
+    ├── DecodeError (ValueError)        bytes that are no value
+    ├── MessageTooLarge                 a value is larger than the pool allows
+    └── RemoteError                     the adapter's code raised; RemoteValueError … are both
+
+All are built as ``Class(message, **fields)``; the fields are the class attributes below, so that a
+handler reads ``error.exit_code`` and never parses text. All pickle. ``str(error)`` is the message
+and, where there is one, what the worker had to say: its traceback, or its last lines on stderr.
+
+No exception of a worker is ever rebuilt from its own class: it travels as text.
+"""
+
+# ruff: noqa: N818 (these names say what happened; "Error" behind each would say nothing more)
+
+from __future__ import annotations
+
+import builtins
+import concurrent.futures
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from snakepit._stats import WorkerRef
+
+
+class SnakepitError(Exception):
+    """Base of every error of this package.
+
+    Args:
+        message: One line for people.
+        **fields: Values of the class's fields; an unknown name is a ``TypeError``.
+    """
+
+    may_have_run: bool = False
+    """Whether the tool may have started. ``False`` is a promise: calling again cannot repeat it."""
+
+    _fields: ClassVar[frozenset[str]] = frozenset({"may_have_run"})
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own = (n for n, v in vars(cls).items() if n[0] != "_" and not hasattr(v, "__get__"))
+        cls._fields = cls._fields.union(own)
+
+    # Fields have defaults, so that unpickling may call ``cls(message)`` and restore the rest.
+    def __init__(self, message: str = "", **fields: Any) -> None:
+        super().__init__(message)
+        for name, value in fields.items():
+            if name not in self._fields:
+                raise TypeError(f"{type(self).__name__} has no field {name!r}")
+            if name == "worker" and type(value) is tuple:
+                value = _worker_ref(value)
+            setattr(self, name, value)
+
+    @property
+    def message(self) -> str:
+        """The one line, without what the worker said."""
+        return str(self.args[0]) if self.args else ""
+
+    # Defined here also for the classes with a second base: KeyError prints its argument's repr.
+    def __str__(self) -> str:
+        worker = getattr(self, "worker", None)
+        where = "the worker" if worker is None else f"worker {worker}"
+        text = self.message
+        if said := getattr(self, "remote_traceback", None):
+            text += f"\n\nIn {where}:\n{said.rstrip()}"
+        if said := getattr(self, "stderr", None):
+            text += f"\n\nLast lines of {where} on stderr:\n{said.rstrip()}"
+        return text
+
+
+def _worker_ref(parts: tuple[str, int, int]) -> WorkerRef:
+    # The native side raises by plain values; the class costs an import that only errors need.
+    from snakepit._stats import WorkerRef
+
+    return WorkerRef(*parts)
+
+
+class ConfigError(SnakepitError, ValueError):
+    """A parameter or a configuration key is wrong. Nothing was started."""
+
+    field: str | None = None
+    suggestion: str | None = None
+    """What would be right, where that is known."""
+
+
+class StartError(SnakepitError):
+    """No worker of the pool can start; the message says why and which command mends it."""
+
+    pool: str | None = None
+    worker: WorkerRef | None = None
+    reason: str | None = None
+    remote_traceback: str | None = None
+    """Traceback of the adapter's import, ``__init__`` or ``initialize()``."""
+    stderr: str | None = None
+    """The last lines that the worker wrote to stderr."""
+
+
+class AdapterSourceError(StartError):
+    """A worker has no way to find the adapter's class."""
+
+
+class PoolClosed(SnakepitError):
+    """The pool was closed before the call, or while it waited."""
+
+    pool: str | None = None
+
+
+class ForkedPool(SnakepitError):
+    """The pool belongs to the parent of this process: workers are not shared across ``fork``."""
+
+    pool: str | None = None
+    owner_pid: int | None = None
+
+
+class QueueFull(SnakepitError):
+    """As many calls wait as the pool allows. Shed load, or raise ``max_queue``. Nothing ran."""
+
+    pool: str | None = None
+    capacity: int | None = None
+
+
+class CircuitOpen(SnakepitError):
+    """The circuit breaker refuses calls for now. Nothing ran."""
+
+    pool: str | None = None
+    worker: WorkerRef | None = None
+    retry_after: float | None = None
+    """Seconds before which asking again cannot help."""
+
+
+class CallTimeout(SnakepitError, TimeoutError):
+    """The call's deadline passed."""
+
+    step: str | None = None
+    """How far the call had come: ``"queued"``, ``"sent"`` or ``"running"``."""
+    timeout: float | None = None
+    """The limit that passed, in seconds."""
+    tool: str | None = None
+    worker: WorkerRef | None = None
+    session: str | None = None
+
+
+class Cancelled(SnakepitError, concurrent.futures.CancelledError):
+    """The caller gave the call up."""
+
+    tool: str | None = None
+    session: str | None = None
+
+
+class SessionLost(SnakepitError):
+    """The session's worker is gone, and the state that the session had there."""
+
+    session: str | None = None
+    cause: str | None = None
+    """Why: ``"death"``, ``"deadline"``, ``"recycle"`` …"""
+    worker: WorkerRef | None = None
+    tool: str | None = None
+
+
+class SessionExpired(SessionLost):
+    """The session was not used for too long."""
+
+
+class ReentrantCall(SnakepitError):
+    """The call needs a worker that is held by the very call that makes it. Nothing ran."""
+
+    tool: str | None = None
+    session: str | None = None
+    worker: WorkerRef | None = None
+
+
+class WorkerDied(SnakepitError):
+    """The worker's process ended during the call."""
+
+    worker: WorkerRef | None = None
+    exit_code: int | None = None
+    """What the process exited with; ``None`` when a signal ended it."""
+    signal: str | None = None
+    """Name of the signal that ended it, like ``"SIGKILL"``; ``None`` when it exited."""
+    stderr: str | None = None
+    """The last lines that it wrote to stderr."""
+    tool: str | None = None
+    session: str | None = None
+
+
+class PoisonCall(WorkerDied):
+    """Two workers died under this call; it is not tried again."""
+
+
+class ToolNotFound(SnakepitError):
+    """The adapter declares no tool of that name. Nothing ran."""
+
+    tool: str | None = None
+    suggestions: Sequence[str] = ()
+    """Tools with a similar name, the closest first."""
+    worker: WorkerRef | None = None
+    session: str | None = None
+
+
+class EncodeError(SnakepitError, ValueError):
+    """A value cannot travel.
+
+    In an argument: nothing was sent. In a result: the tool has run (``may_have_run``).
+    """
+
+    path: str | None = None
+    """Where inside the value, like ``args["model"].layers[2]``."""
+    type_name: str | None = None
+    tool: str | None = None
+    worker: WorkerRef | None = None
+
+
+class DecodeError(SnakepitError, ValueError):
+    """Bytes that are no value."""
+
+    path: str | None = None
+
+
+class MessageTooLarge(SnakepitError):
+    """An encoded value is larger than the pool's ``max_message``. Line and worker live on."""
+
+    size: int | None = None
+    """Bytes."""
+    limit: int | None = None
+    """Bytes."""
+    direction: str | None = None
+    """``"request"`` (nothing was sent) or ``"reply"`` (the tool has run)."""
+    tool: str | None = None
+    worker: WorkerRef | None = None
+
+
+class RemoteError(SnakepitError):
+    """The adapter's code raised; its worker is well.
+
+    Where the exception was a built-in one, the error is an instance of that class too:
+    ``except ValueError`` catches a tool's ``ValueError``.
+    """
+
+    may_have_run: bool = True
+    type_name: str | None = None
+    """Name of the exception's class, with its module unless that is ``builtins``."""
+    remote_message: str | None = None
+    remote_traceback: str | None = None
+    """The traceback as the worker would have printed it."""
+    worker: WorkerRef | None = None
+    tool: str | None = None
+    session: str | None = None
+
+
+# The built-in exceptions that a caller may catch by their own class. Written out, not generated:
+# they are importable, known to type checkers, and pickle by name. Left out is what means something
+# to the interpreter itself (StopIteration, SystemExit) or has a constructor of its own.
+
+
+class RemoteArithmeticError(RemoteError, ArithmeticError):
+    """A tool raised an ``ArithmeticError``."""
+
+
+class RemoteAssertionError(RemoteError, AssertionError):
+    """A tool raised an ``AssertionError``."""
+
+
+class RemoteAttributeError(RemoteError, AttributeError):
+    """A tool raised an ``AttributeError``."""
+
+
+class RemoteBufferError(RemoteError, BufferError):
+    """A tool raised a ``BufferError``."""
+
+
+class RemoteConnectionError(RemoteError, ConnectionError):
+    """A tool raised a ``ConnectionError``."""
+
+
+class RemoteEOFError(RemoteError, EOFError):
+    """A tool raised an ``EOFError``."""
+
+
+class RemoteFileExistsError(RemoteError, FileExistsError):
+    """A tool raised a ``FileExistsError``."""
+
+
+class RemoteFileNotFoundError(RemoteError, FileNotFoundError):
+    """A tool raised a ``FileNotFoundError``."""
+
+
+class RemoteImportError(RemoteError, ImportError):
+    """A tool raised an ``ImportError``."""
+
+
+class RemoteIndexError(RemoteError, IndexError):
+    """A tool raised an ``IndexError``."""
+
+
+class RemoteKeyError(RemoteError, KeyError):
+    """A tool raised a ``KeyError``."""
+
+
+class RemoteLookupError(RemoteError, LookupError):
+    """A tool raised a ``LookupError``."""
+
+
+class RemoteMemoryError(RemoteError, MemoryError):
+    """A tool raised a ``MemoryError``."""
+
+
+class RemoteModuleNotFoundError(RemoteError, ModuleNotFoundError):
+    """A tool raised a ``ModuleNotFoundError``."""
+
+
+class RemoteNameError(RemoteError, NameError):
+    """A tool raised a ``NameError``."""
+
+
+class RemoteNotImplementedError(RemoteError, NotImplementedError):
+    """A tool raised a ``NotImplementedError``."""
+
+
+class RemoteOSError(RemoteError, OSError):
+    """A tool raised an ``OSError``."""
+
+
+class RemoteOverflowError(RemoteError, OverflowError):
+    """A tool raised an ``OverflowError``."""
+
+
+class RemotePermissionError(RemoteError, PermissionError):
+    """A tool raised a ``PermissionError``."""
+
+
+class RemoteRecursionError(RemoteError, RecursionError):
+    """A tool raised a ``RecursionError``."""
+
+
+class RemoteRuntimeError(RemoteError, RuntimeError):
+    """A tool raised a ``RuntimeError``."""
+
+
+class RemoteTimeoutError(RemoteError, TimeoutError):
+    """A tool raised a ``TimeoutError``."""
+
+
+class RemoteTypeError(RemoteError, TypeError):
+    """A tool raised a ``TypeError``."""
+
+
+class RemoteUnicodeError(RemoteError, UnicodeError):
+    """A tool raised a ``UnicodeError``."""
+
+
+class RemoteValueError(RemoteError, ValueError):
+    """A tool raised a ``ValueError``."""
+
+
+class RemoteZeroDivisionError(RemoteError, ZeroDivisionError):
+    """A tool raised a ``ZeroDivisionError``."""
+
+
+_REMOTE_CLASSES: dict[type, type[RemoteError]] = {
+    remote.__bases__[1]: remote for remote in RemoteError.__subclasses__()
+}
+
+
+def remote_error(message: str, **fields: Any) -> RemoteError:
+    """Build the error for an exception that a tool raised.
+
+    Args:
+        message: One line for people.
+        **fields: Fields of ``RemoteError``. ``type_name`` picks the class: that of the nearest
+            built-in ancestor in the list above, else plain ``RemoteError``.
+    """
+    builtin = getattr(builtins, fields.get("type_name") or "", None)
+    ancestors = builtin.__mro__ if isinstance(builtin, type) else ()
+    classes = (_REMOTE_CLASSES[a] for a in ancestors if a in _REMOTE_CLASSES)
+    return next(classes, RemoteError)(message, **fields)

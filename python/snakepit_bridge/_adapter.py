@@ -1,0 +1,82 @@
+"""``BaseAdapter``, the class that users derive from, and where its worker stands in the pool.
+
+It holds no logic of calls or tools: any class with ``@tool`` methods can be an adapter, and a
+subclass may leave out ``super().__init__()``.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from ._context import SessionContext, current
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import Any, TypeVar
+
+    Made = TypeVar("Made", bound="BaseAdapter")
+
+
+class WorkerInfo:
+    """The place of a worker in its pool: ``self.worker``."""
+
+    __slots__ = ("device", "generation", "pool", "slot")
+
+    def __init__(self, pool: str, slot: int, generation: int, device: str | None = None) -> None:
+        self.pool = pool
+        """Name of the pool."""
+        self.slot = slot
+        """Place in the pool, from 0; a restarted worker keeps it."""
+        self.generation = generation
+        """Counts the processes that have filled the slot, from 1; 0 outside of a worker."""
+        self.device = device
+        """Accelerator assigned to the slot, for instance ``cuda:0``; None: none."""
+
+    def __repr__(self) -> str:
+        fields = f"{self.pool!r}, slot={self.slot}, generation={self.generation}"
+        return f"WorkerInfo({fields}, device={self.device!r})"
+
+
+OUTSIDE = WorkerInfo("outside", 0, 0)
+"""What an adapter sees that somebody made by hand, for instance in a unit test."""
+
+starting: ContextVar[WorkerInfo] = ContextVar("snakepit_starting", default=OUTSIDE)
+"""The worker for which an adapter is being made right now."""
+
+
+class BaseAdapter:
+    """Base of adapters; an instance lives as long as its worker.
+
+    Args of a subclass's ``__init__`` are the keywords that the pool passes as ``adapter_args``.
+    """
+
+    _snakepit_worker: WorkerInfo = OUTSIDE
+
+    # Not in __init__: a subclass that forgets super().__init__() must find self.worker as well,
+    # and it must be there from its first line on, also for threads that it starts.
+    def __new__(cls: type[Made], *args: Any, **kwargs: Any) -> Made:  # noqa: PYI019, not in 3.10
+        self = super().__new__(cls)
+        self._snakepit_worker = starting.get()
+        return self
+
+    def __init__(self) -> None:
+        pass
+
+    def initialize(self) -> Awaitable[None] | None:
+        """Called once, before the worker is ready for calls. May be ``async``."""
+        return None
+
+    def cleanup(self) -> Awaitable[None] | None:
+        """Called once, after the last call, when a worker ends in good order. May be ``async``."""
+        return None
+
+    @property
+    def session_context(self) -> SessionContext:
+        """The call that runs in this thread or coroutine; never None."""
+        return SessionContext(current.get())
+
+    @property
+    def worker(self) -> WorkerInfo:
+        """Where this adapter's worker stands in its pool."""
+        return self._snakepit_worker

@@ -1,0 +1,50 @@
+"""Which call is running here, and what an adapter may know about it.
+
+``current`` is set by the end of the line around every step of a tool, on the thread that runs it;
+``_loop`` carries it into coroutines. It is a context variable, so overlapping coroutines and
+threads each see their own call.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._native import Call
+
+current: ContextVar[Call | None] = ContextVar("snakepit_call", default=None)
+
+
+class SessionContext:
+    """The running call, as an adapter sees it: ``self.session_context``.
+
+    Exists outside of calls too, for instance in ``initialize``; everything is then neutral.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call | None = None) -> None:
+        self._call = call
+
+    @property
+    def session_id(self) -> str | None:
+        """The caller's session id; None when the call belongs to no session."""
+        return self._call.session_id if self._call is not None else None
+
+    @property
+    def is_new(self) -> bool:
+        """True in the first call of this session on this worker: no state of it exists here yet."""
+        return self._call.session_new if self._call is not None else False
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the host cancelled this call; a long tool should look and return early."""
+        return self._call.cancelled if self._call is not None else False
+
+    def remaining(self) -> float | None:
+        """Seconds until the call's deadline; 0.0 when it has passed, None when there is none."""
+        return self._call.remaining() if self._call is not None else None
+
+    def __repr__(self) -> str:
+        return f"SessionContext(session_id={self.session_id!r}, is_new={self.is_new})"

@@ -1,0 +1,124 @@
+"""An adapter from its construction to ``cleanup``: made, initialized, its tools bound, ended.
+
+What calls the tools is not here: a worker's line, or the host itself for an inline pool.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+
+from ._adapter import WorkerInfo, starting
+from ._collect import Declaration, declarations
+from ._context import current
+from .errors import ToolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from ._loop import LoopThread
+
+
+class LiveAdapter:
+    """An instance of an adapter class, and the tools it offers."""
+
+    def __init__(
+        self, adapter_class: type, arguments: Mapping[str, Any], worker: WorkerInfo
+    ) -> None:
+        """Make the adapter and call its ``initialize``; what either raises comes out.
+
+        Raises:
+            ToolError: See ``require_tools``.
+        """
+        self._lock = allocate_lock()
+        self._loop: LoopThread | None = None
+        declared = require_tools(adapter_class)
+        token = starting.set(worker)
+        try:
+            self._adapter = adapter_class(**arguments)
+        finally:
+            starting.reset(token)
+        try:
+            self._call_hook("initialize")
+            # After initialize: it may replace a tool on the instance.
+            self.tools = {d.name: (self._bind(d), d.streams) for d in declared}
+        except BaseException:
+            self.close()
+            raise
+        self.listing = [(d.name, d.description, d.streams) for d in declared]
+        """Name, description and whether it streams, of each tool."""
+
+    def cleanup(self) -> None:
+        """Call the adapter's ``cleanup``, then end its loop, even when ``cleanup`` raises."""
+        try:
+            self._call_hook("cleanup")
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the loop without ``cleanup``."""
+        if self._loop is not None:
+            self._loop.close()
+
+    def _call_hook(self, name: str) -> None:
+        hook = getattr(self._adapter, name, None)
+        if hook is not None:
+            self._finished(hook())
+
+    def _bind(self, declared: Declaration) -> Callable[..., Any]:
+        method: Callable[..., Any] = getattr(self._adapter, declared.attribute)
+        if declared.streams:
+            if declared.generates:
+                return method
+            return lambda *args, **keywords: self._chunks(
+                declared.name, self._finished(method(*args, **keywords))
+            )
+        if declared.awaits:
+            return lambda *args, **keywords: self._finished(method(*args, **keywords))
+        # Nothing between the line and the method: this is the hot path.
+        return method
+
+    def _finished(self, result: Any) -> Any:
+        """``result``, awaited if that is what it is for."""
+        if hasattr(type(result), "__await__"):
+            return self._running_loop().run(result, current.get())
+        return result
+
+    def _chunks(self, tool: str, result: Any) -> Iterator[Any]:
+        kind = type(result)
+        if hasattr(kind, "__aiter__"):
+            return self._running_loop().iterate(result.__aiter__(), current.get())
+        # Both could be iterated, into keys or characters that nobody meant.
+        if not hasattr(kind, "__iter__") or isinstance(result, (str, bytes, dict)):
+            raise ToolError(
+                f"{tool!r} has supports_streaming=True, so it must return an iterator of chunks; "
+                f"it returned {kind.__name__}"
+            )
+        return iter(result)
+
+    def _running_loop(self) -> LoopThread:
+        with self._lock:
+            if self._loop is None:
+                # Here, not above: an adapter without coroutines pays nothing for asyncio.
+                from ._loop import LoopThread
+
+                self._loop = LoopThread()
+            return self._loop
+
+
+def require_tools(adapter_class: type) -> list[Declaration]:
+    """The tools that ``adapter_class`` declares.
+
+    Raises:
+        ToolError: They break a rule (see ``_collect``), or an arbitrary class declares none.
+    """
+    from ._adapter import BaseAdapter
+
+    declared = declarations(adapter_class)
+    if not declared and not issubclass(adapter_class, BaseAdapter):
+        raise ToolError(
+            f"{adapter_class.__qualname__} is no adapter: it has no @tool method and does not "
+            "derive from snakepit_bridge.BaseAdapter"
+        )
+    return declared

@@ -1,0 +1,75 @@
+"""What the SDK asks of the worker's end of the line. Types only; nothing imports this at run time.
+
+``snakepit._core`` is the native end and satisfies ``Core``. Any other end has to as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Protocol, TypedDict
+
+Failure = tuple[str, str, str]
+"""Type name, message, traceback text."""
+
+Describe = Callable[[type[BaseException], BaseException, "TracebackType | None"], Failure]
+Tools = Mapping[str, tuple[Callable[..., Any], bool]]
+"""Name to a plain callable, and whether that returns an iterator of chunks."""
+
+
+class Call(Protocol):
+    """The call that a tool is running for."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def tool(self) -> str: ...
+    @property
+    def session_id(self) -> str | None: ...
+    @property
+    def session_new(self) -> bool: ...
+    @property
+    def cancelled(self) -> bool: ...
+    def remaining(self) -> float | None: ...
+    def on_cancel(self, callback: Callable[[], object] | None) -> None:
+        """Have ``callback`` called once from any thread when the host cancels; None takes it back.
+
+        Called at once if the call is cancelled already.
+        """
+
+
+class Start(TypedDict):
+    sys_path: list[str]
+    bridge_path: str
+
+
+class Initialize(TypedDict):
+    adapter_kind: str
+    adapter_location: str
+    adapter_qualname: str
+    arguments: dict[str, Any]
+    pool: str
+    slot: int
+    generation: int
+    device: str | None
+
+
+class Line(Protocol):
+    """The stream to the host, once it is open."""
+
+    @property
+    def initialize(self) -> Initialize: ...
+    def ready(self, tools: Sequence[tuple[str, str, bool]]) -> None: ...
+    def start_failed(self, failure: Failure, adapter_source: bool, permanent: bool) -> None: ...
+    def serve(
+        self,
+        tools: Tools,
+        current: ContextVar[Call | None],
+        describe: Describe,
+        suggest: Callable[[str], list[str]],
+    ) -> bool: ...
+
+
+class Core(Protocol):
+    def attach(self, bridge_version: str) -> Line: ...

@@ -1,0 +1,98 @@
+"""A worker's life, once ``boot`` has made the process one: attach, load, serve, clean up.
+
+Every way in which a start can fail is reported to the host here, with what a person needs to mend
+it; ``permanent`` says that trying again cannot help.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+
+from . import __version__, _source
+from ._adapter import WorkerInfo
+from ._context import current
+from ._failure import describe
+from ._lifecycle import LiveAdapter, require_tools
+from ._suggest import closest
+from .errors import AdapterSourceError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._native import Core, Failure, Initialize, Line
+
+START_FAILED = 1
+"""Exit code of a worker whose adapter did not start."""
+HOST_GONE = 70
+"""Exit code of a worker that lost its host; nobody is left to read it."""
+
+loading_main = False
+"""True while the host's main file runs here: a ``Pool()`` in it lacks the ``__main__`` guard."""
+
+loading_module: str | None = None
+"""The adapter's module while it is imported: a ``Pool()`` of that very module would never end."""
+
+
+def main(core: Core) -> int:
+    """Be a worker until the host says that it is over.
+
+    Returns:
+        The exit code. Does not return when the host is gone.
+    """
+    faulthandler.enable(2)
+    # Stdout is a pipe, which Python buffers by blocks; what a tool prints must show at once.
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
+        reconfigure(line_buffering=True)
+
+    line = core.attach(__version__)
+    live = _start(line, line.initialize)
+    if live is None:
+        return START_FAILED
+    line.ready(live.listing)
+    if not line.serve(live.tools, current, describe, lambda name: closest(name, live.tools)):
+        # No cleanup: the host that could bound it is dead, and the shim is killing us.
+        os._exit(HOST_GONE)
+    try:
+        live.cleanup()
+    except BaseException as error:
+        # The calls are answered and the host waits for an exit only: tell people, not the host.
+        sys.stderr.write(f"cleanup of the adapter failed\n{_described(error)[2]}")
+    return 0
+
+
+def _start(line: Line, order: Initialize) -> LiveAdapter | None:
+    try:
+        adapter_class = _load(order)
+        require_tools(adapter_class)
+    except AdapterSourceError as missing:
+        # The message says it all; a traceback would show our code.
+        failure = (AdapterSourceError.__name__, str(missing), "")
+        line.start_failed(failure, adapter_source=True, permanent=True)
+        return None
+    except BaseException as error:
+        line.start_failed(_described(error), adapter_source=False, permanent=True)
+        return None
+
+    worker = WorkerInfo(order["pool"], order["slot"], order["generation"], order["device"])
+    try:
+        return LiveAdapter(adapter_class, order["arguments"], worker)
+    except BaseException as error:
+        # A file, a server or a device may be there at the next try.
+        line.start_failed(_described(error), adapter_source=False, permanent=False)
+        return None
+
+
+def _load(order: Initialize) -> type:
+    global loading_main, loading_module
+    kind, location = order["adapter_kind"], order["adapter_location"]
+    loading_main = kind != "module"
+    loading_module = location if kind == "module" else None
+    try:
+        return _source.load(kind, location, order["adapter_qualname"])
+    finally:
+        loading_main, loading_module = False, None
+
+
+def _described(error: BaseException) -> Failure:
+    return describe(type(error), error, error.__traceback__)

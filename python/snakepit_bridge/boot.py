@@ -1,0 +1,138 @@
+"""First code of a worker: ``python -S boot.py PATH_OF_CORE``. Becomes a worker, or says why not.
+
+.. code-block:: text
+
+    does this interpreter fit? -> load _core by path -> become_worker (forks; the shim stays
+    behind) -> site -> start message -> sys.path, snakepit_bridge -> _worker.main
+
+Runs before ``site`` and imports next to nothing, since the shim is forked from this state and what
+is loaded here stays in its memory. Any Python must be able to parse it, down to 2.7 (so ASCII
+only): an old one has to fail with a sentence, not with a syntax error.
+"""
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any  # noqa: F401
+
+NEEDED = (3, 11)
+REFUSED = 78  # EX_CONFIG
+
+
+def misfit(core_path):
+    # type: (str) -> str
+    """Why this interpreter cannot load the extension; empty when it can."""
+    python = getattr(sys, "implementation", None)
+    name = getattr(python, "name", "python")
+    found = "%s %s" % (name, sys.version.split()[0])
+    needed = "CPython %d.%d or newer" % NEEDED
+    if sys.version_info < NEEDED or name != "cpython":
+        return "%s is %s; a Snakepit worker needs %s" % (sys.executable, found, needed)
+
+    import _imp
+
+    file_name = core_path.rpartition("/")[2]
+    suffix = file_name[file_name.find(".") :]
+    free_threaded = "t" in getattr(sys, "abiflags", "")
+    # Loading by path skips the import system's own check, and a wrong ABI ends in a crash.
+    if suffix not in _imp.extension_suffixes() or (free_threaded and suffix == ".abi3.so"):
+        kind = "free-threaded " if free_threaded else ""
+        return "%s is %s%s and cannot load %s, which was built for another interpreter" % (
+            sys.executable,
+            kind,
+            found,
+            core_path,
+        )
+    return ""
+
+
+def refuse(reason):
+    # type: (str) -> None
+    """Tell the host over the control socket, which is still descriptor 0, and exit."""
+    import posix
+
+    text = reason + '. Name one that fits: Pool(..., python="/path/to/python%d.%d")' % NEEDED
+    if sys.version_info >= (3,):
+        posix.write(0, b"E" + text.encode("utf-8", "replace"))
+    else:
+        posix.write(0, b"E" + text)
+    sys.exit(REFUSED)
+
+
+def load_core(path):
+    # type: (str) -> Any
+    import _frozen_importlib
+    import _frozen_importlib_external as external
+
+    loader = external.ExtensionFileLoader("snakepit._core", path)
+    spec = external.spec_from_file_location("snakepit._core", path, loader=loader)
+    return _frozen_importlib._load(spec)  # type: ignore[attr-defined]
+
+
+def enter_site():
+    # type: () -> None
+    """What ``-S`` put off, less the traces of how this process was started."""
+    # The folder of this file is inside of the SDK: its modules are not for everyone to import.
+    if not getattr(sys.flags, "safe_path", False):
+        del sys.path[0]
+    sys.argv = [""]
+    # Else a multiprocessing child of the adapter would take this file for the user's program.
+    sys.modules["__main__"] = type(sys)("__main__")
+
+    import site
+
+    site.main()
+
+
+def load_worker(bridge_path):
+    # type: (str) -> Any
+    """``snakepit_bridge._worker`` of the copy in ``bridge_path``; nothing else of its parent.
+
+    Another version may be installed in this interpreter; the host's end was tested with its own.
+    """
+    import _frozen_importlib
+    import _frozen_importlib_external as external
+
+    folder = bridge_path.rstrip("/")
+    if folder:
+        spec = external.spec_from_file_location(
+            "snakepit_bridge", folder + "/__init__.py", submodule_search_locations=[folder]
+        )
+        _frozen_importlib._load(spec)  # type: ignore[attr-defined]
+
+    from snakepit_bridge import _worker
+
+    return _worker
+
+
+def run():
+    # type: () -> None
+    core_path = sys.argv[1]
+    reason = misfit(core_path)
+    if reason:
+        refuse(reason)
+    try:
+        core = load_core(core_path)
+    except ImportError as error:
+        refuse("%s cannot load %s: %s" % (sys.executable, core_path, error))
+    core.become_worker()
+    enter_site()
+    start = core.start_message()
+    if start["sys_path"]:
+        sys.path[:] = start["sys_path"]
+    try:
+        worker = load_worker(start["bridge_path"])
+    except (ImportError, OSError) as error:
+        mend = "it is the host's copy; install snakepit-bridge there again"
+        if not start["bridge_path"]:
+            mend = "mend it with: %s -m pip install snakepit-bridge" % sys.executable
+        core.report_boot_error(
+            "%s cannot import snakepit_bridge: %s; %s" % (sys.executable, error, mend)
+        )
+        sys.exit(REFUSED)
+    sys.exit(worker.main(core))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,223 @@
+"""What does not travel is refused with its path, its type and what to send instead."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import pathlib
+import types
+from typing import Any
+
+import pytest
+
+from snakepit import _core
+from snakepit.errors import DecodeError, EncodeError
+
+
+class Shade(enum.Enum):
+    DARK = 1
+
+
+@dataclasses.dataclass
+class Settings:
+    level: int = 1
+
+
+class FrozenClock(datetime.datetime):
+    pass
+
+
+class Money(decimal.Decimal):
+    pass
+
+
+class Tensor:
+    def __dlpack__(self) -> object:
+        raise AssertionError("looked at, not called")
+
+
+class Table:
+    def __arrow_c_stream__(self) -> object:
+        raise AssertionError("looked at, not called")
+
+
+class Shy:
+    """Answers for every attribute, as mocks do."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"asked for {name}")
+
+
+async def coroutine() -> None: ...
+
+
+def unstarted() -> Any:
+    pending = coroutine()
+    pending.close()
+    return pending
+
+
+REFUSED = [
+    ({1}, "set", "use a list"),
+    (frozenset((1,)), "frozenset", "use a list"),
+    (1j, "complex", "send its .real and .imag"),
+    (Shade.DARK, "Shade", "send its .value or .name"),
+    (Settings(), "Settings", r"use dataclasses.asdict\(\)"),
+    (FrozenClock(2024, 1, 1), "FrozenClock", "convert it to a plain datetime.datetime"),
+    (Money(1), "Money", "convert it to a plain decimal.Decimal"),
+    (Tensor(), "Tensor", "tensors do not travel yet"),
+    (Table(), "Table", "Arrow data does not travel yet"),
+    (pathlib.PurePosixPath("/"), "pathlib.*PurePosixPath", r"use str\(\)"),
+    (types.MappingProxyType({}), "mappingproxy", r"use dict\(\)"),
+    (collections.UserDict(), "collections.UserDict", r"use dict\(\)"),
+    (range(3), "range", "use a list"),
+    ((n for n in ()), "generator", "use a list"),
+    (collections.deque(), "collections.deque", "use a list"),
+    ({}.keys(), "dict_keys", "use a list"),
+    (unstarted(), "coroutine", "await it"),
+    (ValueError("no"), "ValueError", r"raise it, or send str\(\)"),
+    (Shy(), "Shy", "send plain values"),
+    (object(), "object", "send plain values"),
+    (len, "builtin_function_or_method", "send plain values"),
+    (int, "type", "send plain values"),
+]
+
+
+@pytest.mark.parametrize(("value", "name", "remedy"), REFUSED, ids=lambda v: type(v).__name__)
+def test_refused_with_path_type_and_remedy(value: Any, name: str, remedy: str) -> None:
+    expected = rf'^args\["a"\]\[1\]\["b"\]: cannot encode (\S*\.)?{name}; .*{remedy}'
+    with pytest.raises(EncodeError, match=expected) as caught:
+        _core.encode({"a": [0, {"b": value}]}, "args")
+    assert caught.value.path == 'args["a"][1]["b"]'
+    assert caught.value.type_name.endswith(name.rsplit("*")[-1])
+
+
+def test_pandas_values_are_refused_with_their_own_way_out() -> None:
+    pd = pytest.importorskip("pandas")
+    for value, remedy in [
+        (pd.Timestamp(0), r"pandas\S*Timestamp; convert it with .to_pydatetime\(\)"),
+        (pd.Timedelta(1), r"pandas\S*Timedelta; convert it with .to_pytimedelta\(\)"),
+        (pd.NaT, "use None"),
+        (pd.NA, "use None"),
+        (pd.DataFrame({"a": [1]}), r"DataFrame; convert it with .to_dict\('list'\)"),
+        (pd.Series([1]), r"Series; convert it with .to_numpy\(\) or .tolist\(\)"),
+        (pd.Index([1]), r"Index; convert it with .to_numpy\(\) or .tolist\(\)"),
+    ]:
+        with pytest.raises(EncodeError, match=remedy):
+            _core.encode(value)
+
+
+@pytest.mark.parametrize(
+    "key", [(1,), frozenset(), datetime.date.min, decimal.Decimal(1), object()]
+)
+def test_keys_are_scalars(key: Any) -> None:
+    with pytest.raises(
+        EncodeError, match=r'^value\["a"\]: a dict key must be None, bool'
+    ) as caught:
+        _core.encode({"a": {"fine": 1, key: 2}})
+    assert caught.value.path == 'value["a"]'
+    assert type(key).__name__ in caught.value.type_name
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("plain", '["plain"]'),
+        ('say "x"\\\n\x07', '["say \\"x\\"\\\\\\n\\u0007"]'),
+        ("日本", '["日本"]'),
+        (1, "[1]"),
+        (-2.5, "[-2.5]"),
+        (None, "[None]"),
+        (True, "[True]"),
+        (b"k", "[b'k']"),
+        (10**5000, "[<int>]"),
+        ("x" * 200, '["' + "x" * 59 + "…]"),
+        ("é" * 20_000, '["' + "é" * 59 + "…]"),
+    ],
+    ids=lambda value: repr(value)[:20] if value != 10**5000 else "huge",
+)
+def test_paths_show_keys_as_code_does(key: Any, text: str) -> None:
+    with pytest.raises(EncodeError) as caught:
+        _core.encode({"first": 0, key: [[], {1}]}, "args")
+    assert caught.value.path == f"args{text}[1]"
+    assert str(caught.value).startswith(f"args{text}[1]: cannot encode set; ")
+
+
+def test_paths_name_items_of_tuples_and_the_root_itself() -> None:
+    with pytest.raises(EncodeError) as caught:
+        _core.encode((0, ({1},)))
+    assert caught.value.path == "value[1][0]"
+    with pytest.raises(EncodeError) as caught:
+        _core.encode({1}, "chunk")
+    assert (caught.value.path, caught.value.type_name) == ("chunk", "set")
+
+
+def test_a_decode_error_has_a_path_too() -> None:
+    with pytest.raises(DecodeError, match=r'^result\["a"\]\[1\]: a str is no UTF-8') as caught:
+        _core.decode(b"\x81\xa1a\x92\x01\xa2\xff\xfe", "result")
+    assert caught.value.path == 'result["a"][1]'
+    assert isinstance(caught.value.__cause__, UnicodeDecodeError)
+
+
+def test_lone_surrogates_are_refused_where_they_are() -> None:
+    for value, path in [
+        ({"s": ["x", "x\ud800"]}, 'value["s"][1]'),
+        ({"s": {"t": "\udcff"}}, 'value["s"]["t"]'),
+        (["é" * 20_000 + "\ud800"], "value[0]"),
+        ("\ud800", "value"),
+    ]:
+        with pytest.raises(EncodeError, match="lone surrogates; send bytes") as caught:
+            _core.encode(value)
+        assert (caught.value.path, caught.value.type_name) == (path, "str")
+        assert isinstance(caught.value.__cause__, UnicodeEncodeError)
+    with pytest.raises(EncodeError, match="lone surrogates"):
+        _core.encode({"a": {"k\ud800": 1}})
+
+
+def test_cycles_and_depth_are_errors() -> None:
+    cycle: list[Any] = []
+    cycle.append({"again": cycle})
+    with pytest.raises(EncodeError, match="nested deeper than 128 containers") as caught:
+        _core.encode(cycle)
+    assert "…" in caught.value.path
+    assert len(caught.value.path) < 300
+
+    deep: Any = 1
+    for _ in range(129):
+        deep = (deep,)
+    with pytest.raises(EncodeError, match="nested deeper than 128"):
+        _core.encode(deep)
+
+
+class Broken(datetime.tzinfo):
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def utcoffset(self, _: datetime.datetime | None) -> datetime.timedelta:
+        raise self.error
+
+
+def test_an_error_of_the_users_code_is_the_cause() -> None:
+    error = ZeroDivisionError("no such hour")
+    value = {"t": datetime.datetime(2024, 1, 1, tzinfo=Broken(error))}
+    text = r'^value\["t"\]: cannot encode datetime.datetime: ZeroDivisionError: no such hour'
+    with pytest.raises(EncodeError, match=text) as caught:
+        _core.encode(value)
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), MemoryError()])
+def test_what_wants_out_is_not_dressed_up(error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught:
+        _core.encode([datetime.datetime(2024, 1, 1, tzinfo=Broken(error))])
+    assert caught.value is error
+
+
+def test_a_released_view_is_refused() -> None:
+    view = memoryview(b"ab")
+    view.release()
+    with pytest.raises(EncodeError, match=r"cannot encode memoryview: ValueError: .*released"):
+        _core.encode(view)

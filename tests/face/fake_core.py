@@ -1,0 +1,271 @@
+"""A native half made of Python: enough of ``_core.pyi`` to test the face without it.
+
+Calls end when the test says so (``FakeReply.end``), on whatever thread it says it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import types
+from typing import Any, ClassVar
+
+from snakepit_bridge.errors import EncodeError as BridgeEncodeError
+
+
+class FakeReply:
+    def __init__(self, tool: str = "tool") -> None:
+        self.tool = tool
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._watchers: list[Any] = []
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._cancelled = False
+        self.started = False
+        self.future: Any = None
+        self.inbox: Any = None
+
+    def end(self, value: Any = None, error: BaseException | None = None) -> None:
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self._value, self._error = value, error
+            self._ended.set()
+            watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            watcher()
+        if self.inbox is not None:
+            self.inbox.put(self)
+
+    def done(self) -> bool:
+        return self._ended.is_set()
+
+    def running(self) -> bool:
+        return self.started and not self.done()
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def cancel(self) -> bool:
+        with self._lock:
+            if self._ended.is_set():
+                return self._cancelled
+            self._cancelled = True
+        self.end()
+        return True
+
+    def result(self, timeout: float | None = None) -> Any:
+        error = self.exception(timeout)
+        if error is not None:
+            raise error
+        return self._value
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        if not self._ended.wait(timeout):
+            raise TimeoutError
+        if self._cancelled:
+            from snakepit.errors import Cancelled
+
+            raise Cancelled("given up", tool=self.tool)
+        return self._error
+
+    def watch(self, callback: Any) -> None:
+        with self._lock:
+            if not self._ended.is_set():
+                self._watchers.append(callback)
+                return
+        callback()
+
+
+class Inbox:
+    """Replies that ended, and an eventfd that says so."""
+
+    made: ClassVar[list[Inbox]] = []
+
+    def __init__(self) -> None:
+        self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._ended: list[FakeReply] = []
+        self._lock = threading.Lock()
+        self.pending: set[FakeReply] = set()
+        self.closed = False
+        self.made.append(self)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def put(self, reply: FakeReply) -> None:
+        with self._lock:
+            if not self.closed:
+                self._ended.append(reply)
+                os.eventfd_write(self._fd, 1)
+
+    def drain(self) -> None:
+        os.eventfd_read(self._fd)
+        with self._lock:
+            ended, self._ended = self._ended, []
+        for reply in ended:
+            self.pending.discard(reply)
+            if reply.future.done():
+                continue
+            try:
+                reply.future.set_result(reply.result())
+            except Exception as error:
+                reply.future.set_exception(error)
+
+    def close(self) -> None:
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+        for reply in list(self.pending):
+            reply.cancel()
+        os.close(self._fd)
+
+
+class FakeChunks:
+    def __init__(self, items: Any) -> None:
+        self._items = iter(items)
+        self.closed = False
+
+    def __iter__(self) -> FakeChunks:
+        return self
+
+    def __next__(self) -> Any:
+        if self.closed:
+            raise StopIteration
+        item = next(self._items)
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def next_async(self, inbox: Inbox, future: Any) -> bool:
+        try:
+            future.set_result(next(self))
+        except StopIteration:
+            future.set_exception(StopAsyncIteration())
+        except Exception as error:
+            future.set_exception(error)
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeSession:
+    def __init__(self, session_id: str, affinity: str | None) -> None:
+        self.id, self.affinity, self.generation = session_id, affinity, 0
+
+
+class Pool:
+    """Remembers what it was asked; ``answer`` decides how a call ends at once, if it does."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.calls: list[tuple[Any, ...]] = []
+        self.replies: list[FakeReply] = []
+        self.chunks: list[FakeChunks] = []
+        self.drains: list[float] = []
+        self.recycled: list[tuple[int, int | None]] = []
+        self.readiness: BaseException | None = None
+        self.ready_gate: threading.Event | None = None
+        self.items: Any = ()
+        self.owner = os.getpid()
+        self.answer: Any = None
+
+    @property
+    def closed(self) -> bool:
+        return bool(self.drains)
+
+    @property
+    def forked(self) -> bool:
+        return self.owner != os.getpid()
+
+    def submit(self, *call: Any) -> FakeReply:
+        self.calls.append(call)
+        reply = FakeReply(call[0])
+        self.replies.append(reply)
+        if self.answer is not None:
+            self.answer(call, reply)
+        return reply
+
+    def execute(self, *call: Any) -> Any:
+        return self.submit(*call).result(5)
+
+    def execute_async(self, *call: Any) -> FakeReply:
+        *rest, inbox, future = call
+        self.calls.append(tuple(rest))
+        reply = FakeReply(call[0])
+        reply.inbox, reply.future = inbox, future
+        inbox.pending.add(reply)
+        self.replies.append(reply)
+        if self.answer is not None:
+            self.answer(tuple(rest), reply)
+        return reply
+
+    def stream(self, *call: Any) -> FakeChunks:
+        self.calls.append(call)
+        chunks = FakeChunks(self.items)
+        self.chunks.append(chunks)
+        return chunks
+
+    def session(self, session_id: str, affinity: str | None) -> FakeSession:
+        return FakeSession(session_id, affinity)
+
+    def stats(self) -> dict[str, int]:
+        names = (
+            "requests errors queued running completed cancelled timeouts queue_timeouts rejected "
+            "worker_deaths restarts workers ready sessions"
+        )
+        return {name: index for index, name in enumerate(names.split())}
+
+    def workers(self) -> list[tuple[Any, ...]]:
+        return [(0, 1, 4242, "ready", 7, 1 << 20, 2), (1, 3, None, "starting", 0, None, 0)]
+
+    def await_ready(self, timeout: float | None) -> None:
+        if self.ready_gate is not None:
+            self.ready_gate.wait(timeout)
+        if self.readiness is not None:
+            raise self.readiness
+
+    def recycle(self, slot: int, generation: int | None) -> None:
+        self.recycled.append((slot, generation))
+
+    def close(self, drain: float) -> None:
+        self.drains.append(drain)
+        for reply in self.replies:
+            reply.cancel()
+
+
+def encode(value: object, root: str = "value") -> bytes:
+    """JSON for the codec: tuples arrive as lists and objects are refused, as with the real one."""
+    try:
+        return json.dumps(value).encode()
+    except TypeError as error:
+        from snakepit.errors import EncodeError
+
+        raise EncodeError(f"{root}: {error}", path=root) from None
+
+
+def decode(data: bytes, root: str = "value") -> Any:
+    return json.loads(data)
+
+
+def module() -> types.ModuleType:
+    """The module to put in place of ``snakepit._core``."""
+    core = types.ModuleType("snakepit._core")
+    core.__file__ = os.path.abspath("_core.abi3.so")
+    for name, value in {
+        "__version__": "0.1.0",
+        "__build__": "abi3",
+        "encode": encode,
+        "decode": decode,
+        "Pool": Pool,
+        "Inbox": Inbox,
+    }.items():
+        setattr(core, name, value)
+    return core
+
+
+__all__ = ["BridgeEncodeError", "FakeChunks", "FakeReply", "Inbox", "Pool", "module"]

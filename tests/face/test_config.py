@@ -1,0 +1,165 @@
+"""Parameters of a pool: every wrong value is refused where it enters, by the name of its field."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+import sys
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import snakepit
+from snakepit import ConfigError
+from snakepit import _base as base
+
+from .conftest import Adapter
+
+
+def refused(**options: Any) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        snakepit.Pool(Adapter, **{"size": 2, **options})
+    return caught.value
+
+
+@pytest.mark.parametrize("size", [0, -1, True, 1.5, "4", None])
+def test_size_is_a_whole_number_of_at_least_one(size: Any) -> None:
+    error = refused(size=size)
+    assert error.field == "size"
+    assert "size" in str(error)
+
+
+@pytest.mark.parametrize("field", ["timeout", "start_timeout", "drain_timeout", "grace"])
+@pytest.mark.parametrize(
+    "value", [-1, -0.001, math.nan, math.inf, 1e12, 10**400, True, "5", timedelta(seconds=-1)]
+)
+def test_durations_are_seconds_or_a_timedelta(field: str, value: Any) -> None:
+    error = refused(**{field: value})
+    assert error.field == field
+
+
+@pytest.mark.parametrize("field", ["start_timeout", "drain_timeout", "grace"])
+def test_only_the_call_timeout_may_be_none(field: str) -> None:
+    assert refused(**{field: None}).field == field
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("sise", "size"),
+        ("time_out", "timeout"),
+        ("pool_size", "size"),
+        ("python_path", "pythonpath"),
+        ("adapter_arg", "adapter_args"),
+        ("max_queu", "max_queue"),
+    ],
+)
+def test_unknown_keywords_are_refused_with_a_suggestion(wrong: str, meant: str) -> None:
+    error = refused(**{wrong: 1})
+    assert error.field == wrong
+    assert error.suggestion == meant
+    assert meant in str(error)
+
+
+def test_an_unknown_keyword_that_resembles_nothing_has_no_suggestion() -> None:
+    assert refused(zzzzzz=1).suggestion is None
+
+
+def test_the_list_of_parameters_is_the_signature() -> None:
+    signature = inspect.signature(base.PoolBase.__init__).parameters.values()
+    keywords = [p.name for p in signature if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    assert keywords == base._PARAMETERS
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": ""},
+        {"name": "a/b"},
+        {"name": "a" * 65},
+        {"name": 7},
+        {"profile": "thread"},
+        {"affinity": "strict"},
+        {"worker_output": "quiet"},
+        {"env": "clean"},
+        {"env": {"A=B": "1"}},
+        {"env": {"A": 1}},
+        {"env": {"A": "x\0y"}},
+        {"env": {"": "1"}},
+        {"secrets": [1]},
+        {"max_queue": 0},
+        {"max_message": -1},
+        {"adapter_args": ["a"]},
+        {"adapter_args": {"not a name": 1}},
+        {"adapter_args": {1: 1}},
+        {"pythonpath": [1]},
+    ],
+    ids=str,
+)
+def test_other_values(options: dict[str, Any]) -> None:
+    (field,) = options
+    error = refused(**options)
+    assert error.field == field
+    assert str(error).startswith(field)
+    assert error.may_have_run is False
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "meant"),
+    [("affinity", "strict-queue", "strict_queue"), ("worker_output", "logs", "log")],
+)
+def test_a_misspelt_choice_gets_the_closest(field: str, value: str, meant: str) -> None:
+    assert refused(**{field: value}).suggestion == meant
+
+
+def test_what_the_engine_reads(make_pool: Any) -> None:
+    arguments = {"name": "small"}
+    pool = make_pool(
+        size=3,
+        name="gpu-1",
+        adapter_args=arguments,
+        timeout=timedelta(minutes=2),
+        max_queue=5,
+        max_message=1000,
+        start_timeout=timedelta(seconds=7),
+        grace=0,
+        affinity="hint",
+        worker_output="drop",
+    )
+    config = pool._engine.config
+    arguments["name"] = "changed later"
+
+    assert (config.name, config.size, config.affinity) == ("gpu-1", 3, "hint")
+    assert config.adapter == ("module", Adapter.__module__, "Adapter")
+    assert config.adapter_args == {"name": "small"}
+    assert (config.max_queue, config.max_message) == (5, 1000)
+    assert (config.start_timeout, config.grace) == (7.0, 0.0)
+    assert config.python == sys.executable
+    assert config.core_path.endswith(".so")
+    assert config.bridge_path.endswith("snakepit_bridge")
+    assert (config.worker_output, config.log_lines) == ("drop", None)
+    with pytest.raises(AttributeError):
+        config.size = 4
+
+
+def test_defaults(make_pool: Any) -> None:
+    config = make_pool()._engine.config
+    assert (config.name, config.affinity, config.worker_output) == (
+        "default",
+        "strict_queue",
+        "show",
+    )
+    assert (config.max_queue, config.start_timeout, config.grace) == (1000, 60.0, 2.0)
+    assert config.adapter_args == {}
+
+
+def test_worker_output_can_go_to_logging(make_pool: Any, caplog: pytest.LogCaptureFixture) -> None:
+    log_lines = make_pool(worker_output="log")._engine.config.log_lines
+    with caplog.at_level(logging.INFO, "snakepit.worker"):
+        log_lines([("default/0", "stdout", "50 % done"), ("default/1", "stderr", "careful: 100 %")])
+    assert [(r.levelname, r.getMessage(), r.worker) for r in caplog.records] == [
+        ("INFO", "[default/0] 50 % done", "default/0"),
+        ("WARNING", "[default/1] careful: 100 %", "default/1"),
+    ]

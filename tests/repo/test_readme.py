@@ -1,0 +1,86 @@
+"""What the README says is so: its programs run, its commands and its tests exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from markdown import Block, blocks, relative_links, rows
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+END = Block("", "", 0)
+PROGRAMS = [
+    (program, following)
+    for program, following in pairwise([*blocks(README), END])
+    if program.language == "python"
+]
+
+
+def test_the_readme_shows_programs() -> None:
+    assert len(PROGRAMS) >= 3
+
+
+@pytest.mark.parametrize(
+    ("program", "following"), PROGRAMS, ids=[f"line{program.line}" for program, _ in PROGRAMS]
+)
+def test_a_program_of_the_readme_runs(program: Block, following: Block, tmp_path: Path) -> None:
+    """As a script in an empty folder; a `text` block after it is its whole output."""
+    script = tmp_path / "program.py"
+    script.write_text(program.text)
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    if following.language == "text":
+        assert ended.stdout == following.text
+
+
+def test_every_command_of_the_readme_is_a_target() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    commands = set(re.findall(r"\bmake ([a-z-]+)", README))
+    assert commands >= {"demo", "test"}
+    missing = [name for name in commands if not re.search(rf"^{name}:", makefile, re.MULTILINE)]
+    assert missing == []
+
+
+def test_every_feature_names_a_test_that_exists() -> None:
+    """`path` or `path::name`, relative to the root; at least one a row."""
+    features = list(rows(README, "feature"))
+    assert len(features) >= 10
+    for feature in features:
+        named = re.findall(r"`((?:tests|crates)/[^`]+)`", feature[-1])
+        assert named, f"no test shows: {feature[0]}"
+        for test in named:
+            path, _, name = test.partition("::")
+            assert (ROOT / path).is_file(), f"{feature[0]}: no file {path}"
+            if name:
+                assert re.search(rf"(def|fn) {name}\b", (ROOT / path).read_text()), test
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "benches/README.md",
+        *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("**/*.md")),
+    ],
+)
+def test_links_inside_the_repository_lead_somewhere(page: str) -> None:
+    file = ROOT / page
+    broken = [
+        link for link in relative_links(file.read_text()) if not (file.parent / link).exists()
+    ]
+    assert broken == []

@@ -1,0 +1,104 @@
+"""The package as a whole: what it exports, that it is light, and that its types hold."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import snakepit_bridge
+from snakepit_bridge.errors import DecodeError, EncodeError
+
+PARENT = str(Path(snakepit_bridge.__file__).parent.parent)
+
+
+def test_the_public_names() -> None:
+    public = {
+        n for n, v in vars(snakepit_bridge).items() if n[0] != "_" and not inspect.ismodule(v)
+    }
+    assert public | {"__version__"} == set(snakepit_bridge.__all__)
+
+
+@pytest.mark.parametrize(
+    ("module", "most"), [("snakepit_bridge", 8), ("snakepit_bridge._worker", 20)]
+)
+def test_importing_stays_light(module: str, most: int) -> None:
+    program = f"""
+import sys, site
+site.main()
+sys.path.append({PARENT!r})
+before = set(sys.modules)
+import {module}
+print(*sorted(set(sys.modules) - before))
+"""
+    command = [sys.executable, "-I", "-S", "-c", program]
+    loaded = subprocess.check_output(command, text=True).split()
+    heavy = {"asyncio", "inspect", "typing", "re", "functools", "threading", "traceback", "enum"}
+    assert not heavy & set(loaded), "each of these costs every worker a millisecond or more"
+    assert len(loaded) <= most, loaded
+
+
+@pytest.mark.parametrize("error", [EncodeError, DecodeError])
+def test_errors_have_the_constructor_that_the_native_end_calls(
+    error: type[EncodeError | DecodeError],
+) -> None:
+    made = error('args["x"]: no', path='args["x"]', type_name="set")
+    copy = pickle.loads(pickle.dumps(made))
+    assert isinstance(copy, ValueError)
+    assert (str(copy), copy.path, copy.type_name) == ('args["x"]: no', 'args["x"]', "set")
+    with pytest.raises(TypeError):
+        error("no", colour="red")  # type: ignore[call-arg]
+
+
+TYPED = """
+from typing import Any, Iterator
+from typing_extensions import assert_type
+from snakepit_bridge import BaseAdapter, SessionContext, tool
+
+class Adapter(BaseAdapter):
+    def __init__(self, language: str) -> None:
+        super().__init__()
+    async def initialize(self) -> None: ...
+    def cleanup(self) -> None: ...
+    @tool
+    def bare(self, x: int) -> str:
+        return str(x)
+    @tool(description="d", supports_streaming=True)
+    def streaming(self) -> Iterator[int]:
+        yield 1
+    @tool
+    async def later(self) -> float:
+        return 1.0
+    @tool
+    @staticmethod
+    def static(x: int) -> int:
+        return x
+
+adapter = Adapter("en")
+assert_type(adapter.bare(1), str)
+assert_type(adapter.streaming(), Iterator[int])
+assert_type(adapter.static(1), int)
+assert_type(adapter.session_context, SessionContext)
+assert_type(adapter.session_context.remaining(), float | None)
+adapter.bare("x")  # type: ignore[arg-type]
+Adapter(1)  # type: ignore[arg-type]
+tool("name")  # type: ignore[call-overload]
+"""
+
+
+def test_tools_keep_their_types(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="the check of types needs mypy")
+    (tmp_path / "typed.py").write_text(TYPED)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "typed.py"],
+        cwd=tmp_path,
+        env={"MYPYPATH": PARENT, "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
