@@ -143,7 +143,7 @@ class InlineEngine:
         """Run code of the adapter inside of ``call``; what it returns arrives as from a worker."""
         value = self.run(call, function)
         try:
-            return self._travel(value, "result", call.tool, "reply")
+            return self._travel(value, "result", call.tool, "result")
         except (EncodeError, MessageTooLarge) as error:
             self._counts["errors"] += 1
             error.may_have_run = True
@@ -162,7 +162,7 @@ class InlineEngine:
         streams: bool,
     ) -> tuple[Callable[..., Any], InlineCall, dict[str, Any]]:
         live = self._started()
-        keywords = self._travel({} if args is None else dict(args), "args", tool, "request")
+        keywords = self._travel({} if args is None else dict(args), "args", tool, "arguments")
         self._counts["requests"] += 1
         if tool not in live.tools:
             self._counts["errors"] += 1

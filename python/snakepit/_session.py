@@ -47,7 +47,7 @@ class BoundSession:
 
     @property
     def generation(self) -> int:
-        """How often this id has been bound to a worker; 0: not yet."""
+        """Number of the binding to its worker, higher with every new one; 0: not bound yet."""
         return self._native.generation
 
     def __repr__(self) -> str:

@@ -245,7 +245,7 @@ class MessageTooLarge(SnakepitError):
     limit: int | None = None
     """Bytes."""
     direction: str | None = None
-    """``"request"`` (nothing was sent) or ``"reply"`` (the tool has run)."""
+    """``"arguments"`` (nothing was sent) or ``"result"`` (the tool has run)."""
     tool: str | None = None
     worker: WorkerRef | None = None
 

@@ -143,7 +143,6 @@ class ScriptedHost:
 
     def _spawn(self, path: str, sys_path: list[str], max_message: int) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         ours.settimeout(BOUND)
         self.control = ours
         core = importlib.util.find_spec("snakepit._core")

@@ -47,7 +47,7 @@ def test_a_program_of_the_readme_runs(program: Block, following: Block, tmp_path
 
 def test_every_command_of_the_readme_is_a_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    commands = set(re.findall(r"\bmake ([a-z-]+)", README))
+    commands = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
     assert commands >= {"demo", "test"}
     missing = [name for name in commands if not re.search(rf"^{name}:", makefile, re.MULTILINE)]
     assert missing == []

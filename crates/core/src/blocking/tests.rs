@@ -1,178 +1,25 @@
 //! Real threads, a real socket with an echo at its far end, and mostly a standby whose tick is one
 //! second: what would be repaired by the tick only takes that long, and fails.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
-use std::fs;
 use std::future::Future;
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, Mutex, mpsc as std_mpsc};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, mpsc as std_mpsc};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Driver, Hold, Interrupt, Waited};
+use self::echo::{
+    HANG, LONG_TICK, Link, PROMPT, Reply, Standby, UNASKED, as_guest, bounded, driver, eventually,
+    in_both_seats, ready,
+};
+use super::{Driver, Interrupt, Waited};
 
-const LONG_TICK: Duration = Duration::from_secs(1);
-/// Far above what a loaded machine adds, far below `LONG_TICK`.
-const PROMPT: Duration = Duration::from_millis(500);
-const HANG: Duration = Duration::from_secs(60);
-const UNASKED: Option<Interrupt<'static, Infallible>> = None;
-
-type Reply = oneshot::Receiver<u64>;
-type Pending = Arc<Mutex<HashMap<u64, (oneshot::Sender<u64>, Option<Hold>)>>>;
-
-fn driver(name: &str) -> Arc<Driver> {
-    Driver::start_with_tick(name, LONG_TICK).unwrap()
-}
-
-fn ready<F: Future, E: std::fmt::Debug>(waited: Result<Waited<F>, E>) -> F::Output {
-    match waited.unwrap() {
-        Waited::Ready(output) => output,
-        Waited::TimedOut(_) => panic!("the wait timed out"),
-    }
-}
-
-/// Fails instead of hanging for ever.
-fn bounded<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, result) = std_mpsc::channel();
-    let thread = thread::spawn(move || drop(done.send(body())));
-    match result.recv_timeout(HANG) {
-        Ok(value) => value,
-        Err(std_mpsc::RecvTimeoutError::Timeout) => panic!("hung"),
-        Err(_) => std::panic::resume_unwind(thread.join().unwrap_err()),
-    }
-}
-
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < HANG, "never: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Lines of eight bytes to a thread that echoes them; the runtime's end tells replies apart.
-#[derive(Clone)]
-struct Link {
-    driver: Arc<Driver>,
-    send: mpsc::UnboundedSender<u64>,
-    pending: Pending,
-    next: Arc<AtomicU64>,
-}
-
-impl Link {
-    fn new(driver: &Arc<Driver>) -> Self {
-        let (near, mut far) = UnixStream::pair().unwrap();
-        near.set_nonblocking(true).unwrap();
-        thread::spawn(move || -> io::Result<()> {
-            let mut line = [0; 8];
-            loop {
-                far.read_exact(&mut line)?;
-                far.write_all(&line)?;
-            }
-        });
-        let (send, mut outgoing) = mpsc::unbounded_channel::<u64>();
-        let pending = Pending::default();
-        let calls = Arc::clone(&pending);
-        driver.handle().spawn(async move {
-            let near = tokio::net::UnixStream::from_std(near).unwrap();
-            let (mut read, mut write) = near.into_split();
-            tokio::spawn(async move {
-                while let Some(call) = outgoing.recv().await {
-                    write.write_all(&call.to_ne_bytes()).await.unwrap();
-                }
-            });
-            while let Ok(call) = read.read_u64_le().await {
-                let sink = calls.lock().unwrap().remove(&call);
-                if let Some((reply, hold)) = sink {
-                    let _ = reply.send(call);
-                    drop(hold);
-                }
-            }
-        });
-        driver.kick();
-        Self { driver: Arc::clone(driver), send, pending, next: Arc::default() }
-    }
-
-    fn submit(&self, hold: Option<Hold>) -> (u64, Reply) {
-        let call = self.next.fetch_add(1, SeqCst);
-        let (reply, receiver) = oneshot::channel();
-        self.pending.lock().unwrap().insert(call, (reply, hold));
-        self.send.send(call).unwrap();
-        (call, receiver)
-    }
-
-    fn call(&self) {
-        let mut sent = 0;
-        let submit = || {
-            let (call, reply) = self.submit(None);
-            sent = call;
-            reply
-        };
-        assert_eq!(ready(self.driver.wait(submit, None, UNASKED)), Ok(sent));
-    }
-
-    fn call_interruptible(&self) {
-        let ask: Interrupt<'_, Infallible> = &mut || Ok(());
-        ready(self.driver.wait(|| self.submit(None).1, None, Some(ask))).unwrap();
-    }
-
-    /// A future that no caller drives for.
-    fn future(&self) -> (u64, Reply) {
-        self.submit(Some(self.driver.hold()))
-    }
-}
-
-/// What makes a wait park: this thread is in another runtime's context.
-fn as_guest<T>(body: impl FnOnce() -> T) -> T {
-    let other = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let _context = other.enter();
-    body()
-}
-
-fn in_both_seats(body: impl Fn()) {
-    body();
-    as_guest(body);
-}
-
-/// The standby's thread, asked while nothing but it can drive.
-struct Standby(PathBuf);
-
-impl Standby {
-    fn of(driver: &Driver) -> Self {
-        let (send, id) = std_mpsc::channel();
-        driver.handle().spawn(async move { send.send(nix::unistd::gettid()).unwrap() });
-        driver.kick();
-        Self(format!("/proc/self/task/{}/status", id.recv().unwrap()).into())
-    }
-
-    /// How often it went to sleep so far; `None` once it has ended.
-    fn sleeps(&self) -> Option<u64> {
-        let status = fs::read_to_string(&self.0).ok()?;
-        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        Some(count.unwrap().trim().parse().unwrap())
-    }
-
-    /// Whether a second passes in which it sleeps through.
-    fn settles(&self) -> bool {
-        let passes = |_| {
-            let before = self.sleeps().unwrap();
-            thread::sleep(Duration::from_secs(1));
-            self.sleeps().unwrap() - before <= 1
-        };
-        (0..5).any(passes)
-    }
-}
+mod echo;
 
 #[test]
 fn every_caller_gets_its_own_reply_whatever_their_number() {

@@ -18,7 +18,7 @@ use crate::call::{Affinity, Binding, CallSpec, SessionKey};
 use crate::config::PoolConfig;
 use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
-use crate::process::{Owner, owner, tree_memory};
+use crate::process::{Printer, tree_memory};
 use crate::transport::{Listener, ToolInfo};
 use crate::worker::Keeper;
 
@@ -27,6 +27,9 @@ const EXIT_LIMIT: Duration = Duration::from_secs(2);
 
 /// After a kill, the trees have so long to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
+
+/// For the last lines of output.
+const FLUSH_LIMIT: Duration = Duration::from_millis(100);
 
 /// A running pool. Cheap to clone; the last handle's drop ends its workers at once, without
 /// waiting: call [`Pool::close`] for an orderly end.
@@ -41,12 +44,11 @@ struct Tasks {
     keepers: std::sync::Mutex<Vec<JoinHandle<()>>>,
     timer: JoinHandle<()>,
     shared: Arc<Shared>,
-    owner: Owner,
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        if !self.owner.is_here() {
+        if !self.shared.is_here() {
             return;
         }
         self.timer.abort();
@@ -92,7 +94,7 @@ impl Pool {
         let keepers = std::sync::Mutex::new(keepers.collect());
         let timer = runtime.spawn(shared.clone().keep_time());
         shared.open();
-        let tasks = Tasks { keepers, timer, shared: shared.clone(), owner: owner() };
+        let tasks = Tasks { keepers, timer, shared: shared.clone() };
         Ok(Self { shared, tasks: Arc::new(tasks) })
     }
 
@@ -140,7 +142,7 @@ impl Pool {
     }
 
     fn admit(&self, spec: CallSpec, sink: Sink) -> Result<crate::id::CallId, Error> {
-        if !self.tasks.owner.is_here() {
+        if !self.shared.is_here() {
             return Err(Error::ForkedPool { pool: self.shared.config.name.clone() });
         }
         let CallSpec { tool, arguments, session, timeout, idempotent } = spec;
@@ -224,7 +226,7 @@ impl Pool {
                 }
             },
         };
-        ready.map_err(|error| error.unwrap_or_else(|| self.shared.start_error(None)))
+        ready.map_err(|error| error.unwrap_or_else(|| self.shared.start_error()))
     }
 
     /// Lets a worker finish what it has and replaces it. False: that worker is gone already.
@@ -239,7 +241,7 @@ impl Pool {
 
     /// Whether this process is a fork of the one that made the pool.
     pub fn is_forked(&self) -> bool {
-        !self.tasks.owner.is_here()
+        !self.shared.is_here()
     }
 
     /// Ends every worker at once, without asking it; what they ran is told as a death. For a
@@ -282,6 +284,8 @@ impl Pool {
                 keeper.abort();
             }
         }
+        // What workers printed last must not be lost with a host that ends now.
+        Printer::global().flush(FLUSH_LIMIT);
     }
 }
 

@@ -9,11 +9,13 @@
 
 mod handle;
 mod job;
+mod office;
 mod reply;
 mod shared;
 mod state;
 mod stats;
 mod stream;
+mod verdict;
 
 pub use handle::{Pool, Session};
 pub use reply::{Canceller, Outcome, Reply};

@@ -10,14 +10,14 @@ use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-use super::job::{Job, Sink};
-use super::state::{Effect, End, Limits, NewCall, Refusal, State, Words};
-use crate::config::{OutputMode, PoolConfig};
+use super::job::Job;
+use super::state::{Effect, Limits, NewCall, State, Words};
+use crate::config::PoolConfig;
 use crate::error::{Error, ExitReport, StartFailure};
 use crate::id::{CallId, WorkerRef};
-use crate::process::{Printer, Stream};
-use crate::transport::{FromWorker, ToolInfo};
-use crate::worker::{Ending, Office, Order, Port};
+use crate::process::{Owner, owner};
+use crate::transport::ToolInfo;
+use crate::worker::{Order, Port};
 
 /// Receives lines that workers print, where [`OutputMode::Log`] asks for it: worker, whether it is
 /// standard error, text. Called on the runtime's thread; must not block.
@@ -25,7 +25,7 @@ pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
 
 /// The present worker of each slot.
 #[derive(Default)]
-struct Ports(Vec<Option<Port>>);
+pub(super) struct Ports(pub(super) Vec<Option<Port>>);
 
 impl Words for Ports {
     fn revoke(&self, slot: usize, word: u8, id: CallId) -> bool {
@@ -39,17 +39,17 @@ impl Words for Ports {
 
 /// How the last worker of a slot fared.
 #[derive(Clone, Default)]
-struct Record {
-    pid: Option<u32>,
-    exit: Arc<ExitReport>,
-    start_failure: Option<Arc<StartFailure>>,
+pub(super) struct Record {
+    pub(super) pid: Option<u32>,
+    pub(super) exit: Arc<ExitReport>,
+    pub(super) start_failure: Option<Arc<StartFailure>>,
 }
 
-struct Inner {
-    state: State<Job>,
-    ports: Ports,
-    records: Vec<Record>,
-    tools: Vec<ToolInfo>,
+pub(super) struct Inner {
+    pub(super) state: State<Job>,
+    pub(super) ports: Ports,
+    pub(super) records: Vec<Record>,
+    pub(super) tools: Vec<ToolInfo>,
     /// Kept between events, so that one costs no allocation.
     effects: Vec<Effect<Job>>,
     due: Option<Instant>,
@@ -67,7 +67,7 @@ impl Inner {
 }
 
 /// Answers to give once the lock is released.
-type Answers = SmallVec<[(Job, Result<Option<bytes::Bytes>, Error>); 4]>;
+pub(super) type Answers = SmallVec<[(Job, Result<Option<bytes::Bytes>, Error>); 4]>;
 
 /// What handles, keepers and the timer of a pool share.
 pub(crate) struct Shared {
@@ -76,8 +76,9 @@ pub(crate) struct Shared {
     /// The timer must look again.
     timer: Notify,
     /// Something changed that waiting for readiness or idleness depends on.
-    changed: Notify,
-    lines: Option<LineHandler>,
+    pub(super) changed: Notify,
+    pub(super) lines: Option<LineHandler>,
+    owner: Owner,
 }
 
 impl Shared {
@@ -102,7 +103,7 @@ impl Shared {
             orders,
         };
         let (timer, changed) = (Notify::new(), Notify::new());
-        Self { config, inner: Mutex::new(inner), timer, changed, lines }
+        Self { config, inner: Mutex::new(inner), timer, changed, lines, owner: owner() }
     }
 
     /// Starts every slot.
@@ -117,7 +118,16 @@ impl Shared {
             .map_err(|refusal| self.refused(refusal))
     }
 
+    /// Whether this process made the pool. In a fork of it nothing here may be touched: the lock may
+    /// be held for ever by a thread that does not exist there.
+    pub(super) fn is_here(&self) -> bool {
+        self.owner.is_here()
+    }
+
     pub(super) fn cancel(&self, id: CallId) -> bool {
+        if !self.is_here() {
+            return false;
+        }
         let now = Instant::now();
         self.event(|state, ports, effects, _| state.cancel(id, now, ports, effects))
     }
@@ -180,17 +190,13 @@ impl Shared {
         }
     }
 
-    /// Why a slot cannot start.
-    pub(super) fn start_error(&self, slot: Option<usize>) -> Error {
-        let inner = self.lock();
-        let slot = slot.or_else(|| inner.state.degraded()).unwrap_or(0);
-        let failure = inner.records[slot].start_failure.clone().unwrap_or_default();
-        let worker = Some(self.worker(slot, inner.state.generation(slot)));
-        Error::Start { pool: self.config.name.clone(), worker, failure }
+    /// Why no worker can start.
+    pub(super) fn start_error(&self) -> Error {
+        self.no_worker(&self.lock())
     }
 
     /// One event: through the state under the lock, then its effects, then the answers.
-    fn event<R>(
+    pub(super) fn event<R>(
         &self,
         event: impl FnOnce(&mut State<Job>, &Ports, &mut Vec<Effect<Job>>, &mut Answers) -> R,
     ) -> R {
@@ -264,55 +270,7 @@ impl Shared {
         }
     }
 
-    fn refused(&self, refusal: Refusal) -> Error {
-        let pool = self.config.name.clone();
-        match refusal {
-            Refusal::Closed => Error::PoolClosed { pool, may_have_run: false },
-            Refusal::QueueFull(capacity) => Error::QueueFull { pool, capacity },
-            Refusal::NoWorker => self.start_error(None),
-            Refusal::SessionBusy(session) => Error::SessionBusy { pool, session },
-            Refusal::SessionLost(session, cause) => {
-                Error::SessionLost { session, cause: cause.into(), may_have_run: false }
-            }
-        }
-    }
-
-    /// Why a call ended without an answer.
-    fn ended(&self, inner: &Inner, job: &Job, end: End) -> Error {
-        let tool = job.tool.clone();
-        match end {
-            End::TimedOut { limit, step } => Error::Timeout { tool, limit, step },
-            End::Cancelled { may_have_run } => Error::Cancelled { tool, may_have_run },
-            End::SessionLost { session, cause, may_have_run } => {
-                Error::SessionLost { session, cause: cause.into(), may_have_run }
-            }
-            End::WorkerDied { slot, generation } => {
-                let worker = self.worker(slot, generation);
-                let exit = inner.records[slot].exit.clone();
-                Error::WorkerDied { tool, worker, exit, may_have_run: true }
-            }
-            End::Poison { slot, generation, deaths } => {
-                let worker = self.worker(slot, generation);
-                let exit = inner.records[slot].exit.clone();
-                Error::PoisonCall { tool, worker, exit, deaths }
-            }
-            End::NoWorker => {
-                let slot = inner.state.degraded().unwrap_or(0);
-                let failure = inner.records[slot].start_failure.clone().unwrap_or_default();
-                let worker = Some(self.worker(slot, inner.state.generation(slot)));
-                Error::Start { pool: self.config.name.clone(), worker, failure }
-            }
-            End::Closed { may_have_run } => {
-                Error::PoolClosed { pool: self.config.name.clone(), may_have_run }
-            }
-        }
-    }
-
-    fn worker(&self, slot: usize, generation: u64) -> WorkerRef {
-        WorkerRef { pool: self.config.name.clone(), slot, generation }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic inside is a bug of ours; going on with what is there beats losing every worker.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -323,117 +281,6 @@ fn give(answers: Answers) {
         match answer {
             Ok(value) => job.succeed(value),
             Err(error) => job.fail(error),
-        }
-    }
-}
-
-impl Office for Shared {
-    fn starting(&self, slot: usize, generation: u64) -> Option<Instant> {
-        self.event(|state, _, _, _| state.starting(slot, generation, Instant::now()))
-    }
-
-    fn spawned(&self, slot: usize, pid: u32) {
-        self.lock().records[slot].pid = Some(pid);
-    }
-
-    fn ready(&self, slot: usize, port: Port, tools: Vec<ToolInfo>) {
-        {
-            let mut inner = self.lock();
-            inner.ports.0[slot] = Some(port);
-            inner.tools = tools;
-        }
-        let now = Instant::now();
-        self.event(|state, ports, effects, _| {
-            let revocable = ports.0[slot].as_ref().is_some_and(Port::is_revocable);
-            state.worker_ready(slot, revocable, now, ports, effects);
-        });
-        self.changed.notify_waiters();
-    }
-
-    fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), &'static str> {
-        let now = Instant::now();
-        self.event(|state, ports, effects, answers| {
-            let ends = |frame: &&FromWorker| !matches!(frame, FromWorker::Chunks(..));
-            state.progressed(slot, frames.iter().filter(ends).count(), now);
-            let worker = |state: &State<Job>| self.worker(slot, state.generation(slot));
-            let mut result = Ok(());
-            for frame in frames.drain(..) {
-                let heard = match frame {
-                    FromWorker::Value(id, value) => state.answered(slot, id, true).map(|job| {
-                        answers.extend(job.map(|job| (job, Ok(Some(value)))));
-                    }),
-                    FromWorker::End(id) => state.answered(slot, id, true).map(|job| {
-                        answers.extend(job.map(|job| (job, Ok(None))));
-                    }),
-                    FromWorker::Failed(id, failure) => {
-                        state.answered(slot, id, false).map(|job| {
-                            let worker = worker(state);
-                            answers.extend(job.map(|job| {
-                                let error = job.error(worker, failure);
-                                (job, Err(error))
-                            }));
-                        })
-                    }
-                    FromWorker::Chunks(id, items) => state.partly_answered(slot, id).map(|job| {
-                        if let Some(Job { sink: Sink::Stream(channel), .. }) = job {
-                            channel.push(items);
-                        }
-                    }),
-                    FromWorker::Violation(what) => {
-                        result = Err(what);
-                        continue;
-                    }
-                    FromWorker::Ready(_) | FromWorker::StartFailed(_) => {
-                        result = Err("a second start message");
-                        continue;
-                    }
-                };
-                if heard.is_err() {
-                    result = Err("an answer to a call that it does not have");
-                }
-            }
-            state.fill(slot, now, ports, effects);
-            result
-        })
-    }
-
-    fn gone(&self, slot: usize, end: Ending) {
-        let permanent = {
-            let mut inner = self.lock();
-            let record = &mut inner.records[slot];
-            record.pid = None;
-            match end {
-                Ending::NeverReady(failure) => {
-                    let permanent = failure.permanent;
-                    record.start_failure = Some(failure.into());
-                    permanent
-                }
-                Ending::Died(report) => {
-                    record.exit = report.into();
-                    false
-                }
-            }
-        };
-        let now = Instant::now();
-        self.event(|state, ports, effects, _| {
-            state.worker_gone(slot, permanent, now, ports, effects);
-        });
-        self.lock().ports.0[slot] = None;
-        self.changed.notify_waiters();
-    }
-
-    fn printed(&self, slot: usize, stream: Stream, line: &str) {
-        match self.config.worker.output {
-            OutputMode::Show => {
-                Printer::global().print(&format!("{}/{slot}", self.config.name), line);
-            },
-            OutputMode::Log => {
-                if let Some(lines) = &self.lines {
-                    let worker = self.worker(slot, self.read(|state| state.generation(slot)));
-                    lines(&worker, stream == Stream::Stderr, line);
-                }
-            }
-            OutputMode::Drop => {}
         }
     }
 }

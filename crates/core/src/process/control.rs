@@ -84,6 +84,9 @@ impl Control {
     /// Dropping does the same, unless somebody else holds a copy of this end (a child forked in an
     /// unlucky moment); this works then, too.
     pub fn hang_up(&self) {
+        if !self.socket.get_ref().is_here() {
+            return;
+        }
         // Fails only when the other side is gone: then there is nobody to tell.
         let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
     }

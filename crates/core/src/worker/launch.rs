@@ -118,7 +118,7 @@ async fn settle<O: Office>(
                         return Err(StartFailure { reason, permanent: true, ..Default::default() });
                     }
                     _ => {
-                        process.noted(&received.message, received.fds);
+                        process.noted(received);
                         if let Some(pid) = process.pid {
                             keeper.office.spawned(keeper.slot, pid);
                         }

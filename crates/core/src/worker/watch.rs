@@ -1,7 +1,6 @@
 //! A worker's process from spawn to reaping.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,9 @@ use super::keeper::{Keeper, Order};
 use super::output::Output;
 use super::{KILL_AFTER, Office, Port, STOP_LIMIT};
 use crate::error::ExitReport;
-use crate::process::{Child, Control, ExitStatus, FromWorker as Aside, Pidfd, Shim, signal_name};
+use crate::process::{
+    Child, Control, ExitStatus, FromWorker as Aside, Pidfd, Received, Shim, signal_name,
+};
 use crate::transport::Inbox;
 
 /// A line that ended leaves so long for the exit status that explains it.
@@ -59,11 +60,15 @@ impl Process {
     }
 
     /// Takes note of what came beside the line.
-    pub(super) fn noted(&mut self, message: &Aside, mut fds: Vec<OwnedFd>) {
-        match message {
+    pub(super) fn noted(&mut self, mut received: Received) {
+        if !self.is_honest(&received) {
+            tracing::warn!(sender = received.sender_pid, "a worker spoke as its shim; ignored");
+            return;
+        }
+        match &received.message {
             Aside::WorkerIs { pid, start_time } => {
                 self.pid = Some(*pid);
-                self.worker = match fds.pop() {
+                self.worker = match received.fds.pop() {
                     Some(fd) => Some(Pidfd::from(fd)),
                     // The descriptor was lost: this process had none left.
                     None => Pidfd::open_started(*pid, *start_time).ok(),
@@ -121,7 +126,7 @@ impl Process {
                     }
                 },
                 aside = self.control.recv() => match aside {
-                    Ok(Some(received)) => self.noted(&received.message, received.fds),
+                    Ok(Some(received)) => self.noted(received),
                     Ok(None) => break,
                     Err(error) => tracing::warn!(%error, slot, "control socket of a worker"),
                 },
@@ -170,6 +175,17 @@ impl Process {
         report
     }
 
+    /// The sender's kind is proved by its pid: nothing else keeps a worker from speaking as its
+    /// shim.
+    fn is_honest(&self, received: &Received) -> bool {
+        match received.message {
+            Aside::WorkerIs { .. } | Aside::WorkerExited { .. } => {
+                received.sender_pid == 0 || received.sender_pid == self.shim.pid()
+            }
+            Aside::BootError(_) | Aside::ProbeAnswer { .. } => true,
+        }
+    }
+
     fn signal(&self, signal: i32) {
         match &self.worker {
             Some(worker) => {
@@ -192,5 +208,12 @@ impl Process {
             }
             let _ = timeout(KILL_AFTER, self.shim.exited()).await;
         }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Others may hold the control socket too (a port, a stream): say it, don't just let go.
+        self.control.hang_up();
     }
 }

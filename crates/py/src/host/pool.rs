@@ -22,7 +22,9 @@ const HURRY: Duration = Duration::from_secs(1);
 /// Handle of a running pool. Python wraps it in `snakepit.Pool`; not public.
 #[pyclass(frozen, module = "snakepit._core")]
 pub(super) struct Pool {
-    pool: snakepit::Pool,
+    /// None only in `drop`: a forked child must leak it, since what it holds may be locked by
+    /// threads that do not exist there.
+    pool: Option<snakepit::Pool>,
     driver: Arc<Driver>,
 }
 
@@ -75,6 +77,12 @@ impl Future for Submitted {
     }
 }
 
+impl Pool {
+    fn core(&self) -> &snakepit::Pool {
+        self.pool.as_ref().expect("taken by drop only")
+    }
+}
+
 #[pymethods]
 impl Pool {
     #[new]
@@ -94,7 +102,7 @@ impl Pool {
             .detach(|| snakepit::Pool::start_on(driver.handle(), config, lines))
             .map_err(|error| errors::exception(py, &error))?;
         driver.kick();
-        Ok(Self { pool, driver })
+        Ok(Self { pool: Some(pool), driver })
     }
 
     fn execute<'py>(
@@ -107,7 +115,7 @@ impl Pool {
         idempotent: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let spec = spec(tool, args, session, timeout, idempotent)?;
-        let submit = || match self.pool.submit(spec) {
+        let submit = || match self.core().submit(spec) {
             Ok(reply) => Submitted::Reply(reply),
             Err(error) => Submitted::Refused(Some(error)),
         };
@@ -129,7 +137,7 @@ impl Pool {
         let spec = spec(tool, args, session, timeout, idempotent)?;
         let hold = Box::new(self.driver.hold());
         // Attached: a leaf lock of bounded work; to detach would invite another thread in.
-        match self.pool.submit_holding(spec, Some(hold)) {
+        match self.core().submit_holding(spec, Some(hold)) {
             Ok(reply) => Ok(Reply::new(reply, self.driver.clone())),
             Err(error) => Err(errors::exception(py, &error)),
         }
@@ -163,7 +171,7 @@ impl Pool {
     ) -> PyResult<Chunks> {
         let spec = spec(tool, args, session, timeout, false)?;
         let hold = Box::new(self.driver.hold());
-        match self.pool.stream_holding(spec, Some(hold)) {
+        match self.core().stream_holding(spec, Some(hold)) {
             Ok(stream) => {
                 Ok(Chunks::new(stream, self.driver.clone(), tool, duration(idle_timeout)))
             }
@@ -176,15 +184,15 @@ impl Pool {
             .map(str::parse)
             .transpose()
             .map_err(|message| errors::config_error(py, "affinity", message))?;
-        Ok(Session(self.pool.session(session_id, affinity)))
+        Ok(Session(self.core().session(session_id, affinity)))
     }
 
     fn end_session(&self, session: &Session) -> bool {
-        self.pool.end_session(&session.0)
+        self.core().end_session(&session.0)
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.pool.stats();
+        let stats = self.core().stats();
         let counters = stats.counters;
         let dict = PyDict::new(py);
         dict.set_item("requests", counters.requests)?;
@@ -205,7 +213,7 @@ impl Pool {
     }
 
     fn workers(&self, py: Python<'_>) -> Vec<Row> {
-        let rows = py.detach(|| self.pool.workers());
+        let rows = py.detach(|| self.core().workers());
         let row = |row: snakepit::WorkerInfo| {
             let (slot, generation) = (row.worker.slot, row.worker.generation);
             (slot, generation, row.pid, row.state, row.calls, row.memory, row.sessions)
@@ -214,7 +222,7 @@ impl Pool {
     }
 
     fn await_ready(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        let ready = || Box::pin(self.pool.await_ready(duration(timeout)));
+        let ready = || Box::pin(self.core().await_ready(duration(timeout)));
         match runtime::wait(py, &self.driver, ready, None)? {
             Ended::Ready(ready) => ready.map_err(|error| errors::exception(py, &error)),
             Ended::TimedOut => Err(PyRuntimeError::new_err("a wait without limit ended")),
@@ -222,23 +230,23 @@ impl Pool {
     }
 
     fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
-        let recycled = self.pool.recycle(slot, generation);
+        let recycled = self.core().recycle(slot, generation);
         self.driver.kick();
         recycled
     }
 
     fn close(&self, py: Python<'_>, drain: f64) -> PyResult<()> {
-        if self.pool.is_forked() {
+        if self.core().is_forked() {
             return Ok(());
         }
         let drain = duration(Some(drain)).unwrap_or(Duration::MAX);
-        let close = || Box::pin(self.pool.close(drain));
+        let close = || Box::pin(self.core().close(drain));
         let closed = runtime::wait(py, &self.driver, close, None);
         if closed.is_err() {
             // Interrupted: no more patience, but no orphans either.
             py.detach(|| {
-                self.pool.kill();
-                let close = || Box::pin(self.pool.close(Duration::ZERO));
+                self.core().kill();
+                let close = || Box::pin(self.core().close(Duration::ZERO));
                 let limit = Some(tokio::time::Instant::now() + HURRY);
                 // Interrupts are not asked: it cannot fail, and it may time out.
                 let _ = self.driver.wait::<_, PyErr>(close, limit, None);
@@ -250,19 +258,22 @@ impl Pool {
 
     #[getter]
     fn closed(&self) -> bool {
-        self.pool.is_closed()
+        self.core().is_closed()
     }
 
     #[getter]
     fn forked(&self) -> bool {
-        self.pool.is_forked()
+        self.core().is_forked()
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // The last handle's tasks end when somebody drives.
-        if !self.pool.is_forked() {
+        if self.core().is_forked() {
+            std::mem::forget(self.pool.take());
+        } else {
+            drop(self.pool.take());
+            // The last handle's tasks end when somebody drives.
             self.driver.kick();
         }
     }

@@ -4,6 +4,7 @@
 mod chaos;
 mod deadlines;
 mod deaths;
+mod effects;
 mod invariants;
 mod life;
 mod prefetching;
@@ -12,4 +13,4 @@ mod sessions;
 mod worker;
 mod world;
 
-pub(super) use world::{Outcome, Spec, World};
+use world::{Outcome, Spec, World};

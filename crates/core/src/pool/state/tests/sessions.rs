@@ -1,1 +1,158 @@
+//! Sessions and the workers that are home to them.
 
+use std::sync::Arc;
+
+use super::{Outcome, Spec, World};
+use crate::call::Affinity::{Hint, StrictFailFast, StrictQueue};
+use crate::call::Binding;
+use crate::pool::state::{End, Refusal};
+
+fn strict() -> Spec {
+    Spec::session("s", StrictQueue)
+}
+
+fn lost(cause: &'static str) -> End {
+    End::SessionLost { session: "s".into(), cause, may_have_run: false }
+}
+
+#[test]
+fn a_strict_session_waits_for_its_worker_and_never_moves() {
+    let mut world = World::ready(2);
+    let first = world.call(strict());
+    let home = world.sent(first)[0];
+    let second = world.call(strict());
+    assert_eq!(world.state.queued(), 1, "the free worker must not be taken");
+    world.work(home);
+    assert_eq!(world.sent(second), [home]);
+}
+
+#[test]
+fn calls_that_waited_before_their_session_had_a_home_go_there() {
+    let mut world = World::new(2, 100);
+    let calls = [world.call(strict()), world.call(strict()), world.call(strict())];
+    let plain = world.call(Spec::default());
+    world.bring_up(0);
+    world.bring_up(1);
+    assert_eq!(world.sent(plain), [1], "those of the session do not hold it up");
+    for id in calls {
+        assert_eq!(world.work(0), Some(id));
+    }
+}
+
+#[test]
+fn fail_fast_is_busy_while_its_worker_is() {
+    let mut world = World::ready(2);
+    let fast = || Spec::session("s", StrictFailFast);
+    let first = world.call(fast());
+    assert_eq!(world.submit(fast()), Err(Refusal::SessionBusy("s".into())));
+    world.work(world.sent(first)[0]);
+    let again = world.call(fast());
+    assert_eq!(world.sent(again), world.sent(first));
+}
+
+#[test]
+fn a_hint_prefers_its_worker_and_moves_where_that_is_busy() {
+    let mut world = World::ready(3);
+    world.call(Spec::default());
+    let hint = || Spec::session("h", Hint);
+    let first = world.call(hint());
+    let home = world.sent(first)[0];
+    assert_eq!(home, 1);
+    let moved = world.call(hint());
+    assert_eq!(world.sent(moved), [2]);
+
+    world.work(0);
+    world.work(home);
+    let back = world.call(hint());
+    assert_eq!(world.sent(back), [home], "not the first free one");
+}
+
+#[test]
+fn death_loses_the_session_and_its_object_stays_lost() {
+    let mut world = World::ready(2);
+    let object = Arc::new(Binding::default());
+    let (running, waiting) =
+        (world.call(strict().object(&object)), world.call(strict().object(&object)));
+    let home = world.sent(running)[0];
+    let number = object.get().expect("bound by the first call");
+    world.begin(home);
+    world.die(home, false);
+    assert!(matches!(world.end(running), End::WorkerDied { .. }));
+    assert_eq!(world.end(waiting), &lost("its worker died"));
+
+    let refused = Refusal::SessionLost("s".into(), "its worker is gone");
+    assert_eq!(world.submit(strict().object(&object)), Err(refused.clone()));
+    let anew = world.call(strict());
+    assert_eq!(world.sent(anew).len(), 1, "by id it binds anew");
+    assert_eq!(world.submit(strict().object(&object)), Err(refused), "the object stays lost");
+    assert_eq!(object.get(), Some(number));
+}
+
+#[test]
+fn a_strict_call_that_was_not_begun_is_lost_with_its_session() {
+    let mut world = World::ready(1);
+    let call = world.call(strict());
+    world.die(0, false);
+    assert_eq!(world.end(call), &lost("its worker died"), "its state was in that worker");
+}
+
+#[test]
+fn an_object_that_is_lost_while_its_call_waits_is_told_when_its_turn_comes() {
+    let mut world = World::new(2, 100);
+    let object = Arc::new(Binding::default());
+    let first = world.call(strict().object(&object));
+    world.call(Spec::default());
+    let second = world.call(strict().object(&object));
+    world.bring_up(0);
+    assert_eq!(world.sent(first), [0]);
+    world.die(0, false);
+    world.bring_up(0);
+    world.work(0);
+    assert_eq!(world.end(second), &lost("its worker is gone"));
+}
+
+#[test]
+fn a_session_whose_worker_leaves_is_refused_until_it_is_gone() {
+    let mut world = World::ready(2);
+    let running = world.call(strict());
+    let home = world.sent(running)[0];
+    world.begin(home);
+    assert!(world.recycle(home, None));
+    let leaving = Refusal::SessionLost("s".into(), "its worker was recycled");
+    assert_eq!(world.submit(strict()), Err(leaving.clone()), "draining");
+    world.finish(home);
+    world.flush(home);
+    assert_eq!(world.submit(strict()), Err(leaving), "stopping");
+    world.die(home, false);
+    world.call(strict());
+    assert_eq!(world.outcome(running), Some(&Outcome::Answered));
+}
+
+#[test]
+fn sessions_of_a_killed_worker_are_told_that_a_call_outlived_its_deadline() {
+    let mut world = World::ready(1);
+    world.call(Spec::session("t", StrictQueue).timeout(world.limits.grace));
+    let call = world.call(strict());
+    let bound = world.call(Spec::session("t", StrictQueue));
+    world.begin(0);
+    world.advance(world.limits.grace);
+    world.advance(world.limits.grace);
+    assert!(world.workers[0].killed);
+    world.die(0, false);
+    let cause = "its worker was killed: a call outlived its deadline or cancel";
+    let told = End::SessionLost { session: "t".into(), cause, may_have_run: false };
+    assert_eq!(world.end(bound), &told);
+    assert_eq!(world.outcome(call), None, "it had no home yet");
+}
+
+#[test]
+fn a_session_that_was_ended_binds_anew() {
+    let mut world = World::ready(2);
+    let first = world.call(strict());
+    let home = world.state.homes.get("s").expect("bound");
+    assert!(world.state.end_session("s", home.binding));
+    assert!(!world.state.end_session("s", home.binding), "it had ended already");
+    assert_eq!(world.state.sessions(), 0);
+    let second = world.call(strict());
+    assert_ne!(world.sent(second), world.sent(first), "the free worker");
+}

@@ -1,0 +1,131 @@
+//! What keepers report, put through the pool's state.
+
+use tokio::time::Instant;
+
+use super::job::{Job, Sink};
+use super::shared::{Answers, Shared};
+use super::state::State;
+use crate::config::OutputMode;
+use crate::process::{Printer, Stream};
+use crate::transport::{FromWorker, ToolInfo};
+use crate::worker::{Ending, Office, Port};
+
+impl Office for Shared {
+    fn starting(&self, slot: usize, generation: u64) -> Option<Instant> {
+        self.event(|state, _, _, _| state.starting(slot, generation, Instant::now()))
+    }
+
+    fn spawned(&self, slot: usize, pid: u32) {
+        self.lock().records[slot].pid = Some(pid);
+    }
+
+    fn ready(&self, slot: usize, port: Port, tools: Vec<ToolInfo>) {
+        {
+            let mut inner = self.lock();
+            inner.ports.0[slot] = Some(port);
+            inner.tools = tools;
+        }
+        let now = Instant::now();
+        self.event(|state, ports, effects, _| {
+            let revocable = ports.0[slot].as_ref().is_some_and(Port::is_revocable);
+            state.worker_ready(slot, revocable, now, ports, effects);
+        });
+        self.changed.notify_waiters();
+    }
+
+    fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), &'static str> {
+        let now = Instant::now();
+        self.event(|state, ports, effects, answers| {
+            let ends = |frame: &&FromWorker| !matches!(frame, FromWorker::Chunks(..));
+            state.progressed(slot, frames.iter().filter(ends).count(), now);
+            let mut result = Ok(());
+            for frame in frames.drain(..) {
+                result = result.and(self.one_frame(slot, frame, state, answers));
+            }
+            state.fill(slot, now, ports, effects);
+            result
+        })
+    }
+
+    fn gone(&self, slot: usize, end: Ending) {
+        let permanent = {
+            let mut inner = self.lock();
+            let record = &mut inner.records[slot];
+            record.pid = None;
+            match end {
+                Ending::NeverReady(failure) => {
+                    let permanent = failure.permanent;
+                    record.start_failure = Some(failure.into());
+                    permanent
+                }
+                Ending::Died(report) => {
+                    record.exit = report.into();
+                    false
+                }
+            }
+        };
+        let now = Instant::now();
+        self.event(|state, ports, effects, _| {
+            state.worker_gone(slot, permanent, now, ports, effects);
+        });
+        self.lock().ports.0[slot] = None;
+        self.changed.notify_waiters();
+    }
+
+    fn printed(&self, slot: usize, stream: Stream, line: &str) {
+        match self.config.worker.output {
+            OutputMode::Show => {
+                Printer::global().print(&format!("{}/{slot}", self.config.name), line);
+            },
+            OutputMode::Log => {
+                if let Some(lines) = &self.lines {
+                    let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+                    lines(&worker, stream == Stream::Stderr, line);
+                }
+            }
+            OutputMode::Drop => {}
+        }
+    }
+}
+
+impl Shared {
+    /// One frame of a worker. Err: what no honest worker says.
+    fn one_frame(
+        &self,
+        slot: usize,
+        frame: FromWorker,
+        state: &mut State<Job>,
+        answers: &mut Answers,
+    ) -> Result<(), &'static str> {
+        let unknown = |()| "an answer to a call that it does not have";
+        match frame {
+            FromWorker::Value(id, value) => {
+                let job = state.answered(slot, id, true).map_err(unknown)?;
+                answers.extend(job.map(|job| (job, Ok(Some(value)))));
+            }
+            FromWorker::End(id) => {
+                let job = state.answered(slot, id, true).map_err(unknown)?;
+                answers.extend(job.map(|job| (job, Ok(None))));
+            }
+            FromWorker::Failed(id, failure) => {
+                let job = state.answered(slot, id, false).map_err(unknown)?;
+                let worker = self.worker(slot, state.generation(slot));
+                answers.extend(job.map(|job| {
+                    let error = job.error(worker, failure);
+                    (job, Err(error))
+                }));
+            }
+            FromWorker::Chunks(id, items) => {
+                let job = state.partly_answered(slot, id).map_err(unknown)?;
+                if let Some(Job { sink: Sink::Stream(channel), .. }) = job {
+                    channel.push(items);
+                }
+            }
+            FromWorker::Violation(what) => return Err(what),
+            FromWorker::Ready(_) | FromWorker::StartFailed(_) => {
+                return Err("a second start message");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Carries out what the state wants, and checks that it may be wanted.
+
+use std::time::Duration;
+
+use super::worker::{Frame, Life, Worker};
+use super::world::{Job, Record};
+use super::{Outcome, World};
+use crate::call::Step;
+use crate::pool::state::{Effect, End};
+
+impl World {
+    pub(super) fn carry_out(&mut self) {
+        for effect in std::mem::take(&mut self.out) {
+            match effect {
+                Effect::Send { slot, id, word, session_new, left } => {
+                    self.send(slot, Frame { id, word }, session_new, left);
+                }
+                Effect::Cancel { slot, id } => {
+                    let worker = &self.workers[slot];
+                    assert!(worker.life == Life::Ready && !worker.killed && !worker.stopped);
+                    assert!(self.outcome(id).is_some_and(Outcome::may_have_run), "{id}");
+                }
+                Effect::End { job: Job(call), end } => self.ended(call, Outcome::Ended(end)),
+                Effect::Start { slot, generation, after } => {
+                    let worker = &mut self.workers[slot];
+                    assert_eq!(worker.life, Life::None, "slot {slot} is filled");
+                    assert_eq!(generation, worker.generation + 1);
+                    assert!(!self.closed, "a start after the close");
+                    *worker = Worker::new(Life::Planned(self.now + after), generation);
+                }
+                Effect::Stop { slot } => {
+                    let worker = &mut self.workers[slot];
+                    assert!(matches!(worker.life, Life::Starting | Life::Ready));
+                    assert!(!worker.killed && !worker.stopped, "stopped twice");
+                    worker.stopped = true;
+                    let busy = worker.running.is_some() || !worker.finished.is_empty();
+                    assert!(!busy, "slot {slot} is stopped in a call");
+                }
+                Effect::Kill { slot, .. } => {
+                    let worker = &mut self.workers[slot];
+                    assert!(worker.life == Life::Ready && !worker.killed, "killed twice");
+                    worker.killed = true;
+                }
+                Effect::Timer(at) => self.timer = Some(self.timer.map_or(at, |old| old.min(at))),
+            }
+        }
+        self.check();
+    }
+
+    fn send(&mut self, slot: usize, frame: Frame, session_new: bool, left: Option<Duration>) {
+        let id = frame.id;
+        assert!(self.state.job(id).is_some(), "{id} has no job to send");
+        let worker = &mut self.workers[slot];
+        assert!(worker.life == Life::Ready && !worker.killed && !worker.stopped, "to {worker:?}");
+        assert_eq!(frame.word.is_some(), worker.revocable, "a word where the worker honours it");
+        if let Some(word) = frame.word {
+            self.page.queue(slot, word, id);
+        }
+        worker.inbox.push_back(frame);
+        let place = (slot, worker.generation);
+
+        let now = self.now;
+        let call = &mut self.calls[self.by_id[&id]];
+        assert!(call.outcome.is_none());
+        assert_eq!(left, call.deadline.map(|deadline| deadline.saturating_duration_since(now)));
+        let fresh = call.sent.is_empty() && call.spec.timeout == Some(Duration::ZERO);
+        assert!(left != Some(Duration::ZERO) || fresh, "{id} is sent after its deadline");
+        let again = call.spec.idempotent && !call.partly && call.begun.len() < 2;
+        assert!(call.begun.is_empty() || again, "{id} must not run again");
+        let first = call.sent.is_empty();
+        call.sent.push(place);
+        if frame.word.is_none() {
+            call.begun.push(place);
+        }
+
+        if let Some(session) = call.spec.strict() {
+            let home = self.state.homes.get(&session.id).expect("bound");
+            let before = self.bindings.insert(home.binding, place);
+            assert!(before.is_none_or(|before| before == place), "{id}: its session moved");
+            let object = session.object.as_ref().and_then(|object| object.get());
+            assert!(object.is_none_or(|object| object == home.binding), "{id}: object is lost");
+        }
+        if let Some(session) = &call.spec.session {
+            let home = self.state.homes.get(&session.id).expect("bound");
+            assert!(!session_new || home.slot == slot, "new where it does not live");
+        } else if first {
+            assert!(self.last_plain.is_none_or(|last| last < id), "{id} was overtaken");
+            self.last_plain = Some(id);
+        }
+    }
+
+    pub(super) fn ended(&mut self, call: usize, outcome: Outcome) {
+        let record = &self.calls[call];
+        assert!(record.outcome.is_none(), "{} ended twice: {outcome:?}", record.id);
+        if let Outcome::Ended(end) = &outcome {
+            self.check_end(record, end);
+        }
+        self.calls[call].outcome = Some(outcome);
+    }
+
+    fn check_end(&self, call: &Record, end: &End) {
+        let id = call.id;
+        match end {
+            End::TimedOut { limit, step } => {
+                assert!(call.deadline.is_some_and(|deadline| deadline <= self.now), "{id}: early");
+                assert_eq!(Some(*limit), call.spec.timeout);
+                assert!(call.begun.is_empty() || *step == Step::Running, "{id}: {step} is wrong");
+                assert!(*step != Step::Sent || !call.sent.is_empty());
+            }
+            End::SessionLost { .. } => assert!(call.spec.strict().is_some()),
+            End::WorkerDied { slot, generation } => {
+                let place = (*slot, *generation);
+                assert!(call.begun.contains(&place), "{id} was not begun");
+            }
+            End::Poison { deaths, .. } => assert!(*deaths == 2 && call.spec.idempotent),
+            End::NoWorker => assert!(self.state.slots.iter().all(|slot| slot.degraded)),
+            End::Closed { .. } => assert!(self.closed),
+            End::Cancelled { .. } => {}
+        }
+        let told = Outcome::Ended(end.clone()).may_have_run();
+        assert!(told || call.begun.is_empty(), "{id} may have run, told otherwise: {end:?}");
+    }
+}

@@ -1,0 +1,172 @@
+"""Pools over real workers, and the promise that nothing is left of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The tests of the face put a fake in its place where it was never built; that has no file.
+try:
+    from snakepit import _core
+
+    if not os.path.exists(_core.__file__):
+        collect_ignore_glob = ["test_*.py"]
+except ImportError:
+    collect_ignore_glob = ["test_*.py"]
+
+TESTS = Path(__file__).parent.parent
+BASIC = "pool.adapters:Basic"
+MARK = f"SNAKES_OF_THIS_RUN={uuid.uuid4().hex}"
+
+# In the environment of every process that these tests start, directly or through workers. Not
+# SNAKEPIT_…: that would not pass.
+os.environ.__setitem__(*MARK.split("="))
+
+
+def marked_processes() -> list[str]:
+    """Every process of this run, as text; and what this process has not reaped."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        try:
+            status = (process / "stat").read_text().rpartition(")")[2].split()
+            environ = (process / "environ").read_bytes()
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        state, parent = status[0], int(status[1])
+        if MARK.encode() in environ.split(b"\0") or (state == "Z" and parent == os.getpid()):
+            found.append(f"{process.name} ({state}, parent {parent}): {command}")
+    return found
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """Wait until ``condition`` holds, and return what it gave."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > end:
+            pytest.fail(f"waited {seconds} s in vain: {what}")
+        time.sleep(0.005)
+    return value
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Every test ends with "no process of ours is left"."""
+    yield
+    end = time.monotonic() + 15
+    while (left := marked_processes()) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not left, "processes are left:\n" + "\n".join(left)
+
+
+@pytest.fixture
+def make_pool(nothing_left: None) -> Iterator[Callable[..., Any]]:
+    """Makes pools with short times; they are closed with the test."""
+    import snakepit
+
+    pools: list[Any] = []
+
+    def make(adapter: Any = BASIC, **options: Any) -> Any:
+        options = {"size": 2, "grace": 0.3, "start_timeout": 60.0, **options}
+        pools.append(snakepit.Pool(adapter, **options))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close(drain=0)
+
+
+@pytest.fixture
+def pool(make_pool: Callable[..., Any]) -> Any:
+    """Two ready workers with the adapter ``Basic``."""
+    pool = make_pool()
+    pool.await_ready(60)
+    return pool
+
+
+class Gates:
+    """Files through which a test and a tool meet."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __call__(self, name: str) -> str:
+        return str(self._directory / name)
+
+    def open(self, name: str) -> None:
+        (self._directory / name).touch()
+
+    def opened(self, name: str) -> bool:
+        return (self._directory / name).exists()
+
+    def wait(self, name: str) -> None:
+        until(lambda: self.opened(name), f"{name} happens")
+
+
+@pytest.fixture
+def gates(tmp_path: Path) -> Gates:
+    directory = tmp_path / "gates"
+    directory.mkdir()
+    return Gates(directory)
+
+
+class Host:
+    """Runs programs that own pools: a test cannot be interrupted, forked or killed itself."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.started: list[subprocess.Popen[str]] = []
+
+    def write(self, source: str, name: str = "job.py") -> Path:
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+        return path
+
+    def start(self, *arguments: str | Path, stdin: int = subprocess.DEVNULL) -> Any:
+        environment = dict(os.environ)
+        inherited = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), inherited]))
+        process = subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", *map(str, arguments)],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=self.directory,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str | Path, stdin: str | None = None, seconds: float = 60.0) -> Any:
+        """Run a program to its end: (exit status, stdout, stderr)."""
+        process = self.start(*arguments, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL)
+        out, err = process.communicate(stdin, timeout=seconds)
+        return process.returncode, out, err
+
+    def run_script(self, source: str, seconds: float = 60.0) -> Any:
+        return self.run(self.write(source), seconds=seconds)
+
+    def start_script(self, source: str) -> Any:
+        return self.start(self.write(source))
+
+
+@pytest.fixture
+def host(tmp_path: Path, nothing_left: None) -> Iterator[Host]:
+    host = Host(tmp_path)
+    yield host
+    for process in host.started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
