@@ -8,7 +8,6 @@ result by attribute (``_core.pyi``, ``_PoolConfig``). Not here: what a worker ma
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +22,7 @@ from snakepit.errors import ConfigError
 if TYPE_CHECKING:
     from snakepit._duration import Duration
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 AFFINITIES = ("strict_queue", "strict_fail_fast", "hint")
 _PROFILES = ("process",)
@@ -162,10 +161,15 @@ def keywords(adapter_args: object) -> dict[str, Any]:
 
 
 def _pool_name(name: object) -> str:
-    if isinstance(name, str) and _NAME.fullmatch(name):
+    if (
+        isinstance(name, str)
+        and len(name) <= 64
+        and name[:1].isalnum()
+        and {*name} <= _NAME_CHARACTERS
+    ):
         return name
     raise ConfigError(
-        f"name: 1 to 64 letters, digits, '_', '-' or '.' are needed, not {name!r}",
+        f"name: 1 to 64 of the characters A-Z a-z 0-9 _ . - are needed, not {name!r}",
         field="name",
         suggestion="default",
     )

@@ -191,7 +191,7 @@ class Pool:
     def stats(self) -> _Stats: ...
     def workers(self) -> list[_Worker]: ...
     def await_ready(self, timeout: float | None) -> None:
-        """Wait until every slot is ready; StartError, PoolClosed, or TimeoutError."""
+        """Wait until every slot is ready; StartError (also after ``timeout``) or PoolClosed."""
     def recycle(self, slot: int, generation: int | None) -> None:
         """Replace the worker, if that generation still fills the slot; waits for nothing."""
     def close(self, drain: float) -> None:

@@ -155,29 +155,32 @@ class Future(concurrent.futures.Future[Any]):
                     self._notification = notification
         return self._notification
 
-    @property
-    def _condition(self) -> threading.Condition:  # type: ignore[override]
-        return self._armed().condition
+    # Type checkers are to see the base's attributes, which as_completed() demands of a future.
+    if not TYPE_CHECKING:
 
-    @property
-    def _state(self) -> str:  # type: ignore[override]
-        return self._armed().state
+        @property
+        def _condition(self) -> threading.Condition:
+            return self._armed().condition
 
-    @property
-    def _waiters(self) -> list[Any]:  # type: ignore[override]
-        return self._armed().waiters
+        @property
+        def _state(self) -> str:
+            return self._armed().state
 
-    @property
-    def _done_callbacks(self) -> list[Callable[[Any], object]]:
-        return self._armed().callbacks
+        @property
+        def _waiters(self) -> list[Any]:
+            return self._armed().waiters
 
-    @property
-    def _result(self) -> Any:  # type: ignore[override]
-        return None if self._failed() else self._reply.result(0)
+        @property
+        def _done_callbacks(self) -> list[Callable[[Any], object]]:
+            return self._armed().callbacks
 
-    @property
-    def _exception(self) -> BaseException | None:  # type: ignore[override]
-        return self._reply.exception(0) if self._failed() else None
+        @property
+        def _result(self) -> Any:
+            return None if self._failed() else self._reply.result(0)
 
-    def _failed(self) -> bool:
-        return not self._reply.cancelled() and self._reply.exception(0) is not None
+        @property
+        def _exception(self) -> BaseException | None:
+            return self._reply.exception(0) if self._failed() else None
+
+        def _failed(self) -> bool:
+            return not self._reply.cancelled() and self._reply.exception(0) is not None

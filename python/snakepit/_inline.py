@@ -143,7 +143,7 @@ class InlineEngine:
         """Run code of the adapter inside of ``call``; what it returns arrives as from a worker."""
         value = self.run(call, function)
         try:
-            return self._travel(value, "result", call.tool, "result")
+            return self._travel(value, "result", call.tool, "reply")
         except (EncodeError, MessageTooLarge) as error:
             self._counts["errors"] += 1
             error.may_have_run = True
@@ -162,15 +162,13 @@ class InlineEngine:
         streams: bool,
     ) -> tuple[Callable[..., Any], InlineCall, dict[str, Any]]:
         live = self._started()
-        keywords = self._travel({} if args is None else dict(args), "args", tool, "arguments")
+        keywords = self._travel({} if args is None else dict(args), "args", tool, "request")
         self._counts["requests"] += 1
         if tool not in live.tools:
             self._counts["errors"] += 1
             close = closest(tool, live.tools)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-            raise ToolNotFound(
-                f"the adapter has no tool {tool!r}{hint}", tool=tool, suggestions=close
-            )
+            raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
         is_new = session is not None and session.id not in self.sessions
         if session is not None:
             self.sessions.setdefault(session.id, self._generation)
@@ -199,7 +197,7 @@ class InlineEngine:
         self._counts["errors"] += 1
         name, message, text = describe(type(error), error, _below_this_file(error))
         raise remote_error(
-            f"{name}: {message}" if message else name,
+            f"{call.tool}: {name}: {message}",
             type_name=name,
             remote_message=message,
             remote_traceback=text,

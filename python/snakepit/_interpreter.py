@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable
 
@@ -28,7 +27,7 @@ def interpreter(python: str | os.PathLike[str] | None) -> str:
             reason="no interpreter",
         )
     # Links are kept: a virtual environment is known by the link, not by what it points to.
-    found = os.path.abspath((os.sep not in wanted and shutil.which(wanted)) or wanted)
+    found = os.path.abspath((os.sep not in wanted and _in_path(wanted)) or wanted)
     if os.path.isdir(found):
         found = os.path.join(found, "bin", "python")
     if not os.path.isfile(found):
@@ -43,6 +42,12 @@ def interpreter(python: str | os.PathLike[str] | None) -> str:
             reason="interpreter not executable",
         )
     return found
+
+
+def _in_path(name: str) -> str | None:
+    import shutil  # It brings every compressor: 5 ms that most hosts need not spend.
+
+    return shutil.which(name)
 
 
 def _environment_of(wanted: str) -> str:

@@ -202,7 +202,7 @@ class Pool(PoolBase):
             session_id: The caller's name for it; the adapter sees it in ``session_context``.
             affinity: What a call does while the session's worker is busy or gone.
                 ``"strict_queue"``: wait for it; ``SessionLost`` when it is gone.
-                ``"strict_fail_fast"``: ``QueueFull`` when it is busy, ``SessionLost`` when gone.
+                ``"strict_fail_fast"``: ``SessionBusy`` when it is, ``SessionLost`` when gone.
                 ``"hint"``: take another one. Default: the pool's.
         """
         native = self._bind(session_id, affinity)
@@ -269,8 +269,7 @@ class Pool(PoolBase):
             timeout: Seconds to wait; ``None``: as long as workers may take to start.
 
         Raises:
-            StartError: A worker cannot start.
-            TimeoutError: Not ready within ``timeout``.
+            StartError: A worker cannot start, or is not ready within ``timeout``.
         """
         self._engine.await_ready(limit("timeout", timeout))
 

@@ -14,7 +14,6 @@ A class does not travel; a worker imports it anew. So a class is turned into the
 from __future__ import annotations
 
 import os.path
-import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,9 +21,6 @@ from snakepit.errors import AdapterSourceError, ConfigError
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-# A dotted module, a colon, and a class that may sit in other classes.
-_FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 # Names under which the program itself may be in sys.modules; the last one inside a worker.
 _MAIN_NAMES = ("__main__", "__mp_main__", "__snakepit_main__")
@@ -87,19 +83,23 @@ def _refuse_own_module(module: str) -> None:
 
 
 def _from_text(text: str) -> AdapterSource:
-    if not _FORM.fullmatch(text):
+    module, colon, qualname = text.partition(":")
+    if not (colon and _is_dotted(module) and _is_dotted(qualname)):
         module, _, name = text.rpartition(".")
-        guess = f"{module}:{name}" if _FORM.fullmatch(f"{module}:{name}") else "module:Class"
+        guess = f"{module}:{name}" if _is_dotted(text) and module else "module:Class"
         raise ConfigError(
             f'adapter: {text!r} has not the form "module:Class"; did you mean "{guess}"?',
             field="adapter",
             suggestion=guess,
         )
-    module, _, qualname = text.partition(":")
     if module in _MAIN_NAMES:
         return _from_main(sys.modules[module], qualname)
     _refuse_own_module(module)
     return AdapterSource("module", module, qualname)
+
+
+def _is_dotted(text: str) -> bool:
+    return all(part.isidentifier() for part in text.split("."))
 
 
 def _from_class(adapter: type) -> AdapterSource:

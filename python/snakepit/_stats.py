@@ -59,7 +59,7 @@ class WorkerInfo:
     pid: int | None
     """Process id of the worker; ``None`` while there is none."""
     state: str
-    """``starting``, ``ready``, ``busy``, ``draining``, ``stopping``, ``condemned``, ``degraded``."""
+    """``starting``, ``ready``, ``busy``, ``draining``, ``stopping``, ``condemned``, ``degraded``"""
     calls: int
     """Calls that this worker has finished."""
     memory: int | None

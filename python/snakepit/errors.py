@@ -9,6 +9,7 @@
     ├── PoolClosed                      the pool was closed
     ├── ForkedPool                      the pool belongs to the parent of this process
     ├── QueueFull                       too many calls wait
+    │   └── SessionBusy                 the session's worker has a call, and nobody may wait
     ├── CircuitOpen                     the breaker refuses calls
     ├── CallTimeout (TimeoutError)      the call's deadline passed
     ├── Cancelled (futures.CancelledError)
@@ -101,7 +102,6 @@ class ConfigError(SnakepitError, ValueError):
 
     field: str | None = None
     suggestion: str | None = None
-    """What would be right, where that is known."""
 
 
 class StartError(SnakepitError):
@@ -140,6 +140,12 @@ class QueueFull(SnakepitError):
     capacity: int | None = None
 
 
+class SessionBusy(QueueFull):
+    """The session's worker is busy and its affinity is ``strict_fail_fast``. Nothing ran."""
+
+    session: str | None = None
+
+
 class CircuitOpen(SnakepitError):
     """The circuit breaker refuses calls for now. Nothing ran."""
 
@@ -154,8 +160,7 @@ class CallTimeout(SnakepitError, TimeoutError):
 
     step: str | None = None
     """How far the call had come: ``"queued"``, ``"sent"`` or ``"running"``."""
-    timeout: float | None = None
-    """The limit that passed, in seconds."""
+    timeout: float | None = None  # Seconds.
     tool: str | None = None
     worker: WorkerRef | None = None
     session: str | None = None
@@ -240,12 +245,10 @@ class DecodeError(SnakepitError, ValueError):
 class MessageTooLarge(SnakepitError):
     """An encoded value is larger than the pool's ``max_message``. Line and worker live on."""
 
-    size: int | None = None
-    """Bytes."""
+    size: int | None = None  # Bytes, as the limit.
     limit: int | None = None
-    """Bytes."""
     direction: str | None = None
-    """``"arguments"`` (nothing was sent) or ``"result"`` (the tool has run)."""
+    """``"request"`` (nothing was sent) or ``"reply"`` (the tool has run)."""
     tool: str | None = None
     worker: WorkerRef | None = None
 
@@ -268,9 +271,8 @@ class RemoteError(SnakepitError):
     session: str | None = None
 
 
-# The built-in exceptions that a caller may catch by their own class. Written out, not generated:
-# they are importable, known to type checkers, and pickle by name. Left out is what means something
-# to the interpreter itself (StopIteration, SystemExit) or has a constructor of its own.
+# Written out, not generated: importable, known to type checkers, pickled by name. Left out is what
+# means something to the interpreter (StopIteration, SystemExit) or has a constructor of its own.
 
 
 class RemoteArithmeticError(RemoteError, ArithmeticError):

@@ -86,7 +86,7 @@ def test_leaving_the_block_drains(make_pool: Any) -> None:
 def test_an_exception_leaving_the_block_cancels_the_rest(
     make_pool: Any, error: type[BaseException]
 ) -> None:
-    with pytest.raises(error), make_pool(drain_timeout=9) as pool:
+    with pytest.raises(error), make_pool(drain_timeout=9) as pool:  # noqa: PT012
         future = pool.submit("slow")
         raise error
     assert pool._engine.drains == [0.0]
@@ -348,7 +348,7 @@ def test_an_unknown_affinity(make_pool: Any) -> None:
 
 
 def test_no_pool_is_left_of_a_wrong_one() -> None:
-    before = set(snakepit._base.PoolBase._open)  # type: ignore[attr-defined]
+    before = set(snakepit._base.PoolBase._open)
     with pytest.raises(ConfigError):
         snakepit.Pool(Adapter, size=0)
-    assert set(snakepit._base.PoolBase._open) == before  # type: ignore[attr-defined]
+    assert set(snakepit._base.PoolBase._open) == before

@@ -126,7 +126,7 @@ def test_module_made_at_run_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("face", ["Pool", "AsyncPool"])
 def test_unguarded_script(monkeypatch: pytest.MonkeyPatch, face: str) -> None:
     worker = types.SimpleNamespace(loading_main=True, loading_module=None)
-    monkeypatch.setitem(sys.modules, "snakepit_bridge._worker", worker)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "snakepit_bridge._worker", worker)
     with pytest.raises(AdapterSourceError) as caught:
         getattr(snakepit, face)("other:Adapter", size=1)
     assert 'if __name__ == "__main__":' in str(caught.value)
@@ -134,7 +134,7 @@ def test_unguarded_script(monkeypatch: pytest.MonkeyPatch, face: str) -> None:
 
 def test_unguarded_module(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = types.SimpleNamespace(loading_main=False, loading_module=Adapter.__module__)
-    monkeypatch.setitem(sys.modules, "snakepit_bridge._worker", worker)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "snakepit_bridge._worker", worker)
     for adapter in (Adapter, f"{Adapter.__module__}:Adapter"):
         with pytest.raises(AdapterSourceError, match="__main__"):
             adapter_source(adapter)

@@ -214,9 +214,17 @@ class ScriptedHost:
         self.send(start_call=proto.StartCall(tool=tool, arguments=encoded, **fields))
         return int(fields["call_id"])
 
-    def stream(self, tool: str, /, *, items: int = 1024, size: int = 1 << 20, **arguments: Any) -> int:
-        window = {"streaming": True, "window_items": items, "window_bytes": size}
-        return self.call(tool, call=window, **arguments)
+    def stream(
+        self,
+        tool: str,
+        /,
+        *,
+        window_items: int = 1024,
+        window_bytes: int = 1 << 20,
+        **arguments: Any,
+    ) -> int:
+        window = {"window_items": window_items, "window_bytes": window_bytes}
+        return self.call(tool, call={"streaming": True, **window}, **arguments)
 
     def result(self, call: int) -> Any:
         """The decoded value of the next frame, which must be this call's result."""
@@ -224,6 +232,10 @@ class ScriptedHost:
         assert frame.call_id == call
         assert frame.WhichOneof("outcome") == "value", frame
         return _core.decode(frame.value)
+
+    @staticmethod
+    def decode(item: bytes) -> Any:
+        return _core.decode(item)
 
     def failure(self, call: int) -> Any:
         frame = self.frame()
@@ -235,13 +247,17 @@ class ScriptedHost:
         """The items of the next frame, which must be a chunk of this call."""
         frame = self.frame()
         assert frame.call_id == call
-        return [_core.decode(item) for item in frame.items]
+        return [self.decode(item) for item in frame.items]
 
     # --- ends -------------------------------------------------------------------------------------
 
     def worker_ended(self, bound: float = BOUND) -> bool:
         readable, _, _ = select.select([self.worker], [], [], bound)
         return bool(readable)
+
+    def hang_up_line(self) -> None:
+        """Ends the line, and the line only."""
+        self._outgoing.put(None)
 
     def close(self) -> None:
         """Ends the worker like a host that dies, and leaves no process."""

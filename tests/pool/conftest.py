@@ -24,11 +24,12 @@ except ImportError:
 
 TESTS = Path(__file__).parent.parent
 BASIC = "pool.adapters:Basic"
-MARK = f"SNAKES_OF_THIS_RUN={uuid.uuid4().hex}"
 
-# In the environment of every process that these tests start, directly or through workers. Not
-# SNAKEPIT_…: that would not pass.
-os.environ.__setitem__(*MARK.split("="))
+# In the environment of every process that these tests start, directly or through workers. A name
+# with SNAKEPIT_ would not pass.
+RUN = uuid.uuid4().hex
+os.environ["SNAKES_OF_THIS_RUN"] = RUN
+MARK = f"SNAKES_OF_THIS_RUN={RUN}".encode()
 
 
 def marked_processes() -> list[str]:
@@ -40,11 +41,13 @@ def marked_processes() -> list[str]:
         try:
             status = (process / "stat").read_text().rpartition(")")[2].split()
             environ = (process / "environ").read_bytes()
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            command = (
+                (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
         except OSError:
             continue
         state, parent = status[0], int(status[1])
-        if MARK.encode() in environ.split(b"\0") or (state == "Z" and parent == os.getpid()):
+        if MARK in environ.split(b"\0") or (state == "Z" and parent == os.getpid()):
             found.append(f"{process.name} ({state}, parent {parent}): {command}")
     return found
 
@@ -135,8 +138,9 @@ class Host:
 
     def start(self, *arguments: str | Path, stdin: int = subprocess.DEVNULL) -> Any:
         environment = dict(os.environ)
-        inherited = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), inherited]))
+        inherited = environment.get("PYTHONPATH", "").split(os.pathsep)
+        path = [TESTS, *map(os.path.abspath, filter(None, inherited))]
+        environment["PYTHONPATH"] = os.pathsep.join(map(str, path))
         process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", *map(str, arguments)],
             stdin=stdin,

@@ -73,6 +73,22 @@ class Adapter(BaseAdapter):
 """
 
 
+PARENT = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from snakepit_bridge import BaseAdapter, tool
+
+def double(x):
+    return 2 * x
+
+class Adapter(BaseAdapter):
+    @tool
+    def look(self):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+            return {"doubled": executor.submit(double, 21).result(timeout=30)}
+"""
+
+
 @pytest.fixture(scope="session")
 def core(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Path of a stub ``_core``, or a skip where nothing can build it."""
@@ -115,13 +131,16 @@ Boot = Callable[..., Booted]
 @pytest.fixture
 def run_boot(tmp_path: Path) -> Boot:
     def run_boot(
-        python: str, core: str, *, sys_path: list[str] | None = None, **environment: str
+        python: str,
+        core: str,
+        *,
+        adapter: str = ADAPTER,
+        sys_path: list[str] | None = None,
+        bridge_path: str = str(BRIDGE),
+        **environment: str,
     ) -> Booted:
-        (tmp_path / "stub_adapter.py").write_text(ADAPTER)
-        start = {
-            "sys_path": sys_path or [],
-            "bridge_path": environment.pop("bridge_path", str(BRIDGE)),
-        }
+        (tmp_path / "stub_adapter.py").write_text(adapter)
+        start = {"sys_path": sys_path or [], "bridge_path": bridge_path}
         env = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(tmp_path),
@@ -184,6 +203,16 @@ def test_a_good_interpreter_becomes_a_worker(
     assert found["site"]
     assert "run" not in found["main"], "boot.py is not the user's main module"
     assert "__file__" not in found["main"], "multiprocessing would run it again"
+
+
+@pytest.mark.parametrize("version", GOOD)
+def test_an_adapter_may_have_multiprocessing_children(
+    version: str, run_boot: Boot, core: str, tmp_path: Path
+) -> None:
+    path = f"{tmp_path}:{BRIDGE.parent}"
+    booted = run_boot(interpreters.need(version), core, adapter=PARENT, PYTHONPATH=path)
+    assert booted.found["doubled"] == 42
+    assert booted.stderr == ""
 
 
 @pytest.mark.parametrize("safe", ["", "1"])

@@ -38,6 +38,8 @@ def calls(pool: snakepit.Pool) -> None:
     assert_type(future, snakepit.Future)
     standard: concurrent.futures.Future[Any] = future
     concurrent.futures.wait([standard, future])
+    for each in concurrent.futures.as_completed([future]):
+        assert_type(each.result(), Any)
 
     assert_type(pool.map("add", [{"a": 1}, None]), Iterator[Any])
     assert_type(pool.stats().queue_timeouts, int)

@@ -32,6 +32,10 @@ pub use config::{AdapterSource, OutputMode, PoolConfig, SourceKind, WorkerConfig
 pub use error::{Direction, Error, ExitReport, Failure, StartFailure};
 pub use id::{CallId, PoolName, WorkerRef};
 pub use pool::{
-    Canceller, ChunkStream, Counters, LineHandler, Outcome, Pool, PoolStats, Reply, Session, WorkerInfo,
+    Canceller, ChunkStream, Counters, LineHandler, Outcome, Pool, PoolStats, Reply, Session,
+    WorkerInfo,
 };
+#[cfg(feature = "testkit")]
+#[doc(hidden)]
+pub use pool::loopback;
 pub use transport::ToolInfo;

@@ -83,7 +83,8 @@ async fn attend(token: &Token, calls: &mut Calls) {
         let now = token.crowded();
         if now == crowded {
             token.end_crowd();
-            if !calls.are_over() && !token.take_kick() && !token.wants_standby() {
+            // A kick is over only now: a caller may have taken the token before anything ran.
+            if !token.take_kick() && !calls.are_over() && !token.wants_standby() {
                 return;
             }
         }

@@ -42,7 +42,7 @@ pub(super) struct Token {
     parked: AtomicUsize,
     /// Living [`Hold`]s: in flight, and no caller waits for it.
     held: AtomicUsize,
-    /// Somebody kicked since the standby last went in.
+    /// Somebody kicked, and the standby has not driven for a while since.
     kicked: AtomicBool,
     /// Calls so far: how the standby learns that callers are about.
     calls: AtomicU64,
@@ -179,7 +179,6 @@ impl Token {
     /// The standby's claim: only a free token.
     pub(super) fn claim(&self) -> Option<StandbyClaim<'_>> {
         self.holder.compare_exchange(FREE, STANDBY, SeqCst, SeqCst).ok()?;
-        self.take_kick();
         Some(StandbyClaim(self))
     }
 

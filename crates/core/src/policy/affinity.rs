@@ -17,8 +17,6 @@ pub(crate) struct Home {
     pub(crate) slot: usize,
     /// Number of this binding, unique in the pool, from 1.
     pub(crate) binding: u64,
-    /// No call of this binding has been sent yet.
-    pub(crate) fresh: bool,
 }
 
 /// All bindings of a pool.
@@ -55,16 +53,11 @@ impl Homes {
     /// Binds a session that has no home to `slot`.
     pub(crate) fn bind(&mut self, session: &Arc<str>, slot: usize) -> Home {
         self.last += 1;
-        let home = Home { slot, binding: self.last, fresh: true };
+        let home = Home { slot, binding: self.last };
         let before = self.homes.insert(session.clone(), home);
         debug_assert!(before.is_none(), "bound twice");
         self.per_slot[slot] += 1;
         home
-    }
-
-    /// Notes that a call of the session is sent to its home; true for the first one.
-    pub(crate) fn first_use(&mut self, session: &str) -> bool {
-        self.homes.get_mut(session).is_some_and(|home| std::mem::take(&mut home.fresh))
     }
 
     /// Ends every binding to `slot`.
@@ -105,15 +98,6 @@ mod tests {
         let second = homes.bind(&session, 0);
         assert!(homes.is_lost("s", Some(first.binding)), "the old object stays lost");
         assert!(!homes.is_lost("s", Some(second.binding)) && !homes.is_lost("s", None));
-    }
-
-    #[test]
-    fn only_the_first_call_of_a_binding_is_the_first() {
-        let mut homes = Homes::new(1);
-        homes.bind(&"s".into(), 0);
-        assert!(homes.first_use("s"));
-        assert!(!homes.first_use("s"));
-        assert!(!homes.first_use("unknown"));
     }
 
     proptest! {

@@ -20,7 +20,7 @@ use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
 use crate::process::{Printer, tree_memory};
 use crate::transport::{Listener, ToolInfo};
-use crate::worker::Keeper;
+use crate::worker::{Keeper, Order};
 
 /// After the last call, workers have so long to exit by themselves before they are killed.
 const EXIT_LIMIT: Duration = Duration::from_secs(2);
@@ -84,18 +84,30 @@ impl Pool {
             Error::Start { pool: config.name.clone(), worker: None, failure: failure.into() }
         })?;
         let listener = Arc::new(listener);
+        let keep = |office: &Arc<Shared>, slot, orders| {
+            let (office, config, listener) = (office.clone(), config.clone(), listener.clone());
+            runtime.spawn(Keeper { office, config, listener, slot, orders }.run())
+        };
+        Ok(Self::open(runtime, config.clone(), lines, keep))
+    }
+
+    /// Opens a pool whose slots are kept by the tasks that `keep` starts.
+    pub(super) fn open(
+        runtime: &Handle,
+        config: Arc<PoolConfig>,
+        lines: Option<LineHandler>,
+        keep: impl Fn(&Arc<Shared>, usize, mpsc::UnboundedReceiver<Order>) -> JoinHandle<()>,
+    ) -> Self {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..config.size).map(|_| mpsc::unbounded_channel()).unzip();
-        let shared = Arc::new(Shared::new(config.clone(), senders, lines));
-        let keepers = receivers.into_iter().enumerate().map(|(slot, orders)| {
-            let (office, config, listener) = (shared.clone(), config.clone(), listener.clone());
-            runtime.spawn(Keeper { office, config, listener, slot, orders }.run())
-        });
-        let keepers = std::sync::Mutex::new(keepers.collect());
+        let shared = Arc::new(Shared::new(config, senders, lines));
+        let keepers = receivers.into_iter().enumerate();
+        let keepers = keepers.map(|(slot, orders)| keep(&shared, slot, orders)).collect();
+        let keepers = std::sync::Mutex::new(keepers);
         let timer = runtime.spawn(shared.clone().keep_time());
         shared.open();
         let tasks = Tasks { keepers, timer, shared: shared.clone() };
-        Ok(Self { shared, tasks: Arc::new(tasks) })
+        Self { shared, tasks: Arc::new(tasks) }
     }
 
     /// The configuration.

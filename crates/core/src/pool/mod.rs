@@ -9,6 +9,8 @@
 
 mod handle;
 mod job;
+#[cfg(feature = "testkit")]
+pub mod loopback;
 mod office;
 mod reply;
 mod shared;

@@ -76,7 +76,7 @@ impl Office for Shared {
         match self.config.worker.output {
             OutputMode::Show => {
                 Printer::global().print(&format!("{}/{slot}", self.config.name), line);
-            },
+            }
             OutputMode::Log => {
                 if let Some(lines) = &self.lines {
                     let worker = self.worker(slot, self.read(|state| state.generation(slot)));

@@ -4,6 +4,8 @@
 //! in, [`wire`] turns frames into words of the core and back, [`rundir`] owns the socket's folder.
 
 pub(crate) mod listener;
+#[cfg(feature = "testkit")]
+pub(crate) mod loopback;
 mod rundir;
 pub(crate) mod wire;
 

@@ -34,7 +34,8 @@ impl RunDir {
 
     fn create_in(base: &Path) -> io::Result<Self> {
         let mode = std::fs::Permissions::from_mode(0o700);
-        let made = tempfile::Builder::new().prefix("snakepit-").permissions(mode).tempdir_in(base)?;
+        let made =
+            tempfile::Builder::new().prefix("snakepit-").permissions(mode).tempdir_in(base)?;
         Ok(Self { path: made.keep(), owner: std::process::id() })
     }
 

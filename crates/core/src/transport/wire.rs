@@ -122,11 +122,7 @@ fn tool(tool: v1::Tool) -> ToolInfo {
 }
 
 fn exception(failure: v1::Failure) -> Failure {
-    Failure {
-        type_name: failure.type_name,
-        message: failure.message,
-        traceback: failure.traceback,
-    }
+    Failure { type_name: failure.type_name, message: failure.message, traceback: failure.traceback }
 }
 
 fn failed(failure: v1::Failure) -> WorkerFailure {

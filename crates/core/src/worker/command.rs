@@ -5,17 +5,13 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::config::WorkerConfig;
-use crate::process::spawn::Command;
 use crate::process::ToWorker;
+use crate::process::spawn::Command;
 use crate::transport::{Token, start_message};
 
 /// The process to spawn: `program args…`, where the arguments name the SDK's boot file.
 pub(super) fn command(config: &WorkerConfig) -> Command {
-    Command {
-        program: config.program.clone(),
-        args: config.args.clone(),
-        env: config.env.clone(),
-    }
+    Command { program: config.program.clone(), args: config.args.clone(), env: config.env.clone() }
 }
 
 /// What it reads from its control socket.

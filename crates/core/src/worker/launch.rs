@@ -59,14 +59,17 @@ fn begin<O: Office>(
         ..StartFailure::default()
     };
     let mut token: Token = [0; TOKEN_BYTES];
-    getrandom::fill(&mut token)
-        .map_err(|error| failed("no random numbers for a token", io::Error::other(error.to_string())))?;
+    getrandom::fill(&mut token).map_err(|error| {
+        failed("no random numbers for a token", io::Error::other(error.to_string()))
+    })?;
     let page = Page::create().map_err(|error| failed("no shared page", error))?;
     let attached = keeper.listener.expect(token);
     let child = spawn(&command::command(&config.worker)).map_err(|error| {
         let missing = matches!(
             error.kind(),
-            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory
+            io::ErrorKind::NotFound
+                | io::ErrorKind::PermissionDenied
+                | io::ErrorKind::NotADirectory
         );
         let program = config.worker.program.display();
         StartFailure {
@@ -80,12 +83,8 @@ fn begin<O: Office>(
     })?;
     let process = Process::new(&keeper.office, keeper.slot, child)
         .map_err(|error| failed("control socket", error))?;
-    let start =
-        command::start(&token, keeper.listener.path(), &config.worker, config.max_message);
-    process
-        .control
-        .send(&start, &[page.fd()])
-        .map_err(|error| failed("start message", error))?;
+    let start = command::start(&token, keeper.listener.path(), &config.worker, config.max_message);
+    process.control.send(&start, &[page.fd()]).map_err(|error| failed("start message", error))?;
     Ok((process, page, attached))
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    pub(super) fn new(
+    pub(crate) fn new(
         outbox: Outbox,
         control: Option<Arc<Control>>,
         page: Option<Arc<Page>>,

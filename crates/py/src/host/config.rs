@@ -12,9 +12,7 @@ use super::runtime::duration;
 use crate::codec;
 
 /// A pool's configuration, and who logs what its workers print.
-pub(super) fn read(
-    config: &Bound<'_, PyAny>,
-) -> PyResult<(PoolConfig, Option<Py<PyAny>>)> {
+pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Option<Py<PyAny>>)> {
     let py = config.py();
     let text = |name: &str| config.getattr(name)?.extract::<String>();
     let seconds = |name: &'static str| -> PyResult<_> {

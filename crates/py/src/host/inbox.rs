@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use pyo3::exceptions::PyStopAsyncIteration;
-use pyo3::prelude::*;
 use pyo3::intern;
+use pyo3::prelude::*;
 use snakepit::{Canceller, Outcome};
 
 use super::chunks::{Chunks, Next};
@@ -81,7 +81,11 @@ impl Inbox {
     }
 
     /// Has `future` completed here when a chunk or the end is there.
-    pub(super) fn deliver_chunk(&self, future: Py<PyAny>, chunks: Py<Chunks>) -> impl FnOnce() + Send + use<> {
+    pub(super) fn deliver_chunk(
+        &self,
+        future: Py<PyAny>,
+        chunks: Py<Chunks>,
+    ) -> impl FnOnce() + Send + use<> {
         let shared = self.0.clone();
         move || shared.put(Done::Chunk(future, chunks), None)
     }

@@ -179,7 +179,12 @@ impl Pool {
         }
     }
 
-    fn session(&self, py: Python<'_>, session_id: &str, affinity: Option<&str>) -> PyResult<Session> {
+    fn session(
+        &self,
+        py: Python<'_>,
+        session_id: &str,
+        affinity: Option<&str>,
+    ) -> PyResult<Session> {
         let affinity = affinity
             .map(str::parse)
             .transpose()

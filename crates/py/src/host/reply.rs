@@ -10,9 +10,9 @@ use pyo3::sync::PyOnceLock;
 use snakepit::blocking::Driver;
 use snakepit::{Error, Outcome};
 
+use super::callbacks;
 use super::pool::deliver;
 use super::runtime::{self, Ended, duration};
-use super::callbacks;
 
 /// Outcome of one call: stays encoded until it is asked for, then the same object every time.
 #[pyclass(frozen, module = "snakepit._core")]

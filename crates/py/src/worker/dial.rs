@@ -20,7 +20,7 @@ use super::line::Line;
 use super::outbox::Outbox;
 use super::running::Running;
 use super::watch;
-use super::wire::{Sent, Wire};
+use super::wire::{Flow, Wire};
 
 /// The version of the protocol that this end speaks.
 const PROTOCOL: u32 = 1;
@@ -65,11 +65,11 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Line> {
 fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (outbox, frames) = Outbox::new();
-    let sent = Sent::default();
+    let flow = Flow::new();
     // Queued before the call is opened: the host answers nobody it does not know.
     outbox.push(ToHost::Hello(hello));
     let (incoming, initialize) = runtime.block_on(async {
-        let mut incoming = open(start, &sent, UnboundedReceiverStream::new(frames)).await?;
+        let mut incoming = open(start, &flow, UnboundedReceiverStream::new(frames)).await?;
         let initialize = match incoming.message().await? {
             Some(HostFrame { frame: Some(FromHost::Initialize(initialize)) }) => initialize,
             Some(_) => return Err(Status::internal("the first frame is not Initialize")),
@@ -78,20 +78,20 @@ fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
         Ok((incoming, initialize))
     })?;
     let running = Arc::new(Running::default());
-    Ok((Engine::new(runtime, running, Arc::new(outbox), incoming, sent), initialize))
+    Ok((Engine::new(runtime, running, Arc::new(outbox), incoming, flow), initialize))
 }
 
 async fn open(
     start: &Start,
-    sent: &Sent,
+    flow: &Flow,
     frames: UnboundedReceiverStream<WorkerFrame>,
 ) -> Result<Streaming<HostFrame>, Status> {
-    let (path, sent) = (start.socket_path.clone(), sent.clone());
+    let (path, flow) = (start.socket_path.clone(), flow.clone());
     let connect = move |_| {
-        let (path, sent) = (path.clone(), sent.clone());
+        let (path, flow) = (path.clone(), flow.clone());
         async move {
             let socket = UnixStream::connect(path).await?;
-            std::io::Result::Ok(TokioIo::new(Wire::new(socket, sent)))
+            std::io::Result::Ok(TokioIo::new(Wire::new(socket, flow)))
         }
     };
     // The address only fills the `:authority` of requests; the connector knows where to go.
@@ -103,9 +103,8 @@ async fn open(
         .await
         .map_err(|error| Status::unavailable(innermost(&error)))?;
     let limit = usize::try_from(start.max_message).unwrap_or(usize::MAX).saturating_add(HEADROOM);
-    let mut client = HostClient::new(channel)
-        .max_decoding_message_size(limit)
-        .max_encoding_message_size(limit);
+    let mut client =
+        HostClient::new(channel).max_decoding_message_size(limit).max_encoding_message_size(limit);
     Ok(client.attach(frames).await?.into_inner())
 }
 

@@ -15,7 +15,7 @@ use tonic::{Status, Streaming};
 use super::outbox::Outbox;
 use super::running::{Running, RunningCall};
 use super::standby::Standby;
-use super::wire::Sent;
+use super::wire::Flow;
 
 /// More than this is not sent by running what is ready: it waits for room in the socket and for
 /// the host to read.
@@ -24,8 +24,10 @@ const BULK: usize = 64 * 1024;
 /// For so long after a bulky reply the standby keeps an eye on the line, whatever else was said.
 const BULK_WATCH: Duration = Duration::from_secs(2);
 
-/// Nothing has left for so long, although we drove: all is sent.
-const STILL: Duration = Duration::from_millis(20);
+/// Nothing has left for so long, although we drove: all is sent. A host that copies a bulky reply
+/// takes some tens of milliseconds before it makes room for the rest.
+const STILL: Duration = Duration::from_millis(100);
+const STILL_POLL: Duration = Duration::from_millis(5);
 
 /// The bound of the last sending, should the host not read.
 const LAST_SENDING: Duration = Duration::from_secs(5);
@@ -36,7 +38,7 @@ pub(super) struct Engine {
     pub(super) running: Arc<Running>,
     pub(super) outbox: Arc<Outbox>,
     incoming: Streaming<HostFrame>,
-    sent: Sent,
+    flow: Flow,
     standby: Arc<Standby>,
     standby_thread: Option<Thread>,
     bytes_queued: usize,
@@ -49,7 +51,7 @@ impl Engine {
         running: Arc<Running>,
         outbox: Arc<Outbox>,
         incoming: Streaming<HostFrame>,
-        sent: Sent,
+        flow: Flow,
     ) -> Self {
         Self {
             runtime: Arc::new(runtime),
@@ -58,7 +60,7 @@ impl Engine {
             standby_thread: None,
             outbox,
             incoming,
-            sent,
+            flow,
             bytes_queued: 0,
             bulk_watched_until: None,
         }
@@ -135,26 +137,28 @@ impl Engine {
         if self.bulk_watched_until.is_none_or(|until| until < Instant::now()) {
             return;
         }
-        let (runtime, sent) = (&self.runtime, &self.sent);
+        let (runtime, flow) = (&self.runtime, &self.flow);
         let settled = async {
-            let mut before = None;
-            while before != Some(sent.bytes()) {
-                before = Some(sent.bytes());
-                tokio::time::sleep(STILL).await;
+            while !flow.is_still(STILL) {
+                tokio::time::sleep(STILL_POLL).await;
             }
         };
-        py.detach(|| runtime.block_on(async {
-            let _ = tokio::time::timeout(LAST_SENDING, settled).await;
-        }));
+        py.detach(|| {
+            runtime.block_on(async {
+                let _ = tokio::time::timeout(LAST_SENDING, settled).await;
+            })
+        });
     }
 
     /// Drives the line until the host has closed it, `limit` at most.
     pub(super) fn await_end(&mut self, py: Python<'_>, limit: Duration) {
         let (runtime, incoming) = (&self.runtime, &mut self.incoming);
         let end = async { while let Ok(Some(_)) = incoming.message().await {} };
-        py.detach(|| runtime.block_on(async {
-            let _ = tokio::time::timeout(limit, end).await;
-        }));
+        py.detach(|| {
+            runtime.block_on(async {
+                let _ = tokio::time::timeout(limit, end).await;
+            })
+        });
     }
 
     /// Python code runs now, with the standby ready to take over the line.

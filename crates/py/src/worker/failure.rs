@@ -53,11 +53,7 @@ pub(super) fn too_large(what: &str, size: usize, limit: usize) -> Failure {
     let message = format!(
         "{what} takes {size} bytes, {limit} are allowed: raise max_message, or return less"
     );
-    Failure {
-        size: size as u64,
-        limit: limit as u64,
-        ..plain(FailureKind::TooLarge, "", message)
-    }
+    Failure { size: size as u64, limit: limit as u64, ..plain(FailureKind::TooLarge, "", message) }
 }
 
 /// Cuts out the middle: the head says what it is, the tail where it ended.

@@ -74,9 +74,11 @@ impl Line {
 
     /// Say which tools there are: name, description, whether it streams. Calls may come then.
     fn ready(&self, py: Python<'_>, tools: Vec<(String, String, bool)>) -> PyResult<()> {
-        let tools = tools
-            .into_iter()
-            .map(|(name, description, streaming)| ToolInfo { name, description, streaming });
+        let tools = tools.into_iter().map(|(name, description, streaming)| ToolInfo {
+            name,
+            description,
+            streaming,
+        });
         let mut engine = self.engine()?;
         engine.push(Frame::Ready(Ready { tools: tools.collect() }), 0);
         engine.flush(py);
@@ -91,8 +93,7 @@ impl Line {
         adapter_source: bool,
         permanent: bool,
     ) -> PyResult<()> {
-        let kind =
-            if adapter_source { FailureKind::AdapterSource } else { FailureKind::Exception };
+        let kind = if adapter_source { FailureKind::AdapterSource } else { FailureKind::Exception };
         let failure = Some(failure::told(kind, failure));
         let mut engine = self.engine()?;
         engine.push(Frame::StartFailed(StartFailed { failure, permanent }), 0);

@@ -14,7 +14,9 @@ use snakepit::process::{Owner, Page};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
-use snakepit_proto::v1::{Failure, FailureKind, HostFrame, Result as CallResult, StartCall, StreamEnd};
+use snakepit_proto::v1::{
+    Failure, FailureKind, HostFrame, Result as CallResult, StartCall, StreamEnd,
+};
 
 use super::boot;
 use super::call::Call;
@@ -174,8 +176,7 @@ impl<'py, 'line> Server<'py, 'line> {
         let Some(number) = number else { return Ok(failed(self.not_found(&start.tool))) };
         let tool = &self.tools.tools[number];
         if tool.streams && !start.streaming {
-            let message =
-                format!("tool '{}' streams its results: use execute_stream", start.tool);
+            let message = format!("tool '{}' streams its results: use execute_stream", start.tool);
             return Ok(failed(failure::plain(FailureKind::Exception, "TypeError", message)));
         }
         let arguments = match self.arguments(&start.arguments) {

@@ -108,7 +108,8 @@ impl<'py> Server<'py, '_> {
         let closed = close.and_then(|close| close.map_or(Ok(()), |close| close.call0().map(drop)));
         if let Err(error) = closed {
             let second = self.raised(error, running);
-            failure.message += &format!("; closing it raised {}: {}", second.type_name, second.message);
+            failure.message +=
+                &format!("; closing it raised {}: {}", second.type_name, second.message);
             failure.traceback = second.traceback;
         }
         failure

@@ -79,7 +79,7 @@ impl<J> State<J> {
     /// Ends the worker of a slot: it did not let go of a call in time.
     fn condemn(&mut self, slot: usize, out: &mut Vec<Effect<J>>) {
         let it = &mut self.slots[slot];
-        if matches!(it.phase, Phase::Ready | Phase::Draining | Phase::Stopping) {
+        if matches!(it.phase, Phase::Ready | Phase::Draining) {
             it.phase = Phase::Condemned;
             self.loads[slot] = UNAVAILABLE;
             let why = "killed by the host: a call outlived its deadline or cancel";

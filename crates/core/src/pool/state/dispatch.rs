@@ -140,14 +140,13 @@ impl<J> State<J> {
         let Some(call) = self.table.get_mut(id) else { return };
         let mut session_new = false;
         if let Some(session) = &call.session {
-            let home = match self.homes.get(&session.id) {
-                Some(home) => home,
-                None => self.homes.bind(&session.id, slot),
-            };
+            let home = self.homes.get(&session.id).unwrap_or_else(|| {
+                session_new = true;
+                self.homes.bind(&session.id, slot)
+            });
             if let Some(object) = &session.object {
                 object.set_first(home.binding);
             }
-            session_new = home.slot == slot && self.homes.first_use(&session.id);
         }
         let it = &mut self.slots[slot];
         if it.lane.is_empty() {

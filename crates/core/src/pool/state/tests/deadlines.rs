@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Outcome, Spec, World};
 use crate::call::Step;
+use crate::policy::prefetch::MAX;
 use crate::pool::state::End;
 
 const LIMIT: Duration = Duration::from_millis(300);
@@ -57,6 +58,31 @@ fn a_worker_that_keeps_a_call_beyond_its_grace_is_killed() {
 }
 
 #[test]
+fn a_killed_worker_is_told_nothing_more() {
+    let mut world = World::ready(1);
+    world.warm_up();
+    let (unread, running) = (world.call(timed()), world.call(Spec::default()));
+    world.begin(0);
+    world.finish(0);
+    world.begin(0);
+    world.advance(LIMIT);
+    world.advance(world.limits.grace);
+    assert!(world.workers[0].killed && world.outcome(unread).is_some());
+    assert!(world.cancel(running), "and the world sees no cancel go to that worker");
+}
+
+#[test]
+fn a_recycled_worker_that_keeps_a_call_is_killed_too() {
+    let mut world = World::ready(1);
+    world.call(timed());
+    world.begin(0);
+    world.recycle(0, None);
+    world.advance(LIMIT);
+    world.advance(world.limits.grace);
+    assert!(world.workers[0].killed);
+}
+
+#[test]
 fn a_worker_that_lets_go_within_the_grace_lives() {
     let mut world = World::ready(1);
     let call = world.call(Spec::default());
@@ -97,7 +123,8 @@ fn a_call_whose_deadline_has_passed_is_not_sent() {
 #[test]
 fn what_many_late_calls_leave_free_is_given_to_those_in_time() {
     let mut world = World::ready(2);
-    let late = world.calls(5, &timed());
+    world.warm_up();
+    let late = world.calls(2 * MAX + 5, &timed());
     let waiting = [world.call(Spec::default()), world.call(Spec::default())];
     world.advance(LIMIT);
     for id in late {

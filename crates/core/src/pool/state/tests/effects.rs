@@ -75,14 +75,15 @@ impl World {
 
         if let Some(session) = call.spec.strict() {
             let home = self.state.homes.get(&session.id).expect("bound");
-            let before = self.bindings.insert(home.binding, place);
-            assert!(before.is_none_or(|before| before == place), "{id}: its session moved");
+            let before = self.bindings.get(&home.binding);
+            assert!(before.is_none_or(|before| *before == place), "{id}: its session moved");
             let object = session.object.as_ref().and_then(|object| object.get());
             assert!(object.is_none_or(|object| object == home.binding), "{id}: object is lost");
         }
         if let Some(session) = &call.spec.session {
             let home = self.state.homes.get(&session.id).expect("bound");
-            assert!(!session_new || home.slot == slot, "new where it does not live");
+            let first = home.slot == slot && self.bindings.insert(home.binding, place).is_none();
+            assert_eq!(session_new, first, "{id}: its session is new to its home once");
         } else if first {
             assert!(self.last_plain.is_none_or(|last| last < id), "{id} was overtaken");
             self.last_plain = Some(id);

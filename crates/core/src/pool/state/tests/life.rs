@@ -27,8 +27,12 @@ fn a_worker_that_was_ready_is_replaced_at_once() {
     let mut world = World::ready(1);
     world.die(0, false);
     assert_eq!(wait(&world, 0), Duration::ZERO);
+    world.bring_up(0);
+    world.call(Spec::default());
+    world.recycle(0, None);
+    world.die(0, false);
     let told = world.state.counters();
-    assert_eq!((told.worker_deaths, told.restarts), (1, 1));
+    assert_eq!((told.worker_deaths, told.restarts), (2, 2), "it was not told to stop yet");
 }
 
 #[test]
@@ -77,11 +81,10 @@ fn a_recycled_worker_runs_what_it_has_and_then_stops() {
 
     let elsewhere = world.call(Spec::default());
     assert_eq!(world.sent(elsewhere), [1]);
-    for id in own {
-        assert!(!world.workers[0].stopped);
-        assert_eq!(world.work(0), Some(id));
-    }
+    assert!(!world.workers[0].stopped);
+    assert_eq!(world.work_off(0), own);
     assert!(world.workers[0].stopped);
+    assert_eq!(world.state.describe(0), ("stopping", 3, 0), "three calls, with the first one");
     world.die(0, false);
     assert_eq!(world.state.counters().worker_deaths, 0, "it was told to");
     world.bring_up(0);
@@ -93,10 +96,14 @@ fn a_recycled_worker_still_runs_what_waits_for_it_alone() {
     let mut world = World::ready(2);
     let strict = || Spec::session("s", StrictQueue);
     let calls = [world.call(strict()), world.call(strict()), world.call(strict())];
-    world.recycle(0, None);
-    for id in calls {
-        assert_eq!(world.work(0), Some(id));
-    }
+    world.begin(0);
+    world.advance(Duration::from_millis(50));
+    world.finish(0);
+    world.read(0);
+    assert!(world.recycle(0, None));
+    assert!(!world.workers[0].stopped, "it has nothing to do, but calls wait for it");
+    world.fill(0);
+    assert_eq!(world.work_off(0), calls[1..]);
     assert!(world.workers[0].stopped);
 }
 

@@ -70,7 +70,7 @@ fn an_idle_worker_looks_further_where_the_fullest_has_nothing_to_give() {
     let strict = || Spec::session("s", StrictQueue);
     let bound = world.call(strict());
     let full = world.sent(bound)[0];
-    world.calls(6, &strict());
+    let pinned = world.calls(6, &strict());
     assert_eq!(world.load(full), 7);
     let rest = submit(&mut world, 4);
     let (one, other) = (world.sent(rest[0])[0], world.sent(rest[1])[0]);
@@ -79,6 +79,17 @@ fn an_idle_worker_looks_further_where_the_fullest_has_nothing_to_give() {
         world.work(other);
     }
     assert_eq!((world.load(one), world.load(other)), (1, 1));
+    assert!(pinned.iter().all(|&id| world.sent(id) == [full]), "a session's calls stay");
+}
+
+#[test]
+fn words_are_used_again() {
+    let mut world = World::ready(1);
+    for _ in 0..200 {
+        world.call(Spec::default());
+        world.work(0);
+    }
+    assert!(world.calls.iter().all(|call| call.outcome.is_some()));
 }
 
 #[test]

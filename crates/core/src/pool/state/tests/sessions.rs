@@ -42,6 +42,7 @@ fn calls_that_waited_before_their_session_had_a_home_go_there() {
 #[test]
 fn fail_fast_is_busy_while_its_worker_is() {
     let mut world = World::ready(2);
+    world.warm_up();
     let fast = || Spec::session("s", StrictFailFast);
     let first = world.call(fast());
     assert_eq!(world.submit(fast()), Err(Refusal::SessionBusy("s".into())));

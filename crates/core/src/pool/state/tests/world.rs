@@ -82,7 +82,7 @@ pub(crate) struct World {
     /// Earliest moment for which a tick was asked.
     pub(super) timer: Option<Instant>,
     pub(super) closed: bool,
-    /// Where each binding of a strict session has run.
+    /// Where each binding of a session has run.
     pub(super) bindings: HashMap<u64, (usize, u64)>,
     /// Last session-less call that was sent for the first time.
     pub(super) last_plain: Option<CallId>,

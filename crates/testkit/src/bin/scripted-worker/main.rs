@@ -1,0 +1,150 @@
+//! A worker without Python: it speaks the real protocol as a real process, and misbehaves on demand.
+//!
+//! ```text
+//! script  what its arguments say about how it starts
+//! boot    shim and worker, start message, shared page                 single-threaded
+//! line    dial, hello, frames                                         main thread
+//! calls   what cancels and grants say about calls                     written by the control thread
+//! tool    what a call does
+//! ```
+//!
+//! One call at a time, in the order in which they came, each claimed in the shared page before
+//! anything else is looked at: as the Python end does it.
+
+mod boot;
+mod calls;
+mod line;
+mod script;
+mod tool;
+
+use std::future::pending;
+use std::process::exit;
+use std::sync::Arc;
+
+use snakepit_proto::v1::host_frame::Frame as FromHost;
+use snakepit_proto::v1::worker_frame::Frame as ToHost;
+use snakepit_proto::v1::{self, FailureKind};
+use tokio::sync::mpsc;
+
+use boot::Side;
+use calls::Calls;
+use line::{Incoming, Line};
+use script::{Ending, Script};
+
+/// Exit code of a worker whose host is gone.
+const NO_HOST: i32 = 70;
+
+/// Exit code of a worker that the host did not let in.
+const REFUSED: i32 = 71;
+
+fn main() {
+    let script = Script::from_args();
+    if script.lingers {
+        stay();
+    }
+    let side = boot::become_worker(&script);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(live(&script, side));
+}
+
+/// Whatever is asked: for ever.
+fn stay() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+async fn live(script: &Script, side: Side) {
+    let calls = Arc::new(Calls::default());
+    let control = side.control.clone();
+    let heard = calls.clone();
+    std::thread::spawn(move || boot::serve_control(&control, &heard));
+
+    let Ok((line, mut incoming)) = line::dial(script, &side.start).await else { exit(REFUSED) };
+    let Some(FromHost::Initialize(initialize)) = incoming.next().await else { exit(REFUSED) };
+    initialize_as(script, &line, &initialize).await;
+
+    let (sender, mut queue) = mpsc::unbounded_channel();
+    tokio::spawn(read(incoming, sender, calls.clone()));
+    while let Some(frame) = queue.recv().await {
+        match frame {
+            FromHost::StartCall(call) => take_up(&call, &calls, &side, &line).await,
+            FromHost::Drain(_) if script.heeds_drain => {
+                line.flush().await;
+                exit(0);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Sorts what the host says: calls wait for their turn, the rest must not.
+async fn read(
+    mut incoming: Incoming,
+    queue: mpsc::UnboundedSender<FromHost>,
+    calls: Arc<Calls>,
+) {
+    while let Some(frame) = incoming.next().await {
+        match frame {
+            FromHost::CancelCall(cancel) => calls.cancel(cancel.call_id),
+            FromHost::GrantChunks(grant) => calls.grant(grant.call_id, grant.items, grant.bytes),
+            frame => {
+                // The main task ends with the process only.
+                let _ = queue.send(frame);
+            }
+        }
+    }
+    exit(NO_HOST);
+}
+
+/// What the adapter's `initialize()` would do.
+async fn initialize_as(script: &Script, line: &Line, initialize: &v1::Initialize) {
+    match script.ending {
+        Ending::Ready { from } if initialize.generation >= from => {
+            line.say(ToHost::Ready(v1::Ready { tools: tool::list() }));
+        }
+        Ending::Ready { .. } => {
+            fail(line, "not yet", false).await;
+        }
+        Ending::Failed { permanent } => fail(line, "scripted to fail", permanent).await,
+        Ending::Source => {
+            let mut failure = tool::failure(FailureKind::AdapterSource, "no module named scripted");
+            failure.type_name = "ModuleNotFoundError".into();
+            line.say(ToHost::StartFailed(v1::StartFailed {
+                failure: Some(failure),
+                permanent: true,
+            }));
+            line.flush().await;
+            exit(1);
+        }
+        Ending::Exit(code) => {
+            eprintln!("leaving initialize()");
+            exit(code);
+        }
+        Ending::Hang => pending().await,
+        Ending::SpeakEarly => line.answer(1, tool::value("out of turn")),
+    }
+}
+
+async fn fail(line: &Line, message: &str, permanent: bool) {
+    let failure = Some(tool::failure(FailureKind::Exception, message));
+    line.say(ToHost::StartFailed(v1::StartFailed { failure, permanent }));
+    line.flush().await;
+    exit(1);
+}
+
+async fn take_up(start: &v1::StartCall, calls: &Calls, side: &Side, line: &Line) {
+    let word = start.word.checked_sub(1).zip(side.page.as_ref());
+    if let Some((index, page)) = word
+        && !page.start(index, start.call_id)
+    {
+        return; // taken back
+    }
+    let call = calls.begin(start.call_id);
+    let outcome = tool::run(start, &call, line).await;
+    calls.end(start.call_id);
+    line.answer(start.call_id, outcome);
+    if let Some((index, page)) = word {
+        page.finish(index, start.call_id);
+    }
+}

@@ -1,0 +1,255 @@
+//! What calls do. Arguments are words; `[GATE]`, where given, is passed first.
+//!
+//! | tool | arguments | does |
+//! |---|---|---|
+//! | `echo` | … | answers its arguments |
+//! | `raise` | … | fails with an exception of that message |
+//! | `unfit`, `large` | | fails: cannot be encoded, is too large |
+//! | `whoami`, `session` | | answers the process id; session id and whether it is new |
+//! | `hold` | `GATE` | passes the gate, or ends at a cancel |
+//! | `stubborn` | `GATE` | passes the gate with the whole thread, deaf to cancels |
+//! | `never` | | stops the main thread for good |
+//! | `record` | `NAME LEDGER [GATE]` | writes the name down at once, then passes the gate |
+//! | `exit`, `signal` | `N [GATE]` | ends the process so |
+//! | `garbage`, `blank` | `[GATE]` | sends bytes that are no frame, a frame of no kind; waits |
+//! | `twice`, `stranger` | `[GATE]` | answers twice; answers a call that is not there and waits |
+//! | `hang-up` | `[GATE]` | closes the line and waits |
+//! | `orphan` | `N [GATE]` | leaves a process behind that holds the line's socket; exits with N |
+//! | `count` | `N [GATE]` | streams 0 to N-1 within the window; tells the gate `full SENT` when it must wait, `cancelled SENT` |
+//! | `flood` | `N` | the same, all at once: deaf to the window and to cancels |
+//! | `stall` | `N GATE` | streams N items, then passes the gate, deaf to cancels |
+
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::process::exit;
+
+use bytes::Bytes;
+use nix::sys::signal::{Signal, raise};
+use nix::sys::socket::{Shutdown, shutdown};
+use snakepit_proto::v1::result::Outcome;
+use snakepit_proto::v1::worker_frame::Frame;
+use snakepit_proto::v1::{Chunks, Failure, FailureKind, StartCall, StreamEnd, Tool};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::calls::Running;
+use super::line::Line;
+use super::stay;
+
+/// What the worker tells of its tools.
+pub fn list() -> Vec<Tool> {
+    let tool = |name: &str, streaming| Tool {
+        name: name.into(),
+        description: format!("scripted {name}"),
+        streaming,
+    };
+    vec![tool("echo", false), tool("hold", false), tool("count", true)]
+}
+
+pub fn value(text: impl Into<String>) -> Outcome {
+    Outcome::Value(Bytes::from(text.into()))
+}
+
+pub fn failure(kind: FailureKind, message: &str) -> Failure {
+    Failure {
+        kind: kind.into(),
+        type_name: "ScriptedError".into(),
+        message: message.into(),
+        traceback: format!("ScriptedError: {message}"),
+        ..Failure::default()
+    }
+}
+
+fn cancelled() -> Outcome {
+    Outcome::Failure(failure(FailureKind::Cancelled, "cancelled"))
+}
+
+/// Runs a call to its end, where it has one.
+pub async fn run(start: &StartCall, call: &Running, line: &Line) -> Outcome {
+    let text = String::from_utf8_lossy(&start.arguments).into_owned();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let word = |index: usize| words.get(index).copied();
+    let number = || word(0).and_then(|word| word.parse::<i32>().ok()).expect("a number");
+    match start.tool.as_str() {
+        "echo" => value(text),
+        "raise" => Outcome::Failure(failure(FailureKind::Exception, &text)),
+        "unfit" => Outcome::Failure(failure(FailureKind::Encode, "result: a set is refused")),
+        "large" => {
+            let failure = failure(FailureKind::TooLarge, "result is too large");
+            Outcome::Failure(Failure { size: 2000, limit: 1000, ..failure })
+        }
+        "whoami" => value(std::process::id().to_string()),
+        "session" => {
+            let age = if start.session_new { "new" } else { "old" };
+            value(format!("{} {age}", start.session_id))
+        }
+        "hold" => {
+            let mut gate = Gate::enter(word(0)).await;
+            tokio::select! {
+                () = gate.pass() => value("released"),
+                () = call.cancelled() => cancelled(),
+            }
+        }
+        "stubborn" => {
+            line.flush().await;
+            let path = word(0).expect("a gate");
+            let mut gate = std::os::unix::net::UnixStream::connect(path).expect("a gate");
+            // A gate that is torn down lets pass, too.
+            let _ = gate.read(&mut [0]);
+            value("released")
+        }
+        "never" => {
+            line.flush().await;
+            stay()
+        }
+        "record" => {
+            write_down(word(0).expect("a name"), word(1).expect("a ledger"));
+            Gate::enter(word(2)).await.pass().await;
+            value(word(0).unwrap_or_default())
+        }
+        "exit" => {
+            last_words(word(1), line).await;
+            eprintln!("leaving with {}", number());
+            exit(number());
+        }
+        "signal" => {
+            last_words(word(1), line).await;
+            raise(Signal::try_from(number()).expect("a signal")).expect("raised");
+            stay()
+        }
+        "garbage" => {
+            last_words(word(0), line).await;
+            // A field of wire type 7, which there is not.
+            line.say_bytes(Bytes::from_static(&[0xff; 16]));
+            std::future::pending().await
+        }
+        "blank" => {
+            last_words(word(0), line).await;
+            line.say_bytes(Bytes::new());
+            std::future::pending().await
+        }
+        "twice" => {
+            last_words(word(0), line).await;
+            line.answer(start.call_id, value("once"));
+            value("twice")
+        }
+        "stranger" => {
+            last_words(word(0), line).await;
+            line.answer(start.call_id ^ 1 << 50, value("whose?"));
+            std::future::pending().await
+        }
+        "hang-up" => {
+            last_words(word(0), line).await;
+            shutdown(line.socket().as_raw_fd(), Shutdown::Both).expect("a connected socket");
+            stay()
+        }
+        "orphan" => {
+            last_words(word(1), line).await;
+            leave_behind(line);
+            exit(number());
+        }
+        "count" => count(start, number(), word(1), call, line).await,
+        "flood" => {
+            for item in 0..number() {
+                say_item(start, item, line);
+            }
+            Outcome::End(StreamEnd {})
+        }
+        "stall" => {
+            for item in 0..number() {
+                say_item(start, item, line);
+            }
+            Gate::enter(word(1)).await.pass().await;
+            Outcome::End(StreamEnd {})
+        }
+        other => {
+            let failure = failure(FailureKind::ToolNotFound, &format!("no tool {other}"));
+            Outcome::Failure(Failure { suggestions: vec!["echo".into()], ..failure })
+        }
+    }
+}
+
+/// Sends what earlier calls answered, as any end does before it runs something that may take long,
+/// and passes the gate.
+async fn last_words(gate: Option<&str>, line: &Line) {
+    line.flush().await;
+    Gate::enter(gate).await.pass().await;
+}
+
+async fn count(
+    start: &StartCall,
+    items: i32,
+    gate: Option<&str>,
+    call: &Running,
+    line: &Line,
+) -> Outcome {
+    let mut gate = Gate::enter(gate).await;
+    let mut sent = (0, 0);
+    for item in 0..items {
+        let full = || {
+            let taken = call.taken();
+            sent.0 - taken.0 >= u64::from(start.window_items)
+                || sent.1 - taken.1 >= start.window_bytes
+        };
+        while full() && !call.is_cancelled() {
+            gate.tell(&format!("full {}", sent.0)).await;
+            call.changed().await;
+        }
+        if call.is_cancelled() {
+            gate.tell(&format!("cancelled {}", sent.0)).await;
+            return cancelled();
+        }
+        sent = (sent.0 + 1, sent.1 + say_item(start, item, line) as u64);
+        // The line is driven by this thread.
+        tokio::task::yield_now().await;
+    }
+    Outcome::End(StreamEnd {})
+}
+
+fn say_item(start: &StartCall, item: i32, line: &Line) -> usize {
+    let item = Bytes::from(item.to_string());
+    let length = item.len();
+    line.say(Frame::Chunks(Chunks { call_id: start.call_id, items: vec![item] }));
+    length
+}
+
+fn write_down(name: &str, ledger: &str) {
+    use std::io::Write;
+    let mut ledger = std::fs::File::options().append(true).open(ledger).expect("a ledger");
+    // One write: a line is there or it is not.
+    ledger.write_all(format!("{name}\n").as_bytes()).expect("written");
+}
+
+#[expect(clippy::zombie_processes, reason = "it is to outlive this process; the shim reaps it")]
+fn leave_behind(line: &Line) {
+    // Unlike any other descriptor here, this one survives an exec.
+    let socket = nix::unistd::dup(line.socket()).expect("a descriptor");
+    let myself = std::env::current_exe().expect("the path of this program");
+    std::process::Command::new(myself).arg("linger").spawn().expect("a child");
+    drop(socket);
+}
+
+/// The test's gate, or none: then nothing holds a call up.
+struct Gate(Option<UnixStream>);
+
+impl Gate {
+    async fn enter(path: Option<&str>) -> Self {
+        match path {
+            Some(path) => Self(Some(UnixStream::connect(path).await.expect("a gate"))),
+            None => Self(None),
+        }
+    }
+
+    async fn pass(&mut self) {
+        if let Some(gate) = &mut self.0 {
+            // A gate that is torn down lets pass, too.
+            let _ = gate.read(&mut [0]).await;
+        }
+    }
+
+    async fn tell(&mut self, text: &str) {
+        if let Some(gate) = &mut self.0 {
+            let _ = gate.write_all(format!("{text}\n").as_bytes()).await;
+        }
+    }
+}
