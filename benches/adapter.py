@@ -22,6 +22,6 @@ class BenchAdapter(BaseAdapter):
     def nap(self, file: str, seconds: float) -> int:
         return tasks.nap({"file": file, "seconds": seconds})
 
-    @tool
+    @tool(supports_streaming=True)
     def items(self, count: int) -> Iterator[dict[str, Any]]:
         return tasks.items(count)

@@ -212,7 +212,8 @@ def _inline_engine(config: PoolConfig, adapter: str | type) -> Engine:
 
 @atexit.register
 def _close_open_pools() -> None:
-    # Engine threads that call into Python must have ended before the interpreter goes.
     for pool in list(PoolBase._open):
         if not pool._engine.forked:
             pool._engine.close(0.0)
+    # The thread that calls into Python must have ended before the interpreter goes.
+    _core.stop_callbacks()

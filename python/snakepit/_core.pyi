@@ -205,6 +205,9 @@ class Pool:
     @property
     def forked(self) -> bool: ...  # this process is not the one that made the pool
 
+def stop_callbacks() -> None:
+    """Run what is queued and end the callback thread; for the interpreter's exit."""
+
 # --- worker -------------------------------------------------------------------------------------
 
 _Failure: TypeAlias = tuple[str, str, str]

@@ -176,8 +176,13 @@ class InlineEngine:
         call = InlineCall(next(self._ids), tool, session, is_new, limit)
         bound, is_stream = live.tools[tool]
         if is_stream != streams:
-            verb = "execute_stream" if is_stream else "execute"
-            self._raise(TypeError(f"tool {tool!r} is to be called with {verb}"), call)
+            mend = (
+                "streams its results: use execute_stream"
+                if is_stream
+                else "does not stream: use execute, "
+                "or declare it with @tool(supports_streaming=True)"
+            )
+            self._raise(TypeError(f"tool {tool!r} {mend}"), call)
         return bound, call, keywords
 
     def _travel(self, value: Any, root: str, tool: str, direction: str) -> Any:
@@ -274,11 +279,13 @@ class InlineEngine:
         with self._lock:
             self._started()
 
-    def recycle(self, slot: int, generation: int | None) -> None:
+    def recycle(self, slot: int, generation: int | None) -> bool:
         with self._lock:
-            if slot == 0 and generation in (None, self._generation):
-                self._end()
-                self._counts["restarts"] += 1
+            if slot != 0 or generation not in (None, self._generation):
+                return False
+            self._end()
+            self._counts["restarts"] += 1
+            return True
 
     def close(self, drain: float) -> None:
         with self._lock:

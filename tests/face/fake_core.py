@@ -158,6 +158,10 @@ class FakeSession:
         self.id, self.affinity, self.generation = session_id, affinity, 0
 
 
+def stop_callbacks() -> None:
+    """There is no thread here."""
+
+
 class Pool:
     """Remembers what it was asked; ``answer`` decides how a call ends at once, if it does."""
 

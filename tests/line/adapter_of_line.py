@@ -64,7 +64,7 @@ class Adapter(BaseAdapter):
         return "released"
 
     @tool
-    def until_cancelled(self) -> str:
+    def until_cancelled(self, file: str) -> str:
         call, called = current.get(), threading.Event()
         assert call is not None
         threads: list[str] = []
@@ -74,6 +74,7 @@ class Adapter(BaseAdapter):
             called.set()
 
         call.on_cancel(on_cancel)
+        Path(file).touch()
         assert called.wait(20)
         assert call.cancelled
         assert threads != [threading.main_thread().name]

@@ -22,6 +22,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,6 +63,14 @@ def kind(failure: Any) -> str:
     """The name of a failure's kind: ``EXCEPTION``, ``ENCODE`` …"""
     names = failure.DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_number
     return str(names[failure.kind].name.removeprefix("FAILURE_KIND_"))
+
+
+def appears(file: Path) -> None:
+    """Waits for a file that a tool makes to say how far it is."""
+    end = time.monotonic() + BOUND
+    while not file.exists():
+        assert time.monotonic() < end, f"{file} did not appear"
+        time.sleep(0.001)
 
 
 class Page:
@@ -140,6 +149,7 @@ class ScriptedHost:
             pass
         finally:
             self.frames.put(None)
+            self.hang_up_line()  # as a host does whose worker has nothing more to say
 
     def _spawn(self, path: str, sys_path: list[str], max_message: int) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

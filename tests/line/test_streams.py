@@ -36,10 +36,10 @@ def test_async_generators_stream_too(host: ScriptedHost) -> None:
     assert end.WhichOneof("outcome") == "end"
 
 
-def test_a_stream_of_a_unary_tool_is_its_result(host: ScriptedHost) -> None:
+def test_a_unary_tool_is_not_called_as_a_stream(host: ScriptedHost) -> None:
     items, end = read(host, host.stream("echo", value={"a": 1}))
-    assert items == [{"a": 1}]
-    assert end.WhichOneof("outcome") == "end"
+    assert (items, kind(end.failure), end.failure.type_name) == ([], "EXCEPTION", "TypeError")
+    assert "supports_streaming" in end.failure.message
 
 
 def test_an_empty_stream_only_ends(host: ScriptedHost) -> None:

@@ -218,8 +218,12 @@ pub enum Error {
     EncodeResult {
         /// The tool.
         tool: Arc<str>,
-        /// Starts with the path inside the result.
+        /// What cannot travel, where, and what would.
         message: String,
+        /// Where it is inside the result.
+        path: String,
+        /// Its type.
+        type_name: String,
     },
 
     /// A value is larger than the pool allows. Raise `max_message` or send less.

@@ -1,5 +1,5 @@
-//! Real threads, a real socket with an echo at its far end, and mostly a standby whose tick is one
-//! second: what would be repaired by the tick only takes that long, and fails.
+//! Real threads, a real socket with an echo at its far end, and mostly a standby whose tick is three
+//! seconds: what would be repaired by the tick only takes that long, and fails.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use self::echo::{
-    HANG, LONG_TICK, Link, PROMPT, Reply, Standby, UNASKED, as_guest, bounded, driver, eventually,
+    HANG, Link, PROMPT, Reply, Standby, UNASKED, as_guest, bounded, driver, eventually,
     in_both_seats, ready,
 };
 use super::{Driver, Interrupt, Waited};
@@ -75,21 +75,27 @@ fn futures_finish_beside_callers_and_without_any() {
 #[test]
 fn a_task_spawned_from_outside_starts_at_once() {
     bounded(|| {
-        let driver = driver("sp-spawn");
-        let link = Link::new(&driver);
-        for round in 0..40 {
-            if round % 2 == 0 {
-                link.call(); // warm: the standby is outside and sleeps for its tick
-            } else if round % 20 == 1 {
-                thread::sleep(LONG_TICK + Duration::from_millis(100)); // it has gone inside
-            }
+        let spawn = |driver: &Driver| {
             let (done, started) = std_mpsc::channel();
             let start = Instant::now();
             driver.handle().spawn(async move { done.send(()).unwrap() });
             driver.kick();
             started.recv().unwrap();
-            assert!(start.elapsed() < PROMPT, "round {round}: {:?}", start.elapsed());
+            assert!(start.elapsed() < PROMPT, "after {:?}", start.elapsed());
+        };
+        // In the warm window the standby is outside, and would sleep for its tick.
+        let warm = Link::new(&driver("sp-spawn-warm"));
+        for round in 0..200 {
+            if round % 2 == 0 {
+                warm.call();
+            }
+            spawn(&warm.driver);
         }
+        // After it the standby sleeps inside the runtime.
+        let settled = Link::new(&Driver::start("sp-spawn-deep").unwrap());
+        settled.call();
+        assert!(Standby::of(&settled.driver).settles());
+        spawn(&settled.driver);
     });
 }
 

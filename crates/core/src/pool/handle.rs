@@ -175,11 +175,6 @@ impl Pool {
         Session { id: id.into(), affinity, binding: Arc::default() }
     }
 
-    /// Ends a session: its id, used again, is bound anew. False: it had ended already.
-    pub fn end_session(&self, session: &Session) -> bool {
-        session.binding().is_some_and(|binding| self.shared.end_session(session.id(), binding))
-    }
-
     /// Counts.
     pub fn stats(&self) -> PoolStats {
         self.shared.read(|state| PoolStats {
@@ -216,6 +211,9 @@ impl Pool {
     /// [`Error::Start`] as soon as a slot cannot start, [`Error::NotReady`] after `limit`,
     /// [`Error::PoolClosed`].
     pub async fn await_ready(&self, limit: Option<Duration>) -> Result<(), Error> {
+        if self.is_forked() {
+            return Err(Error::ForkedPool { pool: self.shared.config.name.clone() });
+        }
         let size = self.shared.config.size;
         let ready = self.shared.wait_until(|state| {
             if !state.is_open() {

@@ -81,7 +81,9 @@ impl Job {
                 Error::Remote { tool, worker, failure: failure.into() }
             }
             WorkerFailure::ToolNotFound(suggestions) => Error::ToolNotFound { tool, suggestions },
-            WorkerFailure::Encode(message) => Error::EncodeResult { tool, message },
+            WorkerFailure::Encode { message, path, type_name } => {
+                Error::EncodeResult { tool, message, path, type_name }
+            }
             WorkerFailure::Cancelled => Error::Cancelled { tool, may_have_run: true },
             WorkerFailure::TooLarge { size, limit } => {
                 Error::TooLarge { tool, direction: Direction::Result, size, limit }

@@ -103,6 +103,12 @@ impl Reply {
         self.detached = true;
     }
 
+    /// The error of whoever waits for this in a fork of the process that made the call.
+    #[doc(hidden)]
+    pub fn forked(&self) -> Option<Error> {
+        self.canceller.shared.forked()
+    }
+
     /// Whether the call is in a worker.
     pub fn is_running(&self) -> bool {
         self.canceller.shared.read(|state| state.is_sent(self.id()))

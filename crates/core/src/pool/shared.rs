@@ -124,6 +124,10 @@ impl Shared {
         self.owner.is_here()
     }
 
+    pub(super) fn forked(&self) -> Option<Error> {
+        (!self.is_here()).then(|| Error::ForkedPool { pool: self.config.name.clone() })
+    }
+
     pub(super) fn cancel(&self, id: CallId) -> bool {
         if !self.is_here() {
             return false;
@@ -134,10 +138,6 @@ impl Shared {
 
     pub(super) fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
         self.event(|state, _, effects, _| state.recycle(slot, generation, effects))
-    }
-
-    pub(super) fn end_session(&self, session: &str, binding: u64) -> bool {
-        self.event(|state, _, _, _| state.end_session(session, binding))
     }
 
     pub(super) fn drain(&self) {

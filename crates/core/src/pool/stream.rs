@@ -182,6 +182,12 @@ impl ChunkStream {
         }
     }
 
+    /// See [`super::Reply::forked`].
+    #[doc(hidden)]
+    pub fn forked(&self) -> Option<Error> {
+        self.shared.forked()
+    }
+
     /// Gives the call up. False: it had ended already.
     pub fn cancel(&self) -> bool {
         self.shared.cancel(self.id)

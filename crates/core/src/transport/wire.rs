@@ -41,7 +41,7 @@ pub(crate) enum FromWorker {
 pub(crate) enum WorkerFailure {
     Exception(Failure),
     ToolNotFound(Vec<String>),
-    Encode(String),
+    Encode { message: String, path: String, type_name: String },
     Cancelled,
     TooLarge { size: u64, limit: u64 },
 }
@@ -128,7 +128,11 @@ fn exception(failure: v1::Failure) -> Failure {
 fn failed(failure: v1::Failure) -> WorkerFailure {
     match failure.kind() {
         v1::FailureKind::ToolNotFound => WorkerFailure::ToolNotFound(failure.suggestions),
-        v1::FailureKind::Encode => WorkerFailure::Encode(failure.message),
+        v1::FailureKind::Encode => WorkerFailure::Encode {
+            message: failure.message,
+            path: failure.path,
+            type_name: failure.type_name,
+        },
         v1::FailureKind::Cancelled => WorkerFailure::Cancelled,
         v1::FailureKind::TooLarge => {
             WorkerFailure::TooLarge { size: failure.size, limit: failure.limit }

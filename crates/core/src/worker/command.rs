@@ -9,6 +9,9 @@ use crate::process::ToWorker;
 use crate::process::spawn::Command;
 use crate::transport::{Token, start_message};
 
+/// What mends a program that is no worker's interpreter.
+pub(super) const REMEDY: &str = "python= must name a CPython 3.11 or newer";
+
 /// The process to spawn: `program args…`, where the arguments name the SDK's boot file.
 pub(super) fn command(config: &WorkerConfig) -> Command {
     Command { program: config.program.clone(), args: config.args.clone(), env: config.env.clone() }

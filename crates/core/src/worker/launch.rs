@@ -1,4 +1,10 @@
 //! From nothing to a worker that is ready, or to the reason why not.
+//!
+//! ```text
+//! begin: token, page, spawn, start message
+//! settle: ─ shim tells the worker ─ worker dials in ─▶ Initialize ─▶ Ready
+//!         any of: boot error, exit, StartFailed, out of time, out of turn ─▶ StartFailure
+//! ```
 
 use std::future::pending;
 use std::io;
@@ -7,13 +13,13 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Order};
 use super::watch::Process;
 use super::{Office, Port, command};
 use crate::config::PoolConfig;
-use crate::error::StartFailure;
+use crate::error::{ExitReport, StartFailure};
 use crate::id::WorkerRef;
-use crate::process::{FromWorker as Aside, Page, spawn};
+use crate::process::{FromWorker as Aside, Page, Received, spawn};
 use crate::transport::{Attached, FromWorker, Inbox, TOKEN_BYTES, Token, ToolInfo};
 
 /// A worker that is ready.
@@ -27,6 +33,8 @@ pub(super) struct Launched {
 /// A start that failed, with the process to reap where there is one.
 pub(super) type Failed = (Box<StartFailure>, Option<Process>);
 
+type Outcome<T> = Result<T, Box<StartFailure>>;
+
 /// Starts a worker and waits until its adapter is initialized, no longer than `limit`.
 pub(super) async fn launch<O: Office>(
     keeper: &mut Keeper<O>,
@@ -34,153 +42,170 @@ pub(super) async fn launch<O: Office>(
     limit: Instant,
 ) -> Result<Launched, Failed> {
     let config = keeper.config.clone();
-    let (mut process, page, attached) =
-        begin(keeper, &config).map_err(|failure| (Box::new(failure), None))?;
-    let page = Arc::new(page);
-    match settle(keeper, &config, worker, limit, &mut process, attached, &page).await {
-        Ok((inbox, port, tools)) => Ok(Launched { process, inbox, port, tools }),
-        Err(failure) => {
-            let mut failure = failure;
-            if let Some(exit) = &mut failure.exit {
-                exit.stderr = process.output.last_lines().await;
-            }
-            Err((Box::new(failure), Some(process)))
+    let (process, page, attached) = begin(keeper, &config).map_err(|failure| (failure, None))?;
+    let line = None;
+    let mut handshake =
+        Handshake { config: &config, worker, process, page: Arc::new(page), line, ended: false };
+    match handshake.settle(keeper, attached, limit).await {
+        Ok((inbox, port, tools)) => {
+            Ok(Launched { process: handshake.process, inbox, port, tools })
+        }
+        Err(mut failure) => {
+            let mut process = handshake.process;
+            // What it printed last often says more than how it ended.
+            let exit = failure.exit.get_or_insert_with(ExitReport::default);
+            exit.stderr = process.output.last_lines().await;
+            Err((failure, Some(process)))
         }
     }
+}
+
+fn because(reason: String) -> Box<StartFailure> {
+    Box::new(StartFailure { reason, ..StartFailure::default() })
+}
+
+fn for_good(reason: String) -> Box<StartFailure> {
+    Box::new(StartFailure { reason, permanent: true, ..StartFailure::default() })
 }
 
 /// Spawns the process and tells it where to dial.
 fn begin<O: Office>(
     keeper: &Keeper<O>,
     config: &PoolConfig,
-) -> Result<(Process, Page, oneshot::Receiver<Attached>), StartFailure> {
-    let failed = |what: &str, error: io::Error| StartFailure {
-        reason: format!("{what}: {error}"),
-        ..StartFailure::default()
-    };
+) -> Outcome<(Process, Page, oneshot::Receiver<Attached>)> {
     let mut token: Token = [0; TOKEN_BYTES];
-    getrandom::fill(&mut token).map_err(|error| {
-        failed("no random numbers for a token", io::Error::other(error.to_string()))
-    })?;
-    let page = Page::create().map_err(|error| failed("no shared page", error))?;
+    getrandom::fill(&mut token)
+        .map_err(|error| because(format!("no random numbers for a token: {error}")))?;
+    let page = Page::create().map_err(|error| because(format!("no shared page: {error}")))?;
     let attached = keeper.listener.expect(token);
+    let start = command::start(&token, keeper.listener.path(), &config.worker, config.max_message);
     let child = spawn(&command::command(&config.worker)).map_err(|error| {
-        let missing = matches!(
-            error.kind(),
-            io::ErrorKind::NotFound
-                | io::ErrorKind::PermissionDenied
-                | io::ErrorKind::NotADirectory
-        );
-        let program = config.worker.program.display();
-        StartFailure {
-            reason: format!(
-                "interpreter {program} cannot be started: {error}; \
-                 pass python= with the path of a CPython 3.11 or newer"
-            ),
-            permanent: missing,
-            ..StartFailure::default()
+        use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
+        let told = format!("{error}; {}", command::REMEDY);
+        match error.kind() {
+            NotFound | NotADirectory | PermissionDenied | Unsupported => for_good(told),
+            _ => because(told),
         }
     })?;
     let process = Process::new(&keeper.office, keeper.slot, child)
-        .map_err(|error| failed("control socket", error))?;
-    let start = command::start(&token, keeper.listener.path(), &config.worker, config.max_message);
-    process.control.send(&start, &[page.fd()]).map_err(|error| failed("start message", error))?;
-    Ok((process, page, attached))
+        .map_err(|error| because(format!("no control socket: {error}")))?;
+    match process.control.send(&start, &[page.fd()]) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Err(for_good(error.to_string()))
+        }
+        // A process that ended at once is told by its exit.
+        _ => Ok((process, page, attached)),
+    }
 }
 
-/// Waits for the handshake and for `initialize()`.
-async fn settle<O: Office>(
-    keeper: &mut Keeper<O>,
-    config: &PoolConfig,
-    worker: &WorkerRef,
-    limit: Instant,
-    process: &mut Process,
-    mut attached: oneshot::Receiver<Attached>,
-    page: &Arc<Page>,
-) -> Result<(Inbox, Port, Vec<ToolInfo>), StartFailure> {
-    let mut line: Option<(Inbox, Port)> = None;
-    let mut frames = Vec::new();
-    let mut ended = false;
-    let because = |reason: String| StartFailure { reason, ..StartFailure::default() };
-    loop {
-        let dialled = line.is_some();
-        let waiting_for_frames = async {
-            match &mut line {
-                Some((inbox, _)) if !ended => inbox.next_batch(&mut frames).await,
-                _ => pending().await,
-            }
-        };
-        tokio::select! {
-            aside = process.control.recv() => match aside {
-                Ok(Some(received)) => match received.message {
-                    Aside::BootError(reason) => {
-                        return Err(StartFailure { reason, permanent: true, ..Default::default() });
-                    }
-                    _ => {
-                        process.noted(received);
-                        if let Some(pid) = process.pid {
-                            keeper.office.spawned(keeper.slot, pid);
-                        }
-                        if let Some(exit) = process.exit_report(None) {
-                            let reason = format!("it ended before it was ready: {exit}");
-                            return Err(StartFailure { exit: Some(exit), ..because(reason) });
-                        }
-                    }
+/// A worker that is not ready yet.
+struct Handshake<'a> {
+    config: &'a PoolConfig,
+    worker: &'a WorkerRef,
+    process: Process,
+    page: Arc<Page>,
+    /// Once it dialled in.
+    line: Option<(Inbox, Port)>,
+    /// Its line is read to the end.
+    ended: bool,
+}
+
+impl Handshake<'_> {
+    async fn settle<O: Office>(
+        &mut self,
+        keeper: &mut Keeper<O>,
+        mut attached: oneshot::Receiver<Attached>,
+        limit: Instant,
+    ) -> Outcome<(Inbox, Port, Vec<ToolInfo>)> {
+        let mut frames = Vec::new();
+        loop {
+            let dialled = self.line.is_some();
+            let more = async {
+                match &mut self.line {
+                    Some((inbox, _)) if !self.ended => inbox.next_batch(&mut frames).await,
+                    _ => pending().await,
+                }
+            };
+            tokio::select! {
+                aside = self.process.control.recv() => match aside {
+                    Ok(Some(received)) => self.heard_aside(received, keeper)?,
+                    Ok(None) => return Err(self.vanished().await),
+                    Err(error) => return Err(because(format!("control socket: {error}"))),
                 },
-                Ok(None) => return Err(because("its shim is gone".into())),
-                Err(error) => return Err(because(format!("control socket: {error}"))),
-            },
-            arrived = &mut attached, if !dialled => {
-                let Ok(arrived) = arrived else {
-                    return Err(because("the listener for workers is gone".into()));
-                };
-                if let Some(reason) = arrived.refused {
-                    return Err(StartFailure { permanent: true, ..because(reason) });
-                }
-                if process.pid.is_some_and(|pid| arrived.pid != 0 && arrived.pid != pid) {
-                    let reason = "another process than the worker used its token";
-                    return Err(because(reason.into()));
-                }
-                let control = arrived.control.then(|| process.control.clone());
-                let port = Port::new(arrived.outbox, control, arrived.words.then(|| page.clone()));
-                port.initialize(worker, &config.worker);
-                line = Some((arrived.inbox, port));
-            },
-            more = waiting_for_frames => {
-                ended = !more;
-                match frames.drain(..).next() {
-                    Some(FromWorker::Ready(tools)) => {
-                        if let Some((inbox, port)) = line.take() {
-                            return Ok((inbox, port, tools));
-                        }
+                arrived = &mut attached, if !dialled => self.arrived(arrived.ok())?,
+                more = more => {
+                    self.ended = !more;
+                    if let Some(frame) = frames.drain(..).next() {
+                        return self.spoke(frame);
                     }
-                    Some(FromWorker::StartFailed(failure)) => return Err(failure),
-                    Some(_) => {
-                        return Err(because("it spoke out of turn before it was ready".into()));
-                    }
-                    // The exit status tells more; it is on its way.
-                    None => {}
-                }
-            },
-            order = keeper.orders.recv() => {
-                let why = match order {
-                    Some(super::Order::Kill(why)) => why,
-                    _ => "the pool was closed",
-                };
-                return Err(because(format!("stopped while it was starting: {why}")));
-            },
-            () = sleep_until(limit) => {
-                let stage = match &line {
-                    Some(_) => "the adapter's initialize() has not returned",
-                    None => "the interpreter has not dialled in",
-                };
-                let mut failure = because(format!(
-                    "not ready within start_timeout ({:?}): {stage}",
-                    config.start_timeout
-                ));
-                failure.exit = Some(Default::default());
-                return Err(failure);
-            },
+                    // The exit status tells more than the end of the line; it is on its way.
+                },
+                order = keeper.orders.recv() => {
+                    let why = match order {
+                        Some(Order::Kill(why)) => why,
+                        _ => "the pool was closed",
+                    };
+                    return Err(because(format!("stopped while it was starting: {why}")));
+                },
+                () = sleep_until(limit) => return Err(self.late()),
+            }
         }
+    }
+
+    fn heard_aside<O: Office>(&mut self, received: Received, keeper: &Keeper<O>) -> Outcome<()> {
+        if let Aside::BootError(reason) = received.message {
+            return Err(for_good(reason));
+        }
+        self.process.noted(received);
+        if let Some(pid) = self.process.pid {
+            keeper.office.spawned(keeper.slot, pid);
+        }
+        let Some(exit) = self.process.exit_report(None) else { return Ok(()) };
+        let reason = format!("it ended before it was ready: {exit}");
+        Err(Box::new(StartFailure { reason, exit: Some(exit), ..StartFailure::default() }))
+    }
+
+    /// The process ended before it even had a shim: most likely it is no Python.
+    async fn vanished(&mut self) -> Box<StartFailure> {
+        let program = self.config.worker.program.display();
+        let exit = self.process.shim_exit().await.unwrap_or_default();
+        let reason =
+            format!("{program} ended before it became a worker: {exit}; {}", command::REMEDY);
+        let permanent = exit.exit_code.is_some() && self.process.pid.is_none();
+        Box::new(StartFailure { reason, permanent, exit: Some(exit), ..StartFailure::default() })
+    }
+
+    fn arrived(&mut self, attached: Option<Attached>) -> Outcome<()> {
+        let attached =
+            attached.ok_or_else(|| because("the listener for workers is gone".into()))?;
+        if let Some(reason) = attached.refused {
+            return Err(for_good(reason));
+        }
+        if self.process.pid.is_some_and(|pid| attached.pid != 0 && attached.pid != pid) {
+            return Err(because("another process than the worker used its token".into()));
+        }
+        let control = attached.control.then(|| self.process.control.clone());
+        let page = attached.words.then(|| self.page.clone());
+        let port = Port::new(attached.outbox, control, page);
+        port.initialize(self.worker, &self.config.worker);
+        self.line = Some((attached.inbox, port));
+        Ok(())
+    }
+
+    fn spoke(&mut self, frame: FromWorker) -> Outcome<(Inbox, Port, Vec<ToolInfo>)> {
+        match (frame, self.line.take()) {
+            (FromWorker::Ready(tools), Some((inbox, port))) => Ok((inbox, port, tools)),
+            (FromWorker::StartFailed(failure), _) => Err(Box::new(failure)),
+            _ => Err(because("it spoke out of turn before it was ready".into())),
+        }
+    }
+
+    fn late(&self) -> Box<StartFailure> {
+        let stage = match &self.line {
+            Some(_) => "the adapter's initialize() has not returned",
+            None => "the interpreter has not dialled in",
+        };
+        let limit = self.config.start_timeout;
+        because(format!("not ready within start_timeout ({limit:?}): {stage}"))
     }
 }

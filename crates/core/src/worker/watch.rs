@@ -81,15 +81,15 @@ impl Process {
         }
     }
 
+    /// How the process ended that was spawned, where no shim tells of a worker.
+    pub(super) async fn shim_exit(&self) -> Option<ExitReport> {
+        let exited = timeout(KILL_AFTER, self.shim.exited()).await;
+        Some(report(exited.ok()?.ok()??, None))
+    }
+
     /// How the worker ended, once the shim told.
     pub(super) fn exit_report(&self, reason: Option<String>) -> Option<ExitReport> {
-        let status = self.status?;
-        let (exit_code, signal) = match status {
-            ExitStatus::Exited(code) => (Some(code), None),
-            ExitStatus::Signaled { signal, .. } => (None, Some(signal)),
-        };
-        let signal_name = signal.and_then(signal_name);
-        Some(ExitReport { exit_code, signal, signal_name, reason, stderr: String::new() })
+        Some(report(self.status?, reason))
     }
 
     /// Serves a worker that is ready, until it is gone.
@@ -209,6 +209,15 @@ impl Process {
             let _ = timeout(KILL_AFTER, self.shim.exited()).await;
         }
     }
+}
+
+fn report(status: ExitStatus, reason: Option<String>) -> ExitReport {
+    let (exit_code, signal) = match status {
+        ExitStatus::Exited(code) => (Some(code), None),
+        ExitStatus::Signaled { signal, .. } => (None, Some(signal)),
+    };
+    let signal_name = signal.and_then(signal_name);
+    ExitReport { exit_code, signal, signal_name, reason, stderr: String::new() }
 }
 
 impl Drop for Process {

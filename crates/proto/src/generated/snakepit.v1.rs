@@ -3,7 +3,7 @@
 pub struct Failure {
     #[prost(enumeration = "FailureKind", tag = "1")]
     pub kind: i32,
-    /// `ValueError`; `package.module.Name` outside builtins.
+    /// `ValueError`; `package.module.Name` outside builtins. Of the value for ENCODE.
     #[prost(string, tag = "2")]
     pub type_name: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
@@ -19,6 +19,9 @@ pub struct Failure {
     /// Bytes.
     #[prost(uint64, tag = "7")]
     pub limit: u64,
+    /// Inside the result, `result["layers"][2]`; empty where it is the whole.
+    #[prost(string, tag = "8")]
+    pub path: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -28,7 +31,7 @@ pub enum FailureKind {
     Exception = 1,
     /// `suggestions` has the closest names.
     ToolNotFound = 2,
-    /// The result cannot be encoded; `message` starts with its path.
+    /// The result cannot be encoded: `path` and `type_name` tell where and what.
     Encode = 3,
     /// The arguments cannot be decoded.
     Decode = 4,

@@ -2,7 +2,7 @@
 //!
 //! A completion lands on whichever thread drives the runtime, which must not wait for an
 //! interpreter. So callbacks and lines to log are queued here and run in batches, one attach a
-//! batch. The thread starts at the first need and is joined by `atexit`, before finalization.
+//! batch. The thread starts with the first pool; the face ends it at exit, after its pools.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -54,7 +54,7 @@ pub(super) fn log(handler: &Arc<Py<PyAny>>, line: Line) {
 }
 
 /// Starts the thread, so that it is there before anything completes.
-pub(super) fn start(py: Python<'_>) -> PyResult<()> {
+pub(super) fn start() -> PyResult<()> {
     let mut slot = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
     if slot.as_ref().is_some_and(|thread| thread.owner.is_here()) {
         return Ok(());
@@ -64,9 +64,6 @@ pub(super) fn start(py: Python<'_>) -> PyResult<()> {
     let forked = slot.replace(Thread { owner: owner(), messages, handle });
     // Its thread does not exist in a fork: there is nothing to join.
     std::mem::forget(forked);
-    drop(slot);
-    let stop = pyo3::types::PyCFunction::new_closure(py, None, None, |args, _| stop(args.py()))?;
-    py.import("atexit")?.call_method1("register", (stop,))?;
     Ok(())
 }
 
@@ -78,7 +75,9 @@ fn send(message: Message) {
     }
 }
 
-fn stop(py: Python<'_>) {
+/// Runs what is queued, then ends and joins the thread: nothing of ours attaches after this.
+#[pyfunction]
+pub(super) fn stop_callbacks(py: Python<'_>) {
     let thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner).take();
     match thread {
         Some(thread) if thread.owner.is_here() => {

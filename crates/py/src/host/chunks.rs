@@ -1,6 +1,7 @@
 //! Reader of one stream, as Python holds it.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub(super) struct Chunks {
     driver: Arc<Driver>,
     tool: Arc<str>,
     idle: Option<Duration>,
+    /// The reader wants no more.
+    closed: AtomicBool,
 }
 
 /// The next chunk of a borrowed stream, as a future.
@@ -61,7 +64,8 @@ impl Chunks {
         idle: Option<Duration>,
     ) -> Self {
         let canceller = stream.canceller();
-        Self { stream: Mutex::new(stream), canceller, driver, tool: tool.into(), idle }
+        let (stream, closed) = (Mutex::new(stream), AtomicBool::new(false));
+        Self { stream, canceller, driver, tool: tool.into(), idle, closed }
     }
 
     fn lock(&self) -> MutexGuard<'_, ChunkStream> {
@@ -71,6 +75,9 @@ impl Chunks {
 
     /// What is there without waiting. None: nothing yet, or another thread reads.
     fn try_next(&self) -> Option<Next> {
+        if self.closed.load(Ordering::Acquire) {
+            return Some(Next::End);
+        }
         // Attached, so the lock must not be waited for: its holder may want the interpreter.
         let mut stream = self.stream.try_lock().ok()?;
         match stream.poll_chunk(&mut Context::from_waker(Waker::noop())) {
@@ -82,6 +89,9 @@ impl Chunks {
     fn wait(&self, py: Python<'_>) -> PyResult<Next> {
         py.detach(|| {
             let mut stream = self.lock();
+            if let Some(error) = stream.forked() {
+                return Ok(Next::Failed(error));
+            }
             match runtime::wait_detached(&self.driver, || NextChunk(&mut stream), self.idle)? {
                 Ended::Ready(next) => Ok(next),
                 Ended::TimedOut => {
@@ -129,6 +139,8 @@ impl Chunks {
             None => self.wait(py)?,
         };
         match next {
+            // A close that came while this thread waited; its cancel is no news to the reader.
+            Next::Failed(_) if self.closed.load(Ordering::Acquire) => Ok(None),
             Next::Chunk(chunk) => codec::decode(py, &chunk, "chunk").map(Some),
             Next::Failed(error) => Err(errors::exception(py, &error)),
             Next::End => Ok(None),
@@ -145,7 +157,9 @@ impl Chunks {
 
     /// Cancels the call. Needs no lock that a reader may hold.
     fn close(&self) {
-        self.canceller.cancel();
-        self.driver.kick();
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.canceller.cancel();
+            self.driver.kick();
+        }
     }
 }

@@ -87,10 +87,10 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("suggestions", suggestions)?;
             Ok("ToolNotFound")
         }
-        Error::EncodeResult { tool, message } => {
+        Error::EncodeResult { tool, path, type_name, .. } => {
             fields.set_item("tool", &**tool)?;
-            let path = message.split_once(": ").map(|(path, _)| path);
             fields.set_item("path", path)?;
+            fields.set_item("type_name", type_name)?;
             Ok("EncodeError")
         }
         Error::TooLarge { tool, direction, size, limit } => {

@@ -28,5 +28,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<pool::Session>()?;
     module.add_class::<reply::Reply>()?;
     module.add_class::<chunks::Chunks>()?;
-    module.add_class::<inbox::Inbox>()
+    module.add_class::<inbox::Inbox>()?;
+    module.add_function(wrap_pyfunction!(callbacks::stop_callbacks, module)?)
 }

@@ -81,6 +81,16 @@ impl Pool {
     fn core(&self) -> &snakepit::Pool {
         self.pool.as_ref().expect("taken by drop only")
     }
+
+    /// For what waits: the driver of a parent process must not be waited on.
+    fn here(&self, py: Python<'_>) -> PyResult<&snakepit::Pool> {
+        let pool = self.core();
+        if pool.is_forked() {
+            let pool = pool.config().name.clone();
+            return Err(errors::exception(py, &snakepit::Error::ForkedPool { pool }));
+        }
+        Ok(pool)
+    }
 }
 
 #[pymethods]
@@ -89,7 +99,7 @@ impl Pool {
     fn new(py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<Self> {
         let (config, lines) = config::read(config)?;
         let driver = runtime::driver()?;
-        callbacks::start(py)?;
+        callbacks::start()?;
         let lines = lines.map(|handler| {
             let handler = Arc::new(handler);
             let handler: LineHandler = Arc::new(move |worker, is_stderr, text| {
@@ -114,8 +124,9 @@ impl Pool {
         timeout: Option<f64>,
         idempotent: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let pool = self.here(py)?;
         let spec = spec(tool, args, session, timeout, idempotent)?;
-        let submit = || match self.core().submit(spec) {
+        let submit = || match pool.submit(spec) {
             Ok(reply) => Submitted::Reply(reply),
             Err(error) => Submitted::Refused(Some(error)),
         };
@@ -134,10 +145,11 @@ impl Pool {
         timeout: Option<f64>,
         idempotent: bool,
     ) -> PyResult<Reply> {
+        let pool = self.here(py)?;
         let spec = spec(tool, args, session, timeout, idempotent)?;
         let hold = Box::new(self.driver.hold());
         // Attached: a leaf lock of bounded work; to detach would invite another thread in.
-        match self.core().submit_holding(spec, Some(hold)) {
+        match pool.submit_holding(spec, Some(hold)) {
             Ok(reply) => Ok(Reply::new(reply, self.driver.clone())),
             Err(error) => Err(errors::exception(py, &error)),
         }
@@ -169,9 +181,10 @@ impl Pool {
         timeout: Option<f64>,
         idle_timeout: Option<f64>,
     ) -> PyResult<Chunks> {
+        let pool = self.here(py)?;
         let spec = spec(tool, args, session, timeout, false)?;
         let hold = Box::new(self.driver.hold());
-        match self.core().stream_holding(spec, Some(hold)) {
+        match pool.stream_holding(spec, Some(hold)) {
             Ok(stream) => {
                 Ok(Chunks::new(stream, self.driver.clone(), tool, duration(idle_timeout)))
             }
@@ -190,10 +203,6 @@ impl Pool {
             .transpose()
             .map_err(|message| errors::config_error(py, "affinity", message))?;
         Ok(Session(self.core().session(session_id, affinity)))
-    }
-
-    fn end_session(&self, session: &Session) -> bool {
-        self.core().end_session(&session.0)
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -227,7 +236,8 @@ impl Pool {
     }
 
     fn await_ready(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        let ready = || Box::pin(self.core().await_ready(duration(timeout)));
+        let pool = self.here(py)?;
+        let ready = || Box::pin(pool.await_ready(duration(timeout)));
         match runtime::wait(py, &self.driver, ready, None)? {
             Ended::Ready(ready) => ready.map_err(|error| errors::exception(py, &error)),
             Ended::TimedOut => Err(PyRuntimeError::new_err("a wait without limit ended")),

@@ -10,9 +10,9 @@ use pyo3::sync::PyOnceLock;
 use snakepit::blocking::Driver;
 use snakepit::{Error, Outcome};
 
-use super::callbacks;
 use super::pool::deliver;
 use super::runtime::{self, Ended, duration};
+use super::{callbacks, errors};
 
 /// Outcome of one call: stays encoded until it is asked for, then the same object every time.
 #[pyclass(frozen, module = "snakepit._core")]
@@ -48,10 +48,18 @@ impl Reply {
         if self.reply.is_done() {
             return Ok(());
         }
+        if let Some(error) = self.reply.forked() {
+            return Err(errors::exception(py, &error));
+        }
         let reply = || Borrowed(&self.reply);
-        match runtime::wait(py, &self.driver, reply, duration(timeout))? {
-            Ended::Ready(_) => Ok(()),
-            Ended::TimedOut => Err(PyTimeoutError::new_err("the call still runs")),
+        match runtime::wait(py, &self.driver, reply, duration(timeout)) {
+            Ok(Ended::Ready(_)) => Ok(()),
+            Ok(Ended::TimedOut) => Err(PyTimeoutError::new_err("the call still runs")),
+            Err(interrupt) => {
+                // Who presses Ctrl-C at a wait wants what it waits for to stop.
+                self.cancel();
+                Err(interrupt)
+            }
         }
     }
 

@@ -8,15 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use snakepit::process::FromWorker;
 
-use super::boot::Side;
+use super::boot::{self, Side};
 use super::lock;
 use super::running::RunningCall;
-use super::watch::leave_signals_to_the_main_thread;
 
 /// How long the interpreter's end waits for an errand that is under way.
 const LAST_ERRAND: Duration = Duration::from_secs(1);
@@ -30,42 +27,38 @@ enum Errand {
 pub(super) struct Attendant {
     side: &'static Side,
     gate: Arc<Gate>,
-    errands: Mutex<Option<Sender<Errand>>>,
+    errands: Option<Sender<Errand>>,
 }
 
 impl Attendant {
     pub(super) fn new(py: Python<'_>, side: &'static Side) -> PyResult<Self> {
         let gate = Arc::new(Gate::default());
-        close_at_exit(py, Arc::clone(&gate))?;
-        Ok(Self { side, gate, errands: Mutex::new(None) })
+        let closed = Arc::clone(&gate);
+        boot::at_exit(py, move |py| py.detach(|| closed.close()))?;
+        Ok(Self { side, gate, errands: None })
     }
 
     /// Runs the callback of a call that was just cancelled.
-    pub(super) fn call_back(&self, call: Arc<RunningCall>) {
+    pub(super) fn call_back(&mut self, call: Arc<RunningCall>) {
         self.send(Errand::CallBack(call));
     }
 
     /// Tells the host that the interpreter makes progress, once it does.
-    pub(super) fn answer(&self, nonce: u64) {
+    pub(super) fn answer(&mut self, nonce: u64) {
         self.send(Errand::Answer(nonce));
     }
 
-    fn send(&self, errand: Errand) {
-        let mut errands = lock(&self.errands);
-        if errands.is_none() {
+    fn send(&mut self, errand: Errand) {
+        if self.errands.is_none() {
             let (sender, receiver) = channel();
             let (side, gate) = (self.side, Arc::clone(&self.gate));
-            let body = move || {
-                leave_signals_to_the_main_thread();
-                run(side, &gate, &receiver);
-            };
+            let body = move || run(side, &gate, &receiver);
             // Without threads left the flag of the call still says what its callback would.
-            if thread::Builder::new().name("snakepit-attendant".into()).spawn(body).is_err() {
-                return;
+            if thread::Builder::new().name("snakepit-attendant".into()).spawn(body).is_ok() {
+                self.errands = Some(sender);
             }
-            *errands = Some(sender);
         }
-        if let Some(errands) = errands.as_ref() {
+        if let Some(errands) = &self.errands {
             let _ended_with_python = errands.send(errand);
         }
     }
@@ -132,13 +125,4 @@ impl Gate {
             .wait_timeout_while(state, LAST_ERRAND, |state| state.inside)
             .unwrap_or_else(PoisonError::into_inner);
     }
-}
-
-fn close_at_exit(py: Python<'_>, gate: Arc<Gate>) -> PyResult<()> {
-    let close = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-        args.py().detach(|| gate.close());
-    };
-    let close = PyCFunction::new_closure(py, None, None, close)?;
-    py.import(intern!(py, "atexit"))?.call_method1(intern!(py, "register"), (close,))?;
-    Ok(())
 }

@@ -10,7 +10,7 @@ use prost::Message;
 use pyo3::exceptions::{PyConnectionError, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use snakepit::process::{
     self, ForkHooks, FromWorker, Owner, Page, ToWorker, WorkerControl, WorkerSide,
 };
@@ -47,7 +47,7 @@ pub(super) fn side() -> PyResult<&'static Side> {
 
 /// Turn this fresh `python -S` into a shim and its worker; returns in the worker only.
 #[pyfunction]
-pub(crate) fn become_worker(_py: Python<'_>) -> PyResult<()> {
+pub(crate) fn become_worker() -> PyResult<()> {
     let hooks = ForkHooks {
         before: before_fork,
         after_parent: after_fork_in_parent,
@@ -100,6 +100,20 @@ fn await_start(control: &WorkerControl) -> PyResult<(bytes::Bytes, Vec<OwnedFd>)
             }
         }
     }
+}
+
+/// Has `last` run when Python ends in this process, before anything is torn down.
+pub(super) fn at_exit(py: Python<'_>, last: impl Fn(Python<'_>) + Send + 'static) -> PyResult<()> {
+    let owner = side()?.owner;
+    let run = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+        // A tool may fork a child that leaves by `sys.exit`.
+        if owner.is_here() {
+            last(args.py());
+        }
+    };
+    let run = PyCFunction::new_closure(py, None, None, run)?;
+    py.import(intern!(py, "atexit"))?.call_method1(intern!(py, "register"), (run,))?;
+    Ok(())
 }
 
 fn before_fork() {

@@ -1,16 +1,19 @@
 //! Dialling the host: connect, say hello, be told what to be.
 
+use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex};
 
 use hyper_util::rt::TokioIo;
 use pyo3::exceptions::PyConnectionError;
 use pyo3::prelude::*;
+use snakepit::process::close_in_child;
 use snakepit_proto::v1::host_client::HostClient;
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::worker_frame::Frame as ToHost;
 use snakepit_proto::v1::{Hello, HostFrame, Initialize, Start, WorkerFrame};
 use tokio::net::UnixStream;
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::Stream;
 use tonic::transport::Endpoint;
 use tonic::{Status, Streaming};
 
@@ -18,9 +21,7 @@ use super::boot;
 use super::engine::Engine;
 use super::line::Line;
 use super::outbox::Outbox;
-use super::running::Running;
 use super::watch;
-use super::wire::{Flow, Wire};
 
 /// The version of the protocol that this end speaks.
 const PROTOCOL: u32 = 1;
@@ -40,7 +41,7 @@ const HEADROOM: usize = 64 << 10;
 ///
 /// The thread that calls it is the one that must serve: it drives the line.
 #[pyfunction]
-pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Line> {
+pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line>> {
     let side = boot::side()?;
     let start = side.start()?;
     let hello = Hello {
@@ -52,47 +53,51 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Line> {
         control: true,
         words: side.page().is_some(),
     };
-    let (mut engine, initialize) = py.detach(|| dial(start, hello)).map_err(|status| {
+    let (engine, initialize) = py.detach(|| dial(start, hello)).map_err(|status| {
         let path = &start.socket_path;
         PyConnectionError::new_err(format!("no line to the host at {path}: {}", status.message()))
     })?;
     watch::start(py, side, Arc::clone(&engine.running))?;
-    engine.flush(py);
     let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
-    Ok(Line { initialize, max_message, page: side.page(), engine: Mutex::new(engine) })
+    let line = Line { initialize, max_message, page: side.page(), engine: Mutex::new(engine) };
+    let line = Py::new(py, line)?;
+    let closed = line.clone_ref(py);
+    boot::at_exit(py, move |py| closed.get().close(py))?;
+    Ok(line)
 }
 
 fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (outbox, frames) = Outbox::new();
-    let flow = Flow::new();
     // Queued before the call is opened: the host answers nobody it does not know.
     outbox.push(ToHost::Hello(hello));
-    let (incoming, initialize) = runtime.block_on(async {
-        let mut incoming = open(start, &flow, UnboundedReceiverStream::new(frames)).await?;
-        let initialize = match incoming.message().await? {
-            Some(HostFrame { frame: Some(FromHost::Initialize(initialize)) }) => initialize,
-            Some(_) => return Err(Status::internal("the first frame is not Initialize")),
-            None => return Err(Status::aborted("the host closed the line after Hello")),
-        };
-        Ok((incoming, initialize))
-    })?;
-    let running = Arc::new(Running::default());
-    Ok((Engine::new(runtime, running, Arc::new(outbox), incoming, flow), initialize))
+    runtime
+        .block_on(async {
+            let socket = UnixStream::connect(&start.socket_path).await?;
+            let closed_in_forks = close_in_child(socket.as_raw_fd());
+            let mut incoming = open(socket, frames, start.max_message).await?;
+            let initialize = match incoming.message().await? {
+                Some(HostFrame { frame: Some(FromHost::Initialize(initialize)) }) => initialize,
+                Some(_) => return Err(Status::internal("the first frame is not Initialize")),
+                None => return Err(Status::aborted("the host closed the line after Hello")),
+            };
+            Ok((incoming, closed_in_forks, initialize))
+        })
+        .map(|(incoming, closed_in_forks, initialize)| {
+            (Engine::new(runtime, outbox, incoming, closed_in_forks), initialize)
+        })
 }
 
 async fn open(
-    start: &Start,
-    flow: &Flow,
-    frames: UnboundedReceiverStream<WorkerFrame>,
+    socket: UnixStream,
+    frames: impl Stream<Item = WorkerFrame> + Send + 'static,
+    max_message: u64,
 ) -> Result<Streaming<HostFrame>, Status> {
-    let (path, flow) = (start.socket_path.clone(), flow.clone());
+    // Once: a second connection would be another worker to the host.
+    let mut socket = Some(TokioIo::new(socket));
     let connect = move |_| {
-        let (path, flow) = (path.clone(), flow.clone());
-        async move {
-            let socket = UnixStream::connect(path).await?;
-            std::io::Result::Ok(TokioIo::new(Wire::new(socket, flow)))
-        }
+        let taken = io::Error::from(io::ErrorKind::NotConnected);
+        std::future::ready(socket.take().ok_or(taken))
     };
     // The address only fills the `:authority` of requests; the connector knows where to go.
     let channel = Endpoint::from_static("http://localhost")
@@ -102,7 +107,7 @@ async fn open(
         .connect_with_connector(tower::service_fn(connect))
         .await
         .map_err(|error| Status::unavailable(innermost(&error)))?;
-    let limit = usize::try_from(start.max_message).unwrap_or(usize::MAX).saturating_add(HEADROOM);
+    let limit = usize::try_from(max_message).unwrap_or(usize::MAX).saturating_add(HEADROOM);
     let mut client =
         HostClient::new(channel).max_decoding_message_size(limit).max_encoding_message_size(limit);
     Ok(client.attach(frames).await?.into_inner())

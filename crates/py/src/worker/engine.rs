@@ -7,6 +7,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
+use snakepit::process::CloseInChild;
 use snakepit_proto::v1::HostFrame;
 use snakepit_proto::v1::worker_frame::Frame;
 use tokio::runtime::Runtime;
@@ -15,30 +16,25 @@ use tonic::{Status, Streaming};
 use super::outbox::Outbox;
 use super::running::{Running, RunningCall};
 use super::standby::Standby;
-use super::wire::Flow;
 
 /// More than this is not sent by running what is ready: it waits for room in the socket and for
 /// the host to read.
 const BULK: usize = 64 * 1024;
 
 /// For so long after a bulky reply the standby keeps an eye on the line, whatever else was said.
-const BULK_WATCH: Duration = Duration::from_secs(2);
-
-/// Nothing has left for so long, although we drove: all is sent. A host that copies a bulky reply
-/// takes some tens of milliseconds before it makes room for the rest.
-const STILL: Duration = Duration::from_millis(100);
-const STILL_POLL: Duration = Duration::from_millis(5);
+const BULK_WATCH: Duration = Duration::from_secs(5);
 
 /// The bound of the last sending, should the host not read.
 const LAST_SENDING: Duration = Duration::from_secs(5);
 
-/// Owned by the main thread, which alone reads frames and runs tools.
+/// The line, owned by the main thread, which alone reads frames and runs tools.
 pub(super) struct Engine {
     pub(super) runtime: Arc<Runtime>,
     pub(super) running: Arc<Running>,
     pub(super) outbox: Arc<Outbox>,
     incoming: Streaming<HostFrame>,
-    flow: Flow,
+    /// What a tool forks must not keep the line open after we are gone.
+    _closed_in_forks: CloseInChild,
     standby: Arc<Standby>,
     standby_thread: Option<Thread>,
     bytes_queued: usize,
@@ -48,19 +44,19 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(
         runtime: Runtime,
-        running: Arc<Running>,
-        outbox: Arc<Outbox>,
+        outbox: Outbox,
         incoming: Streaming<HostFrame>,
-        flow: Flow,
+        closed_in_forks: CloseInChild,
     ) -> Self {
+        let outbox = Arc::new(outbox);
         Self {
             runtime: Arc::new(runtime),
-            running,
+            running: Arc::default(),
             standby: Standby::new(Arc::clone(&outbox)),
             standby_thread: None,
             outbox,
             incoming,
-            flow,
+            _closed_in_forks: closed_in_forks,
             bytes_queued: 0,
             bulk_watched_until: None,
         }
@@ -115,8 +111,9 @@ impl Engine {
         self.mark_sent();
     }
 
-    /// Drives the line until `done`, as long as the host listens at all.
+    /// Drives the line, from within a call, until `done` or until the host takes nothing more.
     pub(super) fn drive_until(&mut self, py: Python<'_>, done: impl Fn() -> bool + Send + Sync) {
+        self.leave_python();
         let (runtime, outbox, changed) = (&self.runtime, &self.outbox, &self.running.changed);
         let wait = async {
             while !done() {
@@ -128,26 +125,23 @@ impl Engine {
         };
         py.detach(|| runtime.block_on(wait));
         self.mark_sent();
+        self.enter_python();
     }
 
-    /// Sends the rest before this end falls silent: small replies are out after one turn, a bulky
-    /// one once nothing moves any more.
-    pub(super) fn send_rest(&mut self, py: Python<'_>) {
+    /// The last call is answered. What is left of a bulky reply goes out while the adapter cleans
+    /// up; the line stays open, since its end would tell the host that the worker is gone.
+    pub(super) fn drained(&mut self, py: Python<'_>) {
         self.flush(py);
-        if self.bulk_watched_until.is_none_or(|until| until < Instant::now()) {
-            return;
+        self.enter_python();
+    }
+
+    /// Python ends, and this process with it: sees to it that the host has everything.
+    pub(super) fn close(&mut self, py: Python<'_>) {
+        self.leave_python();
+        if self.bulk_watched_until.is_some() {
+            self.outbox.finish();
+            self.await_end(py, LAST_SENDING);
         }
-        let (runtime, flow) = (&self.runtime, &self.flow);
-        let settled = async {
-            while !flow.is_still(STILL) {
-                tokio::time::sleep(STILL_POLL).await;
-            }
-        };
-        py.detach(|| {
-            runtime.block_on(async {
-                let _ = tokio::time::timeout(LAST_SENDING, settled).await;
-            })
-        });
     }
 
     /// Drives the line until the host has closed it, `limit` at most.

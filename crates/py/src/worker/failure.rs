@@ -48,6 +48,19 @@ pub(super) fn bare(py: Python<'_>, kind: FailureKind, error: &PyErr) -> Failure 
     plain(kind, &name, message)
 }
 
+/// A value cannot travel: what and where, as the codec's error says it.
+pub(super) fn unfit(py: Python<'_>, error: &PyErr) -> Failure {
+    let field = |name| {
+        let text = error.value(py).getattr(name).and_then(|text| text.extract::<String>());
+        clip(text.unwrap_or_default(), MAX_NAME)
+    };
+    Failure {
+        type_name: field("type_name"),
+        path: field("path"),
+        ..bare(py, FailureKind::Encode, error)
+    }
+}
+
 /// The value is larger than what the host takes.
 pub(super) fn too_large(what: &str, size: usize, limit: usize) -> Failure {
     let message = format!(

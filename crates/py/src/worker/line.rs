@@ -43,6 +43,13 @@ impl Line {
             }
         }
     }
+
+    /// Python ends. Not from within a tool, which may leave by `sys.exit` in a copy of the process.
+    pub(super) fn close(&self, py: Python<'_>) {
+        if let Ok(mut engine) = self.engine() {
+            engine.close(py);
+        }
+    }
 }
 
 #[pymethods]

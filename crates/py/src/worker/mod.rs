@@ -34,7 +34,6 @@ mod serve;
 mod standby;
 mod stream;
 mod watch;
-mod wire;
 
 /// Adds the worker's functions and classes to the extension module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

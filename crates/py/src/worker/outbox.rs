@@ -10,6 +10,8 @@ use bytes::Bytes;
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{Chunks, WorkerFrame};
 use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::{Stream, StreamExt};
 
 use super::lock;
 
@@ -19,7 +21,8 @@ const CHUNK_ITEMS: usize = 256;
 const CHUNK_BYTES: usize = 60 * 1024;
 
 pub(super) struct Outbox {
-    frames: mpsc::UnboundedSender<WorkerFrame>,
+    /// `None` ends this end's half of the line.
+    frames: mpsc::UnboundedSender<Option<WorkerFrame>>,
     /// Behind a lock since the standby may send what a slow generator has left here.
     open: Mutex<OpenChunk>,
 }
@@ -32,14 +35,21 @@ struct OpenChunk {
 }
 
 impl Outbox {
-    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<WorkerFrame>) {
-        let (frames, sent) = mpsc::unbounded_channel();
-        (Self { frames, open: Mutex::default() }, sent)
+    /// The outbox, and what it holds as the line takes it.
+    pub(super) fn new() -> (Self, impl Stream<Item = WorkerFrame> + Send + 'static) {
+        let (frames, queued) = mpsc::unbounded_channel();
+        let queued = UnboundedReceiverStream::new(queued).map_while(|frame| frame);
+        (Self { frames, open: Mutex::default() }, queued)
     }
 
     /// Queues a frame. A line that has ended swallows it: the reader of the line finds that out.
     pub(super) fn push(&self, frame: Frame) {
-        let _ = self.frames.send(WorkerFrame { frame: Some(frame) });
+        let _ = self.frames.send(Some(WorkerFrame { frame: Some(frame) }));
+    }
+
+    /// Nothing more will be said: the host sees the end once it has all that was.
+    pub(super) fn finish(&self) {
+        let _ = self.frames.send(None);
     }
 
     /// Adds an item to the chunk that is being filled. True: a chunk was full and is queued.

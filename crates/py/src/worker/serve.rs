@@ -14,9 +14,7 @@ use snakepit::process::{Owner, Page};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
-use snakepit_proto::v1::{
-    Failure, FailureKind, HostFrame, Result as CallResult, StartCall, StreamEnd,
-};
+use snakepit_proto::v1::{Failure, FailureKind, HostFrame, Result as CallResult, StartCall};
 
 use super::boot;
 use super::call::Call;
@@ -99,7 +97,7 @@ impl<'py, 'line> Server<'py, 'line> {
                 }
                 Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) })) => {
                     self.hooks.set_current.call1((self.py.None(),))?;
-                    self.line.send_rest(self.py);
+                    self.line.drained(self.py);
                     return Ok(true);
                 }
                 Ok(Some(_)) => {} // for ends without a control socket, or from a newer host
@@ -175,8 +173,8 @@ impl<'py, 'line> Server<'py, 'line> {
         }
         let Some(number) = number else { return Ok(failed(self.not_found(&start.tool))) };
         let tool = &self.tools.tools[number];
-        if tool.streams && !start.streaming {
-            let message = format!("tool '{}' streams its results: use execute_stream", start.tool);
+        if tool.streams != start.streaming {
+            let message = wrong_verb(&start.tool, tool.streams);
             return Ok(failed(failure::plain(FailureKind::Exception, "TypeError", message)));
         }
         let arguments = match self.arguments(&start.arguments) {
@@ -191,12 +189,7 @@ impl<'py, 'line> Server<'py, 'line> {
             Err(error) => failed(self.raised(error, running)),
             Ok(items) if streams => self.stream(&items, start, running),
             Ok(value) => match self.encode(&value, "result") {
-                Err(failure) => failed(failure),
-                Ok(value) if start.streaming => {
-                    self.line.add_item(running, value);
-                    self.line.outbox.seal();
-                    Outcome::End(StreamEnd {})
-                }
+                Err(failure) => failed(*failure),
                 Ok(value) => Outcome::Value(value.into()),
             },
         })
@@ -215,12 +208,16 @@ impl<'py, 'line> Server<'py, 'line> {
         Ok(arguments)
     }
 
-    /// A value as it travels, unless the host would not take it.
-    pub(super) fn encode(&self, value: &Bound<'py, PyAny>, root: &str) -> Result<Vec<u8>, Failure> {
-        let encoded = codec::encode(value, root)
-            .map_err(|error| failure::bare(self.py, FailureKind::Encode, &error))?;
+    /// A value as it travels, unless it cannot or the host would not take it.
+    pub(super) fn encode(
+        &self,
+        value: &Bound<'py, PyAny>,
+        root: &str,
+    ) -> Result<Vec<u8>, Box<Failure>> {
+        let encoded =
+            codec::encode(value, root).map_err(|error| failure::unfit(self.py, &error))?;
         if encoded.len() > self.max_message {
-            return Err(failure::too_large(root, encoded.len(), self.max_message));
+            return Err(failure::too_large(root, encoded.len(), self.max_message).into());
         }
         Ok(encoded)
     }
@@ -241,7 +238,7 @@ impl<'py, 'line> Server<'py, 'line> {
         let py = self.py;
         let parts = (error.get_type(py), error.value(py), error.traceback(py));
         let described = self.hooks.describe.call1(parts);
-        match described.and_then(|texts| Ok(texts.extract::<Told<'_>>()?)) {
+        match described.and_then(|texts| texts.extract::<Told<'_>>()) {
             Ok(texts) => failure::told(kind, texts),
             Err(second) => {
                 let mut failure = failure::bare(py, kind, &error);
@@ -257,6 +254,18 @@ impl<'py, 'line> Server<'py, 'line> {
         if !self.owner.is_here() {
             boot::exit_now();
         }
+    }
+}
+
+/// Refused before anything runs: a caller of the wrong verb would lose the chunks, or wait for some.
+fn wrong_verb(tool: &str, streams: bool) -> String {
+    if streams {
+        format!("tool '{tool}' streams its results: use execute_stream")
+    } else {
+        format!(
+            "tool '{tool}' does not stream: use execute, \
+             or declare it with @tool(supports_streaming=True)"
+        )
     }
 }
 

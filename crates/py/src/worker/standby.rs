@@ -29,9 +29,6 @@ const TICK: Duration = Duration::from_millis(2);
 /// After so many ticks with nothing unsent the thread sleeps until it is woken.
 const QUIET_TICKS: u32 = 25;
 
-/// A thread of ours needs no deep stack.
-pub(super) const STACK: usize = 256 * 1024;
-
 /// Shared by the main thread and the standby.
 pub(super) struct Standby {
     outbox: Arc<Outbox>,
@@ -58,12 +55,9 @@ impl Standby {
     /// Starts the thread, asleep.
     pub(super) fn spawn(self: &Arc<Self>, runtime: Arc<Runtime>) -> std::io::Result<Thread> {
         let standby = Arc::clone(self);
-        let body = move || {
-            super::watch::leave_signals_to_the_main_thread();
-            standby.run(&runtime);
-        };
-        let handle = thread::Builder::new().name("snakepit-standby".into()).stack_size(STACK);
-        Ok(handle.spawn(body)?.thread().clone())
+        let builder = thread::Builder::new().name("snakepit-standby".into());
+        let handle = builder.spawn(move || standby.run(&runtime))?;
+        Ok(handle.thread().clone())
     }
 
     /// Something was queued.

@@ -43,7 +43,7 @@ impl<'py> Server<'py, '_> {
                 let failure = failure::plain(FailureKind::Cancelled, "", message);
                 failed(self.close(&items, failure, running))
             }
-            Err(Stop::Unfit(failure)) => failed(self.close(&items, failure, running)),
+            Err(Stop::Unfit(failure)) => failed(self.close(&items, *failure, running)),
         };
         self.line.outbox.seal();
         outcome
@@ -121,7 +121,7 @@ enum Stop {
     Cancelled,
     Raised(PyErr),
     /// An item that cannot travel.
-    Unfit(Failure),
+    Unfit(Box<Failure>),
 }
 
 /// How much of a stream may be under way, and how much was sent.

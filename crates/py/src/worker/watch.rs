@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{getpgrp, getpid};
 use pyo3::prelude::*;
 use snakepit::process::ToWorker;
@@ -15,24 +15,22 @@ use snakepit::process::ToWorker;
 use super::attendant::Attendant;
 use super::boot::{self, Side};
 use super::running::Running;
-use super::standby::STACK;
 
 /// Between the end of the host and ours: the shim, or `serve` returning, is usually quicker.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Starts the thread; it lives as long as the process.
 pub(super) fn start(py: Python<'_>, side: &'static Side, running: Arc<Running>) -> PyResult<()> {
-    let attendant = Attendant::new(py, side)?;
+    let mut attendant = Attendant::new(py, side)?;
     let body = move || {
-        leave_signals_to_the_main_thread();
         let _end = EndWithHost;
-        watch(side, &running, &attendant);
+        watch(side, &running, &mut attendant);
     };
-    thread::Builder::new().name("snakepit-watch".into()).stack_size(STACK).spawn(body)?;
+    thread::Builder::new().name("snakepit-watch".into()).spawn(body)?;
     Ok(())
 }
 
-fn watch(side: &Side, running: &Running, attendant: &Attendant) {
+fn watch(side: &Side, running: &Running, attendant: &mut Attendant) {
     loop {
         match side.control.recv() {
             Ok(Some((ToWorker::Cancel { call }, _))) => {
@@ -68,9 +66,4 @@ impl Drop for EndWithHost {
         }
         boot::exit_now()
     }
-}
-
-/// Python runs signal handlers on its main thread only, so a signal must interrupt that one.
-pub(super) fn leave_signals_to_the_main_thread() {
-    let _only_fails_for_bad_arguments = SigSet::all().thread_block();
 }

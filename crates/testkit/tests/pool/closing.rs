@@ -13,15 +13,13 @@ use super::{answer, submit};
 async fn is_bounded(start: &str, tool: Option<&str>) {
     let pool = pool(1).start_as(start).start().await;
     let gate = Gate::new();
-    let mut calls = Vec::new();
+    let (mut calls, mut visits) = (Vec::new(), Vec::new());
     if let Some(tool) = tool {
         calls.push((submit(&pool, tool, &gate.after("")), true));
-        let _visit = gate.visit().await;
+        visits.push(gate.visit().await);
         calls.push((submit(&pool, "echo", ""), false));
-        soon("the pool closes", pool.close(Duration::ZERO)).await;
-    } else {
-        soon("the pool closes", pool.close(Duration::ZERO)).await;
     }
+    soon("the pool closes", pool.close(Duration::ZERO)).await;
     for (reply, ran) in calls {
         match answer(reply).await {
             Err(Error::PoolClosed { may_have_run, .. }) => assert_eq!(may_have_run, ran),

@@ -8,7 +8,8 @@ use snakepit_testkit::{Gate, Ledger, TestPool, call, pool};
 
 use super::{answer, submit, submit_spec, teach};
 
-const LIMIT: Duration = Duration::from_millis(150);
+/// Enough for a call to reach its gate on a busy machine.
+const LIMIT: Duration = Duration::from_secs(1);
 
 fn limited(tool: &str, words: &str) -> CallSpec {
     CallSpec { timeout: Some(LIMIT), ..call(tool, words) }

@@ -31,8 +31,7 @@ async fn a_full_queue_refuses_and_has_room_again_later() {
 async fn one_worker_runs_calls_in_the_order_of_their_admission() {
     let pool = pool(1).start().await;
     let ledger = Ledger::new();
-    let calls: Vec<_> =
-        (0..200).map(|n| submit(&pool, "record", &ledger.entry(n, None))).collect();
+    let calls: Vec<_> = (0..200).map(|n| submit(&pool, "record", &ledger.entry(n, None))).collect();
     for reply in calls {
         answer(reply).await.expect("an answer");
     }

@@ -119,19 +119,6 @@ async fn a_death_elsewhere_costs_no_session() {
 }
 
 #[tokio::test]
-async fn an_ended_session_is_bound_anew() {
-    let pool = pool(1).start().await;
-    let session = pool.session("s", None);
-    run(&pool, &session, "echo", "").await.expect("an answer");
-    assert!(pool.end_session(&session));
-    assert!(!pool.end_session(&session), "it has ended");
-    assert_lost(run(&pool, &session, "echo", "").await);
-    let again = pool.session("s", None);
-    assert_eq!(run(&pool, &again, "session", "").await.expect("bound anew"), "s new");
-    pool.finish().await;
-}
-
-#[tokio::test]
 async fn a_recycled_worker_takes_its_sessions_along() {
     let pool = pool(2).start().await;
     let session = pool.session("s", None);

@@ -18,9 +18,9 @@ use tokio::time::Instant;
 
 use super::super::{Driver, Hold, Interrupt, Waited};
 
-pub(super) const LONG_TICK: Duration = Duration::from_secs(1);
+const LONG_TICK: Duration = Duration::from_secs(3);
 /// Far above what a loaded machine adds, far below `LONG_TICK`.
-pub(super) const PROMPT: Duration = Duration::from_millis(500);
+pub(super) const PROMPT: Duration = Duration::from_millis(1500);
 pub(super) const HANG: Duration = Duration::from_secs(60);
 pub(super) const UNASKED: Option<Interrupt<'static, Infallible>> = None;
 

@@ -64,15 +64,33 @@ impl<J> State<J> {
                 End::TimedOut { limit, step }
             }));
         }
-        // Only now: what is sent in this event cannot be given up in it.
+        self.fill_freed(freed, now, words, out);
+        if let Some(next) = next {
+            self.watch(next, out);
+        }
+    }
+
+    /// Fills several slots in one event. What is sent in an event cannot be taken back in it: so
+    /// first all that they may take over is fetched, then it is dealt out.
+    fn fill_freed(
+        &mut self,
+        mut freed: Vec<usize>,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        freed.sort_unstable();
+        freed.dedup();
+        for &slot in &freed {
+            if self.loads[slot] == 0 {
+                self.take_over(slot, words);
+            }
+        }
         if !freed.is_empty() {
             self.spread(now, out);
         }
         for slot in freed {
             self.fill(slot, now, words, out);
-        }
-        if let Some(next) = next {
-            self.watch(next, out);
         }
     }
 

@@ -69,7 +69,9 @@ impl<J> State<J> {
         if !self.slots[slot].has_room(now) {
             return;
         }
-        self.relieve_stalled(now, words);
+        if self.relieve_stalled(now, words) > 0 {
+            self.spread(now, out);
+        }
         self.give(slot, now, out);
         while self.slots[slot].lane.is_empty() && self.take_over(slot, words) {
             self.give(slot, now, out);
@@ -174,19 +176,21 @@ impl<J> State<J> {
         }
     }
 
-    /// Takes back what waits behind long calls, so that it keeps its turn.
-    fn relieve_stalled(&mut self, now: Instant, words: &impl Words) {
+    /// Takes back what waits behind long calls, so that it keeps its turn. How many calls.
+    fn relieve_stalled(&mut self, now: Instant, words: &impl Words) -> usize {
+        let mut taken = 0;
         for slot in 0..self.slots.len() {
             let load = self.loads[slot];
             if load >= 2 && load != UNAVAILABLE && prefetch::stalled(self.slots[slot].since, now) {
-                self.take_back(slot, usize::MAX, words);
+                taken += self.take_back(slot, usize::MAX, words);
             }
         }
+        taken
     }
 
     /// Moves half of what waits in another worker, the fullest first, back to the queue, yet no
     /// more than `slot` may have. False: nothing can be moved.
-    fn take_over(&mut self, slot: usize, words: &impl Words) -> bool {
+    pub(super) fn take_over(&mut self, slot: usize, words: &impl Words) -> bool {
         let loads = || self.loads.iter().enumerate();
         let waiting = loads().filter(|(_, load)| **load >= 2 && **load != UNAVAILABLE);
         let Some((fullest, _)) = waiting.max_by_key(|(_, load)| **load) else { return false };

@@ -217,11 +217,6 @@ impl<J> State<J> {
         call.is_some_and(|call| call.job.is_some() && matches!(call.place, Place::Sent { .. }))
     }
 
-    /// Ends a session's binding: its next call binds anew. False: it had ended already.
-    pub(crate) fn end_session(&mut self, session: &str, binding: u64) -> bool {
-        self.homes.end(session, binding)
-    }
-
     /// The job of a call that is alive and still wanted.
     pub(crate) fn job(&mut self, id: CallId) -> Option<&mut J> {
         self.table.get_mut(id)?.job.as_mut()

@@ -103,6 +103,19 @@ impl<J> State<J> {
         }
     }
 
+    /// As [`Self::any_slot`], for a session without a home: of the slots that are equally loaded
+    /// the one with the fewest sessions, since its calls will come back there.
+    fn new_home(&self, now: Instant) -> Route {
+        match self.any_slot(now) {
+            Route::Now(slot) => {
+                let least = self.loads[slot];
+                let equal = (0..self.loads.len()).filter(|&slot| self.loads[slot] == least);
+                Route::Now(equal.min_by_key(|&slot| self.homes.count(slot)).unwrap_or(slot))
+            }
+            wait => wait,
+        }
+    }
+
     fn home_slot(&self, session: &SessionKey, now: Instant) -> Result<Route, Refusal> {
         let home = self.homes.get(&session.id);
         let strict = session.affinity.is_strict();
@@ -110,7 +123,7 @@ impl<J> State<J> {
         if strict && self.homes.is_lost(&session.id, bound) {
             return Err(Refusal::SessionLost(session.id.clone(), "its worker is gone"));
         }
-        let Some(home) = home else { return Ok(self.any_slot(now)) };
+        let Some(home) = home else { return Ok(self.new_home(now)) };
         let slot = &self.slots[home.slot];
         if strict && slot.phase != Phase::Ready {
             return Err(Refusal::SessionLost(session.id.clone(), slot.phase.loss()));

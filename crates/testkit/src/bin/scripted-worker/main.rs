@@ -79,11 +79,7 @@ async fn live(script: &Script, side: Side) {
 }
 
 /// Sorts what the host says: calls wait for their turn, the rest must not.
-async fn read(
-    mut incoming: Incoming,
-    queue: mpsc::UnboundedSender<FromHost>,
-    calls: Arc<Calls>,
-) {
+async fn read(mut incoming: Incoming, queue: mpsc::UnboundedSender<FromHost>, calls: Arc<Calls>) {
     while let Some(frame) = incoming.next().await {
         match frame {
             FromHost::CancelCall(cancel) => calls.cancel(cancel.call_id),

@@ -114,8 +114,11 @@ pub async fn run(start: &StartCall, call: &Running, line: &Line) -> Outcome {
         }
         "signal" => {
             last_words(word(1), line).await;
-            raise(Signal::try_from(number()).expect("a signal")).expect("raised");
-            stay()
+            let signal = Signal::try_from(number()).expect("a signal");
+            // Rust has a handler of its own for SIGSEGV, which gives way at the second one.
+            loop {
+                raise(signal).expect("raised");
+            }
         }
         "garbage" => {
             last_words(word(0), line).await;

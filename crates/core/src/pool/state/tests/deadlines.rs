@@ -134,6 +134,23 @@ fn what_many_late_calls_leave_free_is_given_to_those_in_time() {
 }
 
 #[test]
+fn workers_freed_together_share_what_waits_in_another() {
+    let mut world = World::ready(4);
+    world.warm_up();
+    world.call(Spec::default());
+    world.calls(3, &timed());
+    for id in world.calls(16, &Spec::default()) {
+        if world.sent(id) != [0] {
+            world.cancel(id);
+        }
+    }
+    assert_eq!([0, 1, 2, 3].map(|slot| world.load(slot)), [5, 1, 1, 1]);
+    world.begin(0);
+    world.advance(LIMIT);
+    assert_eq!([0, 1, 2, 3].map(|slot| world.load(slot)), [1, 2, 1, 1]);
+}
+
+#[test]
 fn an_early_tick_ends_nothing_and_sets_the_timer_again() {
     let mut world = World::ready(1);
     let call = world.call(timed());

@@ -145,15 +145,3 @@ fn sessions_of_a_killed_worker_are_told_that_a_call_outlived_its_deadline() {
     assert_eq!(world.end(bound), &told);
     assert_eq!(world.outcome(call), None, "it had no home yet");
 }
-
-#[test]
-fn a_session_that_was_ended_binds_anew() {
-    let mut world = World::ready(2);
-    let first = world.call(strict());
-    let home = world.state.homes.get("s").expect("bound");
-    assert!(world.state.end_session("s", home.binding));
-    assert!(!world.state.end_session("s", home.binding), "it had ended already");
-    assert_eq!(world.state.sessions(), 0);
-    let second = world.call(strict());
-    assert_ne!(world.sent(second), world.sent(first), "the free worker");
-}
