@@ -267,6 +267,7 @@ def module() -> types.ModuleType:
         "decode": decode,
         "Pool": Pool,
         "Inbox": Inbox,
+        "stop_callbacks": stop_callbacks,
     }.items():
         setattr(core, name, value)
     return core

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("grpc_tools", reason="the scripted host compiles the protocol with grpcio-tools")
+pytest.importorskip(
+    "grpc_tools", reason="the scripted host compiles the protocol with grpcio-tools"
+)
 
 from .scripted_host import ROOT, ScriptedHost
 

@@ -1,8 +1,8 @@
-"""A host of a few lines: it says to one worker exactly what a test wants, and notes what it answers.
+"""A host of a few lines: it says to one worker exactly what a test wants, and notes the answers.
 
-Not a pool: no queue, no deadline, no restart. It spawns a real worker (shim, boot, SDK, native end)
-and speaks the protocol of ``proto/snakepit/v1`` through grpcio, so both ends of the line are not one
-implementation agreeing with itself.
+Not a pool: no queue, no deadline, no restart. It spawns a real worker (shim, boot, SDK, native
+end) and speaks the protocol of ``proto/snakepit/v1`` through grpcio, so that the two ends of the
+line are not one implementation that agrees with itself.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
+
 from snakepit import _core
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,7 +122,7 @@ class ScriptedHost:
             ("grpc.max_send_message_length", -1),
         ]
         self._server = grpc.server(ThreadPoolExecutor(2), options=options)
-        path = str(folder / "host")
+        path = str(folder / secrets.token_hex(4))
         self._server.add_generic_rpc_handlers((self._service(),))
         self._server.add_insecure_port(f"unix:{path}")
         self._server.start()
@@ -217,7 +218,9 @@ class ScriptedHost:
         """The next frame of the worker; None when its line has ended."""
         return self.frames.get(timeout=BOUND)
 
-    def call(self, tool: str, /, *, raw: bytes | None = None, call: dict | None = None, **arguments: Any) -> int:
+    def call(
+        self, tool: str, /, *, raw: bytes | None = None, call: dict | None = None, **arguments: Any
+    ) -> int:
         """Starts a call; ``call`` are more fields of its frame."""
         fields = {"call_id": next(self._ids), **(call or {})}
         encoded = _core.encode(arguments) if raw is None else raw

@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+
 from snakepit import _core
 
 from .scripted_host import DONE, QUEUED, REVOKED, ScriptedHost, kind
+
 
 def test_values_come_back_as_they_went(host: ScriptedHost) -> None:
     value = {"a": [1, 2.5, None, True], "b": b"\0" * 70_000, "ü": "ß"}
@@ -68,8 +70,9 @@ def test_arguments_that_are_no_keywords_are_refused(host: ScriptedHost, raw: byt
 
 def test_a_result_that_cannot_travel_names_its_path(host: ScriptedHost) -> None:
     failure = host.failure(host.call("unfit"))
-    assert (kind(failure), failure.type_name) == ("ENCODE", "EncodeError")
-    assert failure.message.startswith('result["deep"][0]')
+    assert (kind(failure), failure.type_name) == ("ENCODE", "object")
+    assert failure.path == 'result["deep"][0]'
+    assert failure.message.startswith(failure.path)
 
 
 def test_a_result_above_the_limit_is_refused_with_both_sizes(host: ScriptedHost) -> None:
@@ -100,7 +103,9 @@ def test_a_revoked_call_never_runs_and_is_not_answered(host: ScriptedHost) -> No
     host.page.set(3, 100, REVOKED)
     host.page.set(4, 101, QUEUED)
     host.call("note", value="revoked", call={"call_id": 100, "word": 4})
-    host.call("note", value="other", call={"call_id": 102, "word": 4})  # the word names another call
+    host.call(
+        "note", value="other", call={"call_id": 102, "word": 4}
+    )  # the word names another call
     host.call("note", value="kept", call={"call_id": 101, "word": 5})
     assert host.result(101) is None
     assert host.result(host.call("noted")) == ["kept"]
@@ -118,9 +123,7 @@ def test_a_reply_does_not_wait_behind_a_slow_call(host: ScriptedHost, tmp_path: 
     assert host.result(second) == "released"
 
 
-def test_a_bulky_reply_does_not_wait_behind_a_slow_call(
-    attach: object, tmp_path: Path
-) -> None:
+def test_a_bulky_reply_does_not_wait_behind_a_slow_call(attach: object, tmp_path: Path) -> None:
     host = attach(max_message=64 << 20)
     host.handshake()
     release = tmp_path / "release"

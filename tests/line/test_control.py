@@ -54,9 +54,7 @@ def test_a_late_cancel_harms_nobody(host: ScriptedHost) -> None:
     assert host.result(host.call("echo", value=2)) == 2
 
 
-def test_probes_are_answered_idle_and_while_a_tool_runs(
-    host: ScriptedHost, tmp_path: Path
-) -> None:
+def test_probes_are_answered_idle_and_while_a_tool_runs(host: ScriptedHost, tmp_path: Path) -> None:
     host.probe(1)
     assert host.probed() == 1
     release = tmp_path / "release"
@@ -68,10 +66,7 @@ def test_probes_are_answered_idle_and_while_a_tool_runs(
     assert host.result(call) == "released"
 
 
-
-def test_drain_answers_what_was_sent_and_cleans_up(
-    attach: Callable[..., ScriptedHost]
-) -> None:
+def test_drain_answers_what_was_sent_and_cleans_up(attach: Callable[..., ScriptedHost]) -> None:
     host = attach()
     host.handshake()
     calls = [host.call("echo", value=number) for number in range(50)]
@@ -82,7 +77,7 @@ def test_drain_answers_what_was_sent_and_cleans_up(
 
 
 def test_a_large_result_is_out_before_the_worker_drains(
-    attach: Callable[..., ScriptedHost]
+    attach: Callable[..., ScriptedHost],
 ) -> None:
     host = attach(max_message=64 << 20)
     host.handshake()
@@ -109,7 +104,9 @@ def test_the_worker_ends_with_its_host_should_the_shim_not_end_it(
     assert host.worker_ended()
 
 
-def test_a_host_that_does_not_initialize_ends_the_start(attach: Callable[..., ScriptedHost]) -> None:
+def test_a_host_that_does_not_initialize_ends_the_start(
+    attach: Callable[..., ScriptedHost],
+) -> None:
     host = attach()
     assert host.frame().pid == host.worker_pid
     host.send(drain={})
@@ -117,9 +114,7 @@ def test_a_host_that_does_not_initialize_ends_the_start(attach: Callable[..., Sc
     assert host.process.wait(20) == 1
 
 
-def test_a_failed_start_is_told_before_the_worker_goes(
-    attach: Callable[..., ScriptedHost]
-) -> None:
+def test_a_failed_start_is_told_before_the_worker_goes(attach: Callable[..., ScriptedHost]) -> None:
     host = attach("adapter_of_line:Adaptor")
     failed = host.handshake()
     assert (kind(failed.failure), failed.permanent) == ("ADAPTER_SOURCE", True)

@@ -53,7 +53,9 @@ def test_items_come_before_what_was_raised(host: ScriptedHost) -> None:
     assert (kind(end.failure), end.failure.type_name) == ("EXCEPTION", "ValueError")
 
 
-def test_an_item_that_cannot_travel_closes_the_generator(host: ScriptedHost, tmp_path: Path) -> None:
+def test_an_item_that_cannot_travel_closes_the_generator(
+    host: ScriptedHost, tmp_path: Path
+) -> None:
     closed = tmp_path / "closed"
     items, end = read(host, host.stream("unfit_item", file=str(closed)))
     assert items == [1]
@@ -112,7 +114,9 @@ def test_a_cancel_runs_the_generators_finally(
 ) -> None:
     closed = tmp_path / "closed"
     items = 10 if wait == "for room" else 1 << 31
-    call = host.stream("count", window_items=items, window_bytes=1 << 60, upto=1 << 40, file=str(closed))
+    call = host.stream(
+        "count", window_items=items, window_bytes=1 << 60, upto=1 << 40, file=str(closed)
+    )
     assert host.chunk(call)[0] == 0
     host.cancel(call)
     while hasattr(frame := host.frame(), "items"):

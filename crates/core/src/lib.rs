@@ -31,11 +31,11 @@ pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{AdapterSource, OutputMode, PoolConfig, SourceKind, WorkerConfig};
 pub use error::{Direction, Error, ExitReport, Failure, StartFailure};
 pub use id::{CallId, PoolName, WorkerRef};
+#[cfg(feature = "testkit")]
+#[doc(hidden)]
+pub use pool::loopback;
 pub use pool::{
     Canceller, ChunkStream, Counters, LineHandler, Outcome, Pool, PoolStats, Reply, Session,
     WorkerInfo,
 };
-#[cfg(feature = "testkit")]
-#[doc(hidden)]
-pub use pool::loopback;
 pub use transport::ToolInfo;

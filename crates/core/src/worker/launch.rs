@@ -47,9 +47,7 @@ pub(super) async fn launch<O: Office>(
     let mut handshake =
         Handshake { config: &config, worker, process, page: Arc::new(page), line, ended: false };
     match handshake.settle(keeper, attached, limit).await {
-        Ok((inbox, port, tools)) => {
-            Ok(Launched { process: handshake.process, inbox, port, tools })
-        }
+        Ok((inbox, port, tools)) => Ok(Launched { process: handshake.process, inbox, port, tools }),
         Err(mut failure) => {
             let mut process = handshake.process;
             // What it printed last often says more than how it ended.

@@ -48,17 +48,15 @@ pub(super) fn bare(py: Python<'_>, kind: FailureKind, error: &PyErr) -> Failure 
     plain(kind, &name, message)
 }
 
-/// A value cannot travel: what and where, as the codec's error says it.
+/// A value cannot travel: what and where, as the codec's error says it. An error without these
+/// fields (memory ran out) is what it is.
 pub(super) fn unfit(py: Python<'_>, error: &PyErr) -> Failure {
-    let field = |name| {
-        let text = error.value(py).getattr(name).and_then(|text| text.extract::<String>());
-        clip(text.unwrap_or_default(), MAX_NAME)
-    };
-    Failure {
-        type_name: field("type_name"),
-        path: field("path"),
-        ..bare(py, FailureKind::Encode, error)
+    let field = |name| error.value(py).getattr(name)?.extract::<String>();
+    let mut failure = bare(py, FailureKind::Encode, error);
+    if let (Ok(type_name), Ok(path)) = (field("type_name"), field("path")) {
+        (failure.type_name, failure.path) = (clip(type_name, MAX_NAME), clip(path, MAX_NAME));
     }
+    failure
 }
 
 /// The value is larger than what the host takes.

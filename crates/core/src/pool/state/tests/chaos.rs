@@ -232,8 +232,11 @@ impl Chaos {
             if self.world.state.is_idle() {
                 return;
             }
-            let slots = 0..self.world.workers.len();
-            if !slots.fold(false, |moved, slot| self.settle_slot(slot) || moved) {
+            let mut moved = false;
+            for slot in 0..self.world.workers.len() {
+                moved |= self.settle_slot(slot);
+            }
+            if !moved {
                 let planned = self.world.workers.iter().filter_map(|worker| match worker.life {
                     Life::Planned(at) => Some(at),
                     _ => None,
