@@ -193,8 +193,8 @@ class Pool:
     def workers(self) -> list[_Worker]: ...
     def await_ready(self, timeout: float | None) -> None:
         """Wait until every slot is ready; StartError (also after ``timeout``) or PoolClosed."""
-    def recycle(self, slot: int, generation: int | None) -> None:
-        """Replace the worker, if that generation still fills the slot; waits for nothing."""
+    def recycle(self, slot: int, generation: int | None) -> bool:
+        """Replace the worker; False: that generation fills the slot no more. Waits for nothing."""
     def close(self, drain: float) -> None:
         """Admit nothing more, let calls end for ``drain`` seconds, cancel the rest, stop workers.
 

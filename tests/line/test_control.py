@@ -21,6 +21,16 @@ def test_a_cancel_before_the_call_is_remembered(host: ScriptedHost) -> None:
     assert host.result(host.call("noted")) == []
 
 
+def test_of_many_early_cancels_the_oldest_is_forgotten(host: ScriptedHost) -> None:
+    for call in range(1000, 1065):
+        host.cancel(call)
+    host.probe(1)
+    assert host.probed() == 1
+    assert host.result(host.call("echo", value=1, call={"call_id": 1000})) == 1
+    assert kind(host.failure(host.call("echo", value=1, call={"call_id": 1001}))) == "CANCELLED"
+    assert host.result(host.call("echo", value=2, call={"call_id": 1001})) == 2, "used once"
+
+
 def test_a_cancel_reaches_the_callback_of_a_running_tool(
     host: ScriptedHost, tmp_path: Path
 ) -> None:

@@ -44,9 +44,12 @@ impl fmt::Display for WorkerRef {
 }
 
 /// Bits of a [`CallId`] that hold its place in the table of live calls.
-const INDEX_BITS: u32 = 20;
+const INDEX_BITS: u32 = 18;
 
-/// Names one call; never reused within a pool. Fits 60 bits, so that a word of the page shared
+/// Bits of its sequence: at 100,000 calls a second they last for almost three years, and then wrap.
+const SEQUENCE_BITS: u32 = 43;
+
+/// Names one call; not reused within a pool for years. Fits 61 bits, so that a word of the page shared
 /// with the worker has room for a state beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(u64);
@@ -56,7 +59,8 @@ impl CallId {
     pub(crate) const MAX_LIVE: usize = 1 << INDEX_BITS;
 
     pub(crate) fn new(sequence: u64, index: usize) -> Self {
-        debug_assert!(index < Self::MAX_LIVE && sequence < 1 << 40);
+        debug_assert!(index < Self::MAX_LIVE);
+        let sequence = sequence & ((1 << SEQUENCE_BITS) - 1);
         Self(sequence << INDEX_BITS | index as u64)
     }
 

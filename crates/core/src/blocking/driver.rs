@@ -5,8 +5,10 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::mem;
+use std::pin::Pin;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -88,9 +90,8 @@ impl Driver {
 
     /// Sends by `submit` and waits for the future it returns, on the calling thread.
     ///
-    /// `submit` runs once, at once, in the runtime's context; keep it short, for nobody may be
-    /// driving meanwhile (encode before). The future is polled on this thread
-    /// only. `limit` ends the wait, not the call. Without `interrupt` and `limit` the thread sleeps
+    /// `submit` runs once, at once, inside the runtime; keep it short, for nobody may be driving
+    /// meanwhile (encode before). The future is polled on this thread only. `limit` ends the wait, not the call. Without `interrupt` and `limit` the thread sleeps
     /// until the future is ready.
     ///
     /// A thread that is in the context of another tokio runtime may call this too (it blocks, as
@@ -122,10 +123,7 @@ impl Driver {
         let is_foreign = Handle::try_current().is_ok();
         let caller = self.token.arrive();
         let mut seat = caller.seat(!is_foreign);
-        let mut future = {
-            let _context = self.handle.enter();
-            submit()
-        };
+        let mut future = Submitted::new(submit);
         loop {
             let slice = interrupt.as_ref().map(|_| Instant::now() + SLICE);
             let until = [limit, slice].into_iter().flatten().min();
@@ -143,7 +141,7 @@ impl Driver {
                 Woken::Retired => {}
                 Woken::TimedOut => {
                     if limit.is_some_and(|limit| limit <= Instant::now()) {
-                        return Ok(Waited::TimedOut(future));
+                        return Ok(Waited::TimedOut(future.into_inner()));
                     }
                     if let Some(Err(error)) = interrupt.as_mut().map(|ask| ask()) {
                         drop(future);
@@ -263,6 +261,46 @@ impl fmt::Debug for Driver {
 pub(super) fn release(runtime: Arc<Runtime>) {
     if let Some(runtime) = Arc::into_inner(runtime) {
         runtime.shutdown_background();
+    }
+}
+
+/// What `submit` returns, submitted by the first poll. That is inside the runtime where the caller
+/// drives: waking the line's task is a push to a local queue there; from outside it is a system call
+/// and one more turn of the I/O loop.
+enum Submitted<S, F> {
+    Not(Option<S>),
+    Under(F),
+}
+
+impl<S: FnOnce() -> F, F> Submitted<S, F> {
+    fn new(submit: S) -> Self {
+        Self::Not(Some(submit))
+    }
+
+    fn submit(&mut self) -> &mut F {
+        if let Self::Not(submit) = self {
+            let submit = submit.take().expect("a panic in submit ends the wait");
+            *self = Self::Under(submit());
+        }
+        let Self::Under(future) = self else { unreachable!("submitted above") };
+        future
+    }
+
+    fn into_inner(mut self) -> F {
+        self.submit();
+        let Self::Under(future) = self else { unreachable!("submitted above") };
+        future
+    }
+}
+
+// The closure is never pinned: it is moved out to be called.
+impl<S, F: Unpin> Unpin for Submitted<S, F> {}
+
+impl<S: FnOnce() -> F, F: Future + Unpin> Future for Submitted<S, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        Pin::new(self.submit()).poll(cx)
     }
 }
 

@@ -55,7 +55,7 @@ impl PoolConfig {
             return wrong("size", format!("must be from 1 to 4096, not {}", self.size));
         }
         if self.max_queue >= crate::id::CallId::MAX_LIVE / 2 {
-            return wrong("max_queue", format!("must be below 524288, not {}", self.max_queue));
+            return wrong("max_queue", format!("must be below 131072, not {}", self.max_queue));
         }
         if !(1024..=u32::MAX as usize / 2).contains(&self.max_message) {
             let message = format!("must be from 1 KiB to 2 GiB, not {}", self.max_message);

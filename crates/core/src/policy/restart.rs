@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Starting ──ready──▶ Healthy ──died──▶ Starting at once
-//!    │  ▲                (a worker that was ready once owes nothing)
+//!    │  ▲                (a second one in a row that answered no call: after 50 ms, 100 ms … 2 s)
 //!  failed start
 //!    │  └── after 50 ms, 100 ms, 200 ms, 400 ms
 //!    ▼
@@ -24,6 +24,12 @@ pub(crate) const RECOVERY: Duration = Duration::from_secs(30);
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
+/// Workers that become ready and die before they answer anything must not spin the machine.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+
+/// A start timeout beyond this is cut, so that adding it to a moment cannot overflow.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// What to do about an empty slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -37,6 +43,8 @@ pub(crate) enum Next {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Restart {
     failed: u32,
+    /// Workers in a row that were ready and died before they had answered a call.
+    fruitless: u32,
     /// When the present run of tries began.
     since: Instant,
     timeout: Duration,
@@ -44,7 +52,7 @@ pub(crate) struct Restart {
 
 impl Restart {
     pub(crate) fn new(timeout: Duration, now: Instant) -> Self {
-        Self { failed: 0, since: now, timeout }
+        Self { failed: 0, fruitless: 0, since: now, timeout: timeout.min(LONGEST) }
     }
 
     /// The worker came up.
@@ -52,11 +60,15 @@ impl Restart {
         self.failed = 0;
     }
 
-    /// A worker that had been ready ended.
-    pub(crate) fn died(&mut self, now: Instant) -> Next {
+    /// A worker that had been ready ended. `fruitful`: it had answered a call, or was told to go.
+    pub(crate) fn died(&mut self, fruitful: bool, now: Instant) -> Next {
         self.failed = 0;
         self.since = now;
-        Next::Start(Duration::ZERO)
+        self.fruitless = if fruitful { 0 } else { self.fruitless.saturating_add(1) };
+        Next::Start(match self.fruitless {
+            0 | 1 => Duration::ZERO,
+            more => (FIRST_BACKOFF * (1 << (more - 2).min(6))).min(LONGEST_BACKOFF),
+        })
     }
 
     /// A worker ended before it was ready.
@@ -102,8 +114,19 @@ mod tests {
         for _ in 0..20 {
             assert!(matches!(restart.failed(false, now), Next::Start(_)));
             restart.ready();
-            assert_eq!(restart.died(now), Next::Start(Duration::ZERO));
+            assert_eq!(restart.died(true, now), Next::Start(Duration::ZERO));
         }
+    }
+
+    #[test]
+    fn workers_that_die_without_an_answer_come_back_slower_and_slower_but_always() {
+        let now = Instant::now();
+        let mut restart = Restart::new(TIMEOUT, now);
+        let waits: Vec<_> = (0..9).map(|_| restart.died(false, now)).collect();
+        let ms = |n| Next::Start(Duration::from_millis(n));
+        assert_eq!(waits, [0, 50, 100, 200, 400, 800, 1600, 2000, 2000].map(ms));
+        assert_eq!(restart.died(true, now), ms(0));
+        assert_eq!(restart.died(false, now), ms(0), "one answer clears it");
     }
 
     #[test]
@@ -112,6 +135,12 @@ mod tests {
         assert_eq!(Restart::new(TIMEOUT, now).failed(true, now), Next::Degrade(RECOVERY));
         let late = now + TIMEOUT;
         assert_eq!(Restart::new(TIMEOUT, now).failed(false, late), Next::Degrade(RECOVERY));
+    }
+
+    #[test]
+    fn an_endless_timeout_does_not_overflow() {
+        let now = Instant::now();
+        assert!(Restart::new(Duration::MAX, now).limit(now) > now + TIMEOUT);
     }
 
     #[test]

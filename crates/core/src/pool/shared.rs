@@ -137,7 +137,8 @@ impl Shared {
     }
 
     pub(super) fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
-        self.event(|state, _, effects, _| state.recycle(slot, generation, effects))
+        let now = Instant::now();
+        self.event(|state, ports, effects, _| state.recycle(slot, generation, now, ports, effects))
     }
 
     pub(super) fn drain(&self) {

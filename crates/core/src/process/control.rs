@@ -72,7 +72,13 @@ impl Control {
     ///
     /// `InvalidData` for a malformed message; the next one can still be received.
     pub async fn recv(&self) -> io::Result<Option<Received>> {
-        let received = self.socket.async_io(Interest::READABLE, |fd| receive(fd.as_fd())).await;
+        let receive_next = |fd: &HostFd| match receive(fd.as_fd()) {
+            // The other end was closed with something unread. That is told once, and before what
+            // it said last: how the worker ended.
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => receive(fd.as_fd()),
+            other => other,
+        };
+        let received = self.socket.async_io(Interest::READABLE, receive_next).await;
         match received {
             Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Ok(None),
             other => other,
@@ -231,6 +237,17 @@ mod tests {
         drop(host); // with a message unread: the worker sees ECONNRESET
         assert!(worker.recv().unwrap().is_none());
         assert!(worker.send(&FromWorker::ProbeAnswer { nonce: 2 }).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_an_end_with_something_unread_arrives() {
+        let (host, worker) = ends();
+        host.send(&ToWorker::Cancel { call: 1 }, &[]).unwrap();
+        let last = FromWorker::WorkerExited { code: 1, status: 3 };
+        worker.send(&last).unwrap();
+        drop(worker);
+        assert_eq!(host.recv().await.unwrap().unwrap().message, last);
+        assert!(host.recv().await.unwrap().is_none());
     }
 
     #[tokio::test]

@@ -4,11 +4,13 @@
 //! to one worker through its control socket. A token works once.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use snakepit_proto::v1;
@@ -16,7 +18,7 @@ use snakepit_proto::v1::host_server::{Host, HostServer};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
-use tokio_stream::wrappers::{UnboundedReceiverStream, UnixListenerStream};
+use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -146,17 +148,36 @@ impl Host for Service {
             )
         });
         let (frames, outbound) = mpsc::unbounded_channel();
+        let (reading, read_to_end) = oneshot::channel();
         let attached = Attached {
             pid: pid.unwrap_or(0),
             control: hello.control,
             words: hello.words,
             refused,
-            inbox: wire::Inbox::new(inbound),
+            inbox: wire::Inbox::new(inbound, reading),
             outbox: wire::Outbox::new(frames),
         };
         // The supervisor may have given up meanwhile; the stream then ends at once.
         let _ = waiting.send(attached);
-        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(outbound))))
+        Ok(Response::new(Box::pin(Outbound { frames: outbound, read_to_end })))
+    }
+}
+
+/// Frames to a worker, until its own have been read to the end: a worker that has said its last
+/// word waits for us to hang up.
+struct Outbound {
+    frames: mpsc::UnboundedReceiver<Result<v1::HostFrame, Status>>,
+    read_to_end: oneshot::Receiver<Infallible>,
+}
+
+impl Stream for Outbound {
+    type Item = Result<v1::HostFrame, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.frames.poll_recv(cx) {
+            Poll::Pending => Pin::new(&mut self.read_to_end).poll(cx).map(|_| None),
+            frame => frame,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Frames as the core's words, and back.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
@@ -11,7 +12,7 @@ use snakepit_proto::v1;
 use snakepit_proto::v1::host_frame::Frame as ToWorker;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
@@ -58,11 +59,18 @@ pub struct ToolInfo {
 }
 
 /// Frames from one worker.
-pub(crate) struct Inbox(Streaming<v1::WorkerFrame>);
+pub(crate) struct Inbox {
+    frames: Streaming<v1::WorkerFrame>,
+    /// Dropped at the end of the frames, which ends the other direction too.
+    reading: Option<oneshot::Sender<Infallible>>,
+}
 
 impl Inbox {
-    pub(super) fn new(frames: Streaming<v1::WorkerFrame>) -> Self {
-        Self(frames)
+    pub(super) fn new(
+        frames: Streaming<v1::WorkerFrame>,
+        reading: oneshot::Sender<Infallible>,
+    ) -> Self {
+        Self { frames, reading: Some(reading) }
     }
 
     /// Waits for a frame and takes all that are there. False: the line has ended, and `batch` may
@@ -70,9 +78,12 @@ impl Inbox {
     pub(crate) async fn next_batch(&mut self, batch: &mut Vec<FromWorker>) -> bool {
         poll_fn(|cx| {
             loop {
-                match Pin::new(&mut self.0).poll_next(cx) {
+                match Pin::new(&mut self.frames).poll_next(cx) {
                     Poll::Ready(Some(Ok(frame))) => batch.push(read(frame)),
-                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(false),
+                    Poll::Ready(Some(Err(_)) | None) => {
+                        self.reading = None;
+                        return Poll::Ready(false);
+                    }
                     Poll::Pending if batch.is_empty() => return Poll::Pending,
                     Poll::Pending => return Poll::Ready(true),
                 }

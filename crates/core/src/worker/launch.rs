@@ -11,10 +11,10 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::keeper::{Keeper, Order};
-use super::watch::Process;
+use super::watch::{LINE_AFTER_STATUS, Process};
 use super::{Office, Port, command};
 use crate::config::PoolConfig;
 use crate::error::{ExitReport, StartFailure};
@@ -126,7 +126,11 @@ impl Handshake<'_> {
             };
             tokio::select! {
                 aside = self.process.control.recv() => match aside {
-                    Ok(Some(received)) => self.heard_aside(received, keeper)?,
+                    Ok(Some(received)) => {
+                        if let Err(failure) = self.heard_aside(received, keeper) {
+                            return Err(self.last_words(frames).await.unwrap_or(failure));
+                        }
+                    }
                     Ok(None) => return Err(self.vanished().await),
                     Err(error) => return Err(because(format!("control socket: {error}"))),
                 },
@@ -161,6 +165,18 @@ impl Handshake<'_> {
         let Some(exit) = self.process.exit_report(None) else { return Ok(()) };
         let reason = format!("it ended before it was ready: {exit}");
         Err(Box::new(StartFailure { reason, exit: Some(exit), ..StartFailure::default() }))
+    }
+
+    /// Why a worker that ended could not start, if it said so: the news of its end is quicker.
+    async fn last_words(&mut self, mut frames: Vec<FromWorker>) -> Option<Box<StartFailure>> {
+        let (inbox, _) = self.line.as_mut().filter(|_| !self.ended)?;
+        let rest = async { while inbox.next_batch(&mut frames).await {} };
+        // A process that it left behind may hold the line open.
+        let _ = timeout(LINE_AFTER_STATUS, rest).await;
+        frames.into_iter().find_map(|frame| match frame {
+            FromWorker::StartFailed(failure) => Some(Box::new(failure)),
+            _ => None,
+        })
     }
 
     /// The process ended before it even had a shim: most likely it is no Python.

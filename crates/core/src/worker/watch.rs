@@ -20,7 +20,7 @@ const STATUS_AFTER_LINE: Duration = Duration::from_secs(1);
 
 /// A dead worker's line is read to its end for so long: what it sent is here already, but a
 /// grandchild may hold the socket open.
-const LINE_AFTER_STATUS: Duration = Duration::from_millis(30);
+pub(super) const LINE_AFTER_STATUS: Duration = Duration::from_millis(250);
 
 /// The shim ends a tree, giving up on what it may not signal after 3 s; then it is ended itself.
 const REAP_LIMIT: Duration = Duration::from_secs(10);
@@ -122,7 +122,8 @@ impl Process {
                     }
                     if !more {
                         line_open = false;
-                        next = Some((Instant::now() + STATUS_AFTER_LINE, Then::Kill));
+                        // One that was told to stop has its time already.
+                        next.get_or_insert((Instant::now() + STATUS_AFTER_LINE, Then::Kill));
                     }
                 },
                 aside = self.control.recv() => match aside {

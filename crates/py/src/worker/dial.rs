@@ -75,6 +75,7 @@ fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
         .block_on(async {
             let socket = UnixStream::connect(&start.socket_path).await?;
             let closed_in_forks = close_in_child(socket.as_raw_fd());
+            outbox.hand_over();
             let mut incoming = open(socket, frames, start.max_message).await?;
             let initialize = match incoming.message().await? {
                 Some(HostFrame { frame: Some(FromHost::Initialize(initialize)) }) => initialize,

@@ -74,8 +74,12 @@ impl Engine {
 
     /// Waits for the next frame and drives the line meanwhile. `None`: the host closed it.
     pub(super) fn next_frame(&mut self, py: Python<'_>) -> Result<Option<HostFrame>, Status> {
-        let (runtime, incoming) = (&self.runtime, &mut self.incoming);
-        let frame = py.detach(|| runtime.block_on(incoming.message()));
+        let (runtime, incoming, outbox) = (&self.runtime, &mut self.incoming, &self.outbox);
+        let next = async {
+            outbox.hand_over();
+            incoming.message().await
+        };
+        let frame = py.detach(|| runtime.block_on(next));
         self.mark_sent();
         frame
     }
@@ -104,9 +108,9 @@ impl Engine {
         self.outbox.seal();
         // A few system calls: not worth a hand-over of the interpreter. Copying megabytes is.
         if self.bytes_queued > BULK {
-            py.detach(|| self.runtime.block_on(turn()));
+            py.detach(|| self.runtime.block_on(turn(&self.outbox)));
         } else {
-            self.runtime.block_on(turn());
+            self.runtime.block_on(turn(&self.outbox));
         }
         self.mark_sent();
     }
@@ -116,6 +120,7 @@ impl Engine {
         self.leave_python();
         let (runtime, outbox, changed) = (&self.runtime, &self.outbox, &self.running.changed);
         let wait = async {
+            outbox.hand_over();
             while !done() {
                 tokio::select! {
                     () = changed.notified() => {}
@@ -146,8 +151,11 @@ impl Engine {
 
     /// Drives the line until the host has closed it, `limit` at most.
     pub(super) fn await_end(&mut self, py: Python<'_>, limit: Duration) {
-        let (runtime, incoming) = (&self.runtime, &mut self.incoming);
-        let end = async { while let Ok(Some(_)) = incoming.message().await {} };
+        let (runtime, incoming, outbox) = (&self.runtime, &mut self.incoming, &self.outbox);
+        let end = async {
+            outbox.hand_over();
+            while let Ok(Some(_)) = incoming.message().await {}
+        };
         py.detach(|| {
             runtime.block_on(async {
                 let _ = tokio::time::timeout(limit, end).await;
@@ -187,7 +195,8 @@ impl Engine {
 }
 
 /// Runs what is ready twice over (the body's task, then the connection's) and waits for nothing.
-async fn turn() {
+async fn turn(outbox: &Outbox) {
+    outbox.hand_over();
     let mut rounds = 2;
     std::future::poll_fn(|context| {
         if rounds == 0 {

@@ -3,6 +3,10 @@
 //! The channel is unbounded because the protocol bounds it: the host prefetches a few calls, a
 //! stream stays within its window. It must be: on a full channel the main thread would wait for
 //! itself, since it also does the I/O.
+//!
+//! What is queued from outside the runtime waits in `queued` and is handed to the line by whoever
+//! drives next, from inside: there waking the line's task is a push to a local queue, from outside
+//! it is a system call and one more turn of the I/O loop, for every reply.
 
 use std::sync::Mutex;
 
@@ -23,6 +27,7 @@ const CHUNK_BYTES: usize = 60 * 1024;
 pub(super) struct Outbox {
     /// `None` ends this end's half of the line.
     frames: mpsc::UnboundedSender<Option<WorkerFrame>>,
+    queued: Mutex<Vec<Option<WorkerFrame>>>,
     /// Behind a lock since the standby may send what a slow generator has left here.
     open: Mutex<OpenChunk>,
 }
@@ -37,19 +42,27 @@ struct OpenChunk {
 impl Outbox {
     /// The outbox, and what it holds as the line takes it.
     pub(super) fn new() -> (Self, impl Stream<Item = WorkerFrame> + Send + 'static) {
-        let (frames, queued) = mpsc::unbounded_channel();
-        let queued = UnboundedReceiverStream::new(queued).map_while(|frame| frame);
-        (Self { frames, open: Mutex::default() }, queued)
+        let (frames, line) = mpsc::unbounded_channel();
+        let line = UnboundedReceiverStream::new(line).map_while(|frame| frame);
+        (Self { frames, queued: Mutex::default(), open: Mutex::default() }, line)
     }
 
-    /// Queues a frame. A line that has ended swallows it: the reader of the line finds that out.
+    /// Queues a frame for whoever drives next.
     pub(super) fn push(&self, frame: Frame) {
-        let _ = self.frames.send(Some(WorkerFrame { frame: Some(frame) }));
+        lock(&self.queued).push(Some(WorkerFrame { frame: Some(frame) }));
     }
 
     /// Nothing more will be said: the host sees the end once it has all that was.
     pub(super) fn finish(&self) {
-        let _ = self.frames.send(None);
+        lock(&self.queued).push(None);
+    }
+
+    /// Gives the line what is queued. Called by who drives, from inside the runtime.
+    pub(super) fn hand_over(&self) {
+        for frame in lock(&self.queued).drain(..) {
+            // A line that has ended swallows it: the reader of the line finds that out.
+            let _ = self.frames.send(frame);
+        }
     }
 
     /// Adds an item to the chunk that is being filled. True: a chunk was full and is queued.

@@ -119,7 +119,10 @@ impl Standby {
         // A stale permit of `leave` only ends this early; the next tick tries again.
         if self.turn.load(SeqCst) == turn {
             self.outbox.seal();
-            runtime.block_on(self.leave.notified());
+            runtime.block_on(async {
+                self.outbox.hand_over();
+                self.leave.notified().await;
+            });
         }
         self.driving.store(false, SeqCst);
     }

@@ -127,7 +127,7 @@ async fn speaking_out_of_turn_fails_the_start() {
 async fn a_program_that_is_not_there_is_a_permanent_failure() {
     let failure = refusal(pool(1).program("/nowhere/python")).await;
     assert!(failure.permanent);
-    assert!(failure.reason.contains("/nowhere/python cannot be started"), "{}", failure.reason);
+    assert!(failure.reason.contains("cannot start /nowhere/python"), "{}", failure.reason);
 }
 
 #[tokio::test]

@@ -208,7 +208,7 @@ impl<J> State<J> {
     }
 
     /// Takes up to `most` calls that any worker may run back from `slot`, the last sent first.
-    fn take_back(&mut self, slot: usize, most: usize, words: &impl Words) -> usize {
+    pub(super) fn take_back(&mut self, slot: usize, most: usize, words: &impl Words) -> usize {
         let mut taken = 0;
         for at in (1..self.slots[slot].lane.len()).rev() {
             if taken == most {

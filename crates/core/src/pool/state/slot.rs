@@ -185,7 +185,8 @@ impl<J> State<J> {
         let it = &mut self.slots[slot];
         let next = match phase {
             Phase::Empty | Phase::Starting => it.restart.failed(permanent, now),
-            _ => it.restart.died(now),
+            Phase::Ready | Phase::Condemned => it.restart.died(it.answered > 0, now),
+            Phase::Draining | Phase::Stopping => it.restart.died(true, now),
         };
         let after = match next {
             Next::Start(after) => after,
@@ -215,6 +216,8 @@ impl<J> State<J> {
         &mut self,
         slot: usize,
         generation: Option<u64>,
+        now: Instant,
+        words: &impl Words,
         out: &mut Vec<Effect<J>>,
     ) -> bool {
         let it = &mut self.slots[slot];
@@ -223,6 +226,9 @@ impl<J> State<J> {
         }
         it.phase = Phase::Draining;
         self.loads[slot] = UNAVAILABLE;
+        if self.take_back(slot, usize::MAX, words) > 0 {
+            self.spread(now, out);
+        }
         self.retire(slot, out);
         true
     }

@@ -104,12 +104,13 @@ impl<J> State<J> {
     }
 
     /// As [`Self::any_slot`], for a session without a home: of the slots that are equally loaded
-    /// the one with the fewest sessions, since its calls will come back there.
+    /// and have room the one with the fewest sessions, since its calls will come back there.
     fn new_home(&self, now: Instant) -> Route {
         match self.any_slot(now) {
             Route::Now(slot) => {
                 let least = self.loads[slot];
-                let equal = (0..self.loads.len()).filter(|&slot| self.loads[slot] == least);
+                let equal = (0..self.loads.len())
+                    .filter(|&slot| self.loads[slot] == least && self.slots[slot].has_room(now));
                 Route::Now(equal.min_by_key(|&slot| self.homes.count(slot)).unwrap_or(slot))
             }
             wait => wait,

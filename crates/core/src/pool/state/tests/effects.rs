@@ -6,6 +6,7 @@ use super::worker::{Frame, Life, Worker};
 use super::world::{Job, Record};
 use super::{Outcome, World};
 use crate::call::Step;
+use crate::policy::prefetch::stalled;
 use crate::pool::state::{Effect, End};
 
 impl World {
@@ -58,6 +59,9 @@ impl World {
         }
         worker.inbox.push_back(frame);
         let place = (slot, worker.generation);
+        let it = &self.state.slots[slot];
+        let room = it.lane.len() <= it.prefetch.capacity() && !stalled(it.since, self.now);
+        assert!(it.lane.len() == 1 || room, "slot {slot} has no room for {id}");
 
         let now = self.now;
         let call = &mut self.calls[self.by_id[&id]];

@@ -69,7 +69,7 @@ fn a_degraded_slot_that_starts_at_last_serves_again() {
 }
 
 #[test]
-fn a_recycled_worker_runs_what_it_has_and_then_stops() {
+fn a_recycled_worker_ends_what_it_runs_and_then_stops() {
     let mut world = World::ready(2);
     world.warm_up();
     let calls = world.calls(4, &Spec::default());
@@ -82,9 +82,11 @@ fn a_recycled_worker_runs_what_it_has_and_then_stops() {
     let elsewhere = world.call(Spec::default());
     assert_eq!(world.sent(elsewhere), [1]);
     assert!(!world.workers[0].stopped);
-    assert_eq!(world.work_off(0), own);
+    assert_eq!(own.len(), 2, "one ran, one waited behind it");
+    assert_eq!(world.sent(own[1]), [0, 1], "what another worker can run does not wait for it");
+    assert_eq!(world.work_off(0), own[..1]);
     assert!(world.workers[0].stopped);
-    assert_eq!(world.state.describe(0), ("stopping", 3, 0), "three calls, with the first one");
+    assert_eq!(world.state.describe(0), ("stopping", 2, 0), "with the one that warmed it up");
     world.die(0, false);
     assert_eq!(world.state.counters().worker_deaths, 0, "it was told to");
     world.bring_up(0);

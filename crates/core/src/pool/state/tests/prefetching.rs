@@ -125,6 +125,25 @@ fn what_waits_behind_a_long_call_is_taken_back_and_keeps_its_turn() {
 }
 
 #[test]
+fn what_is_taken_back_goes_to_all_that_have_room() {
+    let mut world = World::ready(3);
+    world.warm_up();
+    submit(&mut world, 12);
+    world.begin(0);
+    world.advance(STALL);
+    for slot in [1, 2] {
+        while world.load(slot) - world.workers[slot].finished.len() > 1 {
+            world.begin(slot);
+            world.finish(slot);
+        }
+    }
+    world.read(2);
+    world.flush(1);
+    assert_eq!([0, 1, 2].map(|slot| world.load(slot)), [1, 2, 2]);
+    assert_eq!(world.state.queued(), 1);
+}
+
+#[test]
 fn one_long_call_ends_prefetching_into_its_worker() {
     let mut world = World::ready(1);
     world.warm_up();

@@ -27,6 +27,24 @@ fn a_strict_session_waits_for_its_worker_and_never_moves() {
 }
 
 #[test]
+fn a_new_session_goes_where_the_fewest_live_if_there_is_room() {
+    let mut world = World::ready(2);
+    world.warm_up();
+    for name in ["a", "b", "c"] {
+        let slot = world.sent(world.calls.last().expect("one").id)[0];
+        let id = world.call(Spec::session(name, StrictQueue));
+        assert_eq!(world.sent(id), [1 - slot], "by turns, though both are idle");
+        world.work(1 - slot);
+    }
+    world.die(1, false);
+    world.bring_up(1);
+    world.call(Spec::default());
+    world.call(Spec::default());
+    let id = world.call(Spec::session("d", StrictQueue));
+    assert_eq!(world.sent(id), [0], "no session lives in the new worker, but it takes one call");
+}
+
+#[test]
 fn calls_that_waited_before_their_session_had_a_home_go_there() {
     let mut world = World::new(2, 100);
     let calls = [world.call(strict()), world.call(strict()), world.call(strict())];

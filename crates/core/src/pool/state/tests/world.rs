@@ -287,7 +287,7 @@ impl World {
     }
 
     pub(crate) fn recycle(&mut self, slot: usize, generation: Option<u64>) -> bool {
-        let recycled = self.state.recycle(slot, generation, &mut self.out);
+        let recycled = self.state.recycle(slot, generation, self.now, &self.page, &mut self.out);
         self.carry_out();
         recycled
     }
