@@ -80,7 +80,9 @@ impl Inbox {
             loop {
                 match Pin::new(&mut self.frames).poll_next(cx) {
                     Poll::Ready(Some(Ok(frame))) => batch.push(read(frame)),
-                    Poll::Ready(Some(Err(_)) | None) => {
+                    // Cut off, or bytes that are no frame: its keeper says what is to be done.
+                    Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
+                    Poll::Ready(None) => {
                         self.reading = None;
                         return Poll::Ready(false);
                     }

@@ -78,10 +78,11 @@ async fn a_drain_is_as_long_as_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_was_ready_is_replaced_without_a_pause() {
+async fn a_worker_that_answered_is_replaced_without_a_pause() {
     let pool = loopback(1).start().await;
     let start = Instant::now();
     for _ in 0..20 {
+        answer(submit(&pool, "noop", "")).await.expect("an answer");
         let error = answer(submit(&pool, "exit", "3")).await.expect_err("a death");
         assert_eq!(super::death(error).exit_code, Some(3));
     }
