@@ -9,7 +9,6 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, TypedDict, final
 
-__all__: list[str]
 __version__: str
 __build__: str  # "abi3" or "free-threaded"
 

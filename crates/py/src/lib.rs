@@ -21,6 +21,8 @@ mod _core {
         module.add_function(wrap_pyfunction!(codec::encode_py, module)?)?;
         module.add_function(wrap_pyfunction!(codec::decode_py, module)?)?;
         super::host::register(module)?;
-        super::worker::register(module)
+        super::worker::register(module)?;
+        // Added by PyO3; a private module has no list of public names.
+        module.delattr("__all__")
     }
 }
