@@ -1,7 +1,7 @@
 //! Python bindings: the host's classes and the worker's native end of the line.
 //!
-//! Thin: no decision about a pool is made here. [`host`] is what `snakepit` wraps, [`worker`] what
-//! `snakepit_bridge` runs on, [`codec`] serves both.
+//! Thin: no decision about a pool is made here. `host` is what `snakepit` wraps, `worker` what
+//! `snakepit_bridge` runs on, `codec` serves both.
 
 use pyo3::prelude::*;
 

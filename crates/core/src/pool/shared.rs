@@ -19,7 +19,7 @@ use crate::process::{Owner, owner};
 use crate::transport::ToolInfo;
 use crate::worker::{Order, Port};
 
-/// Receives lines that workers print, where [`OutputMode::Log`] asks for it: worker, whether it is
+/// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it is
 /// standard error, text. Called on the runtime's thread; must not block.
 pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
 
