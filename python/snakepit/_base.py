@@ -10,7 +10,7 @@ import atexit
 import weakref
 from collections.abc import Iterable, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from snakepit import _core
 from snakepit._config import AFFINITIES, PoolConfig, choice, refuse_unknown
@@ -27,7 +27,7 @@ Affinity = Literal["strict_queue", "strict_fail_fast", "hint"]
 """How strictly the calls of a session keep to its worker; see ``Pool.session``."""
 
 
-_PARAMETERS = [
+_PARAMETERS = {
     "size",
     "name",
     "profile",
@@ -45,7 +45,7 @@ _PARAMETERS = [
     "secrets",
     "worker_output",
     "inline",
-]
+}
 
 
 class PoolBase:
@@ -86,6 +86,11 @@ class PoolBase:
 
     _open: ClassVar[weakref.WeakSet[PoolBase]] = weakref.WeakSet()
 
+    def __new__(cls, *args: Any, **keywords: Any) -> Self:
+        # Before Python finds that "size" is missing: it was misspelt, most likely.
+        refuse_unknown(keywords.keys() - _PARAMETERS - {"adapter"}, _PARAMETERS)
+        return super().__new__(cls)
+
     def __init__(
         self,
         adapter: str | type,
@@ -107,9 +112,7 @@ class PoolBase:
         secrets: Iterable[str] = (),
         worker_output: Literal["show", "log", "drop"] = "show",
         inline: bool = False,
-        **unknown: Never,
     ) -> None:
-        refuse_unknown(unknown, _PARAMETERS)
         self._timeout = limit("timeout", timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
         config = PoolConfig.build(

@@ -65,13 +65,11 @@ def _start(line: Line, order: Initialize) -> LiveAdapter | None:
     try:
         adapter_class = _load(order)
         require_tools(adapter_class)
-    except AdapterSourceError as missing:
-        # The message says it all; a traceback would show our code.
-        failure = (AdapterSourceError.__name__, str(missing), "")
-        line.start_failed(failure, adapter_source=True, permanent=True)
-        return None
     except BaseException as error:
-        line.start_failed(_described(error), adapter_source=False, permanent=True)
+        is_source = isinstance(error, AdapterSourceError) or _is_unguarded_pool(error)
+        # The message says it all then; a traceback would show our code.
+        said = (AdapterSourceError.__name__, str(error), "") if is_source else _described(error)
+        line.start_failed(said, adapter_source=is_source, permanent=True)
         return None
 
     worker = WorkerInfo(order["pool"], order["slot"], order["generation"], order["device"])
@@ -92,6 +90,12 @@ def _load(order: Initialize) -> type:
         return _source.load(kind, location, order["adapter_qualname"])
     finally:
         loading_main, loading_module = False, None
+
+
+def _is_unguarded_pool(error: BaseException) -> bool:
+    # Raised by the host's face, which the adapter's module made a pool with; not ours to import.
+    face = sys.modules.get("snakepit.errors")
+    return face is not None and isinstance(error, face.AdapterSourceError)
 
 
 def _described(error: BaseException) -> Failure:

@@ -63,6 +63,12 @@ def test_unknown_keywords_are_refused_with_a_suggestion(wrong: str, meant: str) 
     assert meant in str(error)
 
 
+def test_a_misspelt_size_is_told_before_a_missing_one() -> None:
+    with pytest.raises(ConfigError) as caught:
+        snakepit.Pool("module:Class", sise=2)
+    assert caught.value.suggestion == "size"
+
+
 def test_an_unknown_keyword_that_resembles_nothing_has_no_suggestion() -> None:
     assert refused(zzzzzz=1).suggestion is None
 
@@ -70,7 +76,7 @@ def test_an_unknown_keyword_that_resembles_nothing_has_no_suggestion() -> None:
 def test_the_list_of_parameters_is_the_signature() -> None:
     signature = inspect.signature(base.PoolBase.__init__).parameters.values()
     keywords = [p.name for p in signature if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    assert keywords == base._PARAMETERS
+    assert set(keywords) == base._PARAMETERS
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def pools() -> None:
     snakepit.Pool(Adapter)  # type: ignore[call-arg]
     snakepit.Pool(Adapter(), size=4)  # type: ignore[arg-type]
     snakepit.Pool(Adapter, size="4")  # type: ignore[arg-type]
-    snakepit.Pool(Adapter, size=4, sise=4)  # type: ignore[arg-type]
+    snakepit.Pool(Adapter, size=4, sise=4)  # type: ignore[call-arg]
     snakepit.Pool(Adapter, size=4, affinity="strict")  # type: ignore[arg-type]
     snakepit.Pool(Adapter, size=4, start_timeout=None)  # type: ignore[arg-type]
 

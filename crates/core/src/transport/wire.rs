@@ -117,8 +117,12 @@ fn read(frame: v1::WorkerFrame) -> FromWorker {
             let failure = failed.failure.unwrap_or_default();
             let adapter_source = failure.kind() == v1::FailureKind::AdapterSource;
             let failure = exception(failure);
+            let reason = match adapter_source {
+                true => failure.message.clone(),
+                false => format!("{}: {}", failure.type_name, failure.message),
+            };
             FromWorker::StartFailed(StartFailure {
-                reason: format!("{}: {}", failure.type_name, failure.message),
+                reason,
                 failure: Some(failure),
                 adapter_source,
                 permanent: failed.permanent,
