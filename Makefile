@@ -44,7 +44,10 @@ demo: $(INSTALLED) $(VENV)/.group-demo  ## train and classify handwritten digits
 
 .PHONY: test
 test: steps-begin $(TEST_STEPS)  ## everything that continuous integration checks
-	@printf '\n'; cat target/steps; printf 'all steps passed\n'
+	@printf '\n'; cat target/steps
+	@for version in 3.10 3.11 3.12 3.13; do \
+		grep -q "Python $$version" target/steps || { echo "no step for Python $$version"; exit 1; }; \
+	done; printf 'all steps passed\n'
 
 .PHONY: build
 build: $(INSTALLED)  ## build the release wheel and install it into .venv
