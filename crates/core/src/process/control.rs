@@ -7,7 +7,9 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, sendmsg, setsockopt,
     shutdown, socketpair, sockopt,
@@ -154,6 +156,16 @@ impl WorkerControl {
     }
 }
 
+impl WorkerControl {
+    /// Whether the host hangs up within `limit`. Reads nothing.
+    pub fn is_hung_up_within(&self, limit: Duration) -> bool {
+        let mut ready =
+            [PollFd::new(self.fd.as_fd(), PollFlags::from_bits_retain(libc::POLLRDHUP))];
+        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+        matches!(poll(&mut ready, limit), Ok(1))
+    }
+}
+
 impl AsFd for WorkerControl {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -189,7 +201,6 @@ fn too_long() -> io::Error {
 mod tests {
     use std::fs::File;
     use std::os::fd::AsFd;
-    use std::time::Duration;
 
     use bytes::Bytes;
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -233,8 +244,10 @@ mod tests {
         assert!(host.recv().await.unwrap().is_none());
 
         let (host, worker) = ends();
+        assert!(!worker.is_hung_up_within(Duration::ZERO));
         worker.send(&FromWorker::ProbeAnswer { nonce: 1 }).unwrap();
         drop(host); // with a message unread: the worker sees ECONNRESET
+        assert!(worker.is_hung_up_within(Duration::from_secs(10)));
         assert!(worker.recv().unwrap().is_none());
         assert!(worker.send(&FromWorker::ProbeAnswer { nonce: 2 }).is_err());
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use pyo3::exceptions::PyConnectionError;
@@ -37,6 +38,9 @@ const MAX_FRAME: u32 = 128 << 10;
 /// What a frame may carry beside a value of the largest size.
 const HEADROOM: usize = 64 << 10;
 
+/// A line that is refused because its host is going leaves so long for the news of that.
+const HANG_UP: Duration = Duration::from_secs(1);
+
 /// Dial the host, say hello, wait for Initialize.
 ///
 /// The thread that calls it is the one that must serve: it drives the line.
@@ -53,7 +57,15 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
         control: true,
         words: side.page().is_some(),
     };
-    let (engine, initialize) = py.detach(|| dial(start, hello)).map_err(|status| {
+    let dialled = py.detach(|| {
+        dial(start, hello).inspect_err(|_| {
+            // A pool that is closed while its workers start hangs up on them: no news to anybody.
+            if side.control.is_hung_up_within(HANG_UP) {
+                boot::exit_now();
+            }
+        })
+    });
+    let (engine, initialize) = dialled.map_err(|status| {
         let path = &start.socket_path;
         PyConnectionError::new_err(format!("no line to the host at {path}: {}", status.message()))
     })?;
