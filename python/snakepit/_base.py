@@ -7,6 +7,7 @@ are the engine's. Here values are checked and turned into what the engine takes.
 from __future__ import annotations
 
 import atexit
+import sys
 import weakref
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -215,6 +216,9 @@ def _inline_engine(config: PoolConfig, adapter: str | type) -> Engine:
 
 @atexit.register
 def _close_open_pools() -> None:
+    # First, or a loop in a daemon thread would still be told that its calls failed.
+    if inboxes := sys.modules.get("snakepit._inbox"):
+        inboxes.close_all()
     for pool in list(PoolBase._open):
         if not pool._engine.forked:
             pool._engine.close(0.0)

@@ -52,6 +52,14 @@ def _open(loop: asyncio.AbstractEventLoop) -> _core.Inbox:
     return inbox
 
 
+def close_all() -> None:
+    """Drop what would still be delivered: the interpreter ends, in whatever state loops are."""
+    with _opening:
+        inboxes = list(_inboxes.values())
+    for inbox in inboxes:
+        inbox.close()
+
+
 def _drain(inbox: _core.Inbox, end: AsyncGenerator[None]) -> None:
     inbox.drain()
 
