@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from snakepit._async_stream import AsyncStream, feed_async
 from snakepit._base import PoolBase
-from snakepit._config import positive
+from snakepit._config import positive, refuse_surrogates
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._inbox import inbox_of, off_loop
 from snakepit._session import AsyncSession
@@ -50,9 +50,12 @@ class AsyncPool(PoolBase):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         native = None if session is None else self._route(session)
-        reply = self._engine.execute_async(
-            tool, args, native, self._limit(timeout), idempotent, inbox_of(loop), future
-        )
+        try:
+            reply = self._engine.execute_async(
+                tool, args, native, self._limit(timeout), idempotent, inbox_of(loop), future
+            )
+        except UnicodeEncodeError as error:
+            refuse_surrogates("tool", tool, error)
         try:
             return await future
         except (asyncio.CancelledError, GeneratorExit):
@@ -74,15 +77,13 @@ class AsyncPool(PoolBase):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        reply = self._engine.execute_async(
-            tool,
-            args,
-            self._route(session),
-            self._limit(timeout),
-            idempotent,
-            inbox_of(loop),
-            future,
-        )
+        native = None if session is None else self._route(session)
+        try:
+            reply = self._engine.execute_async(
+                tool, args, native, self._limit(timeout), idempotent, inbox_of(loop), future
+            )
+        except UnicodeEncodeError as error:
+            refuse_surrogates("tool", tool, error)
 
         def pass_on(ended: asyncio.Future[Any]) -> None:
             if ended.cancelled():
@@ -162,14 +163,13 @@ class AsyncPool(PoolBase):
             The stream, for ``async for``. With ``on_chunk``, a function or a coroutine function:
             what to await for the end of the stream.
         """
-        chunks = self._engine.stream(
-            tool,
-            args,
-            self._route(session),
-            limit("timeout", timeout),
-            limit("idle_timeout", idle_timeout),
-        )
-        stream = AsyncStream(chunks)
+        total, idle = limit("timeout", timeout), limit("idle_timeout", idle_timeout)
+        native = self._route(session)
+        try:
+            chunks = self._engine.stream(tool, args, native, total, idle)
+        except UnicodeEncodeError as error:
+            refuse_surrogates("tool", tool, error)
+        stream = AsyncStream(chunks, tool, idle)
         return stream if on_chunk is None else feed_async(stream, on_chunk)
 
     def session(self, session_id: str, *, affinity: Affinity | None = None) -> AsyncSession:

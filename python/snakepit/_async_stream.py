@@ -7,6 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Self
 
 from snakepit._inbox import inbox_of
+from snakepit.errors import CallTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,8 @@ class AsyncStream:
     """Chunks of a streaming call, in order; an asynchronous iterator and context manager.
 
     As with ``Stream``, a slow reader stops the worker, and leaving the block, ``aclose()``,
-    dropping the stream, or cancelling the task that waits for a chunk cancels the call.
+    dropping the stream, or cancelling the task that waits for a chunk cancels the call. One task
+    reads at a time: another one gets a ``RuntimeError`` while the first waits for a chunk.
 
     Example:
         >>> async with pool.execute_stream("train", {"epochs": 3}) as chunks:
@@ -30,22 +32,28 @@ class AsyncStream:
         ...         print(chunk["loss"])
     """
 
-    __slots__ = ("_chunks", "_turn")
+    __slots__ = ("_chunks", "_idle_timeout", "_reading", "_tool", "_turn")
 
-    def __init__(self, chunks: NativeChunks) -> None:
+    def __init__(self, chunks: NativeChunks, tool: str, idle_timeout: float | None) -> None:
         self._chunks = chunks
+        self._tool = tool
+        self._idle_timeout = idle_timeout
+        self._reading = False
         self._turn = 0
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
+        if self._reading:
+            raise RuntimeError("the stream is already being read by another task")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
+        self._reading = True
         try:
             if not self._chunks.next_async(inbox_of(loop), future):
                 self._turn = 0
-                return await future
+                return await self._arrival(loop, future)
             self._turn += 1
             if self._turn == _ITEMS_A_TURN:
                 self._turn = 0
@@ -54,7 +62,33 @@ class AsyncStream:
             # The chunk that was awaited may be lost, so the stream is of no more use.
             self._chunks.close()
             raise
+        finally:
+            self._reading = False
         return future.result()
+
+    async def _arrival(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> Any:
+        if self._idle_timeout is None:
+            return await future
+        # The loop's own timer: the engine's wait would hold the loop.
+        timer = loop.call_later(self._idle_timeout, self._give_up, future)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def _give_up(self, future: asyncio.Future[Any]) -> None:
+        if future.done():
+            return
+        future.set_exception(
+            CallTimeout(
+                f"{self._tool}: no chunk within {self._idle_timeout} s (idle_timeout)",
+                step="running",
+                timeout=self._idle_timeout,
+                tool=self._tool,
+                may_have_run=True,
+            )
+        )
+        self._chunks.close()
 
     async def aclose(self) -> None:
         """End the stream; cancels the call if it still runs. Idempotent."""

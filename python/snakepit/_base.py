@@ -14,7 +14,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from snakepit import _core
-from snakepit._config import AFFINITIES, PoolConfig, choice, refuse_unknown
+from snakepit._config import AFFINITIES, PoolConfig, choice, refuse_surrogates, refuse_unknown
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._session import BoundSession
 from snakepit.errors import ConfigError
@@ -54,7 +54,7 @@ class PoolBase:
 
     Args:
         adapter: The adapter's class, or where it is: ``"module:Class"``.
-        size: Number of workers, at least 1.
+        size: Number of workers, from 1 to 4096.
         name: Name of the pool in errors, logs and process lists.
         profile: ``"process"``: a worker runs one call at a time, on its main thread.
         adapter_args: Keywords of the adapter's ``__init__``.
@@ -64,10 +64,12 @@ class PoolBase:
             process sees (its ``sys.path``), or with ``python=`` what that interpreter brings.
         timeout: Seconds that a call may take, waiting included, unless the call says otherwise;
             ``None``: no limit.
-        max_queue: Calls that may wait for a worker; one more raises ``QueueFull``.
-        max_message: Bytes of one encoded argument map, result or chunk.
+        max_queue: Calls that may wait for a worker, from 1 to 131071; one more raises
+            ``QueueFull``.
+        max_message: Bytes of one encoded argument map, result or chunk, from 1 KiB to 2 GiB.
         start_timeout: Seconds that a worker may take until its ``initialize()`` has returned.
-        drain_timeout: Seconds that calls under way get when the pool is closed.
+        drain_timeout: Seconds that calls under way get when the pool is closed. Then they are
+            cancelled, and closing ends within ``grace`` (5 at most) and some four seconds more.
         grace: Seconds between asking a call to stop and ending its worker.
         affinity: Default for sessions; see ``session()``.
         env: Environment of the workers. ``"inherit"``: this process's. ``"strict"``: only what
@@ -196,7 +198,10 @@ class PoolBase:
             )
         if affinity is not None:
             choice("affinity", affinity, AFFINITIES)
-        return self._engine.session(session_id, affinity)
+        try:
+            return self._engine.session(session_id, affinity)
+        except UnicodeEncodeError as error:
+            refuse_surrogates("session", session_id, error)
 
     def _route(self, session: BoundSession | str | None) -> NativeSession | None:
         if session is None:
@@ -223,4 +228,4 @@ def _close_open_pools() -> None:
         if not pool._engine.forked:
             pool._engine.close(0.0)
     # The thread that calls into Python must have ended before the interpreter goes.
-    _core.stop_callbacks()
+    _core.leave()

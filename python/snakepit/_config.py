@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from snakepit import _core
 from snakepit._duration import seconds
@@ -26,6 +26,12 @@ _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 
 AFFINITIES = ("strict_queue", "strict_fail_fast", "hint")
 _PROFILES = ("process",)
+
+# Bounds of the engine. A message's length travels in 31 bits, and one of fewer than a kibibyte
+# would leave no room for what the line itself has to say.
+_MOST_WORKERS = 4096
+_MOST_WAITING = 2**17 - 1
+_SMALLEST_MESSAGE, _LARGEST_MESSAGE = 1024, 2**31 - 1
 _OUTPUTS = ("show", "log", "drop")
 
 _WORKER_LOG = logging.getLogger("snakepit.worker")
@@ -82,7 +88,7 @@ class PoolConfig(NamedTuple):
         """
         choice("profile", profile, _PROFILES)
         path, front = interpreter(python), directories(pythonpath)
-        workers = positive("size", size)
+        workers = positive("size", size, most=_MOST_WORKERS)
         return cls(
             name=_pool_name(name),
             size=workers,
@@ -93,8 +99,10 @@ class PoolConfig(NamedTuple):
             bridge_path=bridge_directory(),
             sys_path=import_path(path, front),
             env=worker_environment(env, secrets, workers, not is_own(path), front),
-            max_queue=positive("max_queue", max_queue),
-            max_message=positive("max_message", max_message),
+            max_queue=positive("max_queue", max_queue, most=_MOST_WAITING),
+            max_message=positive(
+                "max_message", max_message, least=_SMALLEST_MESSAGE, most=_LARGEST_MESSAGE
+            ),
             start_timeout=seconds("start_timeout", start_timeout),
             grace=seconds("grace", grace),
             affinity=choice("affinity", affinity, AFFINITIES),
@@ -119,15 +127,33 @@ def refuse_unknown(unknown: Collection[str], known: Iterable[str]) -> None:
     )
 
 
-def positive(field: str, value: object) -> int:
-    """Return ``value`` if it is a whole number of at least 1."""
+def positive(field: str, value: object, *, least: int = 1, most: int | None = None) -> int:
+    """Return ``value`` if it is a whole number from ``least`` to ``most``.
+
+    The messages leave the value out: Python refuses to write numbers of some thousand digits.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(f"{field}: a whole number is needed, not {value!r}", field=field)
-    if value < 1:
-        raise ConfigError(
-            f"{field}: must be at least 1, but is {value}", field=field, suggestion="1"
-        )
+    if value < least:
+        raise ConfigError(f"{field}: must be at least {least}", field=field, suggestion=str(least))
+    if most is not None and value > most:
+        raise ConfigError(f"{field}: must be at most {most}", field=field, suggestion=str(most))
     return value
+
+
+def refuse_surrogates(field: str, text: str, error: UnicodeEncodeError) -> NoReturn:
+    """Raise ``ConfigError`` where ``text`` is what cannot be encoded, else ``error`` again.
+
+    For the handler of a call that failed, so that calls that succeed pay nothing.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{field}: {text!a:.80} holds lone surrogates, which are no text and cannot travel",
+            field=field,
+        ) from None
+    raise error
 
 
 def choice(field: str, value: object, choices: tuple[str, ...]) -> str:

@@ -69,6 +69,8 @@ class _PoolConfig(Protocol):
     ) -> Callable[[list[tuple[str, str, str]]], None] | None: ...  # (worker, stream, text)
 
 class _Stats(TypedDict):
+    """What is counted is written at ``snakepit._stats.PoolStats``."""
+
     requests: int
     errors: int
     queued: int
@@ -140,6 +142,8 @@ class Chunks:
 
         True: it is done already, no need to wait.
         """
+    def expire(self) -> None:
+        """End the call with ``CallTimeout``, which the next item will raise: nothing came."""
     def close(self) -> None:
         """Cancel the call; idempotent, waits for nothing. A later ``next`` is the stream's end."""
 
@@ -205,8 +209,8 @@ class Pool:
     @property
     def forked(self) -> bool: ...  # this process is not the one that made the pool
 
-def stop_callbacks() -> None:
-    """Run what is queued and end the callback thread; for the interpreter's exit."""
+def leave() -> None:
+    """For the interpreter's exit: run queued callbacks, end their thread, let no thread back in."""
 
 # --- worker -------------------------------------------------------------------------------------
 

@@ -130,6 +130,17 @@ class Future(concurrent.futures.Future[Any]):
         """
         return self._reply.exception(timeout)
 
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+        """Have ``fn`` called with this future when the call has ended, in whatever way.
+
+        The callbacks of all futures of this process run one after the other on one thread; only
+        where the call has ended already, ``fn`` is called at once on the caller's. So they must
+        be short: one that blocks, or waits for another future to notify it, as
+        ``concurrent.futures.wait`` and ``as_completed`` do, holds up all the others, and may wait
+        for ever. Starting calls is fine. What ``fn`` raises is logged and dropped.
+        """
+        super().add_done_callback(fn)
+
     def set_result(self, result: object) -> NoReturn:
         """Refused: the outcome comes from the worker."""
         raise concurrent.futures.InvalidStateError("the outcome of a call comes from its worker")

@@ -57,7 +57,8 @@ class InlineEngine:
         # A tool may call its own pool; another thread waits for the one call that runs.
         self._lock = threading.RLock()
         self._owner = os.getpid()
-        self._counts = dict.fromkeys(("requests", "errors", "completed", "restarts"), 0)
+        counted = ("requests", "errors", "completed", "rejected", "restarts")
+        self._counts = dict.fromkeys(counted, 0)
         self.sessions: dict[str, int] = {}
         self.closed = False
 
@@ -131,8 +132,6 @@ class InlineEngine:
             token = current.set(call)
             try:
                 return function()
-            except StopIteration:
-                raise
             # Not KeyboardInterrupt: here it is this program's own Ctrl-C.
             except (Exception, SystemExit) as error:
                 self._raise(error, call)
@@ -141,7 +140,10 @@ class InlineEngine:
 
     def outcome(self, call: InlineCall, function: Callable[[], Any]) -> Any:
         """Run code of the adapter inside of ``call``; what it returns arrives as from a worker."""
-        value = self.run(call, function)
+        return self.arrived(call, self.run(call, function))
+
+    def arrived(self, call: InlineCall, value: Any) -> Any:
+        """Return a result or chunk of ``call`` as it arrives from a worker."""
         try:
             return self._travel(value, "result", call.tool, "reply")
         except (EncodeError, MessageTooLarge) as error:
@@ -161,6 +163,9 @@ class InlineEngine:
         timeout: float | None,
         streams: bool,
     ) -> tuple[Callable[..., Any], InlineCall, dict[str, Any]]:
+        # As the native engine takes it: what is no text is refused by the face.
+        tool.encode()
+        self._counts["rejected"] += self.closed
         live = self._started()
         keywords = self._travel({} if args is None else dict(args), "args", tool, "request")
         self._counts["requests"] += 1
@@ -250,6 +255,7 @@ class InlineEngine:
         return live
 
     def session(self, session_id: str, affinity: str | None) -> InlineSession:
+        session_id.encode()
         return InlineSession(session_id, self)
 
     def stats(self) -> _core._Stats:
@@ -262,7 +268,7 @@ class InlineEngine:
             "cancelled": 0,
             "timeouts": 0,
             "queue_timeouts": 0,
-            "rejected": 0,
+            "rejected": self._counts["rejected"],
             "worker_deaths": 0,
             "restarts": self._counts["restarts"],
             "workers": 1,

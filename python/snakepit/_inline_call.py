@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from snakepit import _core
     from snakepit._inline import InlineEngine
 
+# The end passes through the engine as a value: a StopIteration is an error there like any other.
+_END = object()
+
 
 class InlineSession:
     """A session: with one worker, no more than an id that the adapter sees."""
@@ -98,12 +101,15 @@ class InlineChunks:
         if not self._open:
             raise StopIteration
         try:
-            return self._engine.outcome(self._call, lambda: next(self._chunks))
-        except BaseException as error:
+            chunk = self._engine.run(self._call, lambda: next(self._chunks, _END))
+            if chunk is not _END:
+                return self._engine.arrived(self._call, chunk)
+        except BaseException:
             self._open = False
-            if isinstance(error, StopIteration):
-                self._engine.count_completed()
             raise
+        self._open = False
+        self._engine.count_completed()
+        raise StopIteration
 
     def next_async(self, inbox: _core.Inbox, future: asyncio.Future[Any]) -> bool:
         try:

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from snakepit._base import PoolBase
-from snakepit._config import positive
+from snakepit._config import positive, refuse_surrogates
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._future import Future
 from snakepit._session import Session
@@ -63,6 +63,7 @@ class Pool(PoolBase):
             WorkerDied: The worker's process ended; ``error.exit_code`` or ``error.signal``.
             SessionLost: The session's worker is gone.
             ToolNotFound: The adapter has no such tool; ``error.suggestions``.
+            ConfigError: The name of the tool, the session or ``timeout`` cannot be one.
             RemoteError: The tool raised; ``error.remote_traceback``. Also an instance of the
                 built-in class that it raised.
             EncodeError: A value cannot travel; ``error.path`` tells where it sits.
@@ -72,7 +73,10 @@ class Pool(PoolBase):
             ForkedPool: The pool belongs to the parent of this process.
         """
         native = None if session is None else self._route(session)
-        return self._engine.execute(tool, args, native, self._limit(timeout), idempotent)
+        try:
+            return self._engine.execute(tool, args, native, self._limit(timeout), idempotent)
+        except UnicodeEncodeError as error:
+            refuse_surrogates("tool", tool, error)
 
     def submit(
         self,
@@ -89,7 +93,11 @@ class Pool(PoolBase):
         cannot travel, a full queue and a closed pool raise here, all else from the future.
         """
         native = None if session is None else self._route(session)
-        return Future(self._engine.submit(tool, args, native, self._limit(timeout), idempotent))
+        try:
+            reply = self._engine.submit(tool, args, native, self._limit(timeout), idempotent)
+        except UnicodeEncodeError as error:
+            refuse_surrogates("tool", tool, error)
+        return Future(reply)
 
     def map(
         self,
@@ -182,13 +190,12 @@ class Pool(PoolBase):
         Raises:
             SnakepitError: As in ``execute``; while iterating, where the call had been sent.
         """
-        chunks = self._engine.stream(
-            tool,
-            args,
-            self._route(session),
-            limit("timeout", timeout),
-            limit("idle_timeout", idle_timeout),
-        )
+        total, idle = limit("timeout", timeout), limit("idle_timeout", idle_timeout)
+        native = self._route(session)
+        try:
+            chunks = self._engine.stream(tool, args, native, total, idle)
+        except UnicodeEncodeError as error:
+            refuse_surrogates("tool", tool, error)
         stream = Stream(chunks)
         if on_chunk is None:
             return stream
@@ -278,7 +285,8 @@ class Pool(PoolBase):
 
         Args:
             drain: Seconds that calls under way get before they are cancelled. Default: the
-                pool's ``drain_timeout``. Closing takes some five seconds more at most.
+                pool's ``drain_timeout``. Then tools that do not stop get the pool's ``grace``,
+                5 seconds at most; ending their workers takes some four seconds more at most.
         """
         limited = self._drain_timeout if drain is UNSET else seconds("drain", drain)
         self._engine.close(limited)

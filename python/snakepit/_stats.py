@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """Counters since the pool was made, and what is under way now."""
+    """Counters since the pool was made, and what is under way now.
+
+    Every call is either admitted (``requests``) or refused at the door (``rejected``). One that
+    was admitted is ``queued``, then ``running``, and ends as exactly one of ``completed``,
+    ``errors``, ``cancelled`` and ``timeouts``.
+    """
 
     requests: int
-    """Calls admitted or refused so far."""
+    """Calls admitted so far."""
     errors: int
-    """Calls that ended in an error of any kind."""
+    """Calls that ended in an error other than a deadline that passed or a cancel."""
     queued: int
     """Calls that wait for a worker now."""
     running: int
@@ -20,13 +25,14 @@ class PoolStats:
     completed: int
     """Calls that returned a value, or a stream's end."""
     cancelled: int
-    """Calls that their caller gave up."""
+    """Calls that their caller gave up, and streams of an ``AsyncPool`` that were idle too long."""
     timeouts: int
     """Calls whose deadline passed, wherever they were."""
     queue_timeouts: int
-    """Those of them that never reached a worker."""
+    """Those of them that passed before a worker began the call."""
     rejected: int
-    """Calls refused because the queue was full."""
+    """Calls refused at the door: the queue was full, the pool was closed, no worker could start,
+    or the call's session was lost or busy."""
     worker_deaths: int
     """Workers that ended without being asked to."""
     restarts: int

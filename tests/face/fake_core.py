@@ -158,7 +158,7 @@ class FakeSession:
         self.id, self.affinity, self.generation = session_id, affinity, 0
 
 
-def stop_callbacks() -> None:
+def leave() -> None:
     """There is no thread here."""
 
 
@@ -187,6 +187,7 @@ class Pool:
         return self.owner != os.getpid()
 
     def submit(self, *call: Any) -> FakeReply:
+        call[0].encode()
         self.calls.append(call)
         reply = FakeReply(call[0])
         self.replies.append(reply)
@@ -199,6 +200,7 @@ class Pool:
 
     def execute_async(self, *call: Any) -> FakeReply:
         *rest, inbox, future = call
+        call[0].encode()
         self.calls.append(tuple(rest))
         reply = FakeReply(call[0])
         reply.inbox, reply.future = inbox, future
@@ -209,12 +211,14 @@ class Pool:
         return reply
 
     def stream(self, *call: Any) -> FakeChunks:
+        call[0].encode()
         self.calls.append(call)
         chunks = FakeChunks(self.items)
         self.chunks.append(chunks)
         return chunks
 
     def session(self, session_id: str, affinity: str | None) -> FakeSession:
+        session_id.encode()
         return FakeSession(session_id, affinity)
 
     def stats(self) -> dict[str, int]:
@@ -267,7 +271,7 @@ def module() -> types.ModuleType:
         "decode": decode,
         "Pool": Pool,
         "Inbox": Inbox,
-        "stop_callbacks": stop_callbacks,
+        "leave": leave,
     }.items():
         setattr(core, name, value)
     return core

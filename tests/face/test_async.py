@@ -387,3 +387,102 @@ def test_sessions(pool: Any) -> None:
         assert await pool.execute("load", session=session) == "u"
 
     run(main)
+
+
+class SilentChunks:
+    """A stream whose next chunk comes when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Any] = []
+        self.closed = False
+
+    def next_async(self, inbox: Any, future: Any) -> bool:
+        if self.closed:
+            future.set_exception(StopAsyncIteration())
+            return True
+        self.waiting.append(future)
+        return False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def silent_stream(pool: Any, **options: Any) -> Any:
+    stream = pool.execute_stream("train", **options)
+    stream._chunks = SilentChunks()
+    return stream
+
+
+def test_an_idle_stream_ends(pool: Any) -> None:
+    async def main() -> None:
+        stream = silent_stream(pool, idle_timeout=0.02)
+        with pytest.raises(snakepit.CallTimeout, match="train") as caught:
+            await anext(stream)
+        error = caught.value
+        assert (error.step, error.timeout, error.tool) == ("running", 0.02, "train")
+        assert error.may_have_run is True
+        assert stream._chunks.closed
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        slow = silent_stream(pool, idle_timeout=0.02)
+        with pytest.raises(snakepit.CallTimeout):
+            _ = [chunk async for chunk in slow]
+
+    run(main)
+
+
+def test_idle_time_starts_anew_with_each_chunk(pool: Any) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        stream = silent_stream(pool, idle_timeout=30)
+        for number in range(3):
+            task = asyncio.create_task(anext(stream))
+            await asyncio.sleep(0)
+            stream._chunks.waiting[-1].set_result(number)
+            assert await task == number
+        timers = [t for t in loop._scheduled if not t.cancelled()]  # type: ignore[attr-defined]
+        assert timers == [], "no timer outlives its wait"
+
+        unlimited = silent_stream(pool, idle_timeout=None)
+        task = asyncio.create_task(anext(unlimited))
+        await asyncio.sleep(0)
+        unlimited._chunks.waiting[-1].set_result(7)
+        assert await task == 7
+
+    run(main)
+
+
+def test_one_task_reads_a_stream_at_a_time(pool: Any) -> None:
+    async def main() -> None:
+        stream = silent_stream(pool)
+        first = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="already being read"):
+            await anext(stream)
+        stream._chunks.waiting[0].set_result(1)
+        assert await first == 1, "the first is not disturbed"
+
+        second = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)  # Cancelled with its reader, but free for another.
+
+    run(main)
+
+
+def test_a_name_that_is_no_text(pool: Any) -> None:
+    async def main() -> None:
+        for use, field in (
+            (lambda: pool.execute("\ud800"), "tool"),
+            (lambda: pool.submit("\ud800"), "tool"),
+            (lambda: pool.execute_stream("\ud800"), "tool"),
+            (lambda: pool.execute("load", session="\ud800"), "session"),
+        ):
+            with pytest.raises(snakepit.ConfigError) as caught:
+                await use()
+            assert caught.value.field == field
+
+    run(main)

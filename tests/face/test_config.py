@@ -31,6 +31,26 @@ def test_size_is_a_whole_number_of_at_least_one(size: Any) -> None:
     assert "size" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "nearest"),
+    [
+        ("size", 4097, 4096),
+        ("size", 10**5000, 4096),
+        ("size", -(10**5000), 1),
+        ("max_queue", 131_072, 131_071),
+        ("max_queue", 10**30, 131_071),
+        ("max_message", 1023, 1024),
+        ("max_message", 2**31, 2**31 - 1),
+        ("max_message", 10**30, 2**31 - 1),
+    ],
+    ids=lambda value: str(value)[:20] if not isinstance(value, int) or abs(value) < 1e9 else "huge",
+)
+def test_numbers_have_bounds(make_pool: Any, field: str, value: int, nearest: int) -> None:
+    error = refused(**{field: value})
+    assert (error.field, error.suggestion) == (field, str(nearest))
+    assert getattr(make_pool(**{field: nearest})._engine.config, field) == nearest
+
+
 @pytest.mark.parametrize("field", ["timeout", "start_timeout", "drain_timeout", "grace"])
 @pytest.mark.parametrize(
     "value", [-1, -0.001, math.nan, math.inf, 1e12, 10**400, True, "5", timedelta(seconds=-1)]
@@ -128,7 +148,7 @@ def test_what_the_engine_reads(make_pool: Any) -> None:
         adapter_args=arguments,
         timeout=timedelta(minutes=2),
         max_queue=5,
-        max_message=1000,
+        max_message=2048,
         start_timeout=timedelta(seconds=7),
         grace=0,
         affinity="hint",
@@ -140,7 +160,7 @@ def test_what_the_engine_reads(make_pool: Any) -> None:
     assert (config.name, config.size, config.affinity) == ("gpu-1", 3, "hint")
     assert config.adapter == ("module", Adapter.__module__, "Adapter")
     assert config.adapter_args == {"name": "small"}
-    assert (config.max_queue, config.max_message) == (5, 1000)
+    assert (config.max_queue, config.max_message) == (5, 2048)
     assert (config.start_timeout, config.grace) == (7.0, 0.0)
     assert config.python == sys.executable
     assert config.core_path.endswith(".so")

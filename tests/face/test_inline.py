@@ -52,7 +52,7 @@ class Inline(BaseAdapter):
 
     @tool
     def fail(self, kind: str) -> None:
-        raise {"value": ValueError, "key": KeyError}[kind]("no")
+        raise {"value": ValueError, "key": KeyError, "stop": StopIteration}[kind]("no")
 
     @tool
     def unspeakable(self) -> object:
@@ -62,6 +62,10 @@ class Inline(BaseAdapter):
     async def later(self, number: int) -> int:
         await asyncio.sleep(0)
         return number
+
+    @tool(supports_streaming=True)
+    def refuse_to_count(self) -> Any:
+        raise StopIteration("no")
 
     @tool
     def count(self, upto: int) -> Any:
@@ -135,11 +139,11 @@ def test_errors(pool: Any) -> None:
 
 
 def test_messages_have_a_limit() -> None:
-    pool = snakepit.Pool(Inline, size=1, inline=True, max_message=100)
+    pool = snakepit.Pool(Inline, size=1, inline=True, max_message=1024)
     with pool, pytest.raises(MessageTooLarge) as caught:
-        pool.execute("times", {"number": "x" * 200})
-    assert caught.value.limit == 100
-    assert (caught.value.size or 0) > 200
+        pool.execute("times", {"number": "x" * 2000})
+    assert caught.value.limit == 1024
+    assert (caught.value.size or 0) > 2000
 
 
 def test_coroutines_and_futures(pool: Any) -> None:
@@ -237,3 +241,39 @@ def test_asyncio() -> None:
             assert [c async for c in pool.execute_stream("count", {"upto": 2})] == [0, 1]
 
     asyncio.run(main())
+
+
+def test_stop_iteration_is_an_error_like_any_other(pool: Any) -> None:
+    for use in (
+        lambda: pool.execute("fail", {"kind": "stop"}),
+        lambda: pool.submit("fail", {"kind": "stop"}).result(),
+        lambda: list(pool.map("fail", [{"kind": "stop"}])),
+        lambda: list(pool.execute_stream("refuse_to_count")),
+    ):
+        with pytest.raises(RemoteError) as caught:
+            use()
+        assert caught.value.type_name == "StopIteration"
+    stats = pool.stats()
+    assert (stats.errors, stats.completed) == (4, 0)
+    assert list(pool.execute_stream("count", {"upto": 2})) == [0, 1]
+
+
+def test_a_name_that_is_no_text(pool: Any) -> None:
+    for use, field in (
+        (lambda: pool.execute("\ud800"), "tool"),
+        (lambda: pool.submit("\ud800"), "tool"),
+        (lambda: pool.execute_stream("\ud800"), "tool"),
+        (lambda: pool.session("\ud800"), "session"),
+    ):
+        with pytest.raises(snakepit.ConfigError) as caught:
+            use()
+        assert caught.value.field == field
+
+
+def test_a_closed_pool_counts_what_it_refuses(pool: Any) -> None:
+    pool.close()
+    for use in (pool.execute, pool.submit, pool.execute_stream):
+        with pytest.raises(PoolClosed):
+            use("times", {"number": 1})
+    stats = pool.stats()
+    assert (stats.rejected, stats.requests, stats.errors) == (3, 0, 0)

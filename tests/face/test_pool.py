@@ -352,3 +352,33 @@ def test_no_pool_is_left_of_a_wrong_one() -> None:
     with pytest.raises(ConfigError):
         snakepit.Pool(Adapter, size=0)
     assert set(snakepit._base.PoolBase._open) == before
+
+
+@pytest.mark.parametrize(
+    ("use", "field"),
+    [
+        (lambda pool: pool.execute("\ud800"), "tool"),
+        (lambda pool: pool.submit("\ud800"), "tool"),
+        (lambda pool: list(pool.map("\ud800", [None])), "tool"),
+        (lambda pool: pool.execute_stream("\ud800"), "tool"),
+        (lambda pool: pool.session("\ud800"), "session"),
+        (lambda pool: pool.execute("load", session="\ud800"), "session"),
+        (lambda pool: pool.execute_in_session("\ud800", "load"), "session"),
+    ],
+)
+def test_a_name_that_is_no_text(make_pool: Any, use: Any, field: str) -> None:
+    with pytest.raises(snakepit.ConfigError) as caught:
+        use(make_pool())
+    assert caught.value.field == field
+    assert "\\ud800" in str(caught.value), "the text can be printed"
+
+
+def test_what_fails_inside_of_an_argument_is_not_blamed_on_the_name(make_pool: Any) -> None:
+    pool = make_pool()
+
+    def answer(call: Any, reply: Any) -> None:
+        "\ud800".encode()
+
+    pool._engine.answer = answer
+    with pytest.raises(UnicodeEncodeError):
+        pool.execute("load")

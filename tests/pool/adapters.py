@@ -87,6 +87,12 @@ class Basic(BaseAdapter):
         print(text, file=getattr(sys, stream), flush=True)
 
     @tool
+    def chatter(self, started: str, release: str) -> None:
+        touch(started)
+        while not os.path.exists(release):
+            os.write(1, b"a\n" * 1000)
+
+    @tool
     async def add_later(self, a: int, b: int) -> int:
         await asyncio.sleep(0.001)
         return a + b

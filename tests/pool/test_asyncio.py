@@ -279,3 +279,53 @@ async def main():
 """
     )
     assert (code, out, err) == (0, "pong\n0\n", "")
+
+
+def test_a_stream_that_idles(pool: AsyncPool, gates: Gates) -> None:
+    async def main() -> None:
+        gates.open("first")
+        args = {"gates": [gates("first"), gates("never")]}
+        stream = pool.execute_stream("count_in_steps", args, idle_timeout=1)
+        await pool.await_ready(60)
+        assert await anext(stream) == 0
+        with pytest.raises(CallTimeout) as caught:
+            await asyncio.wait_for(anext(stream), 30)
+        assert (caught.value.tool, caught.value.timeout) == ("count_in_steps", 1.0)
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        with pytest.raises(CallTimeout):
+            await asyncio.wait_for(
+                pool.execute_stream("count_in_steps", args, idle_timeout=0.5, on_chunk=print), 30
+            )
+        assert await pool.execute("ping", timeout=60) == "pong"
+
+    asyncio.run(main(), debug=True)
+
+
+def test_two_readers_of_one_stream(pool: AsyncPool, gates: Gates) -> None:
+    async def main() -> None:
+        stream = pool.execute_stream("count_in_steps", {"gates": [gates("g0"), gates("g1")]})
+        first = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="already being read"):
+            await asyncio.wait_for(anext(stream), 30)
+        gates.open("g0")
+        assert await asyncio.wait_for(first, 30) == 0
+        gates.open("g1")
+        assert await asyncio.wait_for(anext(stream), 30) == 1
+
+    asyncio.run(main(), debug=True)
+
+
+def test_a_stream_that_outlives_its_loop_is_cancelled(pool: AsyncPool, gates: Gates) -> None:
+    kept = []
+
+    async def main() -> None:
+        stream = pool.execute_stream("count_forever", {"ended": gates("ended")})
+        kept.append(stream)
+        assert await anext(stream) == 0
+
+    asyncio.run(main(), debug=True)
+    gates.wait("ended")
+    until(lambda: pool.stats().running == 0, "the worker is free")
+    kept.clear()

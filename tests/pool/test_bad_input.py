@@ -5,6 +5,7 @@ Left out here, each with a file of its own: death, closed and forked pools, scri
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -21,7 +22,7 @@ from snakepit import (
     ToolNotFound,
 )
 
-from .conftest import Host
+from .conftest import Host, marked_processes, until
 
 
 @pytest.fixture
@@ -247,3 +248,53 @@ def test_adapter_that_dies(make_pool: Any) -> None:
 
 def test_a_class_without_tools(make_pool: Any) -> None:
     assert "tool" in str(start_error(make_pool, "collections:OrderedDict"))
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", ["tool", "session"])
+@pytest.mark.parametrize("verb", ["execute", "submit", "execute_stream"])
+@pytest.mark.parametrize("text", ["\ud800", "x" * 200_000], ids=["surrogate", "long"])
+def test_a_name_that_cannot_travel(make_pool: Any, field: str, verb: str, text: str) -> None:
+    pool = make_pool(size=1, max_message=2048)
+    before = pool.execute("pid")
+
+    def use() -> None:
+        tool, session = (text, None) if field == "tool" else ("count", text)
+        args = {"upto": 1} if field == "session" else None
+        answer = getattr(pool, verb)(tool, args, session=session, timeout=20)
+        if verb == "submit":
+            answer.result(30)
+        elif verb == "execute_stream":
+            list(answer)
+
+    with pytest.raises((ConfigError, MessageTooLarge)) as caught:
+        use()
+    assert caught.value.may_have_run is False
+    assert len(str(caught.value)) < 1000, "the message does not repeat it all"
+    if text == "\ud800":
+        assert getattr(caught.value, "field", None) == field
+    assert pool.execute("pid", timeout=30) == before
+    assert pool.stats().worker_deaths == 0
+
+
+def test_adapter_args_above_the_limit() -> None:
+    with pytest.raises((ConfigError, MessageTooLarge)):
+        snakepit.Pool(
+            "pool.adapters:Basic",
+            size=1,
+            max_message=2048,
+            adapter_args={"greeting": "x" * 200_000},
+        ).close(drain=0)
+
+
+@pytest.mark.parametrize("where", ["pythonpath", "sys.path"])
+def test_too_many_directories(make_pool: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    many = [f"/{'x' * 100}/{number}" for number in range(3000)]
+    if where == "sys.path":
+        monkeypatch.setattr(sys, "path", sys.path + many)
+        many = []
+    with pytest.raises(StartError, match=r"pythonpath|sys\.path|sys_path"):
+        make_pool(pythonpath=many).await_ready(30)
+    until(lambda: not marked_processes(), "nothing is left, no zombie either", seconds=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import Any
 
@@ -155,3 +156,38 @@ def test_a_killed_program_leaves_nothing(host: Host, gates: Gates) -> None:
     process.kill()
     process.communicate()
     until(lambda: not marked_processes(), "all workers are gone", seconds=5)
+
+
+def test_a_long_grace_does_not_hold_up_closing(make_pool: Any, gates: Gates) -> None:
+    pool = make_pool(size=1, grace=60)
+    call = pool.submit("hold", {"started": gates("s"), "release": gates("never")})
+    gates.wait("s")
+    begin = time.monotonic()
+    pool.close(drain=0)
+    assert time.monotonic() - begin < 25
+    assert call.done()
+
+
+def test_dropping_a_pool_ends_its_calls(gates: Gates) -> None:
+    pool = snakepit.Pool(BASIC, size=2, grace=0.3)
+    call = pool.submit("hold", {"started": gates("s"), "release": gates("never")})
+    gates.open("first")
+    steps = {"gates": [gates("first"), gates("never")]}
+    stream = pool.execute_stream("count_in_steps", steps, idle_timeout=20)
+    assert next(stream) == 0
+    gates.wait("s")
+    del pool
+    gc.collect()
+    with pytest.raises(PoolClosed):
+        call.result(20)
+    with pytest.raises(PoolClosed):
+        next(stream)
+
+
+def test_dropping_pools_leaves_no_zombie() -> None:
+    for _ in range(5):
+        pool = snakepit.Pool(BASIC, size=2)
+        pool.await_ready(60)
+        del pool
+        gc.collect()
+    until(lambda: not marked_processes(), "no process is left, no zombie either", seconds=10)

@@ -117,3 +117,21 @@ def test_a_silent_start_of_a_stream_counts_as_idle(make_pool: Any, gates: Gates)
     args = {"gates": [gates("never")]}
     with pytest.raises(CallTimeout):
         list(pool.execute_stream("count_in_steps", args, idle_timeout=0.3))
+
+
+def test_a_stream_that_idles_in_the_queue(make_pool: Any, gates: Gates) -> None:
+    pool = make_pool(size=1)
+    busy = pool.submit("hold", {"started": gates("s"), "release": gates("go")})
+    gates.wait("s")
+    before = pool.stats().timeouts
+    stream = pool.execute_stream("count", {"upto": 3}, idle_timeout=0.3)
+    with pytest.raises(CallTimeout) as caught:
+        next(stream)
+    error = caught.value
+    assert (error.step, error.may_have_run) == ("queued", False)
+    assert (error.tool, error.timeout) == ("count", 0.3)
+    with pytest.raises(StopIteration):
+        next(stream)
+    gates.open("go")
+    assert busy.result(30) > 0, "the call before it is not disturbed"
+    assert pool.stats().timeouts == before + 1

@@ -158,3 +158,18 @@ def test_children_of_a_dead_worker_are_gone(make_pool: Any, detached: bool) -> N
         return False
 
     until(gone, "the grandchild is gone")
+
+
+def test_a_shim_that_is_killed(make_pool: Any, gates: Gates) -> None:
+    pool = make_pool(size=1)
+    call = pool.submit("hold", {"started": gates("started"), "release": gates("never")})
+    gates.wait("started")
+    worker = pool.list_workers()[0].pid
+    with open(f"/proc/{worker}/stat") as stat:
+        shim = int(stat.read().rpartition(")")[2].split()[1])
+    assert shim != os.getpid()
+    os.kill(shim, signal.SIGKILL)
+    error = call.exception(30)
+    assert isinstance(error, WorkerDied)
+    assert "shim" in str(error)
+    assert pool.execute("ping", timeout=60) == "pong", "a new worker took the slot"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from .conftest import Host, until
+from .conftest import Gates, Host, until
 
 HEAD = """
 import os, signal, sys, warnings
@@ -111,3 +111,58 @@ os.kill(os.getpid(), 9)
     until(lambda: not any(map(alive, workers)), "the workers are gone", seconds=10)
     if alive(child):
         os.kill(child, signal.SIGKILL)
+
+
+def test_looking_at_the_pool_in_the_child_does_not_hang(host: Host, gates: Gates) -> None:
+    code, out, err = host.run_script(
+        HEAD
+        + f"""
+with snakepit.Pool("pool.adapters:Basic", size=1, grace=0.3) as pool:
+    args = {{"started": {gates("s")!r}, "release": {gates("go")!r}}}
+    future = pool.submit("hold", args)
+    while not os.path.exists({gates("s")!r}):
+        pass
+    ref = pool.list_workers()[0].ref
+    def child():
+        signal.alarm(20)
+        for use in (pool.stats, pool.list_workers, lambda: pool.recycle(ref)):
+            try:
+                use()
+            except snakepit.ForkedPool:
+                pass
+        print("running", future.running())
+    in_child(child)
+    assert future.running()
+    open({gates("go")!r}, "x").close()
+    print("parent", future.result(30) > 0)
+"""
+    )
+    assert (code, err) == (0, "")
+    assert out.splitlines() == ["running False", "parent True"]
+
+
+def test_a_child_of_a_host_that_logs_ends(host: Host, gates: Gates) -> None:
+    code, out, err = host.run_script(
+        HEAD
+        + f"""
+import logging
+logger = logging.getLogger("snakepit.worker")
+logger.addHandler(logging.NullHandler())
+logger.propagate = False
+with snakepit.Pool("pool.adapters:Basic", size=1, grace=0.3, worker_output="log") as pool:
+    args = {{"started": {gates("s")!r}, "release": {gates("go")!r}}}
+    future = pool.submit("chatter", args)
+    while not os.path.exists({gates("s")!r}):
+        pass
+    for _ in range(30):
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            sys.exit(0)  # Leaves the block, runs atexit.
+        status = os.waitpid(pid, 0)[1]
+        assert status == 0, f"the child hung: {{status}}"
+    open({gates("go")!r}, "x").close()
+    print(future.result(30))
+"""
+    )
+    assert (code, out, err) == (0, "None\n", "")

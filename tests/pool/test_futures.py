@@ -11,7 +11,7 @@ import pytest
 
 from snakepit import RemoteError
 
-from .conftest import Gates, until
+from .conftest import Gates, Host, until
 
 
 def test_many_in_flight(pool: Any) -> None:
@@ -142,3 +142,54 @@ def test_calls_in_one_order_from_one_thread(make_pool: Any) -> None:
     concurrent.futures.wait(calls, 60)
     until(lambda: len(ended) == 300, "all callbacks")
     assert ended == list(range(300)), "one worker takes them first in, first out"
+
+
+def test_polling_with_short_waits_costs_no_memory(host: Host, gates: Gates) -> None:
+    code, out, err = host.run_script(
+        f"""
+import threading, time
+import snakepit
+
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * 4096
+
+with snakepit.Pool("pool.adapters:Basic", size=1, grace=0.3) as pool:
+    future = pool.submit("hold", {{"started": {gates("s")!r}, "release": {gates("go")!r}}})
+    polls = [0] * 4
+    stop = False
+
+    def poll(place):
+        while not stop:
+            try:
+                future.result(timeout=1e-6)
+            except TimeoutError:
+                polls[place] += 1
+
+    threads = [threading.Thread(target=poll, args=(place,)) for place in range(4)]
+    for thread in threads:
+        thread.start()
+    while sum(polls) < 100:
+        time.sleep(0.01)
+    before = resident()
+
+    def polls_of_a_moment():
+        begin = sum(polls)
+        time.sleep(0.1)
+        return sum(polls) - begin
+
+    early = polls_of_a_moment()
+    time.sleep(2.5)
+    late = polls_of_a_moment()
+    stop = True
+    for thread in threads:
+        thread.join()
+    open({gates("go")!r}, "x").close()
+    future.result(30)
+    print(resident() - before, early, late)
+"""
+    )
+    assert code == 0, err
+    grown, early, late = map(int, out.split())
+    assert grown < 20 << 20
+    assert late * 5 > early, "a poll costs no more for those before it"

@@ -16,6 +16,8 @@ CALLS: list[tuple[str, Any]] = [
     ("add", {"a": 1}),
     ("fail", {"kind": "KeyError"}),
     ("fail", {"kind": "UnicodeError"}),
+    ("fail", {"kind": "StopIteration"}),
+    ("\ud800", None),
     ("fail_of_its_own", None),
     ("unspeakable", None),
     ("leave", None),

@@ -38,12 +38,14 @@ impl std::fmt::Display for ExitReport {
             (Some(code), _, _) => write!(f, "exit code {code}")?,
             (None, Some(signal), Some(name)) => write!(f, "signal {signal} ({name})")?,
             (None, Some(signal), None) => write!(f, "signal {signal}")?,
-            (None, None, _) => f.write_str("its connection ended")?,
+            (None, None, _) => {
+                return f.write_str(self.reason.as_deref().unwrap_or("its connection ended"));
+            }
         }
-        if let Some(reason) = &self.reason {
-            write!(f, ", {reason}")?;
+        match &self.reason {
+            Some(reason) => write!(f, ", {reason}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

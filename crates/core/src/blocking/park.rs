@@ -26,7 +26,11 @@ pub(super) fn wait<F: Future + Unpin>(
     limit: Option<Instant>,
     retired: Option<&Token>,
 ) -> Woken<F::Output> {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    // One a thread, not one a wait: a future that is waited for in slices then knows its waker.
+    thread_local! {
+        static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+    }
+    let waker = WAKER.with(Waker::clone);
     let mut cx = Context::from_waker(&waker);
     let mut retire = pin!(retired.map(|token| token.retire.notified()));
     loop {

@@ -61,6 +61,11 @@ impl PoolConfig {
             let message = format!("must be from 1 KiB to 2 GiB, not {}", self.max_message);
             return wrong("max_message", message);
         }
+        let (size, limit) = (self.worker.adapter_args.len(), self.max_message);
+        if size > limit {
+            let message = format!("{size} bytes exceed max_message, which is {limit}");
+            return wrong("adapter_args", message);
+        }
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
         }

@@ -18,18 +18,22 @@ use crate::call::{Affinity, Binding, CallSpec, SessionKey};
 use crate::config::PoolConfig;
 use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
-use crate::process::{Printer, tree_memory};
+use crate::process::tree_memory;
 use crate::transport::{Listener, ToolInfo};
 use crate::worker::{Keeper, Order};
+
+/// Longest name of a tool and longest session id in bytes: they travel beside the arguments, in what
+/// a frame may have beyond a message.
+const MAX_NAME: usize = 4096;
 
 /// After the last call, workers have so long to exit by themselves before they are killed.
 const EXIT_LIMIT: Duration = Duration::from_secs(2);
 
+/// A close waits no longer than this for calls that were cancelled, whatever the grace.
+const LONGEST_GRACE: Duration = Duration::from_secs(5);
+
 /// After a kill, the trees have so long to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
-
-/// For the last lines of output.
-const FLUSH_LIMIT: Duration = Duration::from_millis(100);
 
 /// A running pool. Cheap to clone; the last handle's drop ends its workers at once, without
 /// waiting: call [`Pool::close`] for an orderly end.
@@ -51,13 +55,11 @@ impl Drop for Tasks {
         if !self.shared.is_here() {
             return;
         }
-        self.timer.abort();
+        // Whoever still waits for a call is told; keepers without orders end their workers at once
+        // and go by themselves when all is reaped.
+        self.shared.close();
         self.shared.dismiss();
-        let keepers = self.keepers.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for keeper in keepers {
-            // What a keeper holds ends its worker's tree: the control socket.
-            keeper.abort();
-        }
+        self.timer.abort();
     }
 }
 
@@ -158,6 +160,12 @@ impl Pool {
             return Err(Error::ForkedPool { pool: self.shared.config.name.clone() });
         }
         let CallSpec { tool, arguments, session, timeout, idempotent } = spec;
+        for (field, text) in [("tool", Some(&tool)), ("session", session.as_ref().map(|s| &s.id))] {
+            if let Some(length) = text.map(|text| text.len()).filter(|&length| length > MAX_NAME) {
+                let message = format!("{length} bytes are too long for a name; {MAX_NAME} fit");
+                return Err(Error::Config { field, message });
+            }
+        }
         let limit = self.shared.config.max_message;
         if arguments.len() > limit {
             let (size, limit) = (arguments.len() as u64, limit as u64);
@@ -175,8 +183,11 @@ impl Pool {
         Session { id: id.into(), affinity, binding: Arc::default() }
     }
 
-    /// Counts.
+    /// Counts; all zero in a fork of the process that made the pool.
     pub fn stats(&self) -> PoolStats {
+        if self.is_forked() {
+            return PoolStats::default();
+        }
         self.shared.read(|state| PoolStats {
             counters: state.counters(),
             queued: state.queued(),
@@ -187,8 +198,11 @@ impl Pool {
         })
     }
 
-    /// One row a slot. Reads `/proc` for the memory.
+    /// One row a slot; none in a fork. Reads `/proc` for the memory.
     pub fn workers(&self) -> Vec<WorkerInfo> {
+        if self.is_forked() {
+            return Vec::new();
+        }
         (0..self.shared.config.size).map(|slot| self.worker_info(slot)).collect()
     }
 
@@ -241,12 +255,14 @@ impl Pool {
 
     /// Lets a worker finish what it has and replaces it. False: that worker is gone already.
     pub fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
-        slot < self.shared.config.size && self.shared.recycle(slot, generation)
+        self.shared.is_here()
+            && slot < self.shared.config.size
+            && self.shared.recycle(slot, generation)
     }
 
-    /// Whether [`Pool::close`] was called.
+    /// Whether calls are refused: after [`Pool::close`], and in a fork.
     pub fn is_closed(&self) -> bool {
-        !self.shared.read(|state| state.is_open())
+        self.is_forked() || !self.shared.read(|state| state.is_open())
     }
 
     /// Whether this process is a fork of the one that made the pool.
@@ -282,7 +298,7 @@ impl Pool {
         };
         let gone = self.shared.wait_until(|state| state.all_gone().then_some(()));
         tokio::pin!(gone);
-        let limit = self.shared.config.grace + EXIT_LIMIT;
+        let limit = self.shared.config.grace.min(LONGEST_GRACE) + EXIT_LIMIT;
         if timeout(limit, &mut gone).await.is_err() {
             self.shared.kill_all("killed by the host: the pool was closed");
             let _ = timeout(KILL_LIMIT, &mut gone).await;
@@ -294,8 +310,6 @@ impl Pool {
                 keeper.abort();
             }
         }
-        // What workers printed last must not be lost with a host that ends now.
-        Printer::global().flush(FLUSH_LIMIT);
     }
 }
 

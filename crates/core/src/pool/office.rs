@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::job::{Job, Sink};
-use super::shared::{Answers, Shared};
+use super::shared::{Answer, Answers, Shared};
 use super::state::State;
 use crate::config::OutputMode;
 use crate::process::{Printer, Stream};
@@ -101,24 +101,24 @@ impl Shared {
         match frame {
             FromWorker::Value(id, value) => {
                 let job = state.answered(slot, id, true).map_err(unknown)?;
-                answers.extend(job.map(|job| (job, Ok(Some(value)))));
+                answers.extend(job.map(|job| Answer::Value(job, Some(value))));
             }
             FromWorker::End(id) => {
                 let job = state.answered(slot, id, true).map_err(unknown)?;
-                answers.extend(job.map(|job| (job, Ok(None))));
+                answers.extend(job.map(|job| Answer::Value(job, None)));
             }
             FromWorker::Failed(id, failure) => {
                 let job = state.answered(slot, id, false).map_err(unknown)?;
                 let worker = self.worker(slot, state.generation(slot));
                 answers.extend(job.map(|job| {
                     let error = job.error(worker, failure);
-                    (job, Err(error))
+                    Answer::Failure(job, error)
                 }));
             }
             FromWorker::Chunks(id, items) => {
                 let job = state.partly_answered(slot, id).map_err(unknown)?;
                 if let Some(Job { sink: Sink::Stream(channel), .. }) = job {
-                    channel.push(items);
+                    answers.push(Answer::Chunks(channel.clone(), items));
                 }
             }
             FromWorker::Violation(what) => return Err(what),

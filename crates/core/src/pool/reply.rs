@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -25,7 +26,7 @@ struct Inner {
     outcome: Option<Outcome>,
     /// One a waiting thread or task; nearly always one.
     wakers: SmallVec<[Waker; 1]>,
-    hook: Option<Hook>,
+    hooks: SmallVec<[Hook; 1]>,
     hold: Option<Hold>,
 }
 
@@ -44,15 +45,16 @@ impl Cell {
         if inner.outcome.is_some() {
             return;
         }
-        let hook = inner.hook.take().map(|hook| (hook, outcome.clone()));
+        let hooks = std::mem::take(&mut inner.hooks);
+        let told = (!hooks.is_empty()).then(|| outcome.clone());
         inner.outcome = Some(outcome);
         let (wakers, hold) = (std::mem::take(&mut inner.wakers), inner.hold.take());
         drop(inner);
         for waker in wakers {
             waker.wake();
         }
-        if let Some((hook, outcome)) = hook {
-            hook(&outcome);
+        for (hook, outcome) in hooks.into_iter().zip(told.iter().cycle()) {
+            hook(outcome);
         }
         drop(hold);
     }
@@ -86,6 +88,11 @@ impl Canceller {
     pub fn cancel(&self) -> bool {
         self.shared.cancel(self.id)
     }
+
+    /// The same, but as if the call's deadline had passed: nothing came of it for `limit`.
+    pub fn expire(&self, limit: Duration) -> bool {
+        self.shared.expire(self.id, limit)
+    }
 }
 
 impl Reply {
@@ -109,9 +116,10 @@ impl Reply {
         self.canceller.shared.forked()
     }
 
-    /// Whether the call is in a worker.
+    /// Whether the call is in a worker; false in a fork.
     pub fn is_running(&self) -> bool {
-        self.canceller.shared.read(|state| state.is_sent(self.id()))
+        self.canceller.shared.is_here()
+            && self.canceller.shared.read(|state| state.is_sent(self.id()))
     }
 
     /// Whether the outcome is here.
@@ -142,7 +150,7 @@ impl Reply {
             drop(inner);
             return hook(&outcome);
         }
-        inner.hook = Some(Box::new(hook));
+        inner.hooks.push(Box::new(hook));
     }
 
     fn poll_outcome(&self, cx: &mut Context<'_>) -> Poll<Outcome> {

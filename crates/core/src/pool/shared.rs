@@ -5,13 +5,16 @@
 //! never held across an await or anything that could run a caller's code.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use super::job::Job;
 use super::state::{Effect, Limits, NewCall, State, Words};
+use super::stream::Channel;
 use crate::config::PoolConfig;
 use crate::error::{Error, ExitReport, StartFailure};
 use crate::id::{CallId, WorkerRef};
@@ -67,7 +70,15 @@ impl Inner {
 }
 
 /// Answers to give once the lock is released.
-pub(super) type Answers = SmallVec<[(Job, Result<Option<bytes::Bytes>, Error>); 4]>;
+pub(super) type Answers = SmallVec<[Answer; 1]>;
+
+/// What a caller gets.
+pub(super) enum Answer {
+    /// A value, or the end of a stream.
+    Value(Job, Option<Bytes>),
+    Failure(Job, Error),
+    Chunks(Arc<Channel>, Vec<Bytes>),
+}
 
 /// What handles, keepers and the timer of a pool share.
 pub(crate) struct Shared {
@@ -134,6 +145,14 @@ impl Shared {
         }
         let now = Instant::now();
         self.event(|state, ports, effects, _| state.cancel(id, now, ports, effects))
+    }
+
+    pub(super) fn expire(&self, id: CallId, limit: Duration) -> bool {
+        if !self.is_here() {
+            return false;
+        }
+        let now = Instant::now();
+        self.event(|state, ports, effects, _| state.expire(id, limit, now, ports, effects))
     }
 
     pub(super) fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
@@ -211,7 +230,9 @@ impl Shared {
             }
             (result, !inner.state.is_open())
         };
-        give(answers);
+        for answer in answers {
+            answer.give();
+        }
         if closing {
             self.changed.notify_waiters();
         }
@@ -234,7 +255,7 @@ impl Shared {
                 }
                 Effect::End { job, end } => {
                     let error = self.ended(inner, &job, end);
-                    answers.push((job, Err(error)));
+                    answers.push(Answer::Failure(job, error));
                 }
                 Effect::Start { slot, generation, after } => {
                     inner.order(slot, Order::Start { generation, after });
@@ -277,11 +298,12 @@ impl Shared {
     }
 }
 
-fn give(answers: Answers) {
-    for (job, answer) in answers {
-        match answer {
-            Ok(value) => job.succeed(value),
-            Err(error) => job.fail(error),
+impl Answer {
+    fn give(self) {
+        match self {
+            Self::Value(job, value) => job.succeed(value),
+            Self::Failure(job, error) => job.fail(error),
+            Self::Chunks(channel, items) => channel.push(items),
         }
     }
 }

@@ -11,11 +11,13 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use tokio_stream::Stream;
 
 use super::reply::{Canceller, Hold};
@@ -36,8 +38,8 @@ type Hook = Box<dyn FnOnce() + Send>;
 struct Inner {
     items: VecDeque<Bytes>,
     end: Option<Result<(), Error>>,
-    waker: Option<Waker>,
-    hook: Option<Hook>,
+    wakers: SmallVec<[Waker; 1]>,
+    hooks: SmallVec<[Hook; 1]>,
     hold: Option<Hold>,
     /// The worker that runs the call, once it was sent.
     port: Option<Port>,
@@ -74,12 +76,12 @@ impl Channel {
     }
 
     fn wake(mut inner: MutexGuard<'_, Inner>) {
-        let (waker, hook) = (inner.waker.take(), inner.hook.take());
+        let (wakers, hooks) = (mem::take(&mut inner.wakers), mem::take(&mut inner.hooks));
         drop(inner);
-        if let Some(waker) = waker {
+        for waker in wakers {
             waker.wake();
         }
-        if let Some(hook) = hook {
+        for hook in hooks {
             hook();
         }
     }
@@ -116,7 +118,7 @@ impl ChunkStream {
     /// The next chunk, if it is here already: no waiting, usually no lock.
     pub fn try_next(&mut self) -> Option<Bytes> {
         if self.here.is_empty() && !self.ended {
-            std::mem::swap(&mut self.here, &mut self.channel.lock().items);
+            mem::swap(&mut self.here, &mut self.channel.lock().items);
         }
         let chunk = self.here.pop_front()?;
         self.taken.0 += 1;
@@ -145,7 +147,7 @@ impl ChunkStream {
             drop(inner);
             return hook();
         }
-        inner.hook = Some(Box::new(hook));
+        inner.hooks.push(Box::new(hook));
     }
 
     /// Waits for the next chunk. None: the stream has ended.
@@ -175,7 +177,9 @@ impl ChunkStream {
                     return Poll::Ready(end.clone().err().map(Err));
                 }
                 None => {
-                    inner.waker = Some(cx.waker().clone());
+                    if !inner.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                        inner.wakers.push(cx.waker().clone());
+                    }
                     return Poll::Pending;
                 }
             }

@@ -40,6 +40,36 @@ fn hooked() -> bool {
     *HOOKED.get_or_init(|| sys::run_in_forked_child(in_child).is_ok())
 }
 
+/// A value of the whole process, such as behind a `static`: a forked child starts with a fresh one.
+/// The parent's may be locked for ever there, by a thread that does not exist in the child.
+#[derive(Debug)]
+pub struct PerProcess<T>(OnceLock<Mine<T>>);
+
+#[derive(Debug)]
+struct Mine<T> {
+    owner: Owner,
+    value: T,
+    in_fork: OnceLock<Box<Self>>,
+}
+
+impl<T> PerProcess<T> {
+    /// Nothing yet.
+    #[expect(clippy::new_without_default, reason = "a default cannot be const")]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    /// This process's value, made at the first need.
+    pub fn get(&self, make: impl Fn() -> T) -> &T {
+        let new = || Mine { owner: owner(), value: make(), in_fork: OnceLock::new() };
+        let mut mine = self.0.get_or_init(new);
+        while !mine.owner.is_here() {
+            mine = mine.in_fork.get_or_init(|| Box::new(new()));
+        }
+        &mine.value
+    }
+}
+
 /// Remembers in which process it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {

@@ -35,7 +35,7 @@ mod watch;
 pub use control::{Control, Received, WorkerControl};
 pub use descriptor::HostFd;
 pub use exit::{ExitStatus, signal_name};
-pub use fork::{CloseInChild, Owner, close_in_child, owner};
+pub use fork::{CloseInChild, Owner, PerProcess, close_in_child, owner};
 pub use memory::tree_memory;
 pub use message::{FromWorker, ToWorker};
 pub use output::{Stream, Tail, pump};

@@ -7,14 +7,14 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::fork::{Owner, owner};
+use super::fork::PerProcess;
 
 const MAX_LINES: usize = 4096;
 const MAX_BYTES: usize = 1 << 20;
@@ -23,14 +23,10 @@ const BATCH: usize = 64 * 1024;
 
 /// Queue of lines in front of standard error; get it by [`Printer::global`].
 pub struct Printer {
-    owner: Owner,
     queue: Mutex<Queue>,
     filled: Condvar,
     written: Condvar,
     write: fn(&[u8]),
-    /// A forked child inherits the queue without its thread, maybe locked for ever: it goes on
-    /// here.
-    in_fork: OnceLock<Box<Printer>>,
 }
 
 #[derive(Default)]
@@ -46,23 +42,12 @@ struct Queue {
 impl Printer {
     /// This process's printer.
     pub fn global() -> &'static Self {
-        static FIRST: OnceLock<Printer> = OnceLock::new();
-        let mut printer = FIRST.get_or_init(|| Self::new(write_to_stderr));
-        while !printer.owner.is_here() {
-            printer = printer.in_fork.get_or_init(|| Box::new(Self::new(write_to_stderr)));
-        }
-        printer
+        static PRINTER: PerProcess<Printer> = PerProcess::new();
+        PRINTER.get(|| Self::new(write_to_stderr))
     }
 
     fn new(write: fn(&[u8])) -> Self {
-        Self {
-            owner: owner(),
-            queue: Mutex::default(),
-            filled: Condvar::new(),
-            written: Condvar::new(),
-            write,
-            in_fork: OnceLock::new(),
-        }
+        Self { queue: Mutex::default(), filled: Condvar::new(), written: Condvar::new(), write }
     }
 
     /// Has `[label] line` shown, or counts it as dropped. Never waits.

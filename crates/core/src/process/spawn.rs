@@ -16,6 +16,7 @@ use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
 
 use super::descriptor::HostFd;
 use super::exit::ExitStatus;
@@ -133,18 +134,19 @@ fn cannot(what: &str, command: &Command, error: io::Error) -> io::Error {
 
 /// A spawned process until it is reaped.
 ///
-/// Dropping it neither ends nor awaits the process: close its control socket for the former. What
-/// ended already is reaped then.
+/// Dropping it neither ends nor awaits the process: close its control socket for the former. It is
+/// reaped when it ends, if a runtime is there to wait for that.
 #[derive(Debug)]
 pub struct Shim {
     pid: u32,
-    pidfd: AsyncFd<HostFd>,
+    /// None only in `drop`.
+    pidfd: Option<AsyncFd<HostFd>>,
 }
 
 impl Shim {
     /// Takes over what [`spawn`] returned; needs a tokio runtime around it.
     pub fn new(pid: u32, pidfd: Pidfd) -> io::Result<Self> {
-        Ok(Self { pid, pidfd: sys::readable(pidfd.into())? })
+        Ok(Self { pid, pidfd: Some(sys::readable(pidfd.into())?) })
     }
 
     pub fn pid(&self) -> u32 {
@@ -156,28 +158,39 @@ impl Shim {
     /// The shim ends last: then the whole tree is gone, and its memory and devices are free. `None`
     /// when somebody else has reaped it (or SIGCHLD is ignored), or when this is asked again.
     pub async fn exited(&self) -> io::Result<Option<ExitStatus>> {
-        self.pidfd
-            .async_io(Interest::READABLE, |pidfd| match sys::wait_pidfd(pidfd.as_fd())? {
-                sys::Waited::Ended { code, status, .. } => Ok(ExitStatus::from_wait(code, status)),
-                sys::Waited::NoChild => Ok(None),
-                sys::Waited::Running => Err(io::ErrorKind::WouldBlock.into()),
-            })
-            .await
+        exit_of(self.pidfd()).await
     }
 
     /// Kills this process alone. The worker dies with it; what the worker started does not: prefer
     /// [`Control::hang_up`](super::Control::hang_up).
     pub fn kill(&self) -> io::Result<()> {
-        pidfd::signal(self.pidfd.get_ref(), libc::SIGKILL)
+        pidfd::signal(self.pidfd().get_ref(), libc::SIGKILL)
+    }
+
+    fn pidfd(&self) -> &AsyncFd<HostFd> {
+        self.pidfd.as_ref().expect("taken by drop only")
     }
 }
 
 impl Drop for Shim {
     fn drop(&mut self) {
-        let pidfd = self.pidfd.get_ref();
-        if pidfd.is_here() {
-            // Best effort: without it an ended process stays a zombie as long as the host lives.
-            let _ = sys::wait_pidfd(pidfd.as_fd());
+        let Some(pidfd) = self.pidfd.take().filter(|pidfd| pidfd.get_ref().is_here()) else {
+            return;
+        };
+        // An ended process that nobody reaps stays a zombie as long as the host lives.
+        let running = matches!(sys::wait_pidfd(pidfd.as_fd()), Ok(sys::Waited::Running));
+        if let (true, Ok(runtime)) = (running, Handle::try_current()) {
+            runtime.spawn(async move { exit_of(&pidfd).await });
         }
     }
+}
+
+async fn exit_of(pidfd: &AsyncFd<HostFd>) -> io::Result<Option<ExitStatus>> {
+    pidfd
+        .async_io(Interest::READABLE, |pidfd| match sys::wait_pidfd(pidfd.as_fd())? {
+            sys::Waited::Ended { code, status, .. } => Ok(ExitStatus::from_wait(code, status)),
+            sys::Waited::NoChild => Ok(None),
+            sys::Waited::Running => Err(io::ErrorKind::WouldBlock.into()),
+        })
+        .await
 }

@@ -14,7 +14,7 @@ use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::config::{SourceKind, WorkerConfig};
 use crate::error::{Failure, StartFailure};
@@ -61,6 +61,8 @@ pub struct ToolInfo {
 /// Frames from one worker.
 pub(crate) struct Inbox {
     frames: Streaming<v1::WorkerFrame>,
+    /// Why the frames ended, unless the worker ended them.
+    failure: Option<String>,
     /// Dropped at the end of the frames, which ends the other direction too.
     reading: Option<oneshot::Sender<Infallible>>,
 }
@@ -70,7 +72,12 @@ impl Inbox {
         frames: Streaming<v1::WorkerFrame>,
         reading: oneshot::Sender<Infallible>,
     ) -> Self {
-        Self { frames, reading: Some(reading) }
+        Self { frames, failure: None, reading: Some(reading) }
+    }
+
+    /// Why the line failed, where it did.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// Waits for a frame and takes all that are there. False: the line has ended, and `batch` may
@@ -81,7 +88,13 @@ impl Inbox {
                 match Pin::new(&mut self.frames).poll_next(cx) {
                     Poll::Ready(Some(Ok(frame))) => batch.push(read(frame)),
                     // Cut off, or bytes that are no frame: its keeper says what is to be done.
-                    Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
+                    Poll::Ready(Some(Err(status))) => {
+                        // Of the frame, not of the connection, which ends with the process too.
+                        if matches!(status.code(), Code::Internal | Code::OutOfRange) {
+                            self.failure = Some(format!("its line failed: {}", status.message()));
+                        }
+                        return Poll::Ready(false);
+                    }
                     Poll::Ready(None) => {
                         self.reading = None;
                         return Poll::Ready(false);

@@ -77,6 +77,8 @@ fn begin<O: Office>(
     let page = Page::create().map_err(|error| because(format!("no shared page: {error}")))?;
     let attached = keeper.listener.expect(token);
     let start = command::start(&token, keeper.listener.path(), &config.worker, config.max_message);
+    // Told before there is a process that would have to be reaped.
+    start.encode().map_err(|error| for_good(error.to_string()))?;
     let child = spawn(&command::command(&config.worker)).map_err(|error| {
         use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
         let told = format!("{error}; {}", command::REMEDY);
@@ -87,13 +89,9 @@ fn begin<O: Office>(
     })?;
     let process = Process::new(&keeper.office, keeper.slot, child)
         .map_err(|error| because(format!("no control socket: {error}")))?;
-    match process.control.send(&start, &[page.fd()]) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            Err(for_good(error.to_string()))
-        }
-        // A process that ended at once is told by its exit.
-        _ => Ok((process, page, attached)),
-    }
+    // Fails only when the process has ended at once, which its exit tells.
+    let _ = process.control.send(&start, &[page.fd()]);
+    Ok((process, page, attached))
 }
 
 /// A worker that is not ready yet.

@@ -138,7 +138,8 @@ impl Process {
                     }
                     Then::Kill => {
                         if why.is_none() && !line_open {
-                            why = Some("killed by the host: it closed its line".into());
+                            let how = inbox.failure().unwrap_or("it closed its line");
+                            why = Some(format!("killed by the host: {how}"));
                         }
                         self.signal(SIGKILL);
                         next = None;
@@ -155,7 +156,10 @@ impl Process {
                     }
                     // The next worker of this slot is ordered only when this one is gone.
                     Some(Order::Start { .. }) => {}
-                    None => break,
+                    None => {
+                        self.control.hang_up();
+                        break;
+                    }
                 },
             }
         }
@@ -170,7 +174,12 @@ impl Process {
             };
             let _ = timeout(LINE_AFTER_STATUS, rest).await;
         }
-        let mut report = self.exit_report(why.clone()).unwrap_or_default();
+        let mut report = self.exit_report(None).unwrap_or_default();
+        if self.status.is_none()
+            && let Some(shim) = self.shim_exit().await
+        {
+            why.get_or_insert_with(|| format!("its shim died: {shim}"));
+        }
         report.reason = why;
         report.stderr = self.output.last_lines().await;
         report

@@ -6,12 +6,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use snakepit::process::{Owner, owner};
+use snakepit::process::PerProcess;
 
 /// Lines that may wait to be logged; more are dropped and counted.
 const MAX_LINES: usize = 10_000;
@@ -21,10 +21,9 @@ const BATCH: usize = 1024;
 
 static LINES_WAITING: AtomicUsize = AtomicUsize::new(0);
 static LINES_DROPPED: AtomicUsize = AtomicUsize::new(0);
-static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
+static THREAD: PerProcess<Mutex<Option<Thread>>> = PerProcess::new();
 
 struct Thread {
-    owner: Owner,
     messages: Sender<Message>,
     handle: JoinHandle<()>,
 }
@@ -55,38 +54,39 @@ pub(super) fn log(handler: &Arc<Py<PyAny>>, line: Line) {
 
 /// Starts the thread, so that it is there before anything completes.
 pub(super) fn start() -> PyResult<()> {
-    let mut slot = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
-    if slot.as_ref().is_some_and(|thread| thread.owner.is_here()) {
-        return Ok(());
+    let mut slot = thread();
+    if slot.is_none() {
+        let (messages, queue) = channel();
+        let builder = thread::Builder::new().name("snakepit-callbacks".into());
+        let handle = builder.spawn(|| serve(queue))?;
+        *slot = Some(Thread { messages, handle });
     }
-    let (messages, queue) = channel();
-    let handle = thread::Builder::new().name("snakepit-callbacks".into()).spawn(|| serve(queue))?;
-    let forked = slot.replace(Thread { owner: owner(), messages, handle });
-    // Its thread does not exist in a fork: there is nothing to join.
-    std::mem::forget(forked);
     Ok(())
 }
 
+fn thread() -> MutexGuard<'static, Option<Thread>> {
+    // An Option is whole after any panic.
+    THREAD.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn send(message: Message) {
-    let slot = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(thread) = slot.as_ref().filter(|thread| thread.owner.is_here()) {
+    if let Some(thread) = &*thread() {
         // After the stop nobody is left to be told.
         let _ = thread.messages.send(message);
     }
 }
 
-/// Runs what is queued, then ends and joins the thread: nothing of ours attaches after this.
+/// For the interpreter's exit, when pools are closed: runs what is queued and ends the callback
+/// thread; no thread of ours, or in a method of ours, attaches after this.
 #[pyfunction]
-pub(super) fn stop_callbacks(py: Python<'_>) {
-    let thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match thread {
-        Some(thread) if thread.owner.is_here() => {
-            let _ = thread.messages.send(Message::Stop);
-            // It may be waiting for the interpreter that this thread holds.
-            let _ = py.detach(|| thread.handle.join());
-        }
-        other => std::mem::forget(other),
+pub(super) fn leave(py: Python<'_>) {
+    let thread = thread().take();
+    if let Some(thread) = thread {
+        let _ = thread.messages.send(Message::Stop);
+        // It may be waiting for the interpreter that this thread holds.
+        let _ = py.detach(|| thread.handle.join());
     }
+    super::leave::leave(py);
 }
 
 fn serve(queue: Receiver<Message>) {

@@ -2,17 +2,18 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use pyo3::prelude::*;
 use snakepit::blocking::Driver;
-use snakepit::{Canceller, ChunkStream, Error, Step};
+use snakepit::{Canceller, ChunkStream, Error};
 
 use super::errors;
 use super::inbox::{Inbox, chunk_result, complete};
+use super::leave::{self, Inside};
 use super::runtime::{self, Ended};
 use crate::codec;
 
@@ -39,8 +40,9 @@ pub(super) struct Chunks {
     stream: Mutex<ChunkStream>,
     canceller: Canceller,
     driver: Arc<Driver>,
-    tool: Arc<str>,
     idle: Option<Duration>,
+    /// What ends it with the loop that reads it.
+    token: OnceLock<u64>,
     /// The reader wants no more.
     closed: AtomicBool,
 }
@@ -57,15 +59,10 @@ impl Future for NextChunk<'_> {
 }
 
 impl Chunks {
-    pub(super) fn new(
-        stream: ChunkStream,
-        driver: Arc<Driver>,
-        tool: &str,
-        idle: Option<Duration>,
-    ) -> Self {
+    pub(super) fn new(stream: ChunkStream, driver: Arc<Driver>, idle: Option<Duration>) -> Self {
         let canceller = stream.canceller();
         let (stream, closed) = (Mutex::new(stream), AtomicBool::new(false));
-        Self { stream, canceller, driver, tool: tool.into(), idle, closed }
+        Self { stream, canceller, driver, idle, token: OnceLock::new(), closed }
     }
 
     fn lock(&self) -> MutexGuard<'_, ChunkStream> {
@@ -88,21 +85,33 @@ impl Chunks {
 
     fn wait(&self, py: Python<'_>) -> PyResult<Next> {
         py.detach(|| {
-            let mut stream = self.lock();
-            if let Some(error) = stream.forked() {
-                return Ok(Next::Failed(error));
-            }
-            match runtime::wait_detached(&self.driver, || NextChunk(&mut stream), self.idle)? {
-                Ended::Ready(next) => Ok(next),
-                Ended::TimedOut => {
-                    stream.cancel();
-                    self.driver.kick();
-                    let limit = self.idle.unwrap_or_default();
-                    let tool = self.tool.clone();
-                    Ok(Next::Failed(Error::Timeout { tool, limit, step: Step::Running }))
+            let next = self.wait_detached();
+            leave::come_back();
+            next
+        })
+    }
+
+    fn wait_detached(&self) -> PyResult<Next> {
+        let mut stream = self.lock();
+        if let Some(error) = stream.forked() {
+            return Ok(Next::Failed(error));
+        }
+        let mut limit = self.idle;
+        loop {
+            let borrowed = &mut *stream;
+            match runtime::wait_detached(&self.driver, || NextChunk(borrowed), limit) {
+                Ok(Ended::Ready(next)) => return Ok(next),
+                // Its end is here then, or a chunk that came in the last moment.
+                Ok(Ended::TimedOut) => {
+                    self.expire();
+                    limit = None;
+                }
+                Err(interrupt) => {
+                    self.close();
+                    return Err(interrupt);
                 }
             }
-        })
+        }
     }
 
     /// Completes an asyncio future with what is there, or when something is.
@@ -112,15 +121,22 @@ impl Chunks {
         future: Py<PyAny>,
     ) -> PyResult<bool> {
         let py = slf.py();
-        match slf.get().try_next() {
+        let this = slf.get();
+        match this.try_next() {
             Some(next) => {
+                if let (Next::Failed(_) | Next::End, Some(&token)) = (&next, this.token.get()) {
+                    inbox.forget(token);
+                }
                 complete(future.bind(py), chunk_result(py, next))?;
                 Ok(true)
             }
             None => {
+                this.token.get_or_init(|| inbox.end_with_loop(this.canceller.clone()));
                 let ring = inbox.deliver_chunk(future, slf.clone().unbind());
-                let chunks = slf.get();
-                py.detach(|| chunks.lock().on_ready(ring));
+                py.detach(|| {
+                    this.lock().on_ready(ring);
+                    leave::come_back();
+                });
                 Ok(false)
             }
         }
@@ -134,6 +150,7 @@ impl Chunks {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let _inside = Inside::enter(py);
         let next = match self.try_next() {
             Some(next) => next,
             None => self.wait(py)?,
@@ -152,7 +169,14 @@ impl Chunks {
         inbox: &Bound<'_, Inbox>,
         future: Py<PyAny>,
     ) -> PyResult<bool> {
+        let _inside = Inside::enter(slf.py());
         Self::hand_over(slf, inbox.get(), future)
+    }
+
+    /// Ends the call as if its deadline had passed: nothing came for as long as may be.
+    fn expire(&self) {
+        self.canceller.expire(self.idle.unwrap_or_default());
+        self.driver.kick();
     }
 
     /// Cancels the call. Needs no lock that a reader may hold.

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use snakepit::{Canceller, Outcome};
 
 use super::chunks::{Chunks, Next};
+use super::leave::Inside;
 use super::pool::deliver;
 use super::reply::Reply;
 
@@ -65,19 +66,48 @@ impl Shared {
 pub(super) struct Inbox(Arc<Shared>);
 
 impl Inbox {
+    fn hand_over(&self, py: Python<'_>, done: Done) -> PyResult<()> {
+        match done {
+            Done::Call(future, outcome) => {
+                let future = future.bind(py);
+                if is_waiting(future)? {
+                    complete(future, deliver(py, outcome))?;
+                }
+            }
+            Done::Chunk(future, chunks) => {
+                if is_waiting(future.bind(py))? {
+                    Chunks::hand_over(chunks.bind(py), self, future)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Has `future` completed here when the call ends.
     pub(super) fn deliver_to(&self, future: Py<PyAny>, reply: &Reply) {
-        let token = {
-            let mut inner = self.0.lock();
-            inner.next += 1;
-            let token = inner.next;
-            inner.pending.insert(token, reply.inner().canceller());
-            token
-        };
+        let token = self.end_with_loop(reply.inner().canceller());
         let shared = self.0.clone();
         reply.inner().on_done(move |outcome| {
             shared.put(Done::Call(future, outcome.clone()), Some(token));
         });
+    }
+
+    /// Has a call cancelled when the inbox is closed, unless it is forgotten before.
+    pub(super) fn end_with_loop(&self, canceller: Canceller) -> u64 {
+        let mut inner = self.0.lock();
+        if inner.closed {
+            drop(inner);
+            canceller.cancel();
+            return 0;
+        }
+        inner.next += 1;
+        let token = inner.next;
+        inner.pending.insert(token, canceller);
+        token
+    }
+
+    pub(super) fn forget(&self, token: u64) {
+        self.0.lock().pending.remove(&token);
     }
 
     /// Has `future` completed here when a chunk or the end is there.
@@ -106,6 +136,7 @@ impl Inbox {
 
     fn drain(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
+        let _inside = Inside::enter(py);
         let this = slf.get();
         let done = {
             let mut inner = this.0.lock();
@@ -114,19 +145,14 @@ impl Inbox {
             inner.rung = false;
             std::mem::take(&mut inner.done)
         };
-        for done in done {
-            match done {
-                Done::Call(future, outcome) => {
-                    let future = future.bind(py);
-                    if is_waiting(future)? {
-                        complete(future, deliver(py, outcome))?;
-                    }
+        let mut rest = done.into_iter();
+        while let Some(done) = rest.next() {
+            if let Err(error) = this.hand_over(py, done) {
+                // A signal handler raised in between, say: what is left waits for the next round.
+                for done in rest {
+                    this.0.put(done, None);
                 }
-                Done::Chunk(future, chunks) => {
-                    if is_waiting(future.bind(py))? {
-                        Chunks::hand_over(chunks.bind(py), this, future)?;
-                    }
-                }
+                return Err(error);
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ mod chunks;
 mod config;
 mod errors;
 mod inbox;
+mod leave;
 mod pool;
 mod reply;
 mod runtime;
@@ -29,5 +30,5 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reply::Reply>()?;
     module.add_class::<chunks::Chunks>()?;
     module.add_class::<inbox::Inbox>()?;
-    module.add_function(wrap_pyfunction!(callbacks::stop_callbacks, module)?)
+    module.add_function(wrap_pyfunction!(callbacks::leave, module)?)
 }

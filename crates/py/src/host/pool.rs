@@ -7,10 +7,12 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::blocking::Driver;
+use snakepit::process::Printer;
 use snakepit::{CallSpec, LineHandler, Outcome};
 
 use super::chunks::Chunks;
 use super::inbox::Inbox;
+use super::leave::{self, Inside};
 use super::reply::Reply;
 use super::runtime::{self, Ended, duration};
 use super::{callbacks, config, errors};
@@ -18,6 +20,9 @@ use crate::codec;
 
 /// After a second Ctrl-C, workers have so long to be gone.
 const HURRY: Duration = Duration::from_secs(1);
+
+/// For the last lines that workers printed.
+const FLUSH_LIMIT: Duration = Duration::from_millis(100);
 
 /// Handle of a running pool. Python wraps it in `snakepit.Pool`; not public.
 #[pyclass(frozen, module = "snakepit._core")]
@@ -83,13 +88,14 @@ impl Pool {
     }
 
     /// For what waits: the driver of a parent process must not be waited on.
-    fn here(&self, py: Python<'_>) -> PyResult<&snakepit::Pool> {
+    fn here(&self, py: Python<'_>) -> PyResult<(&snakepit::Pool, Inside)> {
+        let inside = Inside::enter(py);
         let pool = self.core();
         if pool.is_forked() {
             let pool = pool.config().name.clone();
             return Err(errors::exception(py, &snakepit::Error::ForkedPool { pool }));
         }
-        Ok(pool)
+        Ok((pool, inside))
     }
 }
 
@@ -97,6 +103,7 @@ impl Pool {
 impl Pool {
     #[new]
     fn new(py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let _inside = Inside::enter(py);
         let (config, lines) = config::read(config)?;
         let driver = runtime::driver()?;
         callbacks::start()?;
@@ -124,7 +131,7 @@ impl Pool {
         timeout: Option<f64>,
         idempotent: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let pool = self.here(py)?;
+        let (pool, _inside) = self.here(py)?;
         let spec = spec(tool, args, session, timeout, idempotent)?;
         let submit = || match pool.submit(spec) {
             Ok(reply) => Submitted::Reply(reply),
@@ -145,7 +152,7 @@ impl Pool {
         timeout: Option<f64>,
         idempotent: bool,
     ) -> PyResult<Reply> {
-        let pool = self.here(py)?;
+        let (pool, _inside) = self.here(py)?;
         let spec = spec(tool, args, session, timeout, idempotent)?;
         let hold = Box::new(self.driver.hold());
         // Attached: a leaf lock of bounded work; to detach would invite another thread in.
@@ -181,13 +188,11 @@ impl Pool {
         timeout: Option<f64>,
         idle_timeout: Option<f64>,
     ) -> PyResult<Chunks> {
-        let pool = self.here(py)?;
+        let (pool, _inside) = self.here(py)?;
         let spec = spec(tool, args, session, timeout, false)?;
         let hold = Box::new(self.driver.hold());
         match pool.stream_holding(spec, Some(hold)) {
-            Ok(stream) => {
-                Ok(Chunks::new(stream, self.driver.clone(), tool, duration(idle_timeout)))
-            }
+            Ok(stream) => Ok(Chunks::new(stream, self.driver.clone(), duration(idle_timeout))),
             Err(error) => Err(errors::exception(py, &error)),
         }
     }
@@ -206,7 +211,8 @@ impl Pool {
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.core().stats();
+        let (pool, _inside) = self.here(py)?;
+        let stats = pool.stats();
         let counters = stats.counters;
         let dict = PyDict::new(py);
         dict.set_item("requests", counters.requests)?;
@@ -226,17 +232,22 @@ impl Pool {
         Ok(dict)
     }
 
-    fn workers(&self, py: Python<'_>) -> Vec<Row> {
-        let rows = py.detach(|| self.core().workers());
+    fn workers(&self, py: Python<'_>) -> PyResult<Vec<Row>> {
+        let (pool, _inside) = self.here(py)?;
+        let rows = py.detach(|| {
+            let rows = pool.workers();
+            leave::come_back();
+            rows
+        });
         let row = |row: snakepit::WorkerInfo| {
             let (slot, generation) = (row.worker.slot, row.worker.generation);
             (slot, generation, row.pid, row.state, row.calls, row.memory, row.sessions)
         };
-        rows.into_iter().map(row).collect()
+        Ok(rows.into_iter().map(row).collect())
     }
 
     fn await_ready(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        let pool = self.here(py)?;
+        let (pool, _inside) = self.here(py)?;
         let ready = || Box::pin(pool.await_ready(duration(timeout)));
         match runtime::wait(py, &self.driver, ready, None)? {
             Ended::Ready(ready) => ready.map_err(|error| errors::exception(py, &error)),
@@ -244,16 +255,18 @@ impl Pool {
         }
     }
 
-    fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
-        let recycled = self.core().recycle(slot, generation);
+    fn recycle(&self, py: Python<'_>, slot: usize, generation: Option<u64>) -> PyResult<bool> {
+        let (pool, _inside) = self.here(py)?;
+        let recycled = pool.recycle(slot, generation);
         self.driver.kick();
-        recycled
+        Ok(recycled)
     }
 
     fn close(&self, py: Python<'_>, drain: f64) -> PyResult<()> {
         if self.core().is_forked() {
             return Ok(());
         }
+        let _inside = Inside::enter(py);
         let drain = duration(Some(drain)).unwrap_or(Duration::MAX);
         let close = || Box::pin(self.core().close(drain));
         let closed = runtime::wait(py, &self.driver, close, None);
@@ -268,6 +281,11 @@ impl Pool {
                 self.driver.kick();
             });
         }
+        // What workers printed last must not be lost with a host that ends now.
+        py.detach(|| {
+            Printer::global().flush(FLUSH_LIMIT);
+            leave::come_back();
+        });
         closed.map(drop)
     }
 

@@ -10,6 +10,7 @@ use pyo3::sync::PyOnceLock;
 use snakepit::blocking::Driver;
 use snakepit::{Error, Outcome};
 
+use super::leave::Inside;
 use super::pool::deliver;
 use super::runtime::{self, Ended, duration};
 use super::{callbacks, errors};
@@ -98,6 +99,7 @@ impl Reply {
 
     #[pyo3(signature = (timeout = None))]
     fn result(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let _inside = Inside::enter(py);
         self.wait(py, timeout)?;
         match self.deliver(py) {
             Ok(value) => Ok(value.clone_ref(py)),
@@ -107,6 +109,7 @@ impl Reply {
 
     #[pyo3(signature = (timeout = None))]
     fn exception(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Py<PyAny>>> {
+        let _inside = Inside::enter(py);
         self.wait(py, timeout)?;
         match self.deliver(py) {
             Ok(_) => Ok(None),

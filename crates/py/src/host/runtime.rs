@@ -8,26 +8,24 @@ use std::time::Duration;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use snakepit::blocking::{Driver, Waited};
-use snakepit::process::{Owner, owner};
+use snakepit::process::{Owner, PerProcess, owner};
 use tokio::time::Instant;
 
-/// The driver of the process that made it.
-static DRIVER: Mutex<Option<(Owner, Arc<Driver>)>> = Mutex::new(None);
+use super::leave;
 
-/// The driver of this process, started at the first call. A forked child gets its own.
+/// The driver of this process. A forked child gets its own.
+static DRIVER: PerProcess<Mutex<Option<Arc<Driver>>>> = PerProcess::new();
+
+/// Started at the first call.
 pub(super) fn driver() -> PyResult<Arc<Driver>> {
-    let mut slot = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((owner, driver)) = &*slot
-        && owner.is_here()
-    {
+    let slot = DRIVER.get(Mutex::default);
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(driver) = &*slot {
         return Ok(driver.clone());
     }
     let driver = Driver::start("snakepit-standby")
         .map_err(|error| PyOSError::new_err(format!("cannot start the runtime: {error}")))?;
-    if let Some((_, parents)) = slot.replace((owner(), driver.clone())) {
-        // The parent's copy: its thread does not exist here.
-        parents.abandon();
-    }
+    *slot = Some(driver.clone());
     Ok(driver)
 }
 
@@ -49,7 +47,11 @@ where
     F: Future + Unpin + Send,
     F::Output: Send,
 {
-    py.detach(|| wait_detached(driver, submit, limit))
+    py.detach(|| {
+        let ended = wait_detached(driver, submit, limit);
+        leave::come_back();
+        ended
+    })
 }
 
 /// As [`wait`], for a thread that is detached already.
@@ -78,14 +80,18 @@ where
     })
 }
 
-/// Signal handlers of Python run on the main thread only.
-fn is_main_thread() -> bool {
-    thread_local!(static IS_MAIN: Cell<Option<bool>> = const { Cell::new(None) });
-    IS_MAIN.get().unwrap_or_else(|| {
-        let is_main = nix::unistd::gettid() == nix::unistd::getpid();
-        IS_MAIN.set(Some(is_main));
-        is_main
-    })
+/// Signal handlers of Python run on the main thread only; in a forked child that is the one that
+/// forked.
+pub(super) fn is_main_thread() -> bool {
+    thread_local!(static IS_MAIN: Cell<Option<(Owner, bool)>> = const { Cell::new(None) });
+    match IS_MAIN.get() {
+        Some((owner, is_main)) if owner.is_here() => is_main,
+        _ => {
+            let is_main = nix::unistd::gettid() == nix::unistd::getpid();
+            IS_MAIN.set(Some((owner(), is_main)));
+            is_main
+        }
+    }
 }
 
 /// Seconds as Python gives them. None: no limit.

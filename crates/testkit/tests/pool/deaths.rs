@@ -65,7 +65,7 @@ faults! {
     a_segfault_is_told: "signal" "11" => Died(None, Some("SIGSEGV"), None);
     an_abort_is_told: "signal" "6" => Died(None, Some("SIGABRT"), None);
     bytes_that_are_no_frame_end_the_worker:
-        "garbage" "" => Died(None, Some("SIGKILL"), Some("closed its line"));
+        "garbage" "" => Died(None, Some("SIGKILL"), Some("failed to decode"));
     a_frame_of_no_kind_ends_the_worker:
         "blank" "" => Died(None, Some("SIGKILL"), Some("a frame of an unknown kind"));
     an_answer_to_no_call_ends_the_worker:

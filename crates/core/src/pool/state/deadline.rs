@@ -4,6 +4,8 @@
 //! answered by then: so none is kept in order. The earliest known one arms the timer, and when it
 //! fires the calls that are alive are looked through.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::slot::{Phase, UNAVAILABLE};
@@ -28,6 +30,31 @@ impl<J> State<J> {
             }
         }
         wanted
+    }
+
+    /// Ends a call as if its deadline had passed now: nothing came of it for `limit`. False: it had
+    /// ended already.
+    pub(crate) fn expire(
+        &mut self,
+        id: CallId,
+        limit: Duration,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) -> bool {
+        let Some(call) = self.table.get(id).filter(|call| call.job.is_some()) else { return false };
+        let step = match call.place {
+            Place::Queued(_) => Step::Queued,
+            Place::Sent { .. } => Step::Sent,
+        };
+        let freed = self.give_up(id, now, words, out, |may_have_run| {
+            let step = if may_have_run { Step::Running } else { step };
+            End::TimedOut { limit, step }
+        });
+        if let Some(slot) = freed {
+            self.fill(slot, now, words, out);
+        }
+        true
     }
 
     /// Something is due at `at`.
