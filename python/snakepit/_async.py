@@ -169,7 +169,7 @@ class AsyncPool(PoolBase):
             chunks = self._engine.stream(tool, args, native, total, idle)
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
-        stream = AsyncStream(chunks, tool, idle)
+        stream = AsyncStream(chunks, idle)
         return stream if on_chunk is None else feed_async(stream, on_chunk)
 
     def session(self, session_id: str, *, affinity: Affinity | None = None) -> AsyncSession:

@@ -7,7 +7,6 @@ import inspect
 from typing import TYPE_CHECKING, Any, Self
 
 from snakepit._inbox import inbox_of
-from snakepit.errors import CallTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +31,10 @@ class AsyncStream:
         ...         print(chunk["loss"])
     """
 
-    __slots__ = ("_chunks", "_idle_timeout", "_reading", "_tool", "_turn")
+    __slots__ = ("_chunks", "_idle_timeout", "_reading", "_turn")
 
-    def __init__(self, chunks: NativeChunks, tool: str, idle_timeout: float | None) -> None:
+    def __init__(self, chunks: NativeChunks, idle_timeout: float | None) -> None:
         self._chunks = chunks
-        self._tool = tool
         self._idle_timeout = idle_timeout
         self._reading = False
         self._turn = 0
@@ -69,26 +67,12 @@ class AsyncStream:
     async def _arrival(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> Any:
         if self._idle_timeout is None:
             return await future
-        # The loop's own timer: the engine's wait would hold the loop.
-        timer = loop.call_later(self._idle_timeout, self._give_up, future)
+        # The loop's own timer; the engine ends the call then, and the future tells it.
+        timer = loop.call_later(self._idle_timeout, self._chunks.expire)
         try:
             return await future
         finally:
             timer.cancel()
-
-    def _give_up(self, future: asyncio.Future[Any]) -> None:
-        if future.done():
-            return
-        future.set_exception(
-            CallTimeout(
-                f"{self._tool}: no chunk within {self._idle_timeout} s (idle_timeout)",
-                step="running",
-                timeout=self._idle_timeout,
-                tool=self._tool,
-                may_have_run=True,
-            )
-        )
-        self._chunks.close()
 
     async def aclose(self) -> None:
         """End the stream; cancels the call if it still runs. Idempotent."""

@@ -120,6 +120,10 @@ class InlineChunks:
             future.set_exception(error)
         return True
 
+    def expire(self) -> None:
+        """Only waits can take too long, and here is none: the caller's own thread does the work."""
+        self.close()
+
     def close(self) -> None:
         if not self._open:
             return

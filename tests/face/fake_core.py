@@ -149,6 +149,10 @@ class FakeChunks:
             future.set_exception(error)
         return True
 
+    def expire(self) -> None:
+        """Never needed: ``next_async`` has its item at once."""
+        raise AssertionError("a stream that does not wait expired")
+
     def close(self) -> None:
         self.closed = True
 
