@@ -201,8 +201,8 @@ class Pool:
     def close(self, drain: float) -> None:
         """Admit nothing more, let calls end for ``drain`` seconds, cancel the rest, stop workers.
 
-        Bounded: ``drain`` plus the grace (5 s of it at most) plus some four seconds. Idempotent. A KeyboardInterrupt meanwhile kills
-        the workers at once and is raised again.
+        Bounded: ``drain``, the grace (5 s of it at most) and some four seconds. Idempotent. A
+        KeyboardInterrupt meanwhile kills the workers at once and is raised again.
         """
     @property
     def closed(self) -> bool: ...

@@ -25,9 +25,9 @@ class PoolStats:
     completed: int
     """Calls that returned a value, or a stream's end."""
     cancelled: int
-    """Calls that their caller gave up, and streams of an ``AsyncPool`` that were idle too long."""
+    """Calls that their caller gave up."""
     timeouts: int
-    """Calls whose deadline passed, wherever they were."""
+    """Calls whose deadline passed, wherever they were, and streams that were idle too long."""
     queue_timeouts: int
     """Those of them that passed before a worker began the call."""
     rejected: int

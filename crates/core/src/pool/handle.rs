@@ -280,7 +280,8 @@ impl Pool {
     }
 
     /// Ends the pool: admits nothing more, lets calls end for `drain`, cancels the rest, lets
-    /// workers clean up, kills what is left. Takes `drain` plus some five seconds at most.
+    /// workers clean up, kills what is left. Takes at most `drain`, the grace (5 s of
+    /// it at most) and some four seconds.
     pub async fn close(&self, drain: Duration) {
         if self.is_forked() {
             return;
