@@ -66,6 +66,8 @@ pub(crate) fn stalled(since: Instant, now: Instant) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn after(times: &[u64]) -> usize {
@@ -100,5 +102,26 @@ mod tests {
         let mut prefetch = Prefetch::new(false);
         prefetch.observe(Duration::from_micros(5), 1);
         assert_eq!(prefetch.capacity(), 1);
+    }
+
+    proptest! {
+        /// Whatever the answers: one call always fits, never more than the maximum, and what waits
+        /// behind the running call is at most a millisecond of the kind of call that was seen.
+        #[test]
+        fn what_waits_in_a_worker_is_bounded(
+            answers in prop::collection::vec((0u64..100_000_000, 1usize..40), 0..60),
+            enabled: bool,
+        ) {
+            let mut prefetch = Prefetch::new(enabled);
+            for (nanos, calls) in answers {
+                prefetch.observe(Duration::from_nanos(nanos), calls);
+                let capacity = prefetch.capacity();
+                prop_assert!((1..=MAX).contains(&capacity));
+                prop_assert!(enabled || capacity == 1);
+                let service = prefetch.service.expect("just observed");
+                let waiting = (capacity as u64 - 1) * service;
+                prop_assert!(waiting <= TARGET.as_nanos() as u64);
+            }
+        }
     }
 }

@@ -94,6 +94,8 @@ impl Restart {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_secs(10);
@@ -150,5 +152,46 @@ mod tests {
         restart.failed(true, now);
         let later = now + RECOVERY;
         assert_eq!(restart.limit(later), later + TIMEOUT);
+    }
+
+    proptest! {
+        /// Whatever happens to a slot's workers: it is degraded exactly when its budget is spent, a
+        /// start that counts leaves that state, and no pause is longer than it may be.
+        #[test]
+        fn the_budget_is_kept(events in prop::collection::vec((0u8..4, 0u64..3_000), 0..80)) {
+            let mut now = Instant::now();
+            let mut restart = Restart::new(TIMEOUT, now);
+            let mut failed = 0;
+            for (event, passed) in events {
+                now += Duration::from_millis(passed);
+                match event {
+                    0 => {
+                        restart.ready();
+                        failed = 0;
+                    }
+                    1 => {
+                        let Next::Start(pause) = restart.died(passed % 2 == 0, now) else {
+                            return Err(TestCaseError::fail("a death degrades no slot"));
+                        };
+                        prop_assert!(pause <= LONGEST_BACKOFF);
+                        failed = 0;
+                    }
+                    _ => {
+                        let permanent = event == 3 && passed % 7 == 0;
+                        let late = now - restart.since >= TIMEOUT;
+                        failed += 1;
+                        let spent = permanent || late || failed >= BUDGET;
+                        match restart.failed(permanent, now) {
+                            Next::Degrade(pause) => prop_assert!(spent && pause == RECOVERY),
+                            Next::Start(pause) => prop_assert!(!spent && pause < RECOVERY),
+                        }
+                        if spent {
+                            failed = BUDGET;
+                        }
+                    }
+                }
+                prop_assert!(restart.limit(now) <= now + TIMEOUT);
+            }
+        }
     }
 }
