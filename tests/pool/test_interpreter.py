@@ -23,7 +23,8 @@ def find(version: str) -> str | None:
     """The program of that version: on ``PATH``, or one of pyenv's, activated or not."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     installed = sorted(map(str, pyenv.glob(f"{version}.*/bin/python{version}")), reverse=True)
-    show = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
+    # Also for a Python whose print is a statement.
+    show = "import sys; sys.stdout.write('%d.%d %s' % (sys.version_info[:2] + (sys.executable,)))"
     for candidate in filter(None, [shutil.which(f"python{version}"), *installed]):
         done = subprocess.run(
             [candidate, "-S", "-c", show], capture_output=True, text=True, check=False
