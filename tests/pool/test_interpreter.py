@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import os
 import shutil
 import subprocess
 import sys
@@ -11,35 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sdk.interpreters import need
 
 import snakepit
 from snakepit import StartError
 
 from .conftest import TESTS
-
-
-@functools.cache
-def find(version: str) -> str | None:
-    """The program of that version: on ``PATH``, or one of pyenv's, activated or not."""
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    installed = sorted(map(str, pyenv.glob(f"{version}.*/bin/python{version}")), reverse=True)
-    # Also for a Python whose print is a statement.
-    show = "import sys; sys.stdout.write('%d.%d %s' % (sys.version_info[:2] + (sys.executable,)))"
-    for candidate in filter(None, [shutil.which(f"python{version}"), *installed]):
-        done = subprocess.run(
-            [candidate, "-S", "-c", show], capture_output=True, text=True, check=False
-        )
-        found, _, executable = done.stdout.strip().partition(" ")
-        if found == version:
-            return executable
-    return None
-
-
-def need(version: str) -> str:
-    path = find(version)
-    if path is None:
-        pytest.skip(f"there is no Python {version} on this machine")
-    return path
 
 
 @pytest.fixture
