@@ -29,7 +29,7 @@ mod worker;
 
 pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{AdapterSource, OutputMode, PoolConfig, SourceKind, WorkerConfig};
-pub use error::{Direction, Error, ExitReport, Failure, StartFailure};
+pub use error::{Direction, Error, ExitReport, Failure, StartFailure, Violation};
 pub use id::{CallId, PoolName, WorkerRef};
 #[cfg(feature = "testkit")]
 #[doc(hidden)]

@@ -10,7 +10,7 @@ use prost::Message;
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame as ToHost;
-use snakepit_proto::v1::{Hello, HostFrame, Result as CallResult, Start, WorkerFrame};
+use snakepit_proto::v1::{Hello, HostFrame, Ready, Result as CallResult, Start, WorkerFrame};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -23,6 +23,9 @@ use tonic::{Request, Status, Streaming};
 use super::script::{Beginning, Script};
 
 const WINDOW: u32 = 16 << 20;
+
+/// No frame: a field of wire type 7, which there is not.
+pub const NO_FRAME: Bytes = Bytes::from_static(&[0xff; 16]);
 
 /// After the last frame was handed over, the runtime gets so many turns to send it.
 const TURNS: usize = 64;
@@ -84,7 +87,11 @@ pub async fn dial(script: &Script, start: &Start) -> Result<(Line, Incoming), St
     let (encoded, socket) = (Arc::new(AtomicU64::new(0)), Arc::new(OnceLock::new()));
     let line = Line { frames, queued: AtomicU64::new(0), encoded: encoded.clone(), socket };
     // Before the call is opened: the host answers nobody whom it does not know.
-    line.say(ToHost::Hello(hello(script, start)));
+    match script.beginning {
+        Beginning::NoHello => line.say(ToHost::Ready(Ready::default())),
+        Beginning::BadHello => line.say_bytes(NO_FRAME),
+        _ => line.say(ToHost::Hello(hello(script, start))),
+    }
 
     let (path, socket) = (start.socket_path.clone(), line.socket.clone());
     let connect = move |_| {
@@ -110,12 +117,16 @@ pub async fn dial(script: &Script, start: &Start) -> Result<(Line, Incoming), St
     Ok((line, Incoming(response.into_inner())))
 }
 
-fn hello(script: &Script, start: &Start) -> Hello {
+/// What the worker says of itself.
+pub fn hello(script: &Script, start: &Start) -> Hello {
     let mut token = start.token.to_vec();
     if script.beginning == Beginning::WrongToken {
         token[0] ^= 1;
     }
-    let protocol = if script.beginning == Beginning::WrongProtocol { 99 } else { 1 };
+    let protocol = match script.beginning {
+        Beginning::Protocol(number) => number,
+        _ => 1,
+    };
     Hello {
         token: token.into(),
         protocol,
