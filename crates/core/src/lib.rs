@@ -25,6 +25,7 @@ mod pool;
 #[allow(missing_docs)]
 pub mod process;
 mod transport;
+pub mod value;
 mod worker;
 
 pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
@@ -39,3 +40,5 @@ pub use pool::{
     WorkerInfo,
 };
 pub use transport::ToolInfo;
+#[doc(inline)]
+pub use value::Value;
