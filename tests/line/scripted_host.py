@@ -159,7 +159,7 @@ class ScriptedHost:
         core = importlib.util.find_spec("snakepit._core")
         assert core is not None
         assert core.origin is not None
-        command = [sys.executable, "-S", str(BRIDGE / "boot.py"), core.origin]
+        command = [sys.executable, "-S", str(BRIDGE / "boot.py"), "native", core.origin]
         self.process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE)
         theirs.close()
         start = proto.Start(

@@ -25,6 +25,8 @@ pub enum SourceKind {
     Script,
     /// A module that was started with `python -m`, run again likewise.
     MainModule,
+    /// None: the worker is another program, which has its tools itself.
+    Program,
 }
 
 /// What becomes of the lines that workers print.

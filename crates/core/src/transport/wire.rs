@@ -230,13 +230,15 @@ impl Outbox {
         use v1::adapter_source::Source;
         let location = config.adapter.location.clone();
         let source = match config.adapter.kind {
-            SourceKind::Module => Source::Module(location),
-            SourceKind::Script => Source::Script(location),
-            SourceKind::MainModule => Source::MainModule(location),
+            SourceKind::Module => Some(Source::Module(location)),
+            SourceKind::Script => Some(Source::Script(location)),
+            SourceKind::MainModule => Some(Source::MainModule(location)),
+            SourceKind::Program => None,
         };
         let qualname = config.adapter.qualname.clone();
+        let adapter = source.map(|source| v1::AdapterSource { qualname, source: Some(source) });
         self.send(ToWorker::Initialize(v1::Initialize {
-            adapter: Some(v1::AdapterSource { qualname, source: Some(source) }),
+            adapter,
             arguments: config.adapter_args.clone(),
             pool: worker.pool.to_string(),
             slot: worker.slot as u32,

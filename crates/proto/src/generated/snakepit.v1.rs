@@ -194,6 +194,7 @@ pub struct Hello {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Initialize {
+    /// Absent: the worker is a program of its own and knows its tools.
     #[prost(message, optional, tag = "1")]
     pub adapter: ::core::option::Option<AdapterSource>,
     /// Encoded map: keywords of the adapter's **init**.
