@@ -30,16 +30,19 @@ impl Job {
     /// Sends the call to a worker.
     pub(super) fn send(
         &self,
-        port: &Port,
+        (port, slot): (&Port, usize),
         id: CallId,
         word: Option<u8>,
         session_new: bool,
         left: Option<Duration>,
     ) {
         let window = match &self.sink {
-            Sink::Reply(_) => None,
+            Sink::Reply(cell) => {
+                cell.sent_to(slot);
+                None
+            }
             Sink::Stream(channel) => {
-                channel.sent_to(port);
+                channel.sent_to(port, slot);
                 Some((WINDOW_ITEMS, WINDOW_BYTES))
             }
         };

@@ -41,8 +41,8 @@ struct Inner {
     wakers: SmallVec<[Waker; 1]>,
     hooks: SmallVec<[Hook; 1]>,
     hold: Option<Hold>,
-    /// The worker that runs the call, once it was sent.
-    port: Option<Port>,
+    /// The worker that runs the call, once it was sent, and its slot.
+    port: Option<(Port, usize)>,
 }
 
 /// Where the pool puts the chunks.
@@ -54,8 +54,8 @@ impl Channel {
         Self(Mutex::new(Inner { hold, ..Inner::default() }))
     }
 
-    pub(super) fn sent_to(&self, port: &Port) {
-        self.lock().port = Some(port.clone());
+    pub(super) fn sent_to(&self, port: &Port, slot: usize) {
+        self.lock().port = Some((port.clone(), slot));
     }
 
     pub(super) fn push(&self, items: Vec<Bytes>) {
@@ -115,6 +115,11 @@ impl ChunkStream {
         self.id
     }
 
+    /// The slot of the worker that the call was sent to last.
+    pub(super) fn slot(&self) -> Option<usize> {
+        self.channel.lock().port.as_ref().map(|(_, slot)| *slot)
+    }
+
     /// The next chunk, if it is here already: no waiting, usually no lock.
     pub fn try_next(&mut self) -> Option<Bytes> {
         if self.here.is_empty() && !self.ended {
@@ -133,7 +138,7 @@ impl ChunkStream {
         if items >= u64::from(WINDOW_ITEMS) / 2 || bytes >= WINDOW_BYTES / 2 {
             self.granted = self.taken;
             let port = self.channel.lock().port.clone();
-            if let Some(port) = port {
+            if let Some((port, _)) = port {
                 port.grant(self.id, self.taken.0, self.taken.1);
             }
         }
