@@ -17,7 +17,7 @@ class Words(BaseAdapter):
     @tool
     def count(self, text: str) -> dict[str, Any]:
         words = text.split()
-        return {"words": len(words), "longest": max(words, key=len, default=None)}
+        return {"words": len(words), "longest": max(words, key=len, default="")}
 
     @tool
     def split(self, text: str) -> Iterator[str]:

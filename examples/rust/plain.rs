@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use snakepit::value::Map;
 use snakepit::{Error, Pool};
 
 #[derive(Serialize)]
@@ -6,15 +9,10 @@ struct Text<'a> {
     text: &'a str,
 }
 
-#[derive(Serialize)]
-struct Note {
-    note: String,
-}
-
 #[derive(Deserialize, Debug)]
 struct Counted {
     words: u64,
-    longest: Option<String>,
+    longest: String,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -26,29 +24,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .start()
         .await?;
 
-    let text = Text { text: "calls are futures and streams are streams" };
+    let text = Text { text: "a call is a future" };
     let Counted { words, longest } = pool.execute("count", &text).await?;
-    println!("{words} words, the longest is {longest:?}");
+    println!("{words} words, the longest is {longest}");
 
     let mut stream = pool.execute_stream::<String>("split", &text)?;
     while let Some(word) = stream.next().await {
-        print!("{} ", word?);
+        println!("- {}", word?);
     }
-    println!();
 
     let session = pool.session("user_42"); // its calls share one worker, and its state
     for note in ["one", "two"] {
-        let notes: usize = session.execute("remember", Note { note: note.into() }).await?;
-        println!("{notes} kept");
+        let kept: usize = session.execute("remember", Map::from([("note", note)])).await?;
+        println!("{kept} kept");
     }
 
-    let divided = pool.call("divide").args([("a", 1), ("b", 0)].into_iter().collect::<Args>());
-    match divided.execute::<f64>().await {
+    let quotient = pool.call("divide").args(Map::from([("a", 1), ("b", 0)]));
+    match quotient.timeout(Duration::from_secs(5)).execute::<f64>().await {
         Err(Error::Remote { failure, .. }) => println!("Python raised {}", failure.type_name),
         other => println!("unexpected: {other:?}"),
     }
     pool.shutdown().await;
     Ok(())
 }
-
-type Args = std::collections::HashMap<&'static str, i32>;

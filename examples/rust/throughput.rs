@@ -118,9 +118,9 @@ fn report(workers: usize, inflight: usize, mut seen: Seen, took: f64, cpu: f64) 
     }
     match (p50, p99) {
         (Some(p50), Some(p99)) => println!(
-            "{workers} workers, {inflight} in flight: {rate:.0} calls/s, p50 {p50:.0} µs, p99 \
+            "workers {workers}, in flight {inflight}: {rate:.0} calls/s, p50 {p50:.0} µs, p99 \
              {p99:.0} µs, host CPU {cpu:.2} µs a call"
         ),
-        _ => println!("{workers} workers: {rate:.0} items/s, host CPU {cpu:.3} µs an item"),
+        _ => println!("workers {workers}: {rate:.0} items/s, host CPU {cpu:.3} µs an item"),
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::task::spawn_blocking;
 
@@ -153,8 +153,8 @@ async fn ask(program: &Path, env: Vec<(OsString, OsString)>) -> std::io::Result<
 }
 
 async fn read(output: pipe::Receiver) -> std::io::Result<Vec<u8>> {
-    let (mut said, mut output) = (Vec::new(), output.take(MOST_OUTPUT));
-    (&mut output as &mut (dyn AsyncRead + Unpin + Send)).read_to_end(&mut said).await?;
+    let mut said = Vec::new();
+    output.take(MOST_OUTPUT).read_to_end(&mut said).await?;
     Ok(said)
 }
 
@@ -162,7 +162,6 @@ async fn read(output: pipe::Receiver) -> std::io::Result<Vec<u8>> {
 struct Running(Option<Child>);
 
 impl Running {
-    #[expect(clippy::type_complexity, reason = "two of the same")]
     fn outputs(&mut self) -> (std::io::Result<pipe::Receiver>, std::io::Result<pipe::Receiver>) {
         let child = self.0.as_mut();
         let (stdout, stderr) =
