@@ -33,8 +33,8 @@ SHAPE := $(firstword $(shell echo $(sort $(SOURCES)) | cksum))
 INSTALLED := $(VENV)/.installed-$(SHAPE)
 
 # The steps of `make test`, in the order in which they run: cheap ones first.
-TEST_STEPS := test-rustfmt test-ruff test-mypy test-repository test-clippy test-rust test-rustdoc \
-	test-wheel test-stubs test-python test-python-3.10 test-python-3.11 test-python-3.12 test-python-3.13
+TEST_STEPS := test-rustfmt test-ruff test-mypy test-repository test-clippy test-features test-rust \
+	test-rustdoc test-package test-wheel test-rust-face test-stubs test-python test-python-3.10 test-python-3.11 test-python-3.12 test-python-3.13
 
 # --- the commands ---------------------------------------------------------------------------------
 
@@ -130,9 +130,27 @@ test-repository:
 test-clippy: $(VENV)/.made
 	@.ci/step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# The bindings are a library for an interpreter to load: no test program can link them.
+# The published crate with no feature, with each, with all. An array of its features would only
+# repeat what there is: one.
+test-features:
+	@.ci/step "crate snakepit without features" cargo check -p snakepit --locked --no-default-features
+	@.ci/step "crate snakepit, feature testkit" cargo check -p snakepit --locked --features testkit
+	@.ci/step "crate snakepit, all features" cargo check -p snakepit --locked --all-features
+
+# The bindings are a library for an interpreter to load: no test program can link them. The examples
+# need the wheel, see test-rust-face.
 test-rust:
-	@.ci/step "cargo test" cargo test --workspace --exclude snakepit-py --locked
+	@.ci/step "cargo test" cargo test --workspace --exclude snakepit-py --exclude snakepit-examples \
+		--locked
+
+# Python workers called from Rust, and the example programs.
+test-rust-face: $(INSTALLED)
+	@SNAKEPIT_TEST_PYTHON=$(CURDIR)/$(BIN)/python .ci/step "cargo test, with Python workers" \
+		cargo test -p snakepit-examples --locked
+
+# What would be published, unpacked and built by itself.
+test-package:
+	@.ci/step "cargo package" cargo package -p snakepit-proto -p snakepit --locked --allow-dirty
 
 test-rustdoc: $(VENV)/.made
 	@RUSTDOCFLAGS="-D warnings" .ci/step "rustdoc" \
