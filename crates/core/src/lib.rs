@@ -31,6 +31,14 @@ pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{AdapterSource, OutputMode, PoolConfig, SourceKind, WorkerConfig};
 pub use error::{Direction, Error, ExitReport, Failure, StartFailure};
 pub use id::{CallId, PoolName, WorkerRef};
+/// For whoever is the worker at the other end of a line; not for embedders.
+#[cfg(feature = "worker-end")]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod line {
+    pub use crate::transport::PROTOCOL;
+    pub use crate::transport::http2::{channel, frame_limit, server};
+}
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::loopback;

@@ -23,9 +23,7 @@ use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::rundir::RunDir;
-use super::{
-    CONNECTION_WINDOW, FRAME_OVERHEAD, Inbox, MAX_FRAME, Outbox, PROTOCOL, STREAM_WINDOW, wire,
-};
+use super::{Inbox, Outbox, PROTOCOL, http2, wire};
 
 /// Length of a token.
 pub(crate) const TOKEN_BYTES: usize = 32;
@@ -69,14 +67,11 @@ impl Listener {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         let expected = Expected::default();
         let uid = std::fs::metadata(&path)?.uid();
-        let limit = max_message.saturating_add(FRAME_OVERHEAD);
+        let limit = http2::frame_limit(max_message);
         let service = HostServer::new(Service { expected: expected.clone(), uid })
             .max_decoding_message_size(limit)
             .max_encoding_message_size(limit);
-        let serve = tonic::transport::Server::builder()
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .max_frame_size(MAX_FRAME)
+        let serve = http2::server()
             .add_service(service)
             .serve_with_incoming(UnixListenerStream::new(listener));
         let server = tokio::spawn(async move {
