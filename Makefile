@@ -70,8 +70,12 @@ bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspe
 	@$(BIN)/python benches/codec.py
 
 .PHONY: bench-rust
-bench-rust: $(VENV)/.made  ## criterion: dispatch, mux
+bench-rust: $(VENV)/.made  ## criterion: dispatch, mux, codec, end to end
 	cargo bench --workspace --exclude snakepit-py
+
+.PHONY: bench-instructions
+bench-instructions: $(VENV)/.made  ## instruction counts; AGAINST=origin/main compares
+	@$(BIN)/python benches/instructions.py $(if $(AGAINST),--against $(AGAINST))
 
 .PHONY: proto
 proto:  ## generate the protobuf code from proto/

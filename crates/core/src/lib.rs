@@ -39,11 +39,11 @@ pub mod line {
     pub use crate::transport::PROTOCOL;
     pub use crate::transport::http2::{channel, frame_limit, server};
 }
-#[cfg(feature = "testkit")]
-#[doc(hidden)]
-pub use pool::loopback;
 pub use pool::{
     Canceller, ChunkStream, Counters, LineHandler, Outcome, Pool, PoolStats, Reply, Session,
     WorkerInfo,
 };
+#[cfg(feature = "testkit")]
+#[doc(hidden)]
+pub use pool::{loopback, rehearsal};
 pub use transport::ToolInfo;

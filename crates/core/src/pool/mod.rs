@@ -23,5 +23,7 @@ pub use handle::{Pool, Session};
 pub use reply::{Canceller, Outcome, Reply};
 pub use shared::LineHandler;
 pub use state::Counters;
+#[cfg(feature = "testkit")]
+pub use state::rehearsal;
 pub use stats::{PoolStats, WorkerInfo};
 pub use stream::ChunkStream;

@@ -16,6 +16,8 @@
 
 mod deadline;
 mod dispatch;
+#[cfg(feature = "testkit")]
+pub mod rehearsal;
 mod slot;
 mod submit;
 mod table;
