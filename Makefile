@@ -63,6 +63,7 @@ format: $(VENV)/.group-lint  ## let the formatters have their way
 
 .PHONY: bench
 bench: $(INSTALLED) $(VENV)/.group-bench  ## beside the rivals, in one run: table, JSON, picture
+	@cargo build --quiet --release --locked --package snakepit-testkit --bin bench-host
 	@$(BIN)/python benches/side_by_side.py
 
 .PHONY: bench-codec
@@ -70,8 +71,12 @@ bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspe
 	@$(BIN)/python benches/codec.py
 
 .PHONY: bench-rust
-bench-rust: $(VENV)/.made  ## criterion: dispatch, mux
+bench-rust: $(INSTALLED)  ## criterion: dispatch, mux, codec, end to end
 	cargo bench --workspace --exclude snakepit-py
+
+.PHONY: bench-instructions
+bench-instructions: $(VENV)/.made  ## instruction counts; AGAINST=origin/main compares
+	@$(BIN)/python benches/instructions.py $(if $(AGAINST),--against $(AGAINST))
 
 .PHONY: proto
 proto:  ## generate the protobuf code from proto/
