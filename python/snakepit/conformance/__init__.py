@@ -11,8 +11,32 @@ The worker must have the conformance tools that ``docs/protocol.md`` lists. Need
 ``conformance``: grpcio and protobuf.
 """
 
-from .launch import Launch, ProgramWorker, PythonWorker
-from .report import Finding, Report
-from .runner import run
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .launch import Launch, ProgramWorker, PythonWorker
+    from .report import Finding, Report
+    from .runner import run
 
 __all__ = ["Finding", "Launch", "ProgramWorker", "PythonWorker", "Report", "run"]
+
+# At first use: ``--help`` works without grpcio.
+_HOMES = {
+    "Finding": "report",
+    "Launch": "launch",
+    "ProgramWorker": "launch",
+    "PythonWorker": "launch",
+    "Report": "report",
+    "run": "runner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return value

@@ -31,7 +31,7 @@ TOOLS = {
 """The conformance tools that every worker must have, and whether they stream."""
 
 
-class Violation(Exception):
+class Violation(Exception):  # noqa: N818
     """The worker broke a rule."""
 
     def __init__(self, expected: str, got: str) -> None:
@@ -40,7 +40,7 @@ class Violation(Exception):
         self.got = got
 
 
-class Skip(Exception):
+class Skip(Exception):  # noqa: N818
     """The rule does not apply to this worker; says why."""
 
 

@@ -29,15 +29,15 @@ BOUND = 20.0
 _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
-class Silence(Exception):
+class Silence(Exception):  # noqa: N818
     """The worker said nothing within the bound."""
 
 
-class LineEnded(Exception):
+class LineEnded(Exception):  # noqa: N818
     """The worker's line ended where a frame was due."""
 
 
-class OutOfTurn(Exception):
+class OutOfTurn(Exception):  # noqa: N818
     """The worker said something else than what was due."""
 
     def __init__(self, due: str, frame: Any) -> None:

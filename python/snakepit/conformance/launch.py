@@ -55,8 +55,11 @@ class Launch(Protocol):
 class PythonWorker:
     """A worker of ours: an interpreter, an end of the line and an adapter."""
 
-    target: str = "snakepit.conformance.adapter:Conformance"
-    """The adapter, ``module:Class``."""
+    target: str = os.path.join(os.path.dirname(__file__), "adapter.py") + ":Conformance"
+    """The adapter, ``module:Class`` or ``/path/file.py:Class``.
+
+    The conformance tools go by their file: an interpreter may have no ``snakepit`` to import.
+    """
     line: str = "native"
     python: str = sys.executable
     sys_path: Sequence[str] = ()
@@ -72,8 +75,9 @@ class PythonWorker:
         return {"sys_path": list(self.sys_path), "bridge_path": bridge_directory()}
 
     def adapter(self) -> dict[str, str]:
-        module, _, qualname = self.target.partition(":")
-        return {"module": module, "qualname": qualname}
+        place, _, qualname = self.target.rpartition(":")
+        kind = "script" if os.path.isabs(place) else "module"
+        return {kind: place, "qualname": qualname}
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class Process:
         try:
             self.popen = subprocess.Popen(
                 launch.command(),
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **launch.environment, name: value},
@@ -182,7 +186,8 @@ class Process:
 
     def exit_code(self, bound: float) -> int:
         """The worker's exit code, which its shim mirrors; negative: the signal that ended it."""
-        return self.popen.wait(bound)
+        code: int = self.popen.wait(bound)
+        return code
 
     def stop_shim(self) -> None:
         """Has the shim end nothing: what the worker does now, it does itself."""
@@ -228,4 +233,3 @@ class Process:
             os.close(self._pidfd)
         self.page.close()
         return in_time
-

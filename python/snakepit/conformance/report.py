@@ -55,7 +55,7 @@ class Report:
 
     def summary(self) -> str:
         """One line: ``58 passed, 1 failed, 6 skipped``."""
-        outcomes = [finding.outcome for finding in self.findings]
+        outcomes: list[str] = [finding.outcome for finding in self.findings]
         return ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in SIGNS)
 
     def to_json(self) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from snakepit import _core
-
-from ..check import (
+from snakepit.conformance.check import (
     Bench,
     Violation,
     check,
@@ -14,9 +13,9 @@ from ..check import (
     expect_well,
     plain_words,
 )
-from ..host import shown, until
-from ..protocol import messages
-from .handshake import UNKNOWN_FIELDS
+from snakepit.conformance.checks.handshake import UNKNOWN_FIELDS
+from snakepit.conformance.host import shown, until
+from snakepit.conformance.protocol import messages
 
 MANY = 1000
 WIDEST_ID = (1 << 61) - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..check import (
+from snakepit.conformance.check import (
     QUIET,
     Bench,
     Violation,
@@ -13,8 +13,8 @@ from ..check import (
     expect_well,
     plain_words,
 )
-from ..host import until
-from .streams import expect_cancelled
+from snakepit.conformance.checks.streams import expect_cancelled
+from snakepit.conformance.host import until
 
 
 @check("cancel", "a cancelled call that fails is CANCELLED, and the worker goes on", "cancels")

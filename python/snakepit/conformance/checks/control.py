@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from ..check import Bench, Skip, Violation, check, expect, expect_failure, expect_well, plain_words
-from ..host import ScriptedHost, until
+from snakepit.conformance.check import (
+    Bench,
+    Skip,
+    Violation,
+    check,
+    expect,
+    expect_failure,
+    expect_well,
+    plain_words,
+)
+from snakepit.conformance.host import ScriptedHost, until
 
 
 def _reading(bench: Bench) -> ScriptedHost:

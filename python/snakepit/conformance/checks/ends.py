@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from ..check import Bench, Violation, check, expect, expect_exit, plain_words, ready
-from ..host import until
+from snakepit.conformance.check import (
+    Bench,
+    Violation,
+    check,
+    expect,
+    expect_exit,
+    plain_words,
+    ready,
+)
+from snakepit.conformance.host import until
 
 MANY = 50
 BULK = 16 << 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..check import (
+from snakepit.conformance.check import (
     TOOLS,
     Bench,
     Violation,
@@ -13,8 +13,8 @@ from ..check import (
     plain_words,
     ready,
 )
-from ..host import shown
-from ..protocol import VERSION, failure_kind
+from snakepit.conformance.host import shown
+from snakepit.conformance.protocol import VERSION, failure_kind
 
 UNKNOWN_FIELDS = b"\xc0\x3e\x01\xca\x3e\x03new"
 """Fields 1000 (a number) and 1001 (bytes), which no message has."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from snakepit import _core
-
-from ..check import (
+from snakepit.conformance.check import (
     Bench,
     Skip,
     Violation,
@@ -14,7 +13,7 @@ from ..check import (
     expect_well,
     plain_words,
 )
-from ..host import shown
+from snakepit.conformance.host import shown
 
 HEADER = 5
 """Bytes before the body of a long byte string."""
@@ -64,5 +63,3 @@ def unencodable(bench: Bench) -> None:
         if not (told.type_name and told.message):
             raise Violation("Failure.type_name and .message that say what it is", shown(told))
         expect_well(host)
-
-

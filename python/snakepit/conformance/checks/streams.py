@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..check import (
+from snakepit.conformance.check import (
     QUIET,
     Bench,
     Violation,
@@ -14,7 +14,7 @@ from ..check import (
     expect_well,
     plain_words,
 )
-from ..host import LineEnded, OutOfTurn, ScriptedHost, shown
+from snakepit.conformance.host import LineEnded, OutOfTurn, ScriptedHost, shown
 
 MANY = 20_000
 ITEM = 10_000

@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from snakepit import _core
-
-from ..check import Bench, Skip, Violation, check, plain_words
-from ..host import shown
-from ..protocol import failure_kind
+from snakepit.conformance.check import Bench, Skip, Violation, check, plain_words
+from snakepit.conformance.host import shown
+from snakepit.conformance.protocol import failure_kind
 
 _EDGES = [0, 5, 7, 8, 15, 16, 31, 32, 53, 63]
 INTEGERS = sorted(

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from ..check import Bench, Skip, Violation, check, expect, expect_quiet, expect_well, plain_words
-from ..host import ScriptedHost, until
-from ..page import DONE, NAMES, QUEUED, REVOKED, STARTED
+from snakepit.conformance.check import (
+    Bench,
+    Skip,
+    Violation,
+    check,
+    expect,
+    expect_quiet,
+    expect_well,
+    plain_words,
+)
+from snakepit.conformance.host import ScriptedHost, until
+from snakepit.conformance.page import DONE, NAMES, QUEUED, REVOKED, STARTED
 
 
 def _marking(bench: Bench) -> ScriptedHost:
