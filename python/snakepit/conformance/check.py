@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .host import LineEnded, OutOfTurn, ScriptedHost, Silence, shown
+from snakepit.errors import DecodeError
+
+from .host import LineEnded, OutOfTurn, ScriptedHost, Silence, shown, until
 from .launch import BootError, Launch
 from .protocol import failure_kind
 
@@ -154,6 +156,8 @@ def plain_words() -> Iterator[None]:
         raise Violation("a worker that goes on", str(error)) from error
     except BootError as error:
         raise Violation("a worker that starts", str(error)) from error
+    except DecodeError as error:
+        raise Violation("a value as docs/values.md has it", str(error)) from error
     except OSError as error:
         raise Violation("a control socket that works", f"{error}") from error
 
@@ -192,6 +196,12 @@ def expect_exit(host: ScriptedHost, after: str, code: int | None = None) -> None
         raise Violation(f"the worker exits {after}", f"it still runs after {host.bound:g} s")
     if code is not None:
         expect(code, host.process.exit_code(host.bound), f"exit code {after}")
+
+
+def expect_started(host: ScriptedHost, file: Path) -> None:
+    """The tool ``wait`` must have made its file: it runs."""
+    if not until(file.exists, host.bound):
+        raise Violation("wait() runs and makes its file", f"there is none after {host.bound:g} s")
 
 
 def expect_well(host: ScriptedHost) -> None:

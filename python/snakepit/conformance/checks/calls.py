@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from snakepit import _core
 from snakepit.conformance.check import (
     Bench,
@@ -10,11 +12,12 @@ from snakepit.conformance.check import (
     expect,
     expect_failure,
     expect_quiet,
+    expect_started,
     expect_well,
     plain_words,
 )
 from snakepit.conformance.checks.handshake import UNKNOWN_FIELDS
-from snakepit.conformance.host import shown, until
+from snakepit.conformance.host import ScriptedHost, shown
 from snakepit.conformance.protocol import messages
 
 MANY = 1000
@@ -49,15 +52,26 @@ def in_order(bench: Bench) -> None:
 
 @check("result-at-once", "a Result does not wait behind the call after it", "calls")
 def at_once(bench: Bench) -> None:
-    host, started = bench.worker(), bench.file()
+    host, started, again = bench.worker(), bench.file(), bench.file()
     with plain_words():
+        # While it runs the two others are there, so nothing but the worker decides when to send.
+        before = host.call("wait", started=str(started))
         first = host.call("echo", value="first")
-        second = host.call("wait", started=str(started))
+        second = host.call("wait", started=str(again))
+        expect_started(host, started)
+        host.cancel(before)
+        host.outcome(before)
         expect("first", host.result(first), "the Result of the first call while the second runs")
-        if not until(started.exists, host.bound):
-            raise Violation("the next call runs once the first is answered", "it never started")
+        expect_started(host, again)
         host.cancel(second)
         host.outcome(second)
+
+
+def _about(host: ScriptedHost, call: dict[str, Any]) -> dict[str, Any]:
+    about = host.result(host.call("about", call=call))
+    if not isinstance(about, dict):
+        raise Violation("a map from about()", repr(about))
+    return about
 
 
 @check("call-fields", "a tool sees its session and its deadline", "start-call")
@@ -65,22 +79,22 @@ def call_fields(bench: Bench) -> None:
     host = bench.worker()
     with plain_words():
         more = {"session_id": "s1", "session_new": True, "time_left_us": 60_000_000}
-        about = host.result(host.call("about", call=more))
+        about = _about(host, more)
         expect(("s1", True), (about.get("session"), about.get("new")), "session and new")
         left = about.get("left")
         if not (isinstance(left, int | float) and 0 < left <= 60):
             raise Violation("left: more than 0 and at most 60 seconds", repr(left))
-        again = host.result(host.call("about", call={"session_id": "s1"}))
+        again = _about(host, {"session_id": "s1"})
         expect(("s1", False), (again.get("session"), again.get("new")), "session and new later")
-        bare = host.result(host.call("about"))
-        expect([None, False, None], [bare.get(key) for key in ("session", "new", "left")], "none")
+        bare = _about(host, {})
+        expect([None, False, None], [bare.get(key) for key in ("session", "new", "left")], "fields")
 
 
 @check("initialize-fields", "a worker knows its place in the pool", "initialize")
 def initialize_fields(bench: Bench) -> None:
     host = bench.worker()
     with plain_words():
-        about = host.result(host.call("about"))
+        about = _about(host, {})
         place = {key: about.get(key) for key in ("pool", "slot", "generation")}
         expect({"pool": "line", "slot": 3, "generation": 7}, place, "its place")
 

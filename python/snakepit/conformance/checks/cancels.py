@@ -10,11 +10,11 @@ from snakepit.conformance.check import (
     expect,
     expect_failure,
     expect_quiet,
+    expect_started,
     expect_well,
     plain_words,
 )
 from snakepit.conformance.checks.streams import expect_cancelled
-from snakepit.conformance.host import until
 
 
 @check("cancel", "a cancelled call that fails is CANCELLED, and the worker goes on", "cancels")
@@ -22,8 +22,7 @@ def running(bench: Bench) -> None:
     host, started = bench.worker(), bench.file()
     with plain_words():
         call = host.call("wait", started=str(started))
-        if not until(started.exists, host.bound):
-            raise Violation("wait() makes its file", f"there is none after {host.bound:g} s")
+        expect_started(host, started)
         host.cancel(call)
         expect_failure(host.failure(call), "CANCELLED", after="for a call that was cancelled")
         expect_well(host)
@@ -35,8 +34,7 @@ def queued(bench: Bench) -> None:
     with plain_words():
         first = host.call("wait", started=str(started))
         second = host.call("wait", started=str(never))
-        if not until(started.exists, host.bound):
-            raise Violation("wait() makes its file", f"there is none after {host.bound:g} s")
+        expect_started(host, started)
         host.cancel(second)
         # What comes for the second call may not come before the first one's Result.
         frame = host.frame_within(QUIET)

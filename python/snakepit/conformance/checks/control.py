@@ -9,10 +9,11 @@ from snakepit.conformance.check import (
     check,
     expect,
     expect_failure,
+    expect_started,
     expect_well,
     plain_words,
 )
-from snakepit.conformance.host import ScriptedHost, until
+from snakepit.conformance.host import ScriptedHost
 
 
 def _reading(bench: Bench) -> ScriptedHost:
@@ -29,8 +30,7 @@ def probe(bench: Bench) -> None:
         host.probe(1)
         expect(1, host.probed(), "the nonce of an answer")
         call = host.call("wait", started=str(started))
-        if not until(started.exists, host.bound):
-            raise Violation("wait() makes its file", f"there is none after {host.bound:g} s")
+        expect_started(host, started)
         for nonce in (2, (1 << 64) - 1):
             host.probe(nonce)
             expect(nonce, host.probed(), "the nonce of an answer while a tool runs")

@@ -27,8 +27,9 @@ def in_order(bench: Bench) -> None:
     with plain_words():
         items, end = host.read(host.stream("count", upto=MANY))
         expect_end(end)
-        if items != list(range(MANY)):
-            raise Violation(f"the items 0 to {MANY - 1} in order", f"{len(items)} others")
+        wrong = next((f", {got!r} at {at}" for at, got in enumerate(items) if got != at), "")
+        if wrong or len(items) != MANY:
+            raise Violation(f"the items 0 to {MANY - 1} in order", f"{len(items)} items{wrong}")
 
 
 @check("stream-empty", "an empty stream only ends", "streams")
