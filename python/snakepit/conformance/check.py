@@ -84,10 +84,14 @@ class Bench:
         self.bound = bound
         self.left: list[str] = []
         """Processes that were left when a worker had ended."""
+        self.printed = ""
+        """What the worker that ended last had printed last."""
         self._folder = tempfile.TemporaryDirectory(prefix="line")
         self.folder = Path(self._folder.name)
         self._shared: ScriptedHost | None = None
         self._tools: dict[str, bool] = {}
+        # None: nobody tried. One that never starts fails one check, not each.
+        self._starts: bool | None = None
         self._files = 0
 
     def file(self) -> Path:
@@ -97,14 +101,17 @@ class Bench:
 
     def worker(self) -> ScriptedHost:
         """A ready worker, which another check may have used and another one will."""
+        if self._starts is False:
+            raise Skip("no worker became ready")
         if self._shared is None:
+            self._starts = bool(self._starts)
             host = self._start()
             try:
                 self._tools = {t.name: t.streaming for t in ready(host).tools}
             except BaseException:
                 self._end(host)
                 raise
-            self._shared = host
+            self._shared, self._starts = host, True
         return self._shared
 
     def has(self, tool: str) -> bool:
@@ -131,16 +138,12 @@ class Bench:
         self.drop()
         self._folder.cleanup()
 
-    @property
-    def printed(self) -> str:
-        """What the shared worker printed last."""
-        return self._shared.process.last_lines() if self._shared is not None else ""
-
     def _start(self, **options: Any) -> ScriptedHost:
         return ScriptedHost(self.launch, self.folder, **{"bound": self.bound, **options})
 
     def _end(self, host: ScriptedHost) -> None:
         self.left += host.close()
+        self.printed = host.process.last_lines()
 
 
 @contextmanager

@@ -26,6 +26,10 @@ from .protocol import PACKAGE, messages
 BOUND = 20.0
 """Seconds that anything may take on a slow machine, unless a host is told otherwise."""
 
+_SLICE = 0.1
+_LAST_WORDS = 0.5
+"""Seconds between the end of a process and that of its line, which tells more."""
+
 _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
@@ -197,10 +201,17 @@ class ScriptedHost:
 
     def frame(self) -> Any:
         """The next frame of the worker; None when its line has ended."""
-        try:
-            return self.frames.get(timeout=self.bound)
-        except queue.Empty:
-            raise Silence(f"the worker said nothing for {self.bound:g} s") from None
+        end = time.monotonic() + self.bound
+        while time.monotonic() < end:
+            if (frame := self.frame_within(_SLICE)) is not False:
+                return frame
+            if self.process.ended(0):
+                # What it said last may be on its way.
+                if (frame := self.frame_within(_LAST_WORDS)) is not False:
+                    return frame
+                code = self.process.exit_code(self.bound)
+                raise LineEnded(f"the worker exited with code {code} without another frame")
+        raise Silence(f"the worker said nothing for {self.bound:g} s")
 
     def frame_within(self, seconds: float) -> Any:
         """The next frame if there is one soon, else False."""

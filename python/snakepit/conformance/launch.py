@@ -176,7 +176,7 @@ class Process:
         return raw[:1], raw[1:], fds
 
     def last_lines(self) -> str:
-        """What the worker printed last, its standard error included."""
+        """What the worker printed last, its standard error included; whole once it is closed."""
         return "\n".join(self._said)
 
     def ended(self, bound: float) -> bool:

@@ -71,6 +71,7 @@ def _launch(command: Sequence[str], bare: bool) -> ProgramWorker:
 
 def _judged(check: Check, bench: Bench) -> Finding:
     see = f"{DOCUMENT}#{check.anchor}"
+    bench.printed = ""
     try:
         # What starts a worker may fail too, before the check has said a word.
         with plain_words():
@@ -78,12 +79,11 @@ def _judged(check: Check, bench: Bench) -> Finding:
     except Skip as skip:
         return Finding(check.name, check.says, "skipped", see, reason=str(skip))
     except Violation as broken:
-        printed = bench.printed
-        bench.drop()
+        bench.drop()  # nobody knows what it is up to; and now it has printed all
         return Finding(
             *(check.name, check.says, "failed", see),
             expected=broken.expected,
             got=broken.got,
-            printed=printed,
+            printed=bench.printed,
         )
     return Finding(check.name, check.says, "passed", see)

@@ -74,7 +74,7 @@ def _about(host: ScriptedHost, call: dict[str, Any]) -> dict[str, Any]:
     return about
 
 
-@check("call-fields", "a tool sees its session and its deadline", "start-call")
+@check("call-fields", "a tool sees its session and its deadline", "startcall")
 def call_fields(bench: Bench) -> None:
     host = bench.worker()
     with plain_words():

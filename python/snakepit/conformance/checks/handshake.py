@@ -82,7 +82,7 @@ def never_initialized(bench: Bench) -> None:
         expect_exit(host, "when the line ends before Initialize")
 
 
-@check("start-failed", "a start that fails is told by StartFailed, and then it exits", "ready")
+@check("start-failed", "it tells why a start fails by StartFailed, and exits", "startfailed")
 def start_failed(bench: Bench) -> None:
     with bench.fresh(arguments={"fail": "no model there"}) as host, plain_words():
         said = host.handshake()
