@@ -106,7 +106,8 @@ docs: $(VENV)/.made  ## the Rust documentation, into target/doc
 
 .PHONY: clean
 clean:  ## remove all that was built or installed here
-	rm -rf target $(VENV) .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf target $(VENV) .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+		examples/node-worker/node_modules
 	find python tests examples benches -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
