@@ -74,7 +74,7 @@ bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspe
 
 .PHONY: bench-rust
 bench-rust: $(INSTALLED)  ## criterion: dispatch, mux, codec, end to end
-	cargo bench --workspace --exclude snakepit-py
+	cargo bench --package snakepit-testkit
 
 .PHONY: bench-instructions
 bench-instructions: $(VENV)/.made  ## instruction counts; AGAINST=origin/main compares

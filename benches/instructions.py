@@ -114,6 +114,8 @@ def count(tree: Path, target: Path) -> Counts:
         **os.environ,
         "GUNGRAUN_RUNNER": str(runner(tree)),
         "CARGO_TARGET_DIR": str(target),
+        # How a crate is cut into units decides what is inlined, and any change may cut it anew.
+        "CARGO_PROFILE_BENCH_CODEGEN_UNITS": "1",
     }
     command = ["cargo", "bench", "--quiet", "--locked", "--package", "snakepit-testkit"]
     command += ["--features", "instructions", "--bench", "instructions"]
