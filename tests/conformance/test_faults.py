@@ -16,6 +16,7 @@ SILENT = 4.0
 """Seconds to wait for a worker whose fault is to say nothing."""
 
 
+@pytest.mark.slow
 def test_the_worker_without_a_fault_keeps_every_rule() -> None:
     report = run(BROKEN, timeout=20)
     assert report.passed, report
@@ -34,7 +35,7 @@ FAULTS = [
     ("attaches-twice", "hello", "times that Attach was opened: 1", "2"),
     ("ready-twice", "ready", "nothing after Ready", "Ready {"),
     ("unlisted", "ready", "conformance tools that Ready does not list", "'wait'"),
-    ("short-start", "start-long", "a frame", ""),
+    ("short-start", "start-long", "a worker that goes on", "exited with code 1"),
     ("no-failure", "start-failed", "StartFailed", "the end of the line"),
     ("answers-twice", "call", "nothing after a call's Result", "Result {"),
     ("stranger", "call", "the Result of call", "Result {"),
