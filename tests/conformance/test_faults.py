@@ -49,6 +49,8 @@ FAULTS = [
     ("strict-frames", "unknown-frame", "a worker that goes on", "line ended"),
     ("too-large", "too-large", "a Result of call", "value"),
     ("end-first", "stream", "the items 0 to 19999 in order", "2 items"),
+    ("empty-chunks", "stream", "at least one item in each Chunks", "Chunks {"),
+    ("stream-value", "stream", "a Result with end", "value"),
     ("ignores-items", "window-items", "at most 50 items", "Chunks {"),
     ("ignores-bytes", "window-bytes", "at most 5 items", "Chunks {"),
     ("grants-add", "window-items", "at most 50 items", "Chunks {"),
