@@ -42,7 +42,7 @@ pub use id::{CallId, PoolName, WorkerRef};
 pub use policy::breaker::{BreakerConfig, BreakerState, BreakerStats, CircuitOpen, Trip};
 pub use policy::budget::BudgetConfig;
 pub use policy::health::{HealthConfig, HealthStats, WorkerHealth};
-pub use policy::retry::{Backoff, Fault, GiveUp, Jitter, Next, RetryPolicy};
+pub use policy::retry::{Backoff, Fault, GiveUp, Jitter, NextAttempt, RetryPolicy};
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::loopback;

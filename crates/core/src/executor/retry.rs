@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::Error;
 use crate::breaker::CircuitBreaker;
 use crate::budget::RetryBudget;
-use crate::policy::retry::{Attempts, Fault, Next, RetryPolicy};
+use crate::policy::retry::{Attempts, Fault, NextAttempt, RetryPolicy};
 
 /// The attempts of one call: its policy, and what bounds them besides.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl Retrying {
     }
 
     /// An attempt failed.
-    pub fn failed(&mut self, fault: Fault) -> Next {
+    pub fn failed(&mut self, fault: Fault) -> NextAttempt {
         let mut budget = self.budget.as_ref().map(RetryBudget::lock);
         self.attempts.failed(&self.policy, fault, budget.as_deref_mut(), Instant::now())
     }
@@ -75,8 +75,8 @@ pub async fn execute_with_retry<T, E>(
             Err(error) => error,
         };
         match retrying.failed(judge(&error)) {
-            Next::After(pause) => tokio::time::sleep(pause).await,
-            Next::Stop(_) => return Err(error),
+            NextAttempt::After(pause) => tokio::time::sleep(pause).await,
+            NextAttempt::Stop(_) => return Err(error),
         }
     }
 }
@@ -115,8 +115,8 @@ pub async fn execute_with_protection<T, E>(
             drop(permit);
         }
         match retrying.failed(fault) {
-            Next::After(pause) => tokio::time::sleep(pause).await,
-            Next::Stop(_) => return Err(Error::Failed(error)),
+            NextAttempt::After(pause) => tokio::time::sleep(pause).await,
+            NextAttempt::Stop(_) => return Err(Error::Failed(error)),
         }
         last = Some(error);
     }

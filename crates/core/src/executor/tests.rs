@@ -144,7 +144,7 @@ where
 #[tokio::test(start_paused = true)]
 async fn calls_of_a_batch_harm_no_other_and_keep_their_order() {
     let calls = [
-        call(|| std::future::pending()),
+        call(std::future::pending),
         call(async || panic!("on purpose")),
         call(async || Err(3)),
         call(async || {
@@ -168,8 +168,8 @@ async fn calls_of_a_batch_harm_no_other_and_keep_their_order() {
 async fn a_batch_ends_at_its_limit_and_says_what_had_begun() {
     let calls = [
         call(async || Ok(1)),
-        call(|| std::future::pending()),
-        call(|| std::future::pending()),
+        call(std::future::pending),
+        call(std::future::pending),
         call(async || Ok(4)),
     ];
     let limit = seconds(3);

@@ -188,7 +188,7 @@ impl GiveUp {
 
 /// What to do about a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum NextAttempt {
     /// Try again after this pause.
     After(Duration),
     /// Let the caller have the error.
@@ -225,26 +225,26 @@ impl Attempts {
         fault: Fault,
         budget: Option<&mut Budget>,
         now: Instant,
-    ) -> Next {
+    ) -> NextAttempt {
         self.made = self.made.saturating_add(1);
         if !fault.retriable {
-            return Next::Stop(GiveUp::NotRetriable);
+            return NextAttempt::Stop(GiveUp::NotRetriable);
         }
         if fault.may_have_run && !policy.idempotent {
-            return Next::Stop(GiveUp::MayHaveRun);
+            return NextAttempt::Stop(GiveUp::MayHaveRun);
         }
         if self.made >= policy.max_attempts {
-            return Next::Stop(GiveUp::Attempts);
+            return NextAttempt::Stop(GiveUp::Attempts);
         }
         let pause = self.random.spread(policy.pause(self.made), policy.jitter);
         let pause = pause.max(fault.retry_after.unwrap_or_default().min(LONGEST));
         if self.deadline.is_some_and(|deadline| now + pause >= deadline) {
-            return Next::Stop(GiveUp::Deadline);
+            return NextAttempt::Stop(GiveUp::Deadline);
         }
         if budget.is_some_and(|budget| !budget.withdraw()) {
-            return Next::Stop(GiveUp::Budget);
+            return NextAttempt::Stop(GiveUp::Budget);
         }
-        Next::After(pause)
+        NextAttempt::After(pause)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pyo3::IntoPyObject;
 use pyo3::prelude::*;
 use snakepit::executor::Retrying;
-use snakepit::{Backoff, BudgetConfig, Fault, Jitter, Next};
+use snakepit::{Backoff, BudgetConfig, Fault, Jitter, NextAttempt};
 use tokio::time::Instant;
 
 use super::errors;
@@ -107,8 +107,8 @@ impl Attempts {
         let retry_after = duration(retry_after);
         let fault = Fault { retriable, may_have_run, counts: true, retry_after };
         match self.lock().failed(fault) {
-            Next::After(pause) => Answer::After(pause.as_secs_f64()),
-            Next::Stop(why) => Answer::Stop(why.as_str()),
+            NextAttempt::After(pause) => Answer::After(pause.as_secs_f64()),
+            NextAttempt::Stop(why) => Answer::Stop(why.as_str()),
         }
     }
 

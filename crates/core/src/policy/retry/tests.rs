@@ -19,13 +19,13 @@ fn policy(max_attempts: u32) -> RetryPolicy {
     RetryPolicy { max_attempts, jitter: Jitter::None, ..RetryPolicy::default() }
 }
 
-fn all(policy: &RetryPolicy, fault: Fault) -> Vec<Next> {
+fn all(policy: &RetryPolicy, fault: Fault) -> Vec<NextAttempt> {
     let now = Instant::now();
     let mut attempts = Attempts::new(None, 1);
     let mut answers = Vec::new();
     loop {
         answers.push(attempts.failed(policy, fault, None, now));
-        if let Some(Next::Stop(_)) = answers.last() {
+        if let Some(NextAttempt::Stop(_)) = answers.last() {
             return answers;
         }
     }
@@ -35,8 +35,8 @@ fn all(policy: &RetryPolicy, fault: Fault) -> Vec<Next> {
 fn pauses_double_up_to_the_cap_and_attempts_are_counted() {
     let mut policy = policy(6);
     policy.backoff = Backoff::Exponential { base: ms(100), max: ms(500), multiplier: 2.0 };
-    let mut expected: Vec<_> = [100, 200, 400, 500, 500].map(|n| Next::After(ms(n))).into();
-    expected.push(Next::Stop(GiveUp::Attempts));
+    let mut expected: Vec<_> = [100, 200, 400, 500, 500].map(|n| NextAttempt::After(ms(n))).into();
+    expected.push(NextAttempt::Stop(GiveUp::Attempts));
     assert_eq!(all(&policy, NEVER_RAN), expected);
 }
 
@@ -44,14 +44,14 @@ fn pauses_double_up_to_the_cap_and_attempts_are_counted() {
 fn a_list_of_pauses_repeats_its_last() {
     let mut policy = policy(5);
     policy.backoff = Backoff::List(vec![ms(10), ms(70)]);
-    let pauses: Vec<_> = [10, 70, 70, 70].map(|n| Next::After(ms(n))).into();
+    let pauses: Vec<_> = [10, 70, 70, 70].map(|n| NextAttempt::After(ms(n))).into();
     assert_eq!(all(&policy, NEVER_RAN)[..4], pauses);
 }
 
 #[test]
 fn what_may_have_run_is_repeated_only_when_idempotent() {
     let mut policy = policy(3);
-    assert_eq!(all(&policy, MAY_HAVE_RUN), [Next::Stop(GiveUp::MayHaveRun)]);
+    assert_eq!(all(&policy, MAY_HAVE_RUN), [NextAttempt::Stop(GiveUp::MayHaveRun)]);
     policy.idempotent = true;
     assert_eq!(all(&policy, MAY_HAVE_RUN).len(), 3);
 }
@@ -60,7 +60,7 @@ fn what_may_have_run_is_repeated_only_when_idempotent() {
 fn what_cannot_be_helped_is_not_repeated_even_when_idempotent() {
     let policy = RetryPolicy { idempotent: true, ..policy(3) };
     let fault = Fault { retriable: false, ..NEVER_RAN };
-    assert_eq!(all(&policy, fault), [Next::Stop(GiveUp::NotRetriable)]);
+    assert_eq!(all(&policy, fault), [NextAttempt::Stop(GiveUp::NotRetriable)]);
 }
 
 #[test]
@@ -68,9 +68,12 @@ fn a_pause_that_would_reach_the_deadline_is_not_begun() {
     let now = Instant::now();
     let policy = policy(9);
     let mut attempts = Attempts::new(Some(now + ms(300)), 1);
-    assert_eq!(attempts.failed(&policy, NEVER_RAN, None, now), Next::After(ms(100)));
+    assert_eq!(attempts.failed(&policy, NEVER_RAN, None, now), NextAttempt::After(ms(100)));
     let late = now + ms(100);
-    assert_eq!(attempts.failed(&policy, NEVER_RAN, None, late), Next::Stop(GiveUp::Deadline));
+    assert_eq!(
+        attempts.failed(&policy, NEVER_RAN, None, late),
+        NextAttempt::Stop(GiveUp::Deadline)
+    );
 }
 
 #[test]
@@ -78,9 +81,9 @@ fn who_refuses_may_say_when_to_come_back() {
     let now = Instant::now();
     let fault = Fault { retry_after: Some(ms(2500)), ..NEVER_RAN };
     let mut attempts = Attempts::new(None, 1);
-    assert_eq!(attempts.failed(&policy(3), fault, None, now), Next::After(ms(2500)));
+    assert_eq!(attempts.failed(&policy(3), fault, None, now), NextAttempt::After(ms(2500)));
     let mut attempts = Attempts::new(Some(now + ms(2000)), 1);
-    assert_eq!(attempts.failed(&policy(3), fault, None, now), Next::Stop(GiveUp::Deadline));
+    assert_eq!(attempts.failed(&policy(3), fault, None, now), NextAttempt::Stop(GiveUp::Deadline));
 }
 
 #[test]
@@ -96,9 +99,9 @@ fn an_empty_budget_stops_retries_and_is_not_drawn_on_by_what_stops_anyway() {
     let mut attempts = Attempts::new(None, 1);
     let policy = policy(9);
     let mut next = || attempts.failed(&policy, NEVER_RAN, Some(&mut budget), now);
-    assert!(matches!(next(), Next::After(_)));
-    assert!(matches!(next(), Next::After(_)));
-    assert_eq!(next(), Next::Stop(GiveUp::Budget));
+    assert!(matches!(next(), NextAttempt::After(_)));
+    assert!(matches!(next(), NextAttempt::After(_)));
+    assert_eq!(next(), NextAttempt::Stop(GiveUp::Budget));
 }
 
 #[test]
@@ -175,7 +178,7 @@ proptest! {
             now += ms(slow);
             let plain = policy.pause(begun);
             match attempts.failed(&policy, NEVER_RAN, None, now) {
-                Next::After(pause) => {
+                NextAttempt::After(pause) => {
                     prop_assert!(pause <= plain);
                     match jitter {
                         Jitter::None => prop_assert_eq!(pause, plain),
@@ -187,11 +190,11 @@ proptest! {
                     begun += 1;
                     prop_assert!(begun <= max_attempts);
                 }
-                Next::Stop(GiveUp::Attempts) => {
+                NextAttempt::Stop(GiveUp::Attempts) => {
                     prop_assert_eq!(begun, max_attempts);
                     break;
                 }
-                Next::Stop(why) => {
+                NextAttempt::Stop(why) => {
                     prop_assert_eq!(why, GiveUp::Deadline);
                     prop_assert!(deadline.is_some());
                     break;
