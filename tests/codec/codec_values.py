@@ -6,7 +6,7 @@ Not a test. ``same`` is stricter than ``==``: types, signs of zero, NaN bits and
 from __future__ import annotations
 
 import datetime
-import importlib
+import pkgutil
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +16,19 @@ import pytest
 from hypothesis import strategies as st
 
 CODECS = {
-    "native": ("snakepit._core", "snakepit.errors"),
-    "pure": ("snakepit_bridge._values", "snakepit_bridge.errors"),
+    "native": ("snakepit._core:encode", "snakepit._core:decode", "snakepit.errors"),
+    "pure": (
+        "snakepit_bridge._values:encode",
+        "snakepit_bridge._values:decode",
+        "snakepit_bridge.errors",
+    ),
+    "walk": (
+        "snakepit_bridge._values._encode:walk",
+        "snakepit_bridge._values._decode:walk",
+        "snakepit_bridge.errors",
+    ),
 }
-"""The native codec, and that of the grpcio end: their modules, and those of their errors."""
+"""The native codec, that of the grpcio end, and the latter without its fast path."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +46,16 @@ class Codec:
 
 def load(name: str) -> Codec:
     """One of ``CODECS``; skips where this interpreter lacks what it needs."""
+    encode, decode, errors = CODECS[name]
     try:
-        codec, errors = map(importlib.import_module, CODECS[name])
+        return Codec(
+            pkgutil.resolve_name(encode),
+            pkgutil.resolve_name(decode),
+            pkgutil.resolve_name(f"{errors}:EncodeError"),
+            pkgutil.resolve_name(f"{errors}:DecodeError"),
+        )
     except ImportError as error:
         pytest.skip(f"no {name} codec here: {error}")
-    return Codec(codec.encode, codec.decode, errors.EncodeError, errors.DecodeError)
 
 
 UTC = datetime.timezone(datetime.timedelta(0))

@@ -57,6 +57,13 @@ def test_malformed_messages_are_refused(codec: Codec, packed: bytes) -> None:
     assert caught.value.path.startswith("value")
 
 
+@pytest.mark.parametrize("packed", MALFORMED.values(), ids=MALFORMED.keys())
+def test_malformed_messages_are_refused_in_large_ones(codec: Codec, packed: bytes) -> None:
+    bulk = b"\xc5\x02\x58" + bytes(600)
+    with pytest.raises(codec.DecodeError, match=r"^value"):
+        codec.decode(b"\x92" + bulk + packed)
+
+
 def value_or_decode_error(codec: Codec, packed: bytes) -> Any:
     try:
         return codec.decode(packed)

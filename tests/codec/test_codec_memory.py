@@ -48,6 +48,20 @@ def test_a_long_text_does_not_keep_its_utf8(codec: Codec, text: str) -> None:
     assert sys.getsizeof(text) == before
 
 
+@pytest.mark.parametrize("codec", ["pure", "walk"], indirect=True)
+@pytest.mark.parametrize("announced", [256, 60_000])
+def test_lengths_that_lie_inside_each_other_allocate_little(codec: Codec, announced: int) -> None:
+    message = (b"\xdc" + announced.to_bytes(2, "big")) * 80 + bytes(announced)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="inside a value"):
+            codec.decode(message)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000, "80 lists of 60 000 would be 38 MB"
+
+
 def test_a_length_that_lies_allocates_nothing(codec: Codec) -> None:
     tracemalloc.start()
     try:

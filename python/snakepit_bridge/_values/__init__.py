@@ -5,9 +5,10 @@ codec (``snakepit._core``) keeps it too, byte for byte; ``tests/codec`` runs ove
 
 .. code-block:: text
 
-    encode ─▶ _encode (walk) ─┬─▶ _time, _number, _array ─▶ _extension (headers, numbers)
-                              └─▶ _refusal: what to send instead
-    decode ─▶ _decode (walk, bounds, plain types) ─▶ _time, _number, _array
+    encode ─┬─▶ _plain (msgpack's C code, plain values alone) ◀─┬─ decode
+            └─▶ _encode (walk)            _decode (walk) ◀──────┘
+                  ├─▶ _time, _number, _array ◀─┘
+                  └─▶ _refusal: what to send instead
 
 Needs the ``msgpack`` package, which is why nothing else of the SDK imports this one. No policy
 lives here: no pickle, no size limit of a message.

@@ -1,9 +1,8 @@
 """From msgpack to Python values.
 
 The message comes from another process and may be anything: every length is compared with what is
-left, the depth is bounded, and an extension's body is checked before a Python type sees it. That is
-why msgpack's own unpacker has no part in it: it takes dates for keys, lets extensions and depth
-pass that are none of ours, allocates what a length announces, and cannot name the place.
+left, the depth is bounded, and an extension's body is checked before a Python type sees it. What
+``_plain`` says of msgpack's own unpacker is why there is a second one here.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from . import _array, _extension, _number, _time
-from ._encode import MAX_DEPTH
+from . import _array, _extension, _number, _plain, _time
 from ._failure import Refused
+from ._plain import MAX_DEPTH
 
 _EXTENSIONS: dict[int, Callable[[memoryview], Any]] = {
     _extension.BIG_INT: _number.decode_wide,
@@ -39,6 +38,12 @@ def decode(data: bytes, root: str = "value") -> Any:
     Raises:
         DecodeError: It is not exactly one value of ours.
     """
+    value = _plain.unpack(data)
+    return walk(data, root) if value is _plain.NOTHING else value
+
+
+def walk(data: bytes, root: str = "value") -> Any:
+    """``decode`` without its fast path."""
     decoder = _Decoder(data)
     try:
         return decoder.message()

@@ -1,22 +1,18 @@
 """From Python values to msgpack: the walk over containers.
 
-What is plain and holds no container goes through msgpack's C packer in one call; without a
-``default`` hook that runs no Python code. Everything else is walked here, so that the depth is
-exact, keys are told from values, and a failure knows its place.
-
-The walk works on copies of the containers' lists of items: Python code that runs inside (a
-``tzinfo``, a numpy dtype) or in other threads may change them.
+It goes where the fast path of ``_plain`` does not, counts the depth, tells keys from values, and
+knows the place of what fails. It looks at copies of the containers' items, since Python code that
+runs inside (a ``tzinfo``, a numpy dtype) or in another thread may change them.
 """
 
 from __future__ import annotations
 
 from itertools import chain
-from sys import getsizeof
 from typing import Any
 
 from msgpack import Packer
 
-from . import _array, _number, _refusal, _time
+from . import _array, _number, _plain, _refusal, _time
 from ._extension import (
     Extension,
     bytes_header,
@@ -27,12 +23,7 @@ from ._extension import (
     text_header,
 )
 from ._failure import Refused, type_name
-
-MAX_DEPTH = 128
-"""Containers inside each other."""
-_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
-_SHORT = 16 * 1024
-"""Longest text, in characters, that may keep its UTF-8 for its life, as the C packer makes it."""
+from ._plain import MAX_DEPTH, SCALARS, SHORT, is_flat
 
 
 def encode(value: object, root: str = "value") -> bytes:
@@ -45,6 +36,12 @@ def encode(value: object, root: str = "value") -> bytes:
     Raises:
         EncodeError: Something in it cannot travel; names the place, the type and the way out.
     """
+    packed = _plain.pack(value)
+    return walk(value, root) if packed is None else packed
+
+
+def walk(value: object, root: str = "value") -> bytes:
+    """``encode`` without its fast path."""
     encoder = _Encoder()
     try:
         encoder.value(value)
@@ -65,7 +62,7 @@ class _Encoder:
 
     def value(self, value: Any) -> None:
         kind = type(value)
-        if kind in _SCALARS:
+        if kind in SCALARS:
             self._scalar(kind, value)
         elif kind is dict:
             self._dict(value)
@@ -77,7 +74,7 @@ class _Encoder:
             self._other(kind, value)
 
     def _scalar(self, kind: type[Any], value: Any) -> None:
-        if kind is str and len(value) > _SHORT:
+        if kind is str and len(value) > SHORT:
             self._text(value)
         elif kind is bytes:
             self._bytes(value)
@@ -92,7 +89,7 @@ class _Encoder:
     def _dict(self, value: dict[Any, Any]) -> None:
         self._enter(value)
         pairs = [*dict.items(value)]
-        if _is_flat([*chain.from_iterable(pairs)]):
+        if is_flat([*chain.from_iterable(pairs)]):
             try:
                 self.out.append(self._packer.pack_map_pairs(pairs))
             except (OverflowError, UnicodeEncodeError):
@@ -118,7 +115,7 @@ class _Encoder:
                 self._text(key)
             except Refused as refused:
                 raise refused.at_key(key) from None
-        elif kind in _SCALARS:
+        elif kind in SCALARS:
             self._scalar(kind, key)
         elif not self._plain(kind, key):
             what = (
@@ -138,7 +135,7 @@ class _Encoder:
 
     def _items(self, container: object, items: list[Any]) -> None:
         self._enter(container)
-        if _is_flat(items):
+        if is_flat(items):
             try:
                 self.out.append(self._pack(items))
             except (OverflowError, UnicodeEncodeError):
@@ -212,12 +209,6 @@ class _Encoder:
         if self._depth > MAX_DEPTH:
             what = f"nested deeper than {MAX_DEPTH} containers (is there a cycle?); flatten it"
             raise Refused(what).of(container)
-
-
-def _is_flat(items: list[Any]) -> bool:
-    """Whether the C packer may have them all: scalars, and no long text among them."""
-    kinds = {*map(type, items)}
-    return kinds <= _SCALARS and (str not in kinds or max(map(getsizeof, items)) <= _SHORT)
 
 
 def _changed(kind: str) -> Refused:
