@@ -80,6 +80,13 @@ def test_a_float64_is_not_taken_for_a_float(codec: Codec) -> None:
     assert [type(item) for item in arrived] == [np.float64, float]
 
 
+def test_keys_that_are_subclasses_of_plain_types_are_plain(codec: Codec) -> None:
+    keys = [np.float64(1.5), np.str_("a"), np.bytes_(b"q")]
+    assert same({1.5: 0, "a": 1, b"q": 2}, codec.there_and_back({k: n for n, k in enumerate(keys)}))
+    with pytest.raises(ValueError, match=r"not numpy.int64; convert it"):
+        codec.encode({np.int64(1): 1})
+
+
 def test_arrays_arrive_read_only_and_aligned(codec: Codec) -> None:
     arrived = codec.there_and_back([b"odd", np.arange(100.0)])[1]
     assert not arrived.flags.writeable

@@ -10,7 +10,7 @@ import re
 import struct
 from typing import Any
 
-from ._extension import ARRAY, NUMPY_SCALAR, Extension, loaded
+from ._extension import ARRAY, NUMPY_SCALAR, Extension, expect, loaded
 from ._failure import Refused, type_name
 
 _LARGEST = 2**64 - 1
@@ -43,7 +43,7 @@ def _scalar(kind: type[Any], scalar: Any) -> Extension:
     if issubclass(kind, str):
         characters = str.encode(scalar, "utf-32-le")
         return NUMPY_SCALAR, _prefixed(f"<U{len(characters) // 4}"), characters
-    name, body = scalar.dtype.str, scalar.tobytes()
+    name, body = scalar.dtype.str, expect(scalar.tobytes(), bytes)
     if _item_size(name) != len(body):
         what = f"cannot encode {type_name(scalar)}; convert it with .item()"
         raise Refused(what).of(scalar)

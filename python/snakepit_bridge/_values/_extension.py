@@ -7,9 +7,11 @@ holds.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ._failure import Refused
+
+T = TypeVar("T")
 
 BIG_INT = 1
 DATETIME = 2
@@ -71,5 +73,16 @@ def loaded(module: str, name: str) -> type[Any]:
 
     No instance can exist before that. A module that is being imported lacks its names.
     """
-    found = getattr(sys.modules.get(module), name, None)
+    try:
+        found = getattr(sys.modules.get(module), name, None)
+    except Exception:  # of a module that loads itself when it is first asked
+        return _Nothing
     return found if isinstance(found, type) else _Nothing
+
+
+def expect(value: Any, kind: type[T]) -> T:
+    """What an attribute gave, if it is of the type that it should have."""
+    if issubclass(type(value), kind):
+        return cast("T", value)
+    name = type(value).__name__
+    raise TypeError(f"'{name}' object is not an instance of '{kind.__name__}'")

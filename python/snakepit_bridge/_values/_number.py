@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._extension import BIG_INT, DECIMAL, UUID, Extension, loaded
+from ._extension import BIG_INT, DECIMAL, UUID, Extension, expect, loaded
 from ._failure import Refused
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def encode(kind: type[Any], value: Any) -> Extension | None:
         return DECIMAL, str(value).encode(), b""
     if issubclass(kind, loaded("uuid", "UUID")):
         # Drivers bring their own subclasses of UUID; all know `bytes`.
-        body = value.bytes
-        if not isinstance(body, bytes):
-            raise TypeError(f"UUID.bytes is {type(body).__name__}, not bytes")
+        body = expect(value.bytes, bytes)
         if len(body) != UUID_SIZE:
             raise Refused("cannot encode a UUID whose .bytes are not 16; use uuid.UUID")
         return UUID, body, b""

@@ -7,8 +7,8 @@ which give the same bytes and values, and the only refusals. They are needed bec
 - packs a memoryview as a key, and has types of its own (``ExtType``, ``Timestamp``),
 - keeps the UTF-8 of every text that it packs for that text's life,
 - interns every key that it unpacks, and some interpreters never free an interned string,
-- believed a list's length in its older versions: nested ones could ask for a thousand times the
-  message in memory,
+- believes a list's length: nested ones can ask for a thousand times the message in memory,
+- leaks what it has made when it fails to unpack the rest, before version 1.2.1,
 - cannot say where it failed.
 """
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from msgpack import ExtType, Packer, Unpacker, unpackb
+from msgpack import ExtType, Packer, Unpacker, unpackb, version
 
 MAX_DEPTH = 128
 """Containers inside each other."""
@@ -35,6 +35,8 @@ _LONG = 16
 """Items from which on it pays to have C look whether they are all numbers."""
 _NO_TEXT = SCALARS - {str}
 _CONTAINERS = frozenset({list, tuple, dict})
+_TIDY = (1, 2, 1)
+"""The first version of msgpack that leaks nothing."""
 
 
 def _frees_interned_strings() -> bool:
@@ -42,8 +44,10 @@ def _frees_interned_strings() -> bool:
     return sys.getrefcount(probe) < 1000  # immortal objects have billions
 
 
-_FREES_KEYS = _frees_interned_strings()
-# With a GIL nobody changes a container while it is packed: no Python code runs meanwhile.
+UNPACKS = version >= _TIDY and _frees_interned_strings()
+"""Whether messages may take the fast path at all."""
+# With a GIL nobody changes a container while it is packed, since no Python code runs meanwhile:
+# what another thread changes between the look and the packing is at least not torn.
 _HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
@@ -62,7 +66,7 @@ def pack(value: object) -> bytes | None:
 
 def unpack(data: bytes) -> Any:
     """The value, or ``NOTHING``: the walk has to decide."""
-    if not _FREES_KEYS:
+    if not UNPACKS:
         return NOTHING
     try:
         if len(data) > _SMALL and not _is_honest(data):

@@ -77,8 +77,10 @@ def _pandas(kind: type[Any]) -> str:
 
 
 def _library(kind: type[Any]) -> str:
-    module: object = kind.__module__
-    return module.split(".")[0] if isinstance(module, str) else ""
+    try:
+        return str.split(kind.__module__, ".")[0]
+    except Exception:  # of a metaclass, or it is no str
+        return ""
 
 
 def _has(kind: type[Any], name: str) -> bool:

@@ -11,7 +11,7 @@ import datetime
 import struct
 from typing import Any, TypeVar
 
-from ._extension import DATE, DATETIME, TIME, TIMEDELTA, Extension, loaded
+from ._extension import DATE, DATETIME, TIME, TIMEDELTA, Extension, expect, loaded
 from ._failure import Refused
 
 Clock = TypeVar("Clock", datetime.datetime, datetime.time)
@@ -38,7 +38,7 @@ def _clock(value: datetime.datetime | datetime.time) -> bytes:
     # By its type: asking any other zone for `key` may run code of others.
     if not issubclass(type(zone), loaded("zoneinfo", "ZoneInfo")) or zone.key is None:
         return body
-    return body + b"[" + str.encode(zone.key) + b"]"
+    return body + b"[" + str.encode(expect(zone.key, str)) + b"]"
 
 
 def decode_date(body: memoryview) -> datetime.date:
