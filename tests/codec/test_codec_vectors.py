@@ -5,25 +5,24 @@ from __future__ import annotations
 import json
 
 import pytest
-from codec_values import same
+from codec_values import Codec, same
 
 np = pytest.importorskip("numpy")
 vectors = pytest.importorskip("make_vectors", reason="needs msgpack")
 
-from snakepit import _core  # noqa: E402
 
 VECTORS = json.loads(vectors.VECTORS.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["value"])
-def test_bytes_are_those_of_the_corpus_and_arrive(vector: dict[str, str]) -> None:
+def test_bytes_are_those_of_the_corpus_and_arrive(codec: Codec, vector: dict[str, str]) -> None:
     value = vectors.evaluate(vector["value"])
-    packed = _core.encode(value)
+    packed = codec.encode(value)
     told = {key: text for key, text in vector.items() if key in ("hex", "sha256")}
     assert vectors.told(packed) == told
 
     arrives = vectors.evaluate(vector.get("arrives", vector["value"]))
-    assert same(arrives, _core.decode(packed))
+    assert same(arrives, codec.decode(packed))
 
 
 def test_the_corpus_is_what_its_script_makes() -> None:
