@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,8 +19,18 @@ from .scripted_host import ROOT, ScriptedHost
 Attach = Callable[..., ScriptedHost]
 
 
+WORKER_PYTHON = os.environ.get("LINE_TEST_PYTHON", "")
+"""Another interpreter for the workers, with the packages of the grpcio end."""
+
+
+@pytest.fixture(params=["grpcio"] if WORKER_PYTHON else ["native", "grpcio"])
+def line(request: pytest.FixtureRequest) -> str:
+    """The worker's end: everything here is promised of both."""
+    return str(request.param)
+
+
 @pytest.fixture
-def attach() -> Iterator[Attach]:
+def attach(line: str) -> Iterator[Attach]:
     """Starts a worker under a scripted host; it ends with its test, and nothing of it is left."""
     hosts: list[ScriptedHost] = []
     with tempfile.TemporaryDirectory(prefix="line") as folder:
@@ -26,7 +38,12 @@ def attach() -> Iterator[Attach]:
         def attach(adapter: str = "adapter_of_line:Adapter", **settings: Any) -> ScriptedHost:
             settings.setdefault("max_message", 1 << 20)
             sys_path = [str(Path(__file__).parent), *sys.path[1:], str(ROOT / "python")]
-            host = ScriptedHost(Path(folder), adapter, sys_path, **settings)
+            if WORKER_PYTHON:
+                show = "import sys; print(*sys.path[1:], sep='\\n')"
+                own = subprocess.check_output([WORKER_PYTHON, "-c", show], text=True).split()
+                sys_path = [sys_path[0], *own, sys_path[-1]]
+                settings["python"] = WORKER_PYTHON
+            host = ScriptedHost(Path(folder), adapter, sys_path, line=line, **settings)
             hosts.append(host)
             return host
 

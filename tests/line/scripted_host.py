@@ -104,9 +104,21 @@ class ScriptedHost:
         folder: Where the socket may lie; short, since a socket's path is bounded.
         adapter: ``module:Class``, importable from ``sys_path``.
         max_message: Bytes that a value may take.
+        line: The worker's end.
+        python: The worker's interpreter.
     """
 
-    def __init__(self, folder: Path, adapter: str, sys_path: list[str], max_message: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        adapter: str,
+        sys_path: list[str],
+        max_message: int,
+        line: str = "native",
+        python: str = sys.executable,
+    ) -> None:
+        self.line = line
+        self._python = python
         self.page = Page()
         self.frames: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -159,7 +171,7 @@ class ScriptedHost:
         core = importlib.util.find_spec("snakepit._core")
         assert core is not None
         assert core.origin is not None
-        command = [sys.executable, "-S", str(BRIDGE / "boot.py"), "native", core.origin]
+        command = [self._python, "-S", str(BRIDGE / "boot.py"), self.line, core.origin]
         self.process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE)
         theirs.close()
         start = proto.Start(
@@ -207,7 +219,7 @@ class ScriptedHost:
         assert hello.token == self._token
         assert (hello.protocol, hello.pid) == (1, self.worker_pid)
         assert hello.control
-        assert hello.words
+        assert hello.words == (self.line == "native")
         self.send(initialize=self._initialize)
         return self.frame()
 

@@ -1,8 +1,9 @@
 """From a bare interpreter to a worker, without native code: what ``boot`` takes for ``_core``.
 
 ``boot`` loads this package by its path, before ``site`` and before there is a ``snakepit_bridge``:
-at the top of its modules only what is built in, or next to it, may be imported. What the shim has
-loaded stays in its memory.
+at the top of its modules only what is built in may be imported, and from modules beside them
+(``from .tree import stat``; ``from . import tree`` would look for the parents). What is loaded here
+stays in the shim's memory.
 
 Not here: the line (``_grpcio.line``), which ``attach`` imports once the packages can be found.
 """

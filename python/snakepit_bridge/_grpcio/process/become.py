@@ -17,14 +17,14 @@ import posix
 import resource
 from _socket import SO_PEERCRED, SOL_SOCKET, socket
 
-from . import system, watch
 from .control import Control
+from .system import set_child_subreaper, set_death_signal
+from .watch import BROKEN, ORPHANED, Host, pidfd_of, watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-ORPHANED = watch.ORPHANED
 _SO_PEERPIDFD = 77
 
 
@@ -61,7 +61,7 @@ def become() -> Control:
     return control
 
 
-def _host_behind(descriptor: int) -> watch.Host:
+def _host_behind(descriptor: int) -> Host:
     """The host, as the process that made the control socket."""
     try:
         peer = socket(fileno=descriptor)
@@ -84,7 +84,7 @@ def _host_behind(descriptor: int) -> watch.Host:
             _errno("EOPNOTSUPP"),
             "the host lives in another PID namespace: run worker and host in the same one",
         )
-    return watch.Host(pid, watch.pidfd_of(pid) if pidfd is None else pidfd)
+    return Host(pid, pidfd_of(pid) if pidfd is None else pidfd)
 
 
 def _no_control_socket(error: OSError) -> OSError:
@@ -109,7 +109,7 @@ def _prepare() -> None:
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     # Away from the terminal's group: Ctrl-C is the host's to answer.
     _lead_a_session()
-    system.set_child_subreaper()
+    set_child_subreaper()
     # A core file delays the news of a death by seconds. The hard limit stays: a worker may want
     # one.
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
@@ -127,17 +127,17 @@ def _lead_a_session() -> None:
 def _die_with(shim: int) -> None:
     """Have the kernel kill this process when its shim ends."""
     try:
-        system.set_death_signal(_signal.SIGKILL)
+        set_death_signal(_signal.SIGKILL)
     except OSError:
         posix._exit(ORPHANED)
     if posix.getppid() != shim:
         posix._exit(ORPHANED)
 
 
-def _watch_over(control: Control, host: watch.Host, worker: int) -> NoReturn:
-    code = watch.BROKEN
+def _watch_over(control: Control, host: Host, worker: int) -> NoReturn:
+    code = BROKEN
     try:
-        code = watch.watch(control, host, worker)
+        code = watch(control, host, worker)
     finally:
         # Whatever was raised, it must not get back into the caller, a second time.
         posix._exit(code)

@@ -18,7 +18,8 @@ import posix
 import select
 from time import monotonic
 
-from . import system, tree
+from .system import set_name, signal_descriptor
+from .tree import kill_descendants, listing, stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,21 +69,21 @@ class _Watch:
         self._worker = worker
         self._worker_end: tuple[int, int] | None = None
         """Set once the worker is reaped."""
-        self._child_signal = system.signal_descriptor(_signal.SIGCHLD)
+        self._child_signal = signal_descriptor(_signal.SIGCHLD)
         # A thread of a preloaded library may swallow SIGCHLD; the news must not depend on it.
         self._worker_pidfd = pidfd_of(worker)
         self._let_go_of_the_rest()
-        seen = tree.stat(worker)
+        seen = stat(worker)
         control.worker_is(worker, 0 if seen is None else seen[1], self._worker_pidfd)
 
     def _let_go_of_the_rest(self) -> None:
         """Keep neither a pipe open, whose end the host awaits, nor a directory busy."""
-        system.set_name(b"snakepit-shim")
+        set_name(b"snakepit-shim")
         posix.chdir("/")
         posix.dup2(0, 1)
         posix.dup2(0, 2)
         keep = {self._control.fileno(), self._child_signal, self._host.pidfd, self._worker_pidfd}
-        for name in tree.listing("/proc/self/fd"):
+        for name in listing("/proc/self/fd"):
             descriptor = int(name)
             if descriptor > 2 and descriptor not in keep:
                 try:
@@ -146,7 +147,7 @@ class _Watch:
         poll = select.poll()
         poll.register(self._child_signal, select.POLLIN)
         while True:
-            killed = tree.kill_descendants()
+            killed = kill_descendants()
             if self._worker_end is None:
                 # Also where /proc shows nothing. Not reaped yet, so the number is still its own.
                 killed += self._kill_worker()
