@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-MARKS = {"repo": ["repo"], "pool": ["process"], "line": ["process"]}
+MARKS = {
+    "repo": ["repo"],
+    "pool": ["process"],
+    "line": ["process"],
+    "grpcio_end": ["process"],
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -62,9 +62,9 @@ def too_large(what: str, size: int, limit: int) -> Any:
 def _clip(text: str, most: int) -> str:
     """Cut out the middle: the head says what it is, the tail where it ended."""
     # An exception's text may hold lone surrogates (file names do), which cannot travel.
-    data = text.encode("utf-8", "surrogatepass")
+    data = text.encode("utf-8", "replace")
     if len(data) <= most:
-        return data.decode("utf-8", "replace")
+        return data.decode()
     half = (most - len(_MARK.encode())) // 2
     head, tail = data[:half], data[-half:]
     # A character that is cut in two is left out.

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _HEADROOM = 64 << 10
 """Bytes that a frame may carry beside a value of the largest size."""
+_STREAM_WINDOW = 8 << 20
+_MAX_FRAME = 128 << 10
 _UNBOUNDED = -1
 _LARGEST = 2**31 - 1
 
@@ -101,6 +103,10 @@ def _options(start: Start) -> list[tuple[str, Any]]:
         ("grpc.enable_http_proxy", 0),
         # An adapter may have channels too.
         ("grpc.use_local_subchannel_pool", 1),
+        # Windows as wide as the native end's, from the start instead of by probing.
+        ("grpc.http2.lookahead_bytes", _STREAM_WINDOW),
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.max_frame_size", _MAX_FRAME),
     ]
 
 
