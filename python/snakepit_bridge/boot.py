@@ -11,7 +11,7 @@
         -> that program takes the worker's place, and its control socket
 
 LINE is the end of the line that serves: ``native``; ``grpcio``, the one in pure Python; or
-``auto``, the first of them that this interpreter can load. CORE is the path of the native extension.
+``auto``, the first of them that this interpreter can load. CORE is the native extension's path.
 
 Runs before ``site`` and imports next to nothing, since the shim is forked from this state and what
 is loaded here stays in its memory. Any Python must be able to parse it, down to 2.7 (so ASCII
@@ -29,8 +29,8 @@ OLDEST = (3, 10)  # that the grpcio end runs on
 REFUSED = 78  # EX_CONFIG
 
 WANTED = (
-    "a Snakepit worker needs CPython %d.%d or newer, or any Python from %d.%d on with grpcio, "
-    "msgpack and protobuf" % (NEEDED + OLDEST)
+    "a Snakepit worker needs CPython 3.11 or newer, or any Python from 3.10 on with grpcio, "
+    "msgpack and protobuf"
 )
 
 
@@ -38,9 +38,8 @@ def misfit(core_path):
     # type: (str) -> str
     """Why this interpreter cannot load the extension; empty when it can."""
     if sys.version_info < NEEDED or kind_of_python() != "cpython":
-        return "%s is %s, and the native end needs CPython %d.%d or newer" % (
-            (sys.executable, found()) + NEEDED
-        )
+        needed = "CPython %d.%d or newer" % NEEDED
+        return "%s is %s, and the native end needs %s" % (sys.executable, found(), needed)
 
     import _imp
 

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .process.become import ORPHANED
+from .process.watch import ORPHANED
 
 if TYPE_CHECKING:
     from .process.control import Control

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from . import messages
 
 if TYPE_CHECKING:
-    from .._native import Failure as Told
+    from snakepit_bridge._native import Failure as Told
 
 # Bounds of the texts, in bytes: together less than what a frame may carry beside a value.
 _MAX_NAME = 1024

@@ -78,5 +78,7 @@ def _close(descriptors: list[int]) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     for descriptor in descriptors:
         # Replaced, not closed: gRPC's copy of itself may close the number once more.
-        os.dup2(null, descriptor, inheritable=False)
-    os.close(null)
+        if descriptor != null:
+            os.dup2(null, descriptor, inheritable=False)
+    if null not in descriptors:
+        os.close(null)

@@ -12,12 +12,13 @@ from urllib.parse import quote
 
 import grpc
 
-from .. import _values
+from snakepit_bridge import _values
+
 from . import failure, forks, messages
 from .control import Watcher
 from .messages import Hello, HostFrame, Ready, StartFailed, Tool, WorkerFrame
 from .outbox import Outbox
-from .process.become import ORPHANED
+from .process.watch import ORPHANED
 from .running import Running
 from .serve import Server
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextvars import ContextVar
 
-    from .._native import Call, Describe, Failure, Initialize, Tools
+    from snakepit_bridge._native import Call, Describe, Failure, Initialize, Tools
+
     from .process.control import Control
     from .process.start import Start
 
@@ -63,15 +65,14 @@ def attach(control: Control, start: Start, bridge_version: str) -> Line:
             words=False,
         )
     )
-    with forks.not_minded_by_grpc():
-        channel = grpc.insecure_channel(f"unix:{quote(start.socket_path)}", _options(start))
-        call = channel.stream_stream(
-            messages.ATTACH,
-            request_serializer=WorkerFrame.SerializeToString,
-            response_deserializer=HostFrame.FromString,
-        )(outbox.frames())
+    channel = grpc.insecure_channel(f"unix:{quote(start.socket_path)}", _options(start))
+    call = channel.stream_stream(
+        messages.ATTACH,
+        request_serializer=WorkerFrame.SerializeToString,
+        response_deserializer=HostFrame.FromString,
+    )(outbox.frames())
     try:
-        frame = next(call, None)
+        frame: Any = next(call, None)
         problem = _problem(frame)
     except grpc.RpcError as error:
         problem = error.details() or str(error.code())

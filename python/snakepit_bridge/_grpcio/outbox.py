@@ -38,7 +38,7 @@ class Outbox:
         self._lock = Lock()
         self._items: list[bytes] = []
         self._call_id = 0
-        self._taken: Lock | None = None  # type: ignore[valid-type]
+        self._taken: Lock | None = None
         self.closed = False
         """The host takes nothing more."""
 

@@ -1,4 +1,4 @@
-"""Whether this interpreter has what this end of the line is made of, and the command that mends it."""
+"""Whether this interpreter has what this end of the line is made of, and what mends it."""
 
 from __future__ import annotations
 

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from .. import _values
+from snakepit_bridge import _values
+
 from . import failure, messages
 from .messages import Result
-from .process.become import ORPHANED
+from .process.watch import ORPHANED
 from .stream import send_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextvars import ContextVar
 
-    from .._native import Call as AnyCall
-    from .._native import Describe, Tools
+    from snakepit_bridge._native import Call as AnyCall
+    from snakepit_bridge._native import Describe, Tools
+
     from .outbox import Outbox
     from .running import Call, Running
 
@@ -117,7 +119,7 @@ class Server:
             return told
 
     def stay_ourselves(self) -> None:
-        """End the process if it is a copy that a tool forked and let return: the line is not its."""
+        """End the process if a tool forked it and let it return: the line is not its own."""
         if os.getpid() != self._pid:
             os._exit(ORPHANED)
 

@@ -26,7 +26,7 @@ _OLDEST_ITEM = 1e-3
 _MANY_ITEMS = 256
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """The stream ends before its iterator does: ``failure`` is why."""
 
     def __init__(self, failure: Any) -> None:
@@ -42,7 +42,7 @@ def send_items(server: Server, produced: Any, start: Any, call: Call) -> dict[st
     window = _Window(start, call, server.running, server.outbox)
     try:
         _send(server, items, window, call)
-    except _Stop as stop:
+    except _StopError as stop:
         return {"failure": _closed(server, items, stop.failure, call)}
     except BaseException as error:
         return {"failure": server.raised(error, call)}
@@ -63,7 +63,7 @@ def _send(server: Server, items: Iterator[Any], window: _Window, call: Call) -> 
         encoded, refused = server.encode(item, "chunk")
         del item
         if refused is not None:
-            raise _Stop(refused)
+            raise _StopError(refused)
         window.await_room(len(encoded))
         window.send(len(encoded))
         waiting = outbox.add(call_id, encoded)
@@ -109,13 +109,13 @@ class _Window:
         """Wait until there is room for so many bytes more.
 
         Raises:
-            _Stop: The call was cancelled, or nobody reads any more.
+            _StopError: The call was cancelled, or nobody reads any more.
         """
         call = self._call
         while not (call.cancelled or self._outbox.closed or self._has_room(size)):
             self._running.changed.wait()
         if call.cancelled or self._outbox.closed:
-            raise _Stop(failure.plain(messages.CANCELLED, "", "cancelled while it streamed"))
+            raise _StopError(failure.plain(messages.CANCELLED, "", "cancelled while it streamed"))
 
     def _has_room(self, size: int) -> bool:
         """One item may always be under way, whatever its size: else it could never be sent."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import posix
 import sys
 
-from .become import ORPHANED, become
+from .become import become
 from .control import Control
 from .start import Start, read_start
 
@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..line import Line
+    from snakepit_bridge._grpcio.line import Line
 
 REFUSED = 78  # EX_CONFIG, as of boot
 _EXEC_DEFAULTS = ("SIGPIPE", "SIGXFSZ")
@@ -88,17 +88,19 @@ def attach(bridge_version: str) -> Line:
     Raises:
         ConnectionError: There is no line to the host.
     """
-    from ..packages import missing
-
-    if text := missing(why_not_native):
-        report_boot_error(text)
-        sys.exit(REFUSED)
-
-    from ..line import attach
+    from snakepit_bridge._grpcio.forks import not_minded_by_grpc
+    from snakepit_bridge._grpcio.packages import missing
 
     if _start is None:
         raise RuntimeError("read start_message() before you attach to the host")
-    return attach(_worker(), _start, bridge_version)
+    with not_minded_by_grpc():
+        if text := missing(why_not_native):
+            report_boot_error(text)
+            sys.exit(REFUSED)
+
+        from snakepit_bridge._grpcio.line import attach
+
+        return attach(_worker(), _start, bridge_version)
 
 
 def _worker() -> Control:
@@ -108,7 +110,6 @@ def _worker() -> Control:
 
 
 __all__ = [
-    "ORPHANED",
     "attach",
     "become_program",
     "become_worker",

@@ -1,4 +1,4 @@
-"""Turns a fresh interpreter into a shim and its worker, as ``crates/core/src/process/shim.rs`` does.
+"""Turns a fresh interpreter into a shim and its worker, like ``crates/core``'s ``process/shim.rs``.
 
 .. code-block:: text
 

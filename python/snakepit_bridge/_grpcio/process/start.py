@@ -1,4 +1,4 @@
-"""The start message, read by hand: protobuf may only be importable after ``sys.path`` is set from it.
+"""The start message, read by hand: it says where protobuf can be imported from.
 
 Not for any other message; those are made of the protocol's own description (``_grpcio.messages``).
 """

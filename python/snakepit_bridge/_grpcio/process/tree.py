@@ -45,7 +45,7 @@ def stat(pid: int) -> tuple[int, int] | None:
 
 
 def kill_descendants() -> int:
-    """Send SIGKILL to every descendant that can be found now; how many took it, the dying included."""
+    """Send SIGKILL to every descendant that can be found now; how many took it, dying ones too."""
     me = posix.getpid()
     if _lists_children(me):
         return _walk(me, me, 0)

@@ -127,7 +127,7 @@ class _Watch:
         return self._host.pidfd in happened
 
     def _reap(self) -> int | None:
-        """Reap all that has ended, adopted daemons included: how many; None when no child is left."""
+        """Reap all that has ended, adopted daemons too: how many; None when no child is left."""
         reaped = 0
         while True:
             try:
