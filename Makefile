@@ -157,7 +157,7 @@ test-python: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-demo
 
 # What calls, streams, sessions and deaths are does not depend on the end of the line.
 GRPCIO_TESTS := $(addprefix tests/pool/test_,$(addsuffix .py, \
-	asyncio bad_input calls cancel children deadline death fork futures sessions streams))
+	bad_input calls cancel children deadline death sessions streams))
 test-grpcio: $(INSTALLED) $(VENV)/.group-test
 	@SNAKEPIT_LINE=grpcio .ci/step "pool over the grpcio end" $(BIN)/python -m pytest -q $(GRPCIO_TESTS)
 
