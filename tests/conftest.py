@@ -13,6 +13,8 @@ MARKS = {
     "pool": ["process"],
     "line": ["process"],
     "grpcio_end": ["process"],
+    "node": ["process"],
+    "conformance": ["process"],
 }
 
 

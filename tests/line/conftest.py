@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,46 +7,35 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip(
-    "grpc_tools", reason="the scripted host compiles the protocol with grpcio-tools"
-)
+pytest.importorskip("grpc", reason="the scripted host serves the line through grpcio")
 
-from .scripted_host import ROOT, ScriptedHost
+from snakepit.conformance.host import BOUND, ScriptedHost, until
+
+from .ends import ADAPTER, OWN_ENDS, params, worker
 
 Attach = Callable[..., ScriptedHost]
 
 
-WORKER_PYTHON = os.environ.get("LINE_TEST_PYTHON", "")
-"""Another interpreter for the workers, with the packages of the grpcio end."""
-
-
-@pytest.fixture(params=["grpcio"] if WORKER_PYTHON else ["native", "grpcio"])
-def line(request: pytest.FixtureRequest) -> str:
-    """The worker's end: everything here is promised of both."""
-    return str(request.param)
+@pytest.fixture(params=params(OWN_ENDS))
+def end(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The end of the line that serves, and its interpreter."""
+    return request.param
 
 
 @pytest.fixture
-def attach(line: str) -> Iterator[Attach]:
+def attach(end: tuple[str, str]) -> Iterator[Attach]:
     """Starts a worker under a scripted host; it ends with its test, and nothing of it is left."""
     hosts: list[ScriptedHost] = []
     with tempfile.TemporaryDirectory(prefix="line") as folder:
 
-        def attach(adapter: str = "adapter_of_line:Adapter", **settings: Any) -> ScriptedHost:
-            settings.setdefault("max_message", 1 << 20)
-            sys_path = [str(Path(__file__).parent), *sys.path[1:], str(ROOT / "python")]
-            if WORKER_PYTHON:
-                show = "import sys; print(*sys.path[1:], sep='\\n')"
-                own = subprocess.check_output([WORKER_PYTHON, "-c", show], text=True).split()
-                sys_path = [sys_path[0], *own, sys_path[-1]]
-                settings["python"] = WORKER_PYTHON
-            host = ScriptedHost(Path(folder), adapter, sys_path, line=line, **settings)
+        def attach(target: str = ADAPTER, **settings: Any) -> ScriptedHost:
+            host = ScriptedHost(worker(*end, target=target), Path(folder), **settings)
             hosts.append(host)
             return host
 
         yield attach
-        for host in hosts:
-            host.close()
+        left = [process for host in hosts for process in host.close()]
+        assert left == []
 
 
 @pytest.fixture
@@ -57,8 +43,14 @@ def host(attach: Attach) -> ScriptedHost:
     """A worker that is ready."""
     host = attach()
     ready = host.handshake()
+    assert host.hello.control
     assert {tool.name: tool.streaming for tool in ready.tools}.items() >= {
         "echo": False,
         "count": True,
     }.items()
     return host
+
+
+def appears(file: Path) -> None:
+    """Waits for a file that a tool makes to say how far it is."""
+    assert until(file.exists, BOUND), f"{file} did not appear"
