@@ -1,15 +1,20 @@
 //! Sessions live in one worker and end with it.
 
-use snakepit::{Affinity, CallSpec, Error, Session};
+use snakepit::{Affinity, CallSpec, Error, SessionHandle};
 use snakepit_testkit::{Gate, TestPool, call, pool};
 
 use super::{answer, death, submit, submit_spec};
 
-fn within(session: &Session, tool: &str, words: &str) -> CallSpec {
+fn within(session: &SessionHandle, tool: &str, words: &str) -> CallSpec {
     CallSpec { session: Some(session.key()), ..call(tool, words) }
 }
 
-async fn run(pool: &TestPool, session: &Session, tool: &str, words: &str) -> Result<String, Error> {
+async fn run(
+    pool: &TestPool,
+    session: &SessionHandle,
+    tool: &str,
+    words: &str,
+) -> Result<String, Error> {
     answer(pool.submit(within(session, tool, words))?).await
 }
 
