@@ -1,7 +1,11 @@
 //! Everything that can go wrong between a call and its reply, as fields.
 
+mod violation;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use violation::Violation;
 
 use crate::call::Step;
 use crate::id::{PoolName, WorkerRef};
@@ -28,6 +32,8 @@ pub struct ExitReport {
     pub signal_name: Option<&'static str>,
     /// Why the host ended it, where it did.
     pub reason: Option<String>,
+    /// How it broke the protocol, where that is why.
+    pub violation: Option<Violation>,
     /// The last lines of its standard error.
     pub stderr: String,
 }
@@ -60,6 +66,8 @@ pub struct StartFailure {
     pub adapter_source: bool,
     /// Trying again cannot help.
     pub permanent: bool,
+    /// How it broke the protocol, where that is why.
+    pub violation: Option<Violation>,
     /// How the process ended, where it did.
     pub exit: Option<ExitReport>,
 }

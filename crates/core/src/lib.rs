@@ -107,15 +107,23 @@ pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{
     AdapterSource, Env, Line, OutputMode, PoolConfig, PoolOptions, SourceKind, WorkerConfig,
 };
-pub use error::{Direction, Error, ExitReport, Failure, StartFailure};
+pub use error::{Direction, Error, ExitReport, Failure, StartFailure, Violation};
 pub use id::{CallId, PoolName, WorkerRef};
-#[cfg(feature = "testkit")]
+/// For whoever is the worker at the other end of a line; not for embedders.
+#[cfg(feature = "worker-end")]
 #[doc(hidden)]
-pub use pool::loopback;
+#[allow(missing_docs)]
+pub mod line {
+    pub use crate::transport::PROTOCOL;
+    pub use crate::transport::http2::{channel, frame_limit, server};
+}
 pub use pool::{
     Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, LineHandler, Outcome, Pool,
     PoolStats, Reply, Session, SessionHandle, WorkerInfo,
 };
+#[cfg(feature = "testkit")]
+#[doc(hidden)]
+pub use pool::{loopback, rehearsal};
 pub use transport::ToolInfo;
 #[doc(inline)]
 pub use value::Value;

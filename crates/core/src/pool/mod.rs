@@ -35,5 +35,7 @@ pub use request::{Answer, Call};
 pub use session::Session;
 pub use shared::LineHandler;
 pub use state::Counters;
+#[cfg(feature = "testkit")]
+pub use state::rehearsal;
 pub use stats::{PoolStats, WorkerInfo};
 pub use stream::ChunkStream;

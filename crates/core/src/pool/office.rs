@@ -1,11 +1,13 @@
 //! What keepers report, put through the pool's state.
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::job::{Job, Sink};
 use super::shared::{Answer, Answers, Shared};
-use super::state::State;
+use super::state::{Said, State};
 use crate::config::OutputMode;
+use crate::error::Violation;
 use crate::process::{Printer, Stream};
 use crate::transport::{FromWorker, ToolInfo};
 use crate::worker::{Ending, Office, Port};
@@ -34,17 +36,18 @@ impl Office for Shared {
         self.changed.notify_waiters();
     }
 
-    fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), &'static str> {
+    fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), Violation> {
         let now = Instant::now();
         self.event(|state, ports, effects, answers| {
             let ends = |frame: &&FromWorker| !matches!(frame, FromWorker::Chunks(..));
             state.progressed(slot, frames.iter().filter(ends).count(), now);
-            let mut result = Ok(());
-            for frame in frames.drain(..) {
-                result = result.and(self.one_frame(slot, frame, state, answers));
+            let mut frames = frames.drain(..);
+            let heard = frames.try_for_each(|frame| self.one_frame(slot, frame, state, answers));
+            match heard {
+                Ok(()) => state.fill(slot, now, ports, effects),
+                Err(_) => state.outlaw(slot, now, ports, effects),
             }
-            state.fill(slot, now, ports, effects);
-            result
+            heard
         })
     }
 
@@ -98,19 +101,18 @@ impl Shared {
         frame: FromWorker,
         state: &mut State<Job>,
         answers: &mut Answers,
-    ) -> Result<(), &'static str> {
-        let unknown = |()| "an answer to a call that it does not have";
+    ) -> Result<(), Violation> {
         match frame {
             FromWorker::Value(id, value) => {
-                let job = state.answered(slot, id, true).map_err(unknown)?;
-                answers.extend(job.map(|job| Answer::Value(job, Some(value))));
+                let job = state.answered(slot, id, Said::Value)?;
+                answers.extend(job.map(|job| Answer::Value(job, value)));
             }
             FromWorker::End(id) => {
-                let job = state.answered(slot, id, true).map_err(unknown)?;
-                answers.extend(job.map(|job| Answer::Value(job, None)));
+                let job = state.answered(slot, id, Said::End)?;
+                answers.extend(job.map(|job| Answer::Value(job, Bytes::new())));
             }
             FromWorker::Failed(id, failure) => {
-                let job = state.answered(slot, id, false).map_err(unknown)?;
+                let job = state.answered(slot, id, Said::Failure)?;
                 let worker = self.worker(slot, state.generation(slot));
                 answers.extend(job.map(|job| {
                     let error = job.error(worker, failure);
@@ -118,15 +120,15 @@ impl Shared {
                 }));
             }
             FromWorker::Chunks(id, items) => {
-                let job = state.partly_answered(slot, id).map_err(unknown)?;
+                let job = state.partly_answered(slot, id, items.iter().map(Bytes::len))?;
                 if let Some(Job { sink: Sink::Stream(channel), .. }) = job {
                     answers.push(Answer::Chunks(channel.clone(), items));
                 }
             }
-            FromWorker::Violation(what) => return Err(what),
             FromWorker::Ready(_) | FromWorker::StartFailed(_) => {
-                return Err("a second start message");
+                return Err(Violation::OutOfTurn { frame: frame.name(), ready: true });
             }
+            FromWorker::Violation(violation) => return Err(violation),
         }
         Ok(())
     }
