@@ -26,7 +26,7 @@ PYTHON ?=
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PYO3_BUILD_EXTENSION_MODULE := 1
 
-NATIVE := $(shell find crates/proto crates/core crates/py -name '*.rs' -o -name Cargo.toml)
+NATIVE := $(shell find crates/proto crates/core crates/py -name '*.rs' -o -name '*.py' -o -name Cargo.toml)
 PACKAGES := $(shell find python -type f -not -name '*.pyc')
 SOURCES := $(NATIVE) $(PACKAGES) Cargo.toml Cargo.lock pyproject.toml README.md LICENSE
 # A file that is gone is newer than nothing, hence the list itself in the stamp's name.
