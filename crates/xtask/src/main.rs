@@ -3,7 +3,7 @@
 //! ```text
 //! codegen [--check]   generate the protobuf code; --check: only say whether it is current
 //! layers              the onion of crates/core, its library borders, the homes of `unsafe`
-//! versions            one version in every crate and every pyproject.toml
+//! versions [TAG]      one version in every crate, distribution and changelog; with TAG: it is that
 //! ```
 //!
 //! `make proto` and `make test` call them. Nothing here ships.
@@ -15,7 +15,7 @@ mod codegen;
 mod layers;
 mod versions;
 
-const USAGE: &str = "usage: cargo xtask codegen [--check] | layers | versions";
+const USAGE: &str = "usage: cargo xtask codegen [--check] | layers | versions [TAG]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,7 +26,8 @@ fn main() -> ExitCode {
         ["codegen"] => codegen::run(root),
         ["codegen", "--check"] => codegen::check(root),
         ["layers"] => layers::run(root),
-        ["versions"] => versions::run(root),
+        ["versions"] => versions::run(root, None),
+        ["versions", tag] => versions::run(root, Some(tag)),
         _ => Err(USAGE.into()),
     };
     match outcome {

@@ -39,12 +39,16 @@ impl Job {
     /// Sends the call to a worker.
     pub(super) fn send(
         &self,
-        port: &Port,
+        (port, slot): (&Port, usize),
         id: CallId,
         word: Option<u8>,
         session_new: bool,
         left: Option<Duration>,
     ) {
+        match &self.sink {
+            Sink::Reply(cell) => cell.sent_to(slot),
+            Sink::Stream(channel) => channel.sent_to(slot),
+        }
         let window = self.window().map(|window| (window.items, window.bytes));
         port.start_call(ToolCall {
             id,

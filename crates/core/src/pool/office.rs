@@ -27,6 +27,7 @@ impl Office for Shared {
             inner.ports.0[slot] = Some(port);
             inner.tools = tools;
         }
+        self.tell_ready(slot);
         let now = Instant::now();
         self.event(|state, ports, effects, _| {
             let revocable = ports.0[slot].as_ref().is_some_and(Port::is_revocable);
@@ -51,6 +52,7 @@ impl Office for Shared {
     }
 
     fn gone(&self, slot: usize, end: Ending) {
+        self.tell_end(slot, &end);
         let permanent = {
             let mut inner = self.lock();
             let record = &mut inner.records[slot];

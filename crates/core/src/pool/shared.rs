@@ -253,7 +253,7 @@ impl Shared {
             match effect {
                 Effect::Send { slot, id, word, session_new, left } => {
                     if let (Some(port), Some(job)) = (&inner.ports.0[slot], inner.state.job(id)) {
-                        job.send(port, id, word, session_new, left);
+                        job.send((port, slot), id, word, session_new, left);
                     }
                 }
                 Effect::Cancel { slot, id } => {

@@ -39,6 +39,8 @@ struct Inner {
     wakers: SmallVec<[Waker; 1]>,
     hooks: SmallVec<[Hook; 1]>,
     hold: Option<Hold>,
+    /// Of the worker that runs the call, once it was sent.
+    slot: Option<usize>,
 }
 
 /// Where the pool puts the chunks.
@@ -48,6 +50,10 @@ pub(crate) struct Channel(Mutex<Inner>);
 impl Channel {
     pub(super) fn new(hold: Option<Hold>) -> Self {
         Self(Mutex::new(Inner { hold, ..Inner::default() }))
+    }
+
+    pub(super) fn sent_to(&self, slot: usize) {
+        self.lock().slot = Some(slot);
     }
 
     pub(super) fn push(&self, items: Vec<Bytes>) {
@@ -105,6 +111,11 @@ impl ChunkStream {
     /// The call's name.
     pub fn id(&self) -> CallId {
         self.id
+    }
+
+    /// The slot of the worker that the call was sent to last.
+    pub(super) fn slot(&self) -> Option<usize> {
+        self.channel.lock().slot
     }
 
     /// The next chunk, if it is here already: no waiting, usually no lock.

@@ -20,8 +20,8 @@ use tokio::time::{Sleep, sleep};
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
-use super::MAX_FRAME;
 use super::admission::Guests;
+use super::http2::MAX_FRAME;
 use crate::error::Violation;
 
 /// How long a peer may take to say who it is.

@@ -22,10 +22,11 @@ use tonic::{Request, Response, Status, Streaming};
 use super::admission::{Admission, Attached, Guests, News, Refusal, Token};
 use super::door::{Door, HELLO_TIMEOUT, Visitor, Waiting};
 use super::rundir::RunDir;
-use super::{
-    CONNECTION_WINDOW, FRAME_OVERHEAD, MAX_FRAME, MAX_STREAMS, PROTOCOL, STREAM_WINDOW, wire,
-};
+use super::{PROTOCOL, http2, wire};
 use crate::error::Violation;
+
+/// Streams on one connection. A worker has one; a second is let in to be told that it may not.
+const MAX_STREAMS: u32 = 4;
 
 /// The listening end of a pool; dropping it ends every line and removes the socket.
 pub(crate) struct Listener {
@@ -46,14 +47,11 @@ impl Listener {
         let uid = std::fs::metadata(&path)?.uid();
         let (guests, waiting) = (Guests::default(), Waiting::default());
         let door = Door::new(listener, uid, guests.clone(), waiting.clone());
-        let limit = max_message.saturating_add(FRAME_OVERHEAD);
+        let limit = http2::frame_limit(max_message);
         let service = HostServer::new(Service { guests: guests.clone(), limit })
             .max_decoding_message_size(limit)
             .max_encoding_message_size(limit);
-        let serve = tonic::transport::Server::builder()
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .max_frame_size(MAX_FRAME)
+        let serve = http2::server()
             .max_concurrent_streams(MAX_STREAMS)
             .add_service(service)
             .serve_with_incoming(door);

@@ -112,7 +112,7 @@ async fn bytes_that_are_no_http2_end_the_line_and_the_worker() {
 /// A call in the worker of a session that says `lie` of the call `id`.
 async fn accuse(pool: &TestPool, gate: &Gate, lie: &str, id: u64) -> Violation {
     let mut spec = call("lie", &gate.after(&format!("{lie} {id}")));
-    spec.session = Some(pool.session("s", None).key());
+    spec.session = Some(pool.session_handle("s", None).key());
     let guilty = pool.submit(spec).expect("admitted");
     gate.visit().await.release().await;
     let exit = death(answer(guilty).await.expect_err("a death"));
@@ -125,7 +125,7 @@ async fn a_second_answer_is_told_from_one_to_a_call_of_another_worker() {
     let (here, there) = (Gate::new(), Gate::new());
     for (generation, lie) in [(2, "about"), (3, "go-on")] {
         let mut spec = call("echo", "once");
-        spec.session = Some(pool.session("s", None).key());
+        spec.session = Some(pool.session_handle("s", None).key());
         let first = pool.submit(spec).expect("admitted");
         let id = first.id();
         assert_eq!(answer(first).await.expect("the first answer counts"), "once");

@@ -17,6 +17,8 @@
 mod credit;
 mod deadline;
 mod dispatch;
+#[cfg(feature = "testkit")]
+pub mod rehearsal;
 mod slot;
 mod submit;
 mod table;
