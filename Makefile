@@ -34,8 +34,9 @@ SHAPE := $(firstword $(shell echo $(sort $(SOURCES)) | cksum))
 INSTALLED := $(VENV)/.installed-$(SHAPE)
 
 # The steps of `make test`, in the order in which they run: cheap ones first.
-TEST_STEPS := test-rustfmt test-ruff test-mypy test-repository test-workflows test-clippy test-rust \
-	test-rustdoc test-wheel test-dist test-stubs test-python test-python-3.10 test-python-3.11 test-python-3.12 test-python-3.13
+TEST_STEPS := test-rustfmt test-ruff test-mypy test-repository test-workflows test-clippy test-features \
+	test-rust test-rustdoc test-package test-wheel test-dist test-rust-face test-stubs test-python \
+	test-python-3.10 test-python-3.11 test-python-3.12 test-python-3.13
 
 # --- the commands ---------------------------------------------------------------------------------
 
@@ -64,6 +65,7 @@ format: $(VENV)/.group-lint  ## let the formatters have their way
 
 .PHONY: bench
 bench: $(INSTALLED) $(VENV)/.group-bench  ## beside the rivals, in one run: table, JSON, picture
+	@cargo build --quiet --release --locked --package snakepit-testkit --bin bench-host
 	@$(BIN)/python benches/side_by_side.py
 
 .PHONY: bench-codec
@@ -71,8 +73,12 @@ bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspe
 	@$(BIN)/python benches/codec.py
 
 .PHONY: bench-rust
-bench-rust: $(VENV)/.made  ## criterion: dispatch, mux
+bench-rust: $(INSTALLED)  ## criterion: dispatch, mux, codec, end to end
 	cargo bench --workspace --exclude snakepit-py
+
+.PHONY: bench-instructions
+bench-instructions: $(VENV)/.made  ## instruction counts; AGAINST=origin/main compares
+	@$(BIN)/python benches/instructions.py $(if $(AGAINST),--against $(AGAINST))
 
 .PHONY: proto
 proto:  ## generate the protobuf code from proto/
@@ -100,7 +106,8 @@ docs: $(VENV)/.made  ## the Rust documentation, into target/doc
 
 .PHONY: clean
 clean:  ## remove all that was built or installed here
-	rm -rf target $(VENV) .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf target $(VENV) .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+		examples/node-worker/node_modules
 	find python tests examples benches -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
@@ -152,9 +159,27 @@ test-workflows: $(VENV)/.group-lint
 test-clippy: $(VENV)/.made
 	@.ci/step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# The bindings are a library for an interpreter to load: no test program can link them.
+# The published crate with no feature, with each, with all. An array of its features would only
+# repeat what there is: one.
+test-features:
+	@.ci/step "crate snakepit without features" cargo check -p snakepit --locked --no-default-features
+	@.ci/step "crate snakepit, feature testkit" cargo check -p snakepit --locked --features testkit
+	@.ci/step "crate snakepit, all features" cargo check -p snakepit --locked --all-features
+
+# The bindings are a library for an interpreter to load: no test program can link them. The examples
+# need the wheel, see test-rust-face.
 test-rust:
-	@.ci/step "cargo test" cargo test --workspace --exclude snakepit-py --locked
+	@.ci/step "cargo test" cargo test --workspace --exclude snakepit-py --exclude snakepit-examples \
+		--locked
+
+# Python workers called from Rust, and the example programs.
+test-rust-face: $(INSTALLED)
+	@SNAKEPIT_TEST_PYTHON=$(CURDIR)/$(BIN)/python .ci/step "cargo test, with Python workers" \
+		cargo test -p snakepit-examples --locked
+
+# What would be published, unpacked and built by itself.
+test-package:
+	@.ci/step "cargo package" cargo package -p snakepit-proto -p snakepit --locked --allow-dirty
 
 test-rustdoc: $(VENV)/.made
 	@RUSTDOCFLAGS="-D warnings" .ci/step "rustdoc" \

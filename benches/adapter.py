@@ -15,6 +15,10 @@ class BenchAdapter(BaseAdapter):
         return tasks.noop({"x": x})
 
     @tool
+    def echo(self, data: bytes) -> bytes:
+        return data
+
+    @tool
     def pid(self, seconds: float) -> int:
         return tasks.pid({"seconds": seconds})
 

@@ -16,7 +16,7 @@ Pass = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Budget:
-    """A figure of ours, as a multiple of a rival's where one is named, and its limit."""
+    """A figure of ours, as a multiple of a rival's where one is named, its limit and our aim."""
 
     what: str
     unit: str
@@ -25,12 +25,12 @@ class Budget:
     limit: float
     at_most: bool
     rival: str | None = None
+    aim: float | None = None
 
     def text(self) -> str:
-        sign = "≤" if self.at_most else "≥"
-        if self.rival is None:
-            return f"{sign} {self.limit:g} {self.unit}".rstrip()
-        return f"{sign} {self.limit:g} × {self.rival.split('/')[0]}"
+        unit = self.unit if self.rival is None else f"× {self.rival.split('/')[0]}"
+        aim = "" if self.aim is None else f" (aim {self.aim:g})"
+        return f"{'≤' if self.at_most else '≥'} {self.limit:g} {unit}".rstrip() + aim
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,24 @@ class Verdict:
 
 
 BUDGETS = [
-    Budget("no-op call, p50", "µs", "snakepit/noop", "p50", 2.0, True, "pipe/noop"),
+    Budget("no-op call, p50", "µs", "snakepit/noop", "p50", 2.0, True, "pipe/noop", 1.2),
     Budget("no-op call, p50", "µs", "snakepit/noop", "p50", 0.3, True, "executor/noop"),
     Budget("64 in flight, futures", "calls/s", "snakepit/flight", "calls_s", 10, False,
-           "executor/flight"),
+           "executor/flight", 25),
     Budget("64 in flight, asyncio", "calls/s", "snakepit asyncio/flight", "calls_s", 5, False,
            "executor/flight"),
+    Budget("64 in flight, Rust host", "calls/s", "snakepit rust/flight", "calls_s", 20, False,
+           "executor/flight", 40),
     Budget("host CPU a call, 64 in flight", "µs", "snakepit/flight", "host_cpu", 15, True),
+    Budget("host CPU a call, 64 in flight, Rust host", "µs", "snakepit rust/flight", "host_cpu",
+           5, True),
     Budget("stream of small items", "items/s", "snakepit/stream", "items_s", 1.0, False,
            "pipe/stream"),
+    Budget("stream of small items, Rust host", "items/s", "snakepit rust/stream", "items_s", 2.0,
+           False, "pipe/stream"),
+    Budget("dispatch, worst of 1, 8, 64 workers", "µs", "snakepit rust/dispatch", "worst", 2, True),
+    Budget("dispatch, 64 workers as a multiple of 1", "", "snakepit rust/dispatch", "growth", 1.5,
+           True),
     Budget("start of 2 workers", "ms", "snakepit/start 2", "ms", 1.0, True, "executor/start 2"),
     Budget("start of 8 workers", "ms", "snakepit/start 8", "ms", 1.0, True, "executor/start 8"),
     Budget("idle worker and shim, PSS", "MiB", "snakepit/idle", "worker", 16, True),

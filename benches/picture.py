@@ -25,6 +25,7 @@ NAMES = {
     "ray": "Ray",
     "snakepit": "snakepit",
     "snakepit asyncio": "snakepit, asyncio",
+    "snakepit rust": "snakepit, Rust host",
 }
 WIDTH, LABEL, VALUE, BAR, GAP = 720, 160, 80, 18, 34
 

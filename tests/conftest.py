@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-MARKS = {"repo": ["repo"], "pool": ["process"], "line": ["process"]}
+MARKS = {
+    "repo": ["repo"],
+    "pool": ["process"],
+    "line": ["process"],
+    "node": ["process"],
+    "conformance": ["process"],
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,36 +1,16 @@
 //! What a frame costs beside the value that it carries: prost alone, by the size of the value.
-//!
-//! Values are opaque bytes here; their own codec is measured where it is.
+
+mod frames;
 
 use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use prost::Message;
-use snakepit_proto::v1::host_frame::Frame as ToWorker;
-use snakepit_proto::v1::result::Outcome;
-use snakepit_proto::v1::worker_frame::Frame as ToHost;
-use snakepit_proto::v1::{HostFrame, Result as CallResult, StartCall, WorkerFrame};
+
+use frames::{result, start_call};
 
 const SIZES: [usize; 4] = [64, 1 << 10, 16 << 10, 60_000];
-
-fn start_call(arguments: Bytes) -> HostFrame {
-    let frame = ToWorker::StartCall(StartCall {
-        call_id: 7 << 20 | 3,
-        tool: "generate".into(),
-        arguments,
-        time_left_us: 300_000_000,
-        word: 4,
-        ..StartCall::default()
-    });
-    HostFrame { frame: Some(frame) }
-}
-
-fn result(value: Bytes) -> WorkerFrame {
-    let outcome = Some(Outcome::Value(value));
-    let frame = ToHost::Result(CallResult { call_id: 7 << 20 | 3, outcome });
-    WorkerFrame { frame: Some(frame) }
-}
 
 /// Encodes as the transport does, into a buffer that is used again; decodes from shared bytes.
 fn frame<M: Message + Default>(c: &mut Criterion, name: &str, make: impl Fn(Bytes) -> M) {

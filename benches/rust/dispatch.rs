@@ -66,7 +66,7 @@ fn extras(c: &mut Criterion) {
     let mut group = c.benchmark_group("dispatch extras");
     group.throughput(Throughput::Elements(1));
     let pool = rt.block_on(loopback(8).start());
-    let session = pool.session("s", None);
+    let session = pool.session_handle("s", None);
     let timeout = Some(std::time::Duration::from_secs(300));
     let specs = [
         ("deadline", CallSpec { timeout, ..call("noop", "") }),

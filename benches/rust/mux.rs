@@ -1,6 +1,6 @@
 //! The line alone: frames through gRPC over a Unix socket and back, both ends on one thread.
 //!
-//! Settings are those of the product; the far end answers each call with its arguments.
+//! Settings and the channel are the product's own; the far end answers each call with its arguments.
 
 use std::hint::black_box;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use hyper_util::rt::TokioIo;
+use snakepit::line;
 use snakepit_proto::v1::host_client::HostClient;
 use snakepit_proto::v1::host_frame::Frame as ToWorker;
 use snakepit_proto::v1::host_server::{Host, HostServer};
@@ -19,12 +19,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
-
-const CONNECTION_WINDOW: u32 = 16 << 20;
-const STREAM_WINDOW: u32 = 8 << 20;
-const MAX_FRAME: u32 = 128 << 10;
 
 type Outgoing = mpsc::UnboundedSender<Result<HostFrame, Status>>;
 
@@ -58,11 +53,8 @@ impl Host for Service {
 async fn open() -> Line {
     let (near, far) = UnixStream::pair().expect("a socket pair");
     let (sender, receiver) = oneshot::channel();
-    let server = Server::builder()
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .max_frame_size(MAX_FRAME)
-        .add_service(HostServer::new(Service(Mutex::new(Some(sender)))));
+    let service = HostServer::new(Service(Mutex::new(Some(sender))));
+    let server = line::server().add_service(service);
     let incoming = tokio_stream::once(std::io::Result::Ok(near));
     tokio::spawn(server.serve_with_incoming(incoming));
     tokio::spawn(answer_all(far));
@@ -70,18 +62,7 @@ async fn open() -> Line {
 }
 
 async fn answer_all(far: UnixStream) {
-    let mut far = Some(TokioIo::new(far));
-    let connect = move |_| {
-        let far = far.take().ok_or_else(|| std::io::Error::other("one connection"));
-        async move { far }
-    };
-    let channel = Endpoint::from_static("http://localhost")
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .max_frame_size(MAX_FRAME)
-        .connect_with_connector(tower::service_fn(connect))
-        .await
-        .expect("a channel");
+    let channel = line::channel(far).await.expect("a channel");
     let (answers, frames) = mpsc::unbounded_channel();
     let response = HostClient::new(channel).attach(UnboundedReceiverStream::new(frames)).await;
     let mut calls = response.expect("attached").into_inner();

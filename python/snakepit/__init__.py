@@ -14,6 +14,7 @@ from snakepit._duration import UNSET
 from snakepit._future import Future
 from snakepit._pool import Pool
 from snakepit._session import AsyncSession, Session
+from snakepit._source import Program
 from snakepit._stream import Stream
 from snakepit.errors import (
     AdapterSourceError,
@@ -63,6 +64,7 @@ __all__ = [
     "Pool",
     "PoolClosed",
     "PoolStats",
+    "Program",
     "QueueFull",
     "ReentrantCall",
     "RemoteError",

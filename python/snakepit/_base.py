@@ -17,6 +17,7 @@ from snakepit import _core
 from snakepit._config import AFFINITIES, PoolConfig, choice, refuse_surrogates, refuse_unknown
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._session import BoundSession
+from snakepit._source import Program
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _PARAMETERS = {
     "env",
     "secrets",
     "worker_output",
+    "line",
     "inline",
 }
 
@@ -53,7 +55,8 @@ class PoolBase:
     """A pool of worker processes with one adapter. Use ``Pool`` or ``AsyncPool``.
 
     Args:
-        adapter: The adapter's class, or where it is: ``"module:Class"``.
+        adapter: The adapter's class, or where it is: ``"module:Class"``. Or a ``Program``, for
+            workers in another language.
         size: Number of workers, from 1 to 4096.
         name: Name of the pool in errors, logs and process lists.
         profile: ``"process"``: a worker runs one call at a time, on its main thread.
@@ -79,6 +82,10 @@ class PoolBase:
         secrets: Names of variables that workers do not get.
         worker_output: What workers print: ``"show"`` on this process's stderr with the worker's
             name in front, ``"log"`` to the logger ``snakepit.worker``, or ``"drop"``.
+        line: The workers' end of the line. ``"native"``: the compiled one; nothing needs to be
+            installed for it. ``"grpcio"``: pure Python (from 3.10), slower; it needs grpcio,
+            msgpack and protobuf. ``"auto"``: the native one where the interpreter can load it,
+            else the other. Default: the environment's ``SNAKEPIT_LINE``, else ``"auto"``.
         inline: Run the adapter in this process, on the caller's thread: for debuggers and tests.
 
     Raises:
@@ -96,7 +103,7 @@ class PoolBase:
 
     def __init__(
         self,
-        adapter: str | type,
+        adapter: str | type | Program,
         *,
         size: int,
         name: str = "default",
@@ -114,6 +121,7 @@ class PoolBase:
         env: Literal["inherit", "strict"] | Mapping[str, str | None] = "inherit",
         secrets: Iterable[str] = (),
         worker_output: Literal["show", "log", "drop"] = "show",
+        line: Literal["auto", "native", "grpcio"] | None = None,
         inline: bool = False,
     ) -> None:
         self._timeout = limit("timeout", timeout)
@@ -134,10 +142,15 @@ class PoolBase:
             env=env,
             secrets=secrets,
             worker_output=worker_output,
+            line=line,
             inline=inline,
         )
         self._config = config
-        self._engine: Engine = _inline_engine(config, adapter) if inline else _core.Pool(config)
+        self._engine: Engine = (
+            _inline_engine(config, adapter)
+            if inline and not isinstance(adapter, Program)
+            else _core.Pool(config)
+        )
         PoolBase._open.add(self)
 
     @property

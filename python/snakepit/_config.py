@@ -8,15 +8,22 @@ result by attribute (``_core.pyi``, ``_PoolConfig``). Not here: what a worker ma
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from snakepit import _core
 from snakepit._duration import seconds
 from snakepit._environ import worker_environment
-from snakepit._interpreter import bridge_directory, directories, import_path, interpreter, is_own
-from snakepit._source import AdapterSource, adapter_source
+from snakepit._interpreter import (
+    boot_arguments,
+    bridge_directory,
+    directories,
+    import_path,
+    interpreter,
+    is_own,
+)
+from snakepit._source import AdapterSource, Program, adapter_source
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,6 +39,7 @@ _PROFILES = ("process",)
 _MOST_WORKERS = 4096
 _MOST_WAITING = 2**17 - 1
 _SMALLEST_MESSAGE, _LARGEST_MESSAGE = 1024, 2**31 - 1
+LINES = ("auto", "native", "grpcio")
 _OUTPUTS = ("show", "log", "drop")
 
 _WORKER_LOG = logging.getLogger("snakepit.worker")
@@ -46,7 +54,7 @@ class PoolConfig(NamedTuple):
     adapter: AdapterSource
     adapter_args: Mapping[str, Any]
     python: str
-    core_path: str
+    arguments: list[str]
     bridge_path: str
     sys_path: list[str]
     env: dict[str, str]
@@ -61,7 +69,7 @@ class PoolConfig(NamedTuple):
     @classmethod
     def build(
         cls,
-        adapter: str | type,
+        adapter: str | type | Program,
         *,
         size: int,
         name: str,
@@ -77,6 +85,7 @@ class PoolConfig(NamedTuple):
         env: str | Mapping[str, str | None],
         secrets: Iterable[str],
         worker_output: str,
+        line: str | None,
         inline: bool,
     ) -> PoolConfig:
         """Check the parameters of a pool.
@@ -89,14 +98,16 @@ class PoolConfig(NamedTuple):
         choice("profile", profile, _PROFILES)
         path, front = interpreter(python), directories(pythonpath)
         workers = positive("size", size, most=_MOST_WORKERS)
+        source, bridge = adapter_source(adapter, inline=inline), bridge_directory()
+        end = choice("line", line or os.environ.get("SNAKEPIT_LINE") or "auto", LINES)
         return cls(
             name=_pool_name(name),
             size=workers,
-            adapter=adapter_source(adapter, inline=inline),
+            adapter=source,
             adapter_args=keywords(adapter_args),
             python=path,
-            core_path=_core.__file__,
-            bridge_path=bridge_directory(),
+            arguments=boot_arguments(bridge, end, source.command),
+            bridge_path=bridge,
             sys_path=import_path(path, front),
             env=worker_environment(env, secrets, workers, not is_own(path), front),
             max_queue=positive("max_queue", max_queue, most=_MOST_WAITING),

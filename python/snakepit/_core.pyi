@@ -44,7 +44,7 @@ class _PoolConfig(Protocol):
     @property
     def python(self) -> str: ...  # absolute path of the worker's interpreter
     @property
-    def core_path(self) -> str: ...  # of this extension module
+    def arguments(self) -> Sequence[str]: ...  # the interpreter's
     @property
     def bridge_path(self) -> str: ...  # directory of the snakepit_bridge package
     @property
@@ -219,6 +219,12 @@ _Failure: TypeAlias = tuple[str, str, str]
 
 def become_worker() -> None:
     """Turn this fresh ``python -S`` into a shim and its worker; returns in the worker only."""
+
+def become_program(command: list[str]) -> None:
+    """Become another program, which finds the control socket at descriptor 0.
+
+    Returns never; raises OSError where it cannot be run.
+    """
 
 def report_boot_error(message: str) -> None:
     """Tell the host why this worker cannot start, over the control socket."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from snakepit import _core
 from snakepit.errors import ConfigError, StartError
 
 
@@ -87,6 +88,11 @@ def directories(pythonpath: Iterable[object]) -> list[str]:
             )
         paths.append(os.path.abspath(os.path.expanduser(os.fspath(entry))))
     return paths
+
+
+def boot_arguments(bridge: str, line: str, command: Sequence[str]) -> list[str]:
+    """Return what makes the interpreter a worker, or the shim of the worker that ``command`` is."""
+    return ["-S", os.path.join(bridge, "boot.py"), line, _core.__file__, *command]
 
 
 def bridge_directory() -> str:

@@ -13,7 +13,7 @@ A class does not travel; a worker imports it anew. So a class is turned into the
 
 from __future__ import annotations
 
-import os.path
+import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,11 +39,44 @@ class AdapterSource(NamedTuple):
     """Way of a worker to the adapter's class."""
 
     kind: str
-    """``"module"``, ``"script"`` or ``"main_module"``."""
+    """``"module"``, ``"script"``, ``"main_module"`` or ``"program"``."""
     location: str
     """Name of the module, or absolute path of the script."""
     qualname: str
     """Dotted name of the class in there."""
+    command: tuple[str, ...] = ()
+    """The program and its arguments where ``kind`` is ``"program"``."""
+
+
+class Program:
+    """A worker in any language: a program that speaks the protocol (``docs/protocol.md``).
+
+    It has its tools itself; ``adapter_args`` reach it too. Use it where an adapter is wanted::
+
+        snakepit.Pool(snakepit.Program("node", "worker.js"), size=2)
+
+    Args:
+        program: A file, or a name looked up in ``PATH``.
+        arguments: Its arguments.
+    """
+
+    __slots__ = ("arguments", "program")
+
+    def __init__(self, program: str | os.PathLike[str], *arguments: str | os.PathLike[str]) -> None:
+        self.program = _word(program)
+        self.arguments = tuple(map(_word, arguments))
+
+    def __repr__(self) -> str:
+        return f"Program({', '.join(map(repr, (self.program, *self.arguments)))})"
+
+
+def _word(word: object) -> str:
+    text = os.fspath(word) if isinstance(word, os.PathLike) else word
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ConfigError(
+            f"adapter: a command is words, each a string without NUL, not {word!r}", field="adapter"
+        )
+    return text
 
 
 def adapter_source(adapter: object, *, inline: bool = False) -> AdapterSource:
@@ -54,11 +87,14 @@ def adapter_source(adapter: object, *, inline: bool = False) -> AdapterSource:
         inline: The adapter is for this process, which needs no way to a class that it has.
 
     Raises:
-        ConfigError: It is neither a class nor a string ``"module:Class"``.
+        ConfigError: It is neither a class nor a string ``"module:Class"`` nor a ``Program``, or
+            that program is missing.
         AdapterSourceError: No worker could find that class, or this very process is a worker that
             runs the program's main file only to find it.
     """
     _refuse_unguarded_script()
+    if isinstance(adapter, Program):
+        return _from_program(adapter, inline)
     if isinstance(adapter, str):
         return _from_text(adapter)
     if isinstance(adapter, type):
@@ -67,6 +103,21 @@ def adapter_source(adapter: object, *, inline: bool = False) -> AdapterSource:
     raise ConfigError(
         f'adapter: a class or a string "module:Class" is needed, not {adapter!r}', field="adapter"
     )
+
+
+def _from_program(adapter: Program, inline: bool) -> AdapterSource:
+    if inline:
+        raise ConfigError(
+            "inline: a program cannot run inside this process; leave inline out", field="inline"
+        )
+    import shutil  # It brings every compressor; see _interpreter.
+
+    wanted = os.path.expanduser(adapter.program)
+    found = wanted if os.sep in wanted else shutil.which(wanted)
+    if found is None or not os.access(found, os.X_OK) or os.path.isdir(found):
+        where = "in PATH" if found is None else "there, or it cannot be executed"
+        raise ConfigError(f"adapter: there is no program {wanted} {where}", field="adapter")
+    return AdapterSource("program", "", "", (os.path.abspath(found), *adapter.arguments))
 
 
 def _refuse_unguarded_script() -> None:

@@ -112,6 +112,8 @@ class StartError(SnakepitError):
     reason: str | None = None
     remote_traceback: str | None = None
     """Traceback of the adapter's import, ``__init__`` or ``initialize()``."""
+    violation: str | None = None
+    """What the worker did that the protocol forbids, like ``"old_protocol"``; ``None``: nothing."""
     stderr: str | None = None
     """The last lines that the worker wrote to stderr."""
 
@@ -203,6 +205,12 @@ class WorkerDied(SnakepitError):
     """What the process exited with; ``None`` when a signal ended it."""
     signal: str | None = None
     """Name of the signal that ended it, like ``"SIGKILL"``; ``None`` when it exited."""
+    violation: str | None = None
+    """What it did that the protocol forbids, like ``"answered_twice"``; ``None``: nothing.
+
+    The host kills a worker that breaks the protocol; the message says what it did, in words. The
+    names are those of ``snakepit::Violation`` in the Rust crate.
+    """
     stderr: str | None = None
     """The last lines that it wrote to stderr."""
     tool: str | None = None

@@ -1,9 +1,16 @@
-"""First code of a worker: ``python -S boot.py PATH_OF_CORE``. Becomes a worker, or says why not.
+"""First code of a worker. Becomes one, or says why not.
 
 .. code-block:: text
 
-    does this interpreter fit? -> load _core by path -> become_worker (forks; the shim stays
-    behind) -> site -> start message -> sys.path, snakepit_bridge -> _worker.main
+    python -S boot.py LINE CORE [PROGRAM ARGUMENT...]
+
+    does this interpreter fit? -> load CORE -> become_worker (forks; the shim stays behind)
+        -> site -> start message -> sys.path, snakepit_bridge -> _worker.main
+    or, with PROGRAM, an absolute path:
+        -> that program takes the worker's place, and its control socket
+
+LINE is the end of the line that serves: ``native``, or ``auto``. CORE is the path of the native
+extension.
 
 Runs before ``site`` and imports next to nothing, since the shim is forked from this state and what
 is loaded here stays in its memory. Any Python must be able to parse it, down to 2.7 (so ASCII
@@ -70,6 +77,16 @@ def load_core(path):
     return _frozen_importlib._load(spec)  # type: ignore[attr-defined]
 
 
+def become_program(core, command):
+    # type: (Any, list[str]) -> None
+    """Give way to a worker that is no Python; it reads the start message itself."""
+    try:
+        core.become_program(command)
+    except (OSError, ValueError) as error:
+        core.report_boot_error("cannot run %s: %s" % (command[0], error))
+        sys.exit(REFUSED)
+
+
 def enter_site():
     # type: () -> None
     """What ``-S`` put off, less the traces of how this process was started."""
@@ -108,7 +125,7 @@ def load_worker(bridge_path):
 
 def run():
     # type: () -> None
-    core_path = sys.argv[1]
+    core_path, program = sys.argv[2], sys.argv[3:]
     reason = misfit(core_path)
     if reason:
         refuse(reason)
@@ -117,6 +134,8 @@ def run():
     except ImportError as error:
         refuse("%s cannot load %s: %s" % (sys.executable, core_path, error))
     core.become_worker()
+    if program:
+        become_program(core, program)
     enter_site()
     start = core.start_message()
     if start["sys_path"]:

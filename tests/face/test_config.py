@@ -158,12 +158,15 @@ def test_what_the_engine_reads(make_pool: Any) -> None:
     arguments["name"] = "changed later"
 
     assert (config.name, config.size, config.affinity) == ("gpu-1", 3, "hint")
-    assert config.adapter == ("module", Adapter.__module__, "Adapter")
+    assert config.adapter == ("module", Adapter.__module__, "Adapter", ())
     assert config.adapter_args == {"name": "small"}
     assert (config.max_queue, config.max_message) == (5, 2048)
     assert (config.start_timeout, config.grace) == (7.0, 0.0)
     assert config.python == sys.executable
-    assert config.core_path.endswith(".so")
+    flag, boot, line, core, *program = config.arguments
+    assert (flag, line, program) == ("-S", "auto", [])
+    assert boot == f"{config.bridge_path}/boot.py"
+    assert core.endswith(".so")
     assert config.bridge_path.endswith("snakepit_bridge")
     assert (config.worker_output, config.log_lines) == ("drop", None)
     with pytest.raises(AttributeError):

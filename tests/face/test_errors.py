@@ -47,6 +47,9 @@ def test_fields_have_defaults_and_belong_to_their_class() -> None:
     with pytest.raises(TypeError):
         errors.QueueFull("full", signal="SIGKILL")
     assert errors.PoisonCall("twice", signal="SIGSEGV").signal == "SIGSEGV", "inherited"
+    assert errors.WorkerDied("died").violation is None
+    assert errors.PoisonCall("twice", violation="unknown_call").violation == "unknown_call"
+    assert errors.AdapterSourceError("no start", violation="no_hello").violation == "no_hello"
 
 
 def test_the_worker_is_a_reference() -> None:

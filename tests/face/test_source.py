@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import types
 from importlib.machinery import ModuleSpec
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import snakepit
-from snakepit import AdapterSourceError, ConfigError
+from snakepit import AdapterSourceError, ConfigError, Program
 from snakepit._source import adapter_source
 
 from .conftest import Adapter
@@ -38,10 +39,10 @@ def main(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_classes_of_modules() -> None:
-    assert adapter_source(Adapter) == ("module", Adapter.__module__, "Adapter")
-    assert adapter_source(Outer.Nested) == ("module", __name__, "Outer.Nested")
-    assert adapter_source("my_app.adapters:Model") == ("module", "my_app.adapters", "Model")
-    assert adapter_source("m:Outer.Inner") == ("module", "m", "Outer.Inner")
+    assert adapter_source(Adapter)[:3] == ("module", Adapter.__module__, "Adapter")
+    assert adapter_source(Outer.Nested)[:3] == ("module", __name__, "Outer.Nested")
+    assert adapter_source("my_app.adapters:Model")[:3] == ("module", "my_app.adapters", "Model")
+    assert adapter_source("m:Outer.Inner")[:3] == ("module", "m", "Outer.Inner")
 
 
 @pytest.mark.parametrize(
@@ -72,20 +73,20 @@ def test_class_of_the_running_script(main: Any, tmp_path: Path) -> None:
     script = tmp_path / "job.py"
     script.touch()
     mine = main(__file__=str(script), __spec__=None)
-    assert adapter_source(mine) == ("script", str(script), "Mine")
-    assert adapter_source("__main__:Mine") == ("script", str(script), "Mine")
+    assert adapter_source(mine)[:3] == ("script", str(script), "Mine")
+    assert adapter_source("__main__:Mine")[:3] == ("script", str(script), "Mine")
 
 
 def test_class_of_a_program_run_with_m(main: Any) -> None:
     mine = main(__file__="/x/app/__main__.py", __spec__=ModuleSpec("app.__main__", None))
-    assert adapter_source(mine) == ("main_module", "app.__main__", "Mine")
+    assert adapter_source(mine)[:3] == ("main_module", "app.__main__", "Mine")
 
 
 def test_class_of_a_folder_that_is_run(main: Any, tmp_path: Path) -> None:
     script = tmp_path / "__main__.py"
     script.touch()
     mine = main(__file__=str(script), __spec__=ModuleSpec("__main__", None))
-    assert adapter_source(mine) == ("script", str(script), "Mine")
+    assert adapter_source(mine)[:3] == ("script", str(script), "Mine")
 
 
 @pytest.mark.parametrize(
@@ -139,3 +140,28 @@ def test_unguarded_module(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(AdapterSourceError, match="__main__"):
             adapter_source(adapter)
     assert adapter_source("another:Adapter").kind == "module", "a pool of its own is fine"
+
+
+def test_a_program_is_found_in_path_and_keeps_its_arguments() -> None:
+    source = adapter_source(Program("sh", "-c", "exit 3"))
+    assert source.kind == "program"
+    assert source.command == (shutil.which("sh"), "-c", "exit 3")
+    assert repr(Program(Path("/bin/sh"), "-c")) == "Program('/bin/sh', '-c')"
+
+
+@pytest.mark.parametrize("program", ["no-such-program", "/no/such/program", "/"])
+def test_a_program_that_cannot_run_is_refused(program: str) -> None:
+    with pytest.raises(ConfigError, match=f"no program {program}") as caught:
+        adapter_source(Program(program))
+    assert caught.value.field == "adapter"
+
+
+@pytest.mark.parametrize("words", [("",), ("sh", "a\0b"), (3,), ("sh", None)])
+def test_a_command_is_words(words: tuple) -> None:
+    with pytest.raises(ConfigError, match="a command is words"):
+        Program(*words)
+
+
+def test_a_program_has_no_inline() -> None:
+    with pytest.raises(ConfigError, match="inline"):
+        adapter_source(Program("sh"), inline=True)

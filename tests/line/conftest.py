@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,31 +7,35 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip(
-    "grpc_tools", reason="the scripted host compiles the protocol with grpcio-tools"
-)
+pytest.importorskip("grpc", reason="the scripted host serves the line through grpcio")
 
-from .scripted_host import ROOT, ScriptedHost
+from snakepit.conformance.host import BOUND, ScriptedHost, until
+
+from .ends import ADAPTER, OWN_ENDS, params, worker
 
 Attach = Callable[..., ScriptedHost]
 
 
+@pytest.fixture(params=params(OWN_ENDS))
+def end(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The end of the line that serves, and its interpreter."""
+    return request.param
+
+
 @pytest.fixture
-def attach() -> Iterator[Attach]:
+def attach(end: tuple[str, str]) -> Iterator[Attach]:
     """Starts a worker under a scripted host; it ends with its test, and nothing of it is left."""
     hosts: list[ScriptedHost] = []
     with tempfile.TemporaryDirectory(prefix="line") as folder:
 
-        def attach(adapter: str = "adapter_of_line:Adapter", **settings: Any) -> ScriptedHost:
-            settings.setdefault("max_message", 1 << 20)
-            sys_path = [str(Path(__file__).parent), *sys.path[1:], str(ROOT / "python")]
-            host = ScriptedHost(Path(folder), adapter, sys_path, **settings)
+        def attach(target: str = ADAPTER, **settings: Any) -> ScriptedHost:
+            host = ScriptedHost(worker(*end, target=target), Path(folder), **settings)
             hosts.append(host)
             return host
 
         yield attach
-        for host in hosts:
-            host.close()
+        left = [process for host in hosts for process in host.close()]
+        assert left == []
 
 
 @pytest.fixture
@@ -40,8 +43,14 @@ def host(attach: Attach) -> ScriptedHost:
     """A worker that is ready."""
     host = attach()
     ready = host.handshake()
+    assert host.hello.control
     assert {tool.name: tool.streaming for tool in ready.tools}.items() >= {
         "echo": False,
         "count": True,
     }.items()
     return host
+
+
+def appears(file: Path) -> None:
+    """Waits for a file that a tool makes to say how far it is."""
+    assert until(file.exists, BOUND), f"{file} did not appear"

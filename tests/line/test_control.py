@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .scripted_host import ScriptedHost, appears, kind
+from snakepit.conformance.host import ScriptedHost
+from snakepit.conformance.protocol import failure_kind
+
+from .conftest import appears
+from .ends import ADAPTER
 
 
 def test_a_cancel_before_the_call_is_remembered(host: ScriptedHost) -> None:
@@ -17,7 +19,7 @@ def test_a_cancel_before_the_call_is_remembered(host: ScriptedHost) -> None:
     host.probe(1)  # read after the cancel
     assert host.probed() == 1
     host.call("note", value="ran", call={"call_id": 77})
-    assert kind(host.failure(77)) == "CANCELLED"
+    assert failure_kind(host.failure(77)) == "CANCELLED"
     assert host.result(host.call("noted")) == []
 
 
@@ -27,7 +29,10 @@ def test_of_many_early_cancels_the_oldest_is_forgotten(host: ScriptedHost) -> No
     host.probe(1)
     assert host.probed() == 1
     assert host.result(host.call("echo", value=1, call={"call_id": 1000})) == 1
-    assert kind(host.failure(host.call("echo", value=1, call={"call_id": 1001}))) == "CANCELLED"
+    assert (
+        failure_kind(host.failure(host.call("echo", value=1, call={"call_id": 1001})))
+        == "CANCELLED"
+    )
     assert host.result(host.call("echo", value=2, call={"call_id": 1001})) == 2, "used once"
 
 
@@ -45,8 +50,8 @@ def test_a_cancel_reaches_the_callback_of_a_running_tool(
 def test_a_cancelled_tool_that_fails_was_cancelled(host: ScriptedHost) -> None:
     call = host.call("fail_when_cancelled")
     host.cancel(call)
-    assert kind(host.failure(call)) == "CANCELLED"
-    assert kind(host.failure(host.call("fail", how="x"))) == "EXCEPTION"
+    assert failure_kind(host.failure(call)) == "CANCELLED"
+    assert failure_kind(host.failure(host.call("fail", how="x"))) == "EXCEPTION"
 
 
 def test_a_cancel_ends_a_coroutine(host: ScriptedHost) -> None:
@@ -54,7 +59,7 @@ def test_a_cancel_ends_a_coroutine(host: ScriptedHost) -> None:
     host.probe(1)
     assert host.probed() == 1
     host.cancel(call)
-    assert kind(host.failure(call)) == "CANCELLED"
+    assert failure_kind(host.failure(call)) == "CANCELLED"
 
 
 def test_a_late_cancel_harms_nobody(host: ScriptedHost) -> None:
@@ -83,7 +88,7 @@ def test_drain_answers_what_was_sent_and_cleans_up(attach: Callable[..., Scripte
     host.send(drain={})
     assert [host.result(call) for call in calls] == list(range(50))
     assert host.frame() is None
-    assert host.process.wait(20) == 0
+    assert host.process.exit_code(20) == 0
 
 
 def test_a_large_result_is_out_before_the_worker_drains(
@@ -94,13 +99,13 @@ def test_a_large_result_is_out_before_the_worker_drains(
     call = host.call("large", size=48 << 20)
     host.send(drain={})
     assert len(host.result(call)) == 48 << 20
-    assert host.process.wait(20) == 0
+    assert host.process.exit_code(20) == 0
 
 
 def test_the_end_of_the_line_ends_the_worker(host: ScriptedHost) -> None:
     host.hang_up_line()
     assert host.worker_ended()
-    assert host.process.wait(20) == 70
+    assert host.process.exit_code(20) == 70
 
 
 @pytest.mark.parametrize("tool", ["", "block"])
@@ -109,7 +114,7 @@ def test_the_worker_ends_with_its_host_should_the_shim_not_end_it(
 ) -> None:
     if tool:
         host.call(tool, file="/nonexistent")
-    os.kill(host.process.pid, signal.SIGSTOP)
+    host.process.stop_shim()
     host.control.close()
     assert host.worker_ended()
 
@@ -118,15 +123,15 @@ def test_a_host_that_does_not_initialize_ends_the_start(
     attach: Callable[..., ScriptedHost],
 ) -> None:
     host = attach()
-    assert host.frame().pid == host.worker_pid
+    assert host.greet().pid == host.worker_pid
     host.send(drain={})
     assert host.worker_ended()
-    assert host.process.wait(20) == 1
+    assert host.process.exit_code(20) == 1
 
 
 def test_a_failed_start_is_told_before_the_worker_goes(attach: Callable[..., ScriptedHost]) -> None:
-    host = attach("adapter_of_line:Adaptor")
+    host = attach(f"{ADAPTER}OfNobody")
     failed = host.handshake()
-    assert (kind(failed.failure), failed.permanent) == ("ADAPTER_SOURCE", True)
+    assert (failure_kind(failed.failure), failed.permanent) == ("ADAPTER_SOURCE", True)
     host.hang_up_line()
-    assert host.process.wait(20) == 1
+    assert host.process.exit_code(20) == 1

@@ -4,69 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .scripted_host import ScriptedHost, kind
-
-
-def read(host: ScriptedHost, call: int) -> tuple[list[Any], Any]:
-    """Reads a stream to its end, granting as a reader does, and returns items and last frame."""
-    items: list[Any] = []
-    taken = 0
-    while hasattr(frame := host.frame(), "items"):
-        assert frame.call_id == call
-        items += [host.decode(item) for item in frame.items]
-        taken += sum(map(len, frame.items))
-        host.grant(call, len(items), taken)
-    assert frame.call_id == call
-    return items, frame
+from snakepit.conformance.host import ScriptedHost
+from snakepit.conformance.protocol import failure_kind
 
 
 def test_every_item_arrives_in_order(host: ScriptedHost) -> None:
-    items, end = read(host, host.stream("count", upto=100_000))
+    items, end = host.read(host.stream("count", upto=100_000))
     assert items == list(range(100_000))
     assert end.WhichOneof("outcome") == "end"
 
 
 def test_async_generators_stream_too(host: ScriptedHost) -> None:
-    items, end = read(host, host.stream("count_async", upto=2_000))
+    items, end = host.read(host.stream("count_async", upto=2_000))
     assert items == list(range(2_000))
     assert end.WhichOneof("outcome") == "end"
 
 
 def test_a_unary_tool_is_not_called_as_a_stream(host: ScriptedHost) -> None:
-    items, end = read(host, host.stream("echo", value={"a": 1}))
-    assert (items, kind(end.failure), end.failure.type_name) == ([], "EXCEPTION", "TypeError")
+    items, end = host.read(host.stream("echo", value={"a": 1}))
+    assert (items, failure_kind(end.failure), end.failure.type_name) == (
+        [],
+        "EXCEPTION",
+        "TypeError",
+    )
     assert "supports_streaming" in end.failure.message
 
 
 def test_an_empty_stream_only_ends(host: ScriptedHost) -> None:
-    items, end = read(host, host.stream("count", upto=0))
+    items, end = host.read(host.stream("count", upto=0))
     assert (items, end.WhichOneof("outcome")) == ([], "end")
 
 
 def test_items_come_before_what_was_raised(host: ScriptedHost) -> None:
-    items, end = read(host, host.stream("broken"))
+    items, end = host.read(host.stream("broken"))
     assert items == [1]
-    assert (kind(end.failure), end.failure.type_name) == ("EXCEPTION", "ValueError")
+    assert (failure_kind(end.failure), end.failure.type_name) == ("EXCEPTION", "ValueError")
 
 
 def test_an_item_that_cannot_travel_closes_the_generator(
     host: ScriptedHost, tmp_path: Path
 ) -> None:
     closed = tmp_path / "closed"
-    items, end = read(host, host.stream("unfit_item", file=str(closed)))
+    items, end = host.read(host.stream("unfit_item", file=str(closed)))
     assert items == [1]
-    assert kind(end.failure) == "ENCODE"
+    assert failure_kind(end.failure) == "ENCODE"
     assert end.failure.message.startswith("chunk: ")
     assert closed.exists()
 
 
 def test_an_item_above_the_limit_is_refused(host: ScriptedHost) -> None:
-    items, end = read(host, host.stream("count", upto=3, size=1 << 20))
-    assert (items, kind(end.failure)) == ([], "TOO_LARGE")
+    items, end = host.read(host.stream("count", upto=3, size=1 << 20))
+    assert (items, failure_kind(end.failure)) == ([], "TOO_LARGE")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +86,7 @@ def test_a_slow_reader_stops_the_generator(
     host.cancel(call)
     while hasattr(frame := host.frame(), "items"):
         pass
-    assert kind(frame.failure) == "CANCELLED"
+    assert failure_kind(frame.failure) == "CANCELLED"
     # One item may be made, but not sent, while the window is too full for it.
     made = host.result(host.call("noted"))
     assert len(made) <= taken + most + 1
@@ -104,7 +95,7 @@ def test_a_slow_reader_stops_the_generator(
 def test_a_window_larger_than_a_socket_does_not_block(attach: Callable[..., ScriptedHost]) -> None:
     host = attach(max_message=64 << 20)
     host.handshake()
-    items, end = read(host, host.stream("count", window_bytes=16 << 20, upto=32, size=1 << 20))
+    items, end = host.read(host.stream("count", window_bytes=16 << 20, upto=32, size=1 << 20))
     assert len(items) == 32
     assert end.WhichOneof("outcome") == "end"
 
@@ -122,7 +113,7 @@ def test_a_cancel_runs_the_generators_finally(
     host.cancel(call)
     while hasattr(frame := host.frame(), "items"):
         pass
-    assert kind(frame.failure) == "CANCELLED"
+    assert failure_kind(frame.failure) == "CANCELLED"
     assert closed.exists()
     assert host.result(host.call("echo", value="well")) == "well"
 
@@ -132,7 +123,7 @@ def test_what_closing_raises_is_told(host: ScriptedHost) -> None:
     host.chunk(call)
     host.cancel(call)
     failure = host.failure(call)
-    assert kind(failure) == "CANCELLED"
+    assert failure_kind(failure) == "CANCELLED"
     assert "ValueError: not like this" in failure.message
     assert "stubborn" in failure.traceback
 

@@ -58,7 +58,7 @@ def test_every_feature_names_a_test_that_exists() -> None:
     features = list(rows(README, "feature"))
     assert len(features) >= 10
     for feature in features:
-        named = re.findall(r"`((?:tests|crates)/[^`]+)`", feature[-1])
+        named = re.findall(r"`((?:tests|crates|examples)/[^`]+)`", feature[-1])
         assert named, f"no test shows: {feature[0]}"
         for test in named:
             path, _, name = test.partition("::")

@@ -152,7 +152,7 @@ def run_boot(tmp_path: Path) -> Boot:
         with host, worker:
             host.settimeout(WAIT)
             process = subprocess.Popen(
-                [python, "-S", str(BOOT), core],
+                [python, "-S", str(BOOT), "auto", core],
                 stdin=worker,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

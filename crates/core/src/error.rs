@@ -1,7 +1,11 @@
 //! Everything that can go wrong between a call and its reply, as fields.
 
+mod violation;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use violation::Violation;
 
 use crate::call::Step;
 use crate::id::{PoolName, WorkerRef};
@@ -28,6 +32,8 @@ pub struct ExitReport {
     pub signal_name: Option<&'static str>,
     /// Why the host ended it, where it did.
     pub reason: Option<String>,
+    /// How it broke the protocol, where that is why.
+    pub violation: Option<Violation>,
     /// The last lines of its standard error.
     pub stderr: String,
 }
@@ -60,6 +66,8 @@ pub struct StartFailure {
     pub adapter_source: bool,
     /// Trying again cannot help.
     pub permanent: bool,
+    /// How it broke the protocol, where that is why.
+    pub violation: Option<Violation>,
     /// How the process ended, where it did.
     pub exit: Option<ExitReport>,
 }
@@ -228,6 +236,28 @@ pub enum Error {
         type_name: String,
     },
 
+    /// The arguments cannot travel; nothing was sent.
+    #[error("{tool}: {path}: {message}")]
+    Encode {
+        /// The tool.
+        tool: Arc<str>,
+        /// Where it is inside the arguments: `args["model"][2]`.
+        path: String,
+        /// What cannot travel, and what would.
+        message: String,
+    },
+
+    /// The answer is not of the type that the caller asked for. The tool has run.
+    #[error("{tool}: {path}: {message}")]
+    Decode {
+        /// The tool.
+        tool: Arc<str>,
+        /// Where it is inside the answer: `result["loss"]`, or `chunk["loss"]` of a stream.
+        path: String,
+        /// What was found and what was asked for.
+        message: String,
+    },
+
     /// A value is larger than the pool allows. Raise `max_message` or send less.
     #[error("{tool}: {} of {size} bytes exceed the limit of {limit} bytes (max_message)",
             match direction { Direction::Arguments => "arguments", Direction::Result => "result" })]
@@ -264,6 +294,7 @@ impl Error {
             | Self::ForkedPool { .. }
             | Self::QueueFull { .. }
             | Self::SessionBusy { .. }
+            | Self::Encode { .. }
             | Self::ToolNotFound { .. } => false,
             Self::TooLarge { direction, .. } => *direction == Direction::Result,
             Self::Timeout { step, .. } => *step == Step::Running,
@@ -271,7 +302,10 @@ impl Error {
             | Self::Cancelled { may_have_run, .. }
             | Self::SessionLost { may_have_run, .. }
             | Self::WorkerDied { may_have_run, .. } => *may_have_run,
-            Self::PoisonCall { .. } | Self::EncodeResult { .. } | Self::Remote { .. } => true,
+            Self::PoisonCall { .. }
+            | Self::EncodeResult { .. }
+            | Self::Decode { .. }
+            | Self::Remote { .. } => true,
         }
     }
 }

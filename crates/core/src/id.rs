@@ -55,6 +55,9 @@ const SEQUENCE_BITS: u32 = 43;
 pub struct CallId(u64);
 
 impl CallId {
+    /// No call: sequences begin at 1.
+    pub(crate) const NONE: Self = Self(0);
+
     /// So many calls can be alive at once.
     pub(crate) const MAX_LIVE: usize = 1 << INDEX_BITS;
 

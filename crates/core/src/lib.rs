@@ -1,16 +1,90 @@
-//! Pools of warm, supervised Python worker processes, called from Rust (and, through the
-//! bindings, from Python).
+//! Pools of warm, supervised Python worker processes, called from Rust.
 //!
-//! ```text
-//! 4 promise    pool::{handle, reply, stream}       what embedders see
-//! 3 owners     worker                              one keeper task a slot
-//! 2 effects    process  transport  blocking        the operating system, the line, the driver
-//! 1 decisions  policy  pool::state                 pure state machines
-//! 0 words      id  error  call  config             no I/O
+//! Call Python libraries in processes of their own: in parallel, with deadlines that kill, streams
+//! with back-pressure and sessions with state. A worker that crashes, hangs or leaks fails its own
+//! call and is replaced; nothing of it outlives this program.
+//!
+//! ```no_run
+//! use serde::{Deserialize, Serialize};
+//! use snakepit::Pool;
+//!
+//! #[derive(Serialize)]
+//! struct Prompt<'a> {
+//!     text: &'a str,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! struct Answer {
+//!     text: String,
+//!     tokens: u64,
+//! }
+//!
+//! # async fn example() -> Result<(), snakepit::Error> {
+//! let pool = Pool::builder("my_app.adapters:Model").size(4).start().await?;
+//!
+//! let answer: Answer = pool.execute("generate", Prompt { text: "hi" }).await?;
+//! println!("{} ({} tokens)", answer.text, answer.tokens);
+//!
+//! let session = pool.session("user_42"); // its calls share one worker
+//! let (): () = session.execute("load", ()).await?;
+//!
+//! let mut losses = pool.execute_stream::<f64>("train", ())?; // a `Stream`
+//! while let Some(loss) = losses.next().await {
+//!     println!("{}", loss?);
+//! }
+//! pool.shutdown().await;
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! A ring knows lower rings only; `cargo xtask layers` checks it.
-#![warn(missing_docs)]
+//! # The Python side
+//!
+//! The adapter is a class whose tools are called by name; it lives as long as its worker. The
+//! workers' interpreter (`VIRTUAL_ENV`, or [`Builder::python`]) needs `pip install snakepit-pool`.
+//!
+//! ```python
+//! from snakepit_bridge import BaseAdapter, tool
+//!
+//! class Model(BaseAdapter):
+//!     def initialize(self):           # once, before the worker is ready
+//!         self.model = load_model()
+//!
+//!     @tool
+//!     def generate(self, text: str):
+//!         return {"text": self.model(text), "tokens": 7}
+//! ```
+//!
+//! # What to know
+//!
+//! - *Values*: anything of serde; [`value`] says what becomes what, and has types for the rest.
+//! - *Deadlines*: a call may take 300 s unless [`Call::timeout`] or [`PoolOptions::timeout`] says
+//!   otherwise. When it passes, the caller is freed at once and the worker must end the call.
+//! - *Cancellation*: dropping the future or the stream of a call cancels it.
+//! - *Errors*: [`Error`] has fields, and [`Error::may_have_run`] tells whether a retry is safe.
+//! - *Configuration*: [`PoolOptions`] is read from TOML, JSON or whatever serde reads.
+//! - *Runtime*: the pool lives on the tokio runtime that started it, of either flavor; on a
+//!   current-thread runtime it costs the least. Processes are Linux's: other systems are not
+//!   supported yet.
+//! - *Tracing*: each typed call is a span `snakepit.call` with `pool`, `tool`, `session`, `worker`
+//!   and `outcome`; lives of workers are events of the target `snakepit`.
+//!
+//! # Features
+//!
+//! `testkit`: pools that are answered inside the process, for tests and benchmarks of programs that
+//! embed this crate. Off by default; exempt from version promises.
+//!
+//! # Inside
+//!
+//! ```text
+//! 4 promise    pool::{builder, request, handle, …}              what embedders see
+//! 3 owners     worker                                           one keeper task a slot
+//! 2 effects    process  transport  blocking  interpreter        the operating system, the line
+//! 1 decisions  policy  pool::state                              pure state machines
+//! 0 words      id  error  call  config  value                   no I/O
+//! ```
+//!
+//! A ring knows lower rings only; the repository's `cargo xtask layers` checks it.
+#![deny(missing_docs)]
 
 #[doc(hidden)]
 #[allow(missing_docs)]
@@ -19,23 +93,41 @@ mod call;
 mod config;
 mod error;
 mod id;
+mod interpreter;
 mod policy;
 mod pool;
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod process;
 mod transport;
+pub mod value;
 mod worker;
 
 pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
-pub use config::{AdapterSource, OutputMode, PoolConfig, SourceKind, WorkerConfig};
-pub use error::{Direction, Error, ExitReport, Failure, StartFailure};
+pub use config::{
+    AdapterSource, Env, Line, OutputMode, PoolConfig, PoolOptions, SourceKind, WorkerConfig,
+};
+pub use error::{Direction, Error, ExitReport, Failure, StartFailure, Violation};
 pub use id::{CallId, PoolName, WorkerRef};
+/// For whoever is the worker at the other end of a line; not for embedders.
+#[cfg(feature = "worker-end")]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod line {
+    pub use crate::transport::PROTOCOL;
+    pub use crate::transport::http2::{channel, frame_limit, server};
+}
+pub use pool::{
+    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, LineHandler, Outcome, Pool,
+    PoolStats, Reply, Session, SessionHandle, WorkerInfo,
+};
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
-pub use pool::loopback;
-pub use pool::{
-    Canceller, ChunkStream, Counters, LineHandler, Outcome, Pool, PoolStats, Reply, Session,
-    WorkerInfo,
-};
+pub use pool::{loopback, rehearsal};
 pub use transport::ToolInfo;
+#[doc(inline)]
+pub use value::Value;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

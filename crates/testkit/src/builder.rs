@@ -57,7 +57,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// How workers start: `src/bin/scripted-worker/start.rs` lists the ways.
+    /// How workers start: `src/bin/scripted-worker/script.rs` lists the ways.
     pub fn start_as(mut self, how: &str) -> Self {
         self.config.worker.args = how.split_whitespace().map(OsString::from).collect();
         self
@@ -78,6 +78,12 @@ impl Builder {
     /// So many calls may wait.
     pub fn max_queue(mut self, calls: usize) -> Self {
         self.config.max_queue = calls;
+        self
+    }
+
+    /// Largest value in bytes.
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.config.max_message = bytes;
         self
     }
 

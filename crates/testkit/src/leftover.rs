@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::until;
 
-/// Names the variable by which a test knows its processes, whatever they became.
-const VARIABLE: &str = "SNAKEPIT_TESTKIT_RUN";
+/// Names the variable by which a test knows its processes, whatever they became. Not `SNAKEPIT_…`:
+/// hosts keep such variables from their workers.
+const VARIABLE: &str = "TESTKIT_RUN";
 
 /// A value of that variable which nobody else has.
 #[derive(Clone, Debug)]

@@ -1,10 +1,20 @@
 //! What a pool is told when it is made.
 
+mod environ;
+mod options;
+mod read;
+mod source;
+mod suggest;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::time::Duration;
 
-pub use worker::{AdapterSource, OutputMode, SourceKind, WorkerConfig};
+pub use environ::Env;
+pub use options::PoolOptions;
+pub(crate) use source::is_name;
+pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
 
 use crate::call::Affinity;
 use crate::error::Error;
@@ -70,5 +80,24 @@ impl PoolConfig {
             return wrong("start_timeout", "must be above zero".into());
         }
         Ok(())
+    }
+}
+
+/// What calls get unless they say otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallDefaults {
+    /// For the whole of a call that is no stream.
+    pub(crate) timeout: Option<Duration>,
+    /// Between the chunks of a stream.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// For calls under way when the pool is shut down.
+    pub(crate) drain_timeout: Duration,
+}
+
+impl Default for CallDefaults {
+    fn default() -> Self {
+        let five_minutes = Some(Duration::from_secs(300));
+        let drain_timeout = Duration::from_secs(30);
+        Self { timeout: five_minutes, idle_timeout: five_minutes, drain_timeout }
     }
 }

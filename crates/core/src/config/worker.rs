@@ -25,6 +25,8 @@ pub enum SourceKind {
     Script,
     /// A module that was started with `python -m`, run again likewise.
     MainModule,
+    /// None: the worker is another program, which has its tools itself.
+    Program,
 }
 
 /// What becomes of the lines that workers print.
@@ -37,6 +39,55 @@ pub enum OutputMode {
     Log,
     /// Nothing; the last lines of standard error are kept for reports in any case.
     Drop,
+}
+
+impl std::str::FromStr for OutputMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "show" => Ok(Self::Show),
+            "log" => Ok(Self::Log),
+            "drop" => Ok(Self::Drop),
+            _ => Err(format!("unknown output {text:?}; use \"show\", \"log\" or \"drop\"")),
+        }
+    }
+}
+
+/// The worker's end of its line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Line {
+    /// The native one where the interpreter can load it, else the other.
+    #[default]
+    Auto,
+    /// The compiled one, from the package `snakepit-pool`.
+    Native,
+    /// Pure Python, slower; it needs grpcio, msgpack and protobuf.
+    Grpcio,
+}
+
+impl Line {
+    /// `auto`, `native` or `grpcio`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Grpcio => "grpcio",
+        }
+    }
+}
+
+impl std::str::FromStr for Line {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "native" => Ok(Self::Native),
+            "grpcio" => Ok(Self::Grpcio),
+            _ => Err(format!("unknown line {text:?}; use \"auto\", \"native\" or \"grpcio\"")),
+        }
+    }
 }
 
 /// The process that fills a slot.

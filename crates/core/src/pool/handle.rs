@@ -15,7 +15,7 @@ use super::state::NewCall;
 use super::stats::{PoolStats, WorkerInfo};
 use super::stream::{Channel, ChunkStream};
 use crate::call::{Affinity, Binding, CallSpec, SessionKey};
-use crate::config::PoolConfig;
+use crate::config::{CallDefaults, PoolConfig};
 use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
 use crate::process::tree_memory;
@@ -41,6 +41,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(2);
 pub struct Pool {
     shared: Arc<Shared>,
     tasks: Arc<Tasks>,
+    pub(super) defaults: CallDefaults,
 }
 
 /// The tasks that make a pool run; they end with it.
@@ -48,6 +49,14 @@ struct Tasks {
     keepers: std::sync::Mutex<Vec<JoinHandle<()>>>,
     timer: JoinHandle<()>,
     shared: Arc<Shared>,
+    runtime: Handle,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let config = self.config();
+        f.debug_struct("Pool").field("name", &config.name).field("size", &config.size).finish()
+    }
 }
 
 impl Drop for Tasks {
@@ -108,8 +117,13 @@ impl Pool {
         let keepers = std::sync::Mutex::new(keepers);
         let timer = runtime.spawn(shared.clone().keep_time());
         shared.open();
-        let tasks = Tasks { keepers, timer, shared: shared.clone() };
-        Self { shared, tasks: Arc::new(tasks) }
+        let tasks = Tasks { keepers, timer, shared: shared.clone(), runtime: runtime.clone() };
+        Self { shared, tasks: Arc::new(tasks), defaults: CallDefaults::default() }
+    }
+
+    /// The runtime that the pool lives on.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.tasks.runtime
     }
 
     /// The configuration.
@@ -176,11 +190,15 @@ impl Pool {
         self.shared.submit(NewCall { job, session, timeout, idempotent })
     }
 
-    /// A session: its calls share one worker, as strictly as `affinity` says (default: the
-    /// pool's).
-    pub fn session(&self, id: impl Into<Arc<str>>, affinity: Option<Affinity>) -> Session {
+    /// A session for [`CallSpec`]s: its calls share one worker, as strictly as `affinity` says
+    /// (default: the pool's). It does not keep the pool open.
+    pub fn session_handle(
+        &self,
+        id: impl Into<Arc<str>>,
+        affinity: Option<Affinity>,
+    ) -> SessionHandle {
         let affinity = affinity.unwrap_or(self.shared.config.affinity);
-        Session { id: id.into(), affinity, binding: Arc::default() }
+        SessionHandle { id: id.into(), affinity, binding: Arc::default() }
     }
 
     /// Counts; all zero in a fork of the process that made the pool.
@@ -314,15 +332,20 @@ impl Pool {
     }
 }
 
-/// A session of one pool. Clones are the same session.
+/// A session of one pool, as [`CallSpec`] takes it; see [`super::Session`]. Clones are the same
+/// session.
 #[derive(Clone, Debug)]
-pub struct Session {
+pub struct SessionHandle {
     id: Arc<str>,
     affinity: Affinity,
     binding: Arc<Binding>,
 }
 
-impl Session {
+impl SessionHandle {
+    pub(super) fn with_affinity(self, affinity: Affinity) -> Self {
+        Self { affinity, ..self }
+    }
+
     /// The caller's id.
     pub fn id(&self) -> &str {
         &self.id

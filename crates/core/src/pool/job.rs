@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::reply::Cell;
-use super::stream::{Channel, WINDOW_BYTES, WINDOW_ITEMS};
+use super::state::Window;
+use super::stream::{Channel, WINDOW};
 use crate::error::{Direction, Error};
 use crate::id::{CallId, WorkerRef};
 use crate::transport::{ToolCall, WorkerFailure};
@@ -27,22 +28,28 @@ pub(super) enum Sink {
 }
 
 impl Job {
+    /// What may be under way of a stream; None: the call does not stream.
+    pub(super) fn window(&self) -> Option<Window> {
+        match self.sink {
+            Sink::Reply(_) => None,
+            Sink::Stream(_) => Some(WINDOW),
+        }
+    }
+
     /// Sends the call to a worker.
     pub(super) fn send(
         &self,
-        port: &Port,
+        (port, slot): (&Port, usize),
         id: CallId,
         word: Option<u8>,
         session_new: bool,
         left: Option<Duration>,
     ) {
-        let window = match &self.sink {
-            Sink::Reply(_) => None,
-            Sink::Stream(channel) => {
-                channel.sent_to(port);
-                Some((WINDOW_ITEMS, WINDOW_BYTES))
-            }
-        };
+        match &self.sink {
+            Sink::Reply(cell) => cell.sent_to(slot),
+            Sink::Stream(channel) => channel.sent_to(slot),
+        }
+        let window = self.window().map(|window| (window.items, window.bytes));
         port.start_call(ToolCall {
             id,
             tool: &self.tool,
@@ -55,14 +62,11 @@ impl Job {
         });
     }
 
-    /// The worker's answer: a value, or the end of a stream.
-    pub(super) fn succeed(self, value: Option<Bytes>) {
-        match (self.sink, value) {
-            (Sink::Reply(cell), value) => cell.complete(Ok(value.unwrap_or_default())),
-            (Sink::Stream(channel), value) => {
-                channel.push(value.into_iter().collect());
-                channel.end(Ok(()));
-            }
+    /// The worker's answer: the value of a plain call, nothing at the end of a stream.
+    pub(super) fn succeed(self, value: Bytes) {
+        match self.sink {
+            Sink::Reply(cell) => cell.complete(Ok(value)),
+            Sink::Stream(channel) => channel.end(Ok(())),
         }
     }
 

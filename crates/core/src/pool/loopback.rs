@@ -148,7 +148,7 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
 
     /// Runs one call. Some: the worker ends.
     async fn take_up(&mut self, call: Incoming, life: &mut Life) -> Option<ExitReport> {
-        let Incoming { id, tool, arguments, session, session_new, word } = call;
+        let Incoming { id, tool, arguments, session, session_new, word, streaming } = call;
         if word.is_some_and(|word| !life.page.start(word, id.raw())) {
             return None; // taken back
         }
@@ -186,11 +186,15 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
                 cancelled = heeds_cancel && life.inbound.cancels.contains(&id);
             }
         }
-        life.said.push(match value.filter(|_| !cancelled) {
-            Some(Ok(value)) => FromWorker::Value(id, value),
-            Some(Err(failure)) => FromWorker::Failed(id, failure),
-            None => FromWorker::Failed(id, WorkerFailure::Cancelled),
-        });
+        match value.filter(|_| !cancelled) {
+            Some(Ok(value)) if streaming => {
+                life.said.push(FromWorker::Chunks(id, vec![value]));
+                life.said.push(FromWorker::End(id));
+            }
+            Some(Ok(value)) => life.said.push(FromWorker::Value(id, value)),
+            Some(Err(failure)) => life.said.push(FromWorker::Failed(id, failure)),
+            None => life.said.push(FromWorker::Failed(id, WorkerFailure::Cancelled)),
+        }
         if let Some(word) = word {
             life.page.finish(word, id.raw());
         }
@@ -203,7 +207,8 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             return None;
         }
         let violation = self.office.heard(self.slot, &mut life.said).err()?;
-        Some(ExitReport { reason: Some(format!("it sent {violation}")), ..ExitReport::default() })
+        let reason = Some(format!("it broke the protocol: {violation}"));
+        Some(ExitReport { reason, violation: Some(violation), ..ExitReport::default() })
     }
 
     /// Waits for the host, or until that moment. Some: the worker is to end.

@@ -6,22 +6,36 @@
 //!   │          └── heard / gone ── Keeper (one task a slot)
 //!   └── Reply, ChunkStream: futures; dropping one cancels its call
 //! ```
+//!
+//! Those carry bytes; the bindings use them. For Rust, `Builder` starts a pool, `Call` describes a
+//! call, and `Answer` and `Chunks` decode what comes back.
 
+mod builder;
+mod chunks;
 mod handle;
 mod job;
 #[cfg(feature = "testkit")]
 pub mod loopback;
 mod office;
 mod reply;
+mod request;
+mod session;
 mod shared;
 mod state;
 mod stats;
 mod stream;
+mod trace;
 mod verdict;
 
-pub use handle::{Pool, Session};
+pub use builder::Builder;
+pub use chunks::Chunks;
+pub use handle::{Pool, SessionHandle};
 pub use reply::{Canceller, Outcome, Reply};
+pub use request::{Answer, Call};
+pub use session::Session;
 pub use shared::LineHandler;
 pub use state::Counters;
+#[cfg(feature = "testkit")]
+pub use state::rehearsal;
 pub use stats::{PoolStats, WorkerInfo};
 pub use stream::ChunkStream;

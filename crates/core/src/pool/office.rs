@@ -1,11 +1,13 @@
 //! What keepers report, put through the pool's state.
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::job::{Job, Sink};
 use super::shared::{Answer, Answers, Shared};
-use super::state::State;
+use super::state::{Said, State};
 use crate::config::OutputMode;
+use crate::error::Violation;
 use crate::process::{Printer, Stream};
 use crate::transport::{FromWorker, ToolInfo};
 use crate::worker::{Ending, Office, Port};
@@ -25,6 +27,7 @@ impl Office for Shared {
             inner.ports.0[slot] = Some(port);
             inner.tools = tools;
         }
+        self.tell_ready(slot);
         let now = Instant::now();
         self.event(|state, ports, effects, _| {
             let revocable = ports.0[slot].as_ref().is_some_and(Port::is_revocable);
@@ -33,21 +36,23 @@ impl Office for Shared {
         self.changed.notify_waiters();
     }
 
-    fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), &'static str> {
+    fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), Violation> {
         let now = Instant::now();
         self.event(|state, ports, effects, answers| {
             let ends = |frame: &&FromWorker| !matches!(frame, FromWorker::Chunks(..));
             state.progressed(slot, frames.iter().filter(ends).count(), now);
-            let mut result = Ok(());
-            for frame in frames.drain(..) {
-                result = result.and(self.one_frame(slot, frame, state, answers));
+            let mut frames = frames.drain(..);
+            let heard = frames.try_for_each(|frame| self.one_frame(slot, frame, state, answers));
+            match heard {
+                Ok(()) => state.fill(slot, now, ports, effects),
+                Err(_) => state.outlaw(slot, now, ports, effects),
             }
-            state.fill(slot, now, ports, effects);
-            result
+            heard
         })
     }
 
     fn gone(&self, slot: usize, end: Ending) {
+        self.tell_end(slot, &end);
         let permanent = {
             let mut inner = self.lock();
             let record = &mut inner.records[slot];
@@ -96,19 +101,18 @@ impl Shared {
         frame: FromWorker,
         state: &mut State<Job>,
         answers: &mut Answers,
-    ) -> Result<(), &'static str> {
-        let unknown = |()| "an answer to a call that it does not have";
+    ) -> Result<(), Violation> {
         match frame {
             FromWorker::Value(id, value) => {
-                let job = state.answered(slot, id, true).map_err(unknown)?;
-                answers.extend(job.map(|job| Answer::Value(job, Some(value))));
+                let job = state.answered(slot, id, Said::Value)?;
+                answers.extend(job.map(|job| Answer::Value(job, value)));
             }
             FromWorker::End(id) => {
-                let job = state.answered(slot, id, true).map_err(unknown)?;
-                answers.extend(job.map(|job| Answer::Value(job, None)));
+                let job = state.answered(slot, id, Said::End)?;
+                answers.extend(job.map(|job| Answer::Value(job, Bytes::new())));
             }
             FromWorker::Failed(id, failure) => {
-                let job = state.answered(slot, id, false).map_err(unknown)?;
+                let job = state.answered(slot, id, Said::Failure)?;
                 let worker = self.worker(slot, state.generation(slot));
                 answers.extend(job.map(|job| {
                     let error = job.error(worker, failure);
@@ -116,15 +120,15 @@ impl Shared {
                 }));
             }
             FromWorker::Chunks(id, items) => {
-                let job = state.partly_answered(slot, id).map_err(unknown)?;
+                let job = state.partly_answered(slot, id, items.iter().map(Bytes::len))?;
                 if let Some(Job { sink: Sink::Stream(channel), .. }) = job {
                     answers.push(Answer::Chunks(channel.clone(), items));
                 }
             }
-            FromWorker::Violation(what) => return Err(what),
             FromWorker::Ready(_) | FromWorker::StartFailed(_) => {
-                return Err("a second start message");
+                return Err(Violation::OutOfTurn { frame: frame.name(), ready: true });
             }
+            FromWorker::Violation(violation) => return Err(violation),
         }
         Ok(())
     }

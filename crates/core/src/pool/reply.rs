@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -31,12 +32,23 @@ struct Inner {
 }
 
 /// Where the pool puts the answer. Nothing in it touches an interpreter.
-#[derive(Default)]
-pub(crate) struct Cell(Mutex<Inner>);
+pub(crate) struct Cell {
+    inner: Mutex<Inner>,
+    slot: AtomicUsize,
+}
+
+/// No worker has the call yet.
+const NO_SLOT: usize = usize::MAX;
 
 impl Cell {
     pub(super) fn new(hold: Option<Hold>) -> Self {
-        Self(Mutex::new(Inner { hold, ..Inner::default() }))
+        let inner = Mutex::new(Inner { hold, ..Inner::default() });
+        Self { inner, slot: AtomicUsize::new(NO_SLOT) }
+    }
+
+    /// Remembers where the call was sent, for those who trace it.
+    pub(super) fn sent_to(&self, slot: usize) {
+        self.slot.store(slot, Ordering::Relaxed);
     }
 
     /// The first outcome counts; a later one is dropped.
@@ -61,7 +73,7 @@ impl Cell {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every field is whole between statements.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,6 +132,11 @@ impl Reply {
     pub fn is_running(&self) -> bool {
         self.canceller.shared.is_here()
             && self.canceller.shared.read(|state| state.is_sent(self.id()))
+    }
+
+    /// The slot of the worker that the call was sent to last.
+    pub(super) fn slot(&self) -> Option<usize> {
+        Some(self.cell.slot.load(Ordering::Relaxed)).filter(|&slot| slot != NO_SLOT)
     }
 
     /// Whether the outcome is here.

@@ -74,8 +74,8 @@ pub(super) type Answers = SmallVec<[Answer; 1]>;
 
 /// What a caller gets.
 pub(super) enum Answer {
-    /// A value, or the end of a stream.
-    Value(Job, Option<Bytes>),
+    /// Of a plain call; empty at the end of a stream.
+    Value(Job, Bytes),
     Failure(Job, Error),
     Chunks(Arc<Channel>, Vec<Bytes>),
 }
@@ -125,7 +125,8 @@ impl Shared {
     /// Admits a call.
     pub(super) fn submit(&self, new: NewCall<Job>) -> Result<CallId, Error> {
         let now = Instant::now();
-        self.event(|state, _, effects, _| state.submit(new, now, effects))
+        let window = new.job.window();
+        self.event(|state, _, effects, _| state.submit(new, window, now, effects))
             .map_err(|refusal| self.refused(refusal))
     }
 
@@ -153,6 +154,13 @@ impl Shared {
         }
         let now = Instant::now();
         self.event(|state, ports, effects, _| state.expire(id, limit, now, ports, effects))
+    }
+
+    /// The reader of a stream has taken so much in all.
+    pub(super) fn grant(&self, id: CallId, items: u64, bytes: u64) {
+        if self.is_here() {
+            self.event(|state, _, effects, _| state.grant(id, items, bytes, effects));
+        }
     }
 
     pub(super) fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
@@ -245,12 +253,17 @@ impl Shared {
             match effect {
                 Effect::Send { slot, id, word, session_new, left } => {
                     if let (Some(port), Some(job)) = (&inner.ports.0[slot], inner.state.job(id)) {
-                        job.send(port, id, word, session_new, left);
+                        job.send((port, slot), id, word, session_new, left);
                     }
                 }
                 Effect::Cancel { slot, id } => {
                     if let Some(port) = &inner.ports.0[slot] {
                         port.cancel(id);
+                    }
+                }
+                Effect::Grant { slot, id, items, bytes } => {
+                    if let Some(port) = &inner.ports.0[slot] {
+                        port.grant(id, items, bytes);
                     }
                 }
                 Effect::End { job, end } => {

@@ -6,8 +6,9 @@
 //!    └───────────── Grant: so much was taken ◀─────────────┘
 //! ```
 //!
-//! A worker may be [`WINDOW_ITEMS`] items or [`WINDOW_BYTES`] bytes ahead of the reader; it is told
-//! what was taken each half window. So a slow reader stops a fast worker, and memory is bounded.
+//! A worker may be a [`WINDOW`] ahead of the reader; it is told what was taken each half window. So a
+//! slow reader stops a fast worker, and memory is bounded: the pool's state keeps the account, and a
+//! worker that sends more is ended.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -22,15 +23,12 @@ use tokio_stream::Stream;
 
 use super::reply::{Canceller, Hold};
 use super::shared::Shared;
+use super::state::Window;
 use crate::error::Error;
 use crate::id::CallId;
-use crate::worker::Port;
 
-/// Items that a worker may be ahead of the reader.
-pub(crate) const WINDOW_ITEMS: u32 = 1024;
-
-/// Bytes that a worker may be ahead of the reader (one item may always be).
-pub(crate) const WINDOW_BYTES: u64 = 1 << 20;
+/// Items and bytes that a worker may be ahead of the reader (one item may always be).
+pub(super) const WINDOW: Window = Window { items: 1024, bytes: 1 << 20 };
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -41,8 +39,8 @@ struct Inner {
     wakers: SmallVec<[Waker; 1]>,
     hooks: SmallVec<[Hook; 1]>,
     hold: Option<Hold>,
-    /// The worker that runs the call, once it was sent.
-    port: Option<Port>,
+    /// Of the worker that runs the call, once it was sent.
+    slot: Option<usize>,
 }
 
 /// Where the pool puts the chunks.
@@ -54,8 +52,8 @@ impl Channel {
         Self(Mutex::new(Inner { hold, ..Inner::default() }))
     }
 
-    pub(super) fn sent_to(&self, port: &Port) {
-        self.lock().port = Some(port.clone());
+    pub(super) fn sent_to(&self, slot: usize) {
+        self.lock().slot = Some(slot);
     }
 
     pub(super) fn push(&self, items: Vec<Bytes>) {
@@ -115,6 +113,11 @@ impl ChunkStream {
         self.id
     }
 
+    /// The slot of the worker that the call was sent to last.
+    pub(super) fn slot(&self) -> Option<usize> {
+        self.channel.lock().slot
+    }
+
     /// The next chunk, if it is here already: no waiting, usually no lock.
     pub fn try_next(&mut self) -> Option<Bytes> {
         if self.here.is_empty() && !self.ended {
@@ -130,12 +133,9 @@ impl ChunkStream {
     fn grant(&mut self) {
         let items = self.taken.0 - self.granted.0;
         let bytes = self.taken.1 - self.granted.1;
-        if items >= u64::from(WINDOW_ITEMS) / 2 || bytes >= WINDOW_BYTES / 2 {
+        if items >= u64::from(WINDOW.items) / 2 || bytes >= WINDOW.bytes / 2 {
             self.granted = self.taken;
-            let port = self.channel.lock().port.clone();
-            if let Some(port) = port {
-                port.grant(self.id, self.taken.0, self.taken.1);
-            }
+            self.shared.grant(self.id, self.taken.0, self.taken.1);
         }
     }
 

@@ -42,5 +42,5 @@ pub use output::{Stream, Tail, pump};
 pub use page::{Page, WordState};
 pub use pidfd::Pidfd;
 pub use printer::Printer;
-pub use shim::{ForkHooks, WorkerSide, become_worker};
+pub use shim::{ForkHooks, WorkerSide, become_program, become_worker};
 pub use spawn::{Child, Command, Shim, spawn};

@@ -9,16 +9,19 @@
 //! import: each page that a later import dirties would exist twice, and threads that it starts
 //! would be lost.
 
+use std::convert::Infallible;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::parent_id;
 
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::{getsockopt, sockopt};
-use nix::unistd::{dup2_stdin, setsid};
+use nix::unistd::{dup2_stdin, execv, setsid};
 
 use super::message::FromWorker;
 use super::{control, sys, watch};
@@ -99,6 +102,21 @@ pub unsafe fn become_worker(hooks: &ForkHooks) -> io::Result<WorkerSide> {
             Err(error)
         }
     }
+}
+
+/// Turns the worker that [`become_worker`] made into another program: the first of `command`, an
+/// absolute path. It finds the control socket at descriptor 0, with nothing read from it yet.
+///
+/// # Errors
+///
+/// Why the program cannot be run. `InvalidInput` for a NUL in `command`, and for an empty one.
+pub fn become_program(control: BorrowedFd<'_>, command: &[OsString]) -> io::Result<Infallible> {
+    let words = command.iter().map(|word| CString::new(word.as_bytes()));
+    let words = words.collect::<Result<Vec<_>, _>>()?;
+    let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
+    dup2_stdin(control)?;
+    sys::default_write_signals();
+    Ok(execv(program, &words)?)
 }
 
 impl Host {

@@ -105,6 +105,14 @@ pub(super) fn default_sigchld() {
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
+/// Undoes what an interpreter ignores; it would survive exec, and other programs expect neither.
+pub(super) fn default_write_signals() {
+    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+        // SAFETY: SIG_DFL runs no code of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// Closes every descriptor from 3 up that is not in `keep`.
 pub(super) fn close_all_but(keep: &mut [RawFd]) {
     keep.sort_unstable();

@@ -3,59 +3,36 @@
 //! A peer is believed only when its uid is ours and its first frame carries a token that was given
 //! to one worker through its control socket. A token works once.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use snakepit_proto::v1;
 use snakepit_proto::v1::host_server::{Host, HostServer};
+use snakepit_proto::v1::worker_frame::Frame;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_stream::Stream;
-use tokio_stream::wrappers::UnixListenerStream;
-use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::admission::{Admission, Attached, Guests, News, Refusal, Token};
+use super::door::{Door, HELLO_TIMEOUT, Visitor, Waiting};
 use super::rundir::RunDir;
-use super::{
-    CONNECTION_WINDOW, FRAME_OVERHEAD, Inbox, MAX_FRAME, Outbox, PROTOCOL, STREAM_WINDOW, wire,
-};
+use super::{PROTOCOL, http2, wire};
+use crate::error::Violation;
 
-/// Length of a token.
-pub(crate) const TOKEN_BYTES: usize = 32;
-
-/// Proof that a peer is the worker that it says it is. Never shown.
-pub(crate) type Token = [u8; TOKEN_BYTES];
-
-/// How long a peer may take to say who it is.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A worker that dialled in and said hello.
-pub(crate) struct Attached {
-    /// As the kernel tells it; 0 where it does not.
-    pub(crate) pid: u32,
-    /// This end takes cancels and grants from its control socket.
-    pub(crate) control: bool,
-    /// This end honours the shared words.
-    pub(crate) words: bool,
-    /// Why the line is of no use although the worker is ours.
-    pub(crate) refused: Option<String>,
-    pub(crate) inbox: Inbox,
-    pub(crate) outbox: Outbox,
-}
-
-type Expected = Arc<Mutex<HashMap<Token, oneshot::Sender<Attached>>>>;
+/// Streams on one connection. A worker has one; a second is let in to be told that it may not.
+const MAX_STREAMS: u32 = 4;
 
 /// The listening end of a pool; dropping it ends every line and removes the socket.
 pub(crate) struct Listener {
     path: PathBuf,
-    expected: Expected,
+    guests: Guests,
+    waiting: Waiting,
     server: tokio::task::JoinHandle<()>,
     _dir: RunDir,
 }
@@ -67,24 +44,23 @@ impl Listener {
         let path = dir.socket();
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        let expected = Expected::default();
         let uid = std::fs::metadata(&path)?.uid();
-        let limit = max_message.saturating_add(FRAME_OVERHEAD);
-        let service = HostServer::new(Service { expected: expected.clone(), uid })
+        let (guests, waiting) = (Guests::default(), Waiting::default());
+        let door = Door::new(listener, uid, guests.clone(), waiting.clone());
+        let limit = http2::frame_limit(max_message);
+        let service = HostServer::new(Service { guests: guests.clone(), limit })
             .max_decoding_message_size(limit)
             .max_encoding_message_size(limit);
-        let serve = tonic::transport::Server::builder()
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .max_frame_size(MAX_FRAME)
+        let serve = http2::server()
+            .max_concurrent_streams(MAX_STREAMS)
             .add_service(service)
-            .serve_with_incoming(UnixListenerStream::new(listener));
+            .serve_with_incoming(door);
         let server = tokio::spawn(async move {
             if let Err(error) = serve.await {
                 tracing::error!(%error, "the listener for workers ended");
             }
         });
-        Ok(Self { path, expected, server, _dir: dir })
+        Ok(Self { path, guests, waiting, server, _dir: dir })
     }
 
     /// Path of the socket.
@@ -92,13 +68,14 @@ impl Listener {
         &self.path
     }
 
-    /// Waits for the worker that was given `token`. Dropping the receiver takes the token back.
-    pub(crate) fn expect(&self, token: Token) -> oneshot::Receiver<Attached> {
-        let (sender, receiver) = oneshot::channel();
-        let mut expected = lock(&self.expected);
-        expected.retain(|_, sender| !sender.is_closed());
-        expected.insert(token, sender);
-        receiver
+    /// Lets the worker in that is given `token`, for as long as what this returns lives.
+    pub(crate) fn expect(&self, token: Token) -> Admission {
+        self.guests.expect(token)
+    }
+
+    /// Whether a process has connected and not said Hello.
+    pub(crate) fn is_waiting(&self, pid: u32) -> bool {
+        self.waiting.has(pid)
     }
 }
 
@@ -109,8 +86,35 @@ impl Drop for Listener {
 }
 
 struct Service {
-    expected: Expected,
-    uid: u32,
+    guests: Guests,
+    limit: usize,
+}
+
+impl Service {
+    /// The first frame of a line, which must be Hello.
+    async fn hello(
+        &self,
+        frames: &mut Streaming<v1::WorkerFrame>,
+        pid: u32,
+    ) -> Result<v1::Hello, Status> {
+        let first = timeout(HELLO_TIMEOUT, frames.message()).await;
+        let (violation, status) = match first {
+            Ok(Ok(Some(v1::WorkerFrame { frame: Some(Frame::Hello(hello)) }))) => return Ok(hello),
+            Ok(Ok(_)) => {
+                let status = Status::invalid_argument("the first frame must be Hello");
+                (Some(Violation::NotHello), status)
+            }
+            Ok(Err(status)) => (wire::violation(&status, self.limit), status),
+            Err(_) => {
+                let violation = Violation::NoHello { waited: HELLO_TIMEOUT };
+                (Some(violation), Status::deadline_exceeded("no Hello"))
+            }
+        };
+        if let Some(violation) = violation {
+            self.guests.broke(pid, violation);
+        }
+        Err(status)
+    }
 }
 
 #[tonic::async_trait]
@@ -121,44 +125,36 @@ impl Host for Service {
         &self,
         request: Request<Streaming<v1::WorkerFrame>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
-        let peer = request.extensions().get::<UdsConnectInfo>().and_then(|info| info.peer_cred);
-        if peer.is_some_and(|peer| peer.uid() != self.uid) {
-            return Err(Status::permission_denied("another user's process"));
-        }
-        let pid = peer.and_then(|peer| peer.pid()).and_then(|pid| u32::try_from(pid).ok());
+        let Some(visitor) = request.extensions().get::<Visitor>().cloned() else {
+            return Err(Status::internal("a connection that came by no door"));
+        };
+        let pid = visitor.pid;
         let mut inbound = request.into_inner();
-        let first = tokio::time::timeout(HELLO_TIMEOUT, inbound.message())
-            .await
-            .map_err(|_| Status::deadline_exceeded("no Hello"))??;
-        let Some(v1::worker_frame::Frame::Hello(hello)) = first.and_then(|first| first.frame)
-        else {
-            return Err(Status::invalid_argument("the first frame must be Hello"));
-        };
-        let waiting = Token::try_from(&hello.token[..])
-            .ok()
-            .and_then(|token| lock(&self.expected).remove(&token));
-        let Some(waiting) = waiting else {
-            return Err(Status::permission_denied("unknown token"));
-        };
-        let refused = (hello.protocol != PROTOCOL).then(|| {
-            format!(
-                "the worker's snakepit-bridge {} speaks protocol {}, this host speaks {PROTOCOL}; \
-                 install the same version of both: pip install --upgrade snakepit-bridge",
-                hello.bridge_version, hello.protocol
-            )
-        });
+        let hello = self.hello(&mut inbound, pid).await?;
+        let keeper = self.guests.admit(&hello.token, pid).map_err(|refusal| {
+            Status::permission_denied(match refusal {
+                Refusal::UnknownToken => "unknown token",
+                Refusal::UsedToken => "this token has been used; it is good for one Attach",
+            })
+        })?;
+        if let Some(violation) = Violation::of_protocols(hello.protocol, PROTOCOL) {
+            let status = Status::failed_precondition(violation.to_string());
+            // A keeper that has given up has ended the worker.
+            let _ = keeper.send(News::Broke(violation));
+            return Err(status);
+        }
+        visitor.introduce();
         let (frames, outbound) = mpsc::unbounded_channel();
         let (reading, read_to_end) = oneshot::channel();
         let attached = Attached {
-            pid: pid.unwrap_or(0),
+            pid,
             control: hello.control,
             words: hello.words,
-            refused,
-            inbox: wire::Inbox::new(inbound, reading),
+            inbox: wire::Inbox::new(inbound, self.limit, reading),
             outbox: wire::Outbox::new(frames),
         };
-        // The supervisor may have given up meanwhile; the stream then ends at once.
-        let _ = waiting.send(attached);
+        // The keeper may have given up meanwhile; the stream then ends at once.
+        let _ = keeper.send(News::Attached(Box::new(attached)));
         Ok(Response::new(Box::pin(Outbound { frames: outbound, read_to_end })))
     }
 }
@@ -181,7 +177,77 @@ impl Stream for Outbound {
     }
 }
 
-fn lock(expected: &Expected) -> MutexGuard<'_, HashMap<Token, oneshot::Sender<Attached>>> {
-    // A map of senders is whole after any panic.
-    expected.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    const MESSAGE: usize = 1024;
+
+    /// Waits for the host to hang up, whatever it says before that.
+    async fn hung_up(stream: &mut UnixStream) {
+        let mut said = [0; 256];
+        while stream.read(&mut said).await.is_ok_and(|length| length > 0) {}
+    }
+
+    async fn is_open(stream: &mut UnixStream) -> bool {
+        timeout(Duration::from_millis(1), hung_up(stream)).await.is_err()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_or_half_of_it_is_hung_up_on_in_time() {
+        let listener = Listener::bind(MESSAGE).expect("a socket");
+        let begun = Instant::now();
+        for said in [&b""[..], b"PRI * HT", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0"] {
+            let mut admission = listener.expect([7; 32]);
+            admission.is_process(std::process::id());
+            let mut stream = UnixStream::connect(listener.path()).await.expect("it listens");
+            stream.write_all(said).await.expect("room");
+            assert!(is_open(&mut stream).await);
+            assert!(listener.is_waiting(std::process::id()));
+            let waiting = Instant::now();
+            hung_up(&mut stream).await;
+            assert!(waiting.elapsed() <= HELLO_TIMEOUT);
+            let told = admission.try_next();
+            let Some(News::Broke(Violation::NoHello { waited })) = told else { panic!("not told") };
+            assert_eq!(waited, HELLO_TIMEOUT);
+        }
+        assert!(begun.elapsed() >= 3 * HELLO_TIMEOUT);
+        assert!(!listener.is_waiting(std::process::id()));
+    }
+
+    #[tokio::test]
+    async fn who_speaks_no_http2_is_hung_up_on_at_once_and_a_worker_is_told() {
+        let listener = Listener::bind(MESSAGE).expect("a socket");
+        let mut admission = listener.expect([7; 32]);
+        let mut stream = UnixStream::connect(listener.path()).await.expect("it listens");
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("room");
+        hung_up(&mut stream).await;
+        assert!(admission.try_next().is_none(), "a stranger's affair");
+        admission.is_process(std::process::id());
+        let told = admission.try_next();
+        assert!(matches!(told, Some(News::Broke(Violation::MalformedFrame { .. }))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_that_say_nothing_the_newest_stay() {
+        let listener = Listener::bind(MESSAGE).expect("a socket");
+        let mut streams = Vec::new();
+        for _ in 0..400 {
+            streams.push(UnixStream::connect(listener.path()).await.expect("it listens"));
+            tokio::task::yield_now().await;
+        }
+        sleep(Duration::from_millis(1)).await;
+        let mut open = Vec::new();
+        for stream in &mut streams {
+            open.push(is_open(stream).await);
+        }
+        let newest = [vec![false; 400 - 256], vec![true; 256]].concat();
+        assert!(open == newest, "{open:?}");
+    }
 }

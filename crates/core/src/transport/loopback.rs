@@ -26,6 +26,7 @@ pub(crate) struct Incoming {
     pub(crate) session: Option<String>,
     pub(crate) session_new: bool,
     pub(crate) word: Option<u32>,
+    pub(crate) streaming: bool,
 }
 
 /// What has come out of a line and is not dealt with yet.
@@ -61,6 +62,7 @@ impl Inlet {
                     session: Some(call.session_id).filter(|id| !id.is_empty()),
                     session_new: call.session_new,
                     word: call.word.checked_sub(1),
+                    streaming: call.streaming,
                 }),
                 Ok(Some(Frame::CancelCall(cancel))) => {
                     inbound.cancels.push(CallId::from_raw(cancel.call_id));

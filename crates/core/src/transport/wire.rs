@@ -1,6 +1,7 @@
 //! Frames as the core's words, and back.
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
@@ -17,11 +18,14 @@ use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
 use crate::config::{SourceKind, WorkerConfig};
-use crate::error::{Failure, StartFailure};
+use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
 
 /// Frames handled at a time, so that one worker cannot keep the others waiting.
 const BATCH: usize = 64;
+
+/// Characters of what a peer can put into an error's text.
+const MAX_DETAIL: usize = 200;
 
 /// What a worker says.
 #[derive(Debug)]
@@ -34,7 +38,20 @@ pub(crate) enum FromWorker {
     End(CallId),
     Chunks(CallId, Vec<Bytes>),
     /// Something that no honest worker of this protocol says.
-    Violation(&'static str),
+    Violation(Violation),
+}
+
+impl FromWorker {
+    /// The frame's name in the protocol.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Ready(_) => "Ready",
+            Self::StartFailed(_) => "StartFailed",
+            Self::Value(..) | Self::Failed(..) | Self::End(_) => "Result",
+            Self::Chunks(..) => "Chunks",
+            Self::Violation(_) => "a broken frame",
+        }
+    }
 }
 
 /// How a call failed in the worker.
@@ -61,8 +78,10 @@ pub struct ToolInfo {
 /// Frames from one worker.
 pub(crate) struct Inbox {
     frames: Streaming<v1::WorkerFrame>,
-    /// Why the frames ended, unless the worker ended them.
-    failure: Option<String>,
+    /// Largest frame in bytes.
+    limit: usize,
+    /// Why the connection ended, unless the worker or its process ended it.
+    failure: Option<Violation>,
     /// Dropped at the end of the frames, which ends the other direction too.
     reading: Option<oneshot::Sender<Infallible>>,
 }
@@ -70,14 +89,16 @@ pub(crate) struct Inbox {
 impl Inbox {
     pub(super) fn new(
         frames: Streaming<v1::WorkerFrame>,
+        limit: usize,
         reading: oneshot::Sender<Infallible>,
     ) -> Self {
-        Self { frames, failure: None, reading: Some(reading) }
+        Self { frames, limit, failure: None, reading: Some(reading) }
     }
 
-    /// Why the line failed, where it did.
-    pub(crate) fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
+    /// What the worker did to HTTP/2, where that ended the line. A process that ends ends the line
+    /// too: where it did, its exit says more.
+    pub(crate) fn failure(&self) -> Option<&Violation> {
+        self.failure.as_ref()
     }
 
     /// Waits for a frame and takes all that are there. False: the line has ended, and `batch` may
@@ -89,9 +110,11 @@ impl Inbox {
                     Poll::Ready(Some(Ok(frame))) => batch.push(read(frame)),
                     // Cut off, or bytes that are no frame: its keeper says what is to be done.
                     Poll::Ready(Some(Err(status))) => {
-                        // Of the frame, not of the connection, which ends with the process too.
-                        if matches!(status.code(), Code::Internal | Code::OutOfRange) {
-                            self.failure = Some(format!("its line failed: {}", status.message()));
+                        match violation(&status, self.limit) {
+                            Some(violation) if status.source().is_none() => {
+                                batch.push(FromWorker::Violation(violation));
+                            }
+                            violation => self.failure = violation,
                         }
                         return Poll::Ready(false);
                     }
@@ -111,6 +134,27 @@ impl Inbox {
     }
 }
 
+/// What a line's error says about who sent it; None where the connection just ended. An error with
+/// a source is the connection's, any other is one of a frame.
+pub(super) fn violation(status: &Status, limit: usize) -> Option<Violation> {
+    match status.code() {
+        Code::OutOfRange => Some(Violation::TooLarge { limit }),
+        // ResourceExhausted: HTTP/2 was flooded with frames that carry nothing.
+        Code::Internal | Code::ResourceExhausted => {
+            let mut cause = status.source();
+            while let Some(deeper) = cause.and_then(|cause| cause.source()) {
+                cause = Some(deeper);
+            }
+            let detail = match cause {
+                Some(cause) => cause.to_string(),
+                None => status.message().to_owned(),
+            };
+            Some(Violation::MalformedFrame { detail: detail.chars().take(MAX_DETAIL).collect() })
+        }
+        _ => None,
+    }
+}
+
 fn read(frame: v1::WorkerFrame) -> FromWorker {
     match frame.frame {
         Some(Frame::Result(result)) => {
@@ -119,7 +163,7 @@ fn read(frame: v1::WorkerFrame) -> FromWorker {
                 Some(Outcome::Value(value)) => FromWorker::Value(id, value),
                 Some(Outcome::End(_)) => FromWorker::End(id),
                 Some(Outcome::Failure(failure)) => FromWorker::Failed(id, failed(failure)),
-                None => FromWorker::Violation("a result without outcome"),
+                None => FromWorker::Violation(Violation::EmptyOutcome { call: id }),
             }
         }
         Some(Frame::Chunks(chunks)) => {
@@ -139,11 +183,12 @@ fn read(frame: v1::WorkerFrame) -> FromWorker {
                 failure: Some(failure),
                 adapter_source,
                 permanent: failed.permanent,
+                violation: None,
                 exit: None,
             })
         }
-        Some(Frame::Hello(_)) => FromWorker::Violation("a second Hello"),
-        None => FromWorker::Violation("a frame of an unknown kind"),
+        Some(Frame::Hello(_)) => FromWorker::Violation(Violation::SecondHello),
+        None => FromWorker::Violation(Violation::UnknownFrame),
     }
 }
 
@@ -230,13 +275,15 @@ impl Outbox {
         use v1::adapter_source::Source;
         let location = config.adapter.location.clone();
         let source = match config.adapter.kind {
-            SourceKind::Module => Source::Module(location),
-            SourceKind::Script => Source::Script(location),
-            SourceKind::MainModule => Source::MainModule(location),
+            SourceKind::Module => Some(Source::Module(location)),
+            SourceKind::Script => Some(Source::Script(location)),
+            SourceKind::MainModule => Some(Source::MainModule(location)),
+            SourceKind::Program => None,
         };
         let qualname = config.adapter.qualname.clone();
+        let adapter = source.map(|source| v1::AdapterSource { qualname, source: Some(source) });
         self.send(ToWorker::Initialize(v1::Initialize {
-            adapter: Some(v1::AdapterSource { qualname, source: Some(source) }),
+            adapter,
             arguments: config.adapter_args.clone(),
             pool: worker.pool.to_string(),
             slot: worker.slot as u32,

@@ -68,9 +68,9 @@ impl<O: Office> Keeper<O> {
         tracing::debug!(%worker, generation, "starting");
         match launch(self, &worker, limit).await {
             Ok(launched) => {
-                let Launched { mut process, mut inbox, port, tools } = launched;
+                let Launched { mut process, mut inbox, port, tools, frames } = launched;
                 self.office.ready(self.slot, port.clone(), tools);
-                let report = process.watch(self, &mut inbox, &port).await;
+                let report = process.watch(self, &mut inbox, &port, frames).await;
                 tracing::debug!(%worker, generation, exit = %report, "gone");
                 self.office.gone(self.slot, Ending::Died(report));
                 drop(port);

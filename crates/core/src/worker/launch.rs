@@ -3,24 +3,23 @@
 //! ```text
 //! begin: token, page, spawn, start message
 //! settle: ─ shim tells the worker ─ worker dials in ─▶ Initialize ─▶ Ready
-//!         any of: boot error, exit, StartFailed, out of time, out of turn ─▶ StartFailure
+//!         any of: boot error, exit, StartFailed, out of time, a broken protocol ─▶ StartFailure
 //! ```
 
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::keeper::{Keeper, Order};
-use super::watch::{LINE_AFTER_STATUS, Process};
+use super::watch::{LINE_AFTER_STATUS, Process, STATUS_AFTER_LINE, malformed};
 use super::{Office, Port, command};
 use crate::config::PoolConfig;
-use crate::error::{ExitReport, StartFailure};
+use crate::error::{StartFailure, Violation};
 use crate::id::WorkerRef;
 use crate::process::{FromWorker as Aside, Page, Received, spawn};
-use crate::transport::{Attached, FromWorker, Inbox, TOKEN_BYTES, Token, ToolInfo};
+use crate::transport::{Attached, FromWorker, Inbox, News, TOKEN_BYTES, Token, ToolInfo};
 
 /// A worker that is ready.
 pub(super) struct Launched {
@@ -28,6 +27,8 @@ pub(super) struct Launched {
     pub(super) inbox: Inbox,
     pub(super) port: Port,
     pub(super) tools: Vec<ToolInfo>,
+    /// What it said since; the keeper is to judge that.
+    pub(super) frames: Vec<FromWorker>,
 }
 
 /// A start that failed, with the process to reap where there is one.
@@ -42,16 +43,20 @@ pub(super) async fn launch<O: Office>(
     limit: Instant,
 ) -> Result<Launched, Failed> {
     let config = keeper.config.clone();
-    let (process, page, attached) = begin(keeper, &config).map_err(|failure| (failure, None))?;
-    let line = None;
+    let (process, page) = begin(keeper, &config).map_err(|failure| (failure, None))?;
+    let page = Arc::new(page);
+    let (line, dialled_by) = (None, None);
     let mut handshake =
-        Handshake { config: &config, worker, process, page: Arc::new(page), line, ended: false };
-    match handshake.settle(keeper, attached, limit).await {
-        Ok((inbox, port, tools)) => Ok(Launched { process: handshake.process, inbox, port, tools }),
+        Handshake { config: &config, worker, process, page, line, dialled_by, ended: false };
+    match handshake.settle(keeper, limit).await {
+        Ok(Ready { inbox, port, tools, frames }) => {
+            Ok(Launched { process: handshake.process, inbox, port, tools, frames })
+        }
         Err(mut failure) => {
             let mut process = handshake.process;
             // What it printed last often says more than how it ended.
-            let exit = failure.exit.get_or_insert_with(ExitReport::default);
+            let exit =
+                failure.exit.get_or_insert_with(|| process.exit_report().unwrap_or_default());
             exit.stderr = process.output.last_lines().await;
             Err((failure, Some(process)))
         }
@@ -66,17 +71,28 @@ fn for_good(reason: String) -> Box<StartFailure> {
     Box::new(StartFailure { reason, permanent: true, ..StartFailure::default() })
 }
 
+fn broke(violation: Violation) -> Box<StartFailure> {
+    Box::new(StartFailure {
+        reason: format!("it broke the protocol: {violation}"),
+        permanent: violation.is_permanent(),
+        violation: Some(violation),
+        ..StartFailure::default()
+    })
+}
+
 /// Spawns the process and tells it where to dial.
-fn begin<O: Office>(
-    keeper: &Keeper<O>,
-    config: &PoolConfig,
-) -> Outcome<(Process, Page, oneshot::Receiver<Attached>)> {
+fn begin<O: Office>(keeper: &Keeper<O>, config: &PoolConfig) -> Outcome<(Process, Page)> {
     let mut token: Token = [0; TOKEN_BYTES];
     getrandom::fill(&mut token)
         .map_err(|error| because(format!("no random numbers for a token: {error}")))?;
     let page = Page::create().map_err(|error| because(format!("no shared page: {error}")))?;
-    let attached = keeper.listener.expect(token);
-    let start = command::start(&token, keeper.listener.path(), &config.worker, config.max_message);
+    let admission = keeper.listener.expect(token);
+    let start = command::start(
+        admission.token(),
+        keeper.listener.path(),
+        &config.worker,
+        config.max_message,
+    );
     // Told before there is a process that would have to be reaped.
     start.encode().map_err(|error| for_good(error.to_string()))?;
     let child = spawn(&command::command(&config.worker)).map_err(|error| {
@@ -87,11 +103,11 @@ fn begin<O: Office>(
             _ => because(told),
         }
     })?;
-    let process = Process::new(&keeper.office, keeper.slot, child)
+    let process = Process::new(&keeper.office, keeper.slot, child, admission)
         .map_err(|error| because(format!("no control socket: {error}")))?;
     // Fails only when the process has ended at once, which its exit tells.
     let _ = process.control.send(&start, &[page.fd()]);
-    Ok((process, page, attached))
+    Ok((process, page))
 }
 
 /// A worker that is not ready yet.
@@ -102,20 +118,28 @@ struct Handshake<'a> {
     page: Arc<Page>,
     /// Once it dialled in.
     line: Option<(Inbox, Port)>,
+    /// The process that did, where the kernel told.
+    dialled_by: Option<u32>,
     /// Its line is read to the end.
     ended: bool,
+}
+
+/// What is there once a worker said Ready.
+struct Ready {
+    inbox: Inbox,
+    port: Port,
+    tools: Vec<ToolInfo>,
+    frames: Vec<FromWorker>,
 }
 
 impl Handshake<'_> {
     async fn settle<O: Office>(
         &mut self,
         keeper: &mut Keeper<O>,
-        mut attached: oneshot::Receiver<Attached>,
-        limit: Instant,
-    ) -> Outcome<(Inbox, Port, Vec<ToolInfo>)> {
+        mut limit: Instant,
+    ) -> Outcome<Ready> {
         let mut frames = Vec::new();
         loop {
-            let dialled = self.line.is_some();
             let more = async {
                 match &mut self.line {
                     Some((inbox, _)) if !self.ended => inbox.next_batch(&mut frames).await,
@@ -130,15 +154,20 @@ impl Handshake<'_> {
                         }
                     }
                     Ok(None) => return Err(self.vanished().await),
-                    Err(error) => return Err(because(format!("control socket: {error}"))),
+                    Err(error) => {
+                        let other = || because(format!("control socket: {error}"));
+                        return Err(malformed(&error).map_or_else(other, broke));
+                    }
                 },
-                arrived = &mut attached, if !dialled => self.arrived(arrived.ok())?,
+                news = self.process.admission.next() => self.news(news)?,
                 more = more => {
                     self.ended = !more;
-                    if let Some(frame) = frames.drain(..).next() {
-                        return self.spoke(frame);
+                    if !frames.is_empty() {
+                        return self.spoke(frames);
                     }
-                    // The exit status tells more than the end of the line; it is on its way.
+                    // The exit status tells more than the end of the line, and is on its way, if it
+                    // is one that ended.
+                    limit = limit.min(Instant::now() + STATUS_AFTER_LINE);
                 },
                 order = keeper.orders.recv() => {
                     let why = match order {
@@ -147,7 +176,7 @@ impl Handshake<'_> {
                     };
                     return Err(because(format!("stopped while it was starting: {why}")));
                 },
-                () = sleep_until(limit) => return Err(self.late()),
+                () = sleep_until(limit) => return Err(self.late(keeper)),
             }
         }
     }
@@ -159,22 +188,33 @@ impl Handshake<'_> {
         self.process.noted(received);
         if let Some(pid) = self.process.pid {
             keeper.office.spawned(keeper.slot, pid);
+            self.process.admission.is_process(pid);
+            self.check_process()?;
         }
-        let Some(exit) = self.process.exit_report(None) else { return Ok(()) };
+        let Some(exit) = self.process.exit_report() else { return Ok(()) };
         let reason = format!("it ended before it was ready: {exit}");
         Err(Box::new(StartFailure { reason, exit: Some(exit), ..StartFailure::default() }))
     }
 
     /// Why a worker that ended could not start, if it said so: the news of its end is quicker.
     async fn last_words(&mut self, mut frames: Vec<FromWorker>) -> Option<Box<StartFailure>> {
-        let (inbox, _) = self.line.as_mut().filter(|_| !self.ended)?;
-        let rest = async { while inbox.next_batch(&mut frames).await {} };
-        // A process that it left behind may hold the line open.
-        let _ = timeout(LINE_AFTER_STATUS, rest).await;
-        frames.into_iter().find_map(|frame| match frame {
+        while let Some(news) = self.process.admission.try_next() {
+            if let Err(failure) = self.news(news) {
+                return Some(failure);
+            }
+        }
+        let (inbox, _) = self.line.as_mut()?;
+        if !self.ended {
+            let rest = async { while inbox.next_batch(&mut frames).await {} };
+            // A process that it left behind may hold the line open.
+            let _ = timeout(LINE_AFTER_STATUS, rest).await;
+        }
+        let said = frames.into_iter().find_map(|frame| match frame {
             FromWorker::StartFailed(failure) => Some(Box::new(failure)),
+            FromWorker::Violation(violation) => Some(broke(violation)),
             _ => None,
-        })
+        });
+        said.or_else(|| inbox.failure().cloned().map(broke))
     }
 
     /// The process ended before it even had a shim: most likely it is no Python.
@@ -187,15 +227,16 @@ impl Handshake<'_> {
         Box::new(StartFailure { reason, permanent, exit: Some(exit), ..StartFailure::default() })
     }
 
-    fn arrived(&mut self, attached: Option<Attached>) -> Outcome<()> {
-        let attached =
-            attached.ok_or_else(|| because("the listener for workers is gone".into()))?;
-        if let Some(reason) = attached.refused {
-            return Err(for_good(reason));
+    fn news(&mut self, news: News) -> Outcome<()> {
+        match news {
+            News::Attached(attached) => self.arrived(*attached),
+            News::Broke(violation) => Err(broke(violation)),
         }
-        if self.process.pid.is_some_and(|pid| attached.pid != 0 && attached.pid != pid) {
-            return Err(because("another process than the worker used its token".into()));
-        }
+    }
+
+    fn arrived(&mut self, attached: Attached) -> Outcome<()> {
+        self.dialled_by = Some(attached.pid).filter(|&pid| pid != 0);
+        self.check_process()?;
         let control = attached.control.then(|| self.process.control.clone());
         let page = attached.words.then(|| self.page.clone());
         let port = Port::new(attached.outbox, control, page);
@@ -204,20 +245,45 @@ impl Handshake<'_> {
         Ok(())
     }
 
-    fn spoke(&mut self, frame: FromWorker) -> Outcome<(Inbox, Port, Vec<ToolInfo>)> {
-        match (frame, self.line.take()) {
-            (FromWorker::Ready(tools), Some((inbox, port))) => Ok((inbox, port, tools)),
-            (FromWorker::StartFailed(failure), _) => Err(Box::new(failure)),
-            _ => Err(because("it spoke out of turn before it was ready".into())),
+    /// Whichever of the two comes to be known last: who dialled in, and who should.
+    fn check_process(&self) -> Outcome<()> {
+        match (self.dialled_by, self.process.pid) {
+            (Some(pid), Some(worker)) if pid != worker => {
+                Err(broke(Violation::ForeignProcess { pid, worker }))
+            }
+            _ => Ok(()),
         }
     }
 
-    fn late(&self) -> Box<StartFailure> {
+    /// The first thing that it said must be how its start came out; `frames` has at least that.
+    fn spoke(&mut self, mut frames: Vec<FromWorker>) -> Outcome<Ready> {
+        let first = frames.remove(0);
+        let frame = first.name();
+        match (first, self.line.take()) {
+            (FromWorker::Ready(tools), Some((inbox, port))) => {
+                Ok(Ready { inbox, port, tools, frames })
+            }
+            (FromWorker::StartFailed(failure), _) => Err(Box::new(failure)),
+            (FromWorker::Violation(violation), _) => Err(broke(violation)),
+            _ => Err(broke(Violation::OutOfTurn { frame, ready: false })),
+        }
+    }
+
+    fn late<O: Office>(&self, keeper: &Keeper<O>) -> Box<StartFailure> {
+        let limit = self.config.start_timeout;
         let stage = match &self.line {
+            Some((inbox, _)) if self.ended => {
+                return match inbox.failure() {
+                    Some(violation) => broke(violation.clone()),
+                    None => because("it closed its line before it was ready".into()),
+                };
+            }
             Some(_) => "the adapter's initialize() has not returned",
+            None if self.process.pid.is_some_and(|pid| keeper.listener.is_waiting(pid)) => {
+                "it has connected and not said Hello"
+            }
             None => "the interpreter has not dialled in",
         };
-        let limit = self.config.start_timeout;
         because(format!("not ready within start_timeout ({limit:?}): {stage}"))
     }
 }

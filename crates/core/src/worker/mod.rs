@@ -23,7 +23,7 @@ use tokio::time::Instant;
 pub(crate) use keeper::{Keeper, Order};
 pub(crate) use port::Port;
 
-use crate::error::{ExitReport, StartFailure};
+use crate::error::{ExitReport, StartFailure, Violation};
 use crate::process::Stream;
 use crate::transport::{FromWorker, ToolInfo};
 
@@ -47,8 +47,8 @@ pub(crate) trait Office: Send + Sync + 'static {
     /// What it said; drained.
     ///
     /// # Errors
-    /// What it said is nothing that an honest worker says.
-    fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), &'static str>;
+    /// How it broke the protocol; nothing that it said afterwards counts, and it gets nothing more.
+    fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), Violation>;
 
     /// It is gone, and its line is read to the end.
     fn gone(&self, slot: usize, end: Ending);

@@ -9,14 +9,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::keeper::{Keeper, Order};
 use super::output::Output;
 use super::{KILL_AFTER, Office, Port, STOP_LIMIT};
-use crate::error::ExitReport;
+use crate::error::{ExitReport, Violation};
 use crate::process::{
     Child, Control, ExitStatus, FromWorker as Aside, Pidfd, Received, Shim, signal_name,
 };
-use crate::transport::Inbox;
+use crate::transport::{Admission, FromWorker, Inbox, News};
 
 /// A line that ended leaves so long for the exit status that explains it.
-const STATUS_AFTER_LINE: Duration = Duration::from_secs(1);
+pub(super) const STATUS_AFTER_LINE: Duration = Duration::from_secs(1);
 
 /// A dead worker's line is read to its end for so long: what it sent is here already, but a
 /// grandchild may hold the socket open.
@@ -32,6 +32,8 @@ const SIGTERM: i32 = 15;
 pub(super) struct Process {
     pub(super) control: Arc<Control>,
     pub(super) output: Output,
+    /// Its token is known as long as it lives.
+    pub(super) admission: Admission,
     /// Known once the shim said so.
     pub(super) pid: Option<u32>,
     shim: Shim,
@@ -47,11 +49,17 @@ enum Then {
 }
 
 impl Process {
-    pub(super) fn new<O: Office>(office: &Arc<O>, slot: usize, child: Child) -> io::Result<Self> {
+    pub(super) fn new<O: Office>(
+        office: &Arc<O>,
+        slot: usize,
+        child: Child,
+        admission: Admission,
+    ) -> io::Result<Self> {
         let Child { pid, pidfd, control, stdout, stderr } = child;
         Ok(Self {
             control: Arc::new(Control::new(control)?),
             output: Output::start(office, slot, stdout, stderr),
+            admission,
             pid: None,
             shim: Shim::new(pid, pidfd)?,
             worker: None,
@@ -84,26 +92,27 @@ impl Process {
     /// How the process ended that was spawned, where no shim tells of a worker.
     pub(super) async fn shim_exit(&self) -> Option<ExitReport> {
         let exited = timeout(KILL_AFTER, self.shim.exited()).await;
-        Some(report(exited.ok()?.ok()??, None))
+        Some(report(exited.ok()?.ok()??))
     }
 
     /// How the worker ended, once the shim told.
-    pub(super) fn exit_report(&self, reason: Option<String>) -> Option<ExitReport> {
-        Some(report(self.status?, reason))
+    pub(super) fn exit_report(&self) -> Option<ExitReport> {
+        Some(report(self.status?))
     }
 
-    /// Serves a worker that is ready, until it is gone.
+    /// Serves a worker that is ready, until it is gone. `frames`: what it has said already.
     pub(super) async fn watch<O: Office>(
         &mut self,
         keeper: &mut Keeper<O>,
         inbox: &mut Inbox,
         port: &Port,
+        mut frames: Vec<FromWorker>,
     ) -> ExitReport {
-        let mut frames = Vec::new();
-        let mut line_open = true;
         let mut why: Option<String> = None;
         let mut next: Option<(Instant, Then)> = None;
-        let slot = keeper.slot;
+        // Nothing is believed after the first lie.
+        let mut violation = self.hear(keeper, &mut frames);
+        let mut line_open = violation.is_none();
         while self.status.is_none() {
             let due = async {
                 match next {
@@ -116,20 +125,29 @@ impl Process {
             };
             tokio::select! {
                 more = inbox.next_batch(&mut frames), if line_open => {
-                    if let Err(violation) = keeper.office.heard(slot, &mut frames) {
-                        why = Some(format!("killed by the host: it sent {violation}"));
-                        self.signal(SIGKILL);
-                    }
+                    violation = self.hear(keeper, &mut frames);
+                    line_open = more && violation.is_none();
                     if !more {
-                        line_open = false;
                         // One that was told to stop has its time already.
                         next.get_or_insert((Instant::now() + STATUS_AFTER_LINE, Then::Kill));
+                    }
+                },
+                news = self.admission.next(), if violation.is_none() => {
+                    if let News::Broke(broken) = news {
+                        violation = self.hear(keeper, &mut vec![FromWorker::Violation(broken)]);
+                        line_open = false;
                     }
                 },
                 aside = self.control.recv() => match aside {
                     Ok(Some(received)) => self.noted(received),
                     Ok(None) => break,
-                    Err(error) => tracing::warn!(%error, slot, "control socket of a worker"),
+                    Err(error) => match malformed(&error) {
+                        Some(broken) if violation.is_none() => {
+                            violation = self.hear(keeper, &mut vec![FromWorker::Violation(broken)]);
+                            line_open = false;
+                        }
+                        _ => tracing::warn!(%error, slot = keeper.slot, "control of a worker"),
+                    },
                 },
                 then = due => match then {
                     Then::Terminate => {
@@ -137,9 +155,11 @@ impl Process {
                         next = Some((Instant::now() + KILL_AFTER, Then::Kill));
                     }
                     Then::Kill => {
-                        if why.is_none() && !line_open {
-                            let how = inbox.failure().unwrap_or("it closed its line");
-                            why = Some(format!("killed by the host: {how}"));
+                        if why.is_none() && violation.is_none() && !line_open {
+                            violation = inbox.failure().cloned();
+                            if violation.is_none() {
+                                why = Some("killed by the host: it closed its line".into());
+                            }
                         }
                         self.signal(SIGKILL);
                         next = None;
@@ -163,26 +183,48 @@ impl Process {
                 },
             }
         }
+        let killed_for_it = violation.is_some();
         if line_open {
             let rest = async {
-                while inbox.next_batch(&mut frames).await {
-                    if keeper.office.heard(slot, &mut frames).is_err() {
-                        return;
-                    }
+                let mut more = true;
+                while more && violation.is_none() {
+                    more = inbox.next_batch(&mut frames).await;
+                    violation = keeper.office.heard(keeper.slot, &mut frames).err();
                 }
-                let _ = keeper.office.heard(slot, &mut frames);
             };
             let _ = timeout(LINE_AFTER_STATUS, rest).await;
         }
-        let mut report = self.exit_report(None).unwrap_or_default();
+        let violation = violation.or_else(|| inbox.failure().cloned());
+        let mut report = self.exit_report().unwrap_or_default();
         if self.status.is_none()
             && let Some(shim) = self.shim_exit().await
         {
             why.get_or_insert_with(|| format!("its shim died: {shim}"));
         }
+        if let Some(violation) = &violation {
+            let killed = if killed_for_it { "killed by the host: " } else { "" };
+            why = Some(format!("{killed}it broke the protocol: {violation}"));
+        }
         report.reason = why;
+        report.violation = violation;
         report.stderr = self.output.last_lines().await;
         report
+    }
+
+    /// Tells the office what the worker said. Some: it broke the protocol, and is killed for it.
+    fn hear<O: Office>(
+        &self,
+        keeper: &Keeper<O>,
+        frames: &mut Vec<FromWorker>,
+    ) -> Option<Violation> {
+        if frames.is_empty() {
+            return None;
+        }
+        let violation = keeper.office.heard(keeper.slot, frames).err()?;
+        let (pool, slot, pid) = (&keeper.config.name, keeper.slot, self.pid);
+        tracing::warn!(%pool, slot, pid, %violation, "a worker broke the protocol; killing it");
+        self.signal(SIGKILL);
+        Some(violation)
     }
 
     /// The sender's kind is proved by its pid: nothing else keeps a worker from speaking as its
@@ -221,13 +263,20 @@ impl Process {
     }
 }
 
-fn report(status: ExitStatus, reason: Option<String>) -> ExitReport {
+/// What came over the control socket that neither a worker nor a shim says, where that is the error.
+pub(super) fn malformed(error: &io::Error) -> Option<Violation> {
+    let detail = || format!("control socket: {error}");
+    let malformed = error.kind() == io::ErrorKind::InvalidData;
+    malformed.then(|| Violation::MalformedFrame { detail: detail() })
+}
+
+fn report(status: ExitStatus) -> ExitReport {
     let (exit_code, signal) = match status {
         ExitStatus::Exited(code) => (Some(code), None),
         ExitStatus::Signaled { signal, .. } => (None, Some(signal)),
     };
     let signal_name = signal.and_then(signal_name);
-    ExitReport { exit_code, signal, signal_name, reason, stderr: String::new() }
+    ExitReport { exit_code, signal, signal_name, ..ExitReport::default() }
 }
 
 impl Drop for Process {

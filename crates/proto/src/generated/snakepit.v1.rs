@@ -23,6 +23,7 @@ pub struct Failure {
     #[prost(string, tag = "8")]
     pub path: ::prost::alloc::string::String,
 }
+/// One that the host does not know is read as EXCEPTION.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FailureKind {
@@ -35,7 +36,7 @@ pub enum FailureKind {
     Encode = 3,
     /// The arguments cannot be decoded.
     Decode = 4,
-    /// The call ended because the host cancelled it.
+    /// The call ended because the host cancelled it, or its time ran out.
     Cancelled = 5,
     /// The result exceeds the message limit; see `size` and `limit`.
     TooLarge = 6,
@@ -131,6 +132,8 @@ pub mod host_frame {
         Drain(super::Drain),
     }
 }
+/// No larger than `max_message` and 64 KiB for what a frame has beside a value. One of the frames,
+/// always.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerFrame {
     #[prost(oneof = "worker_frame::Frame", tags = "1, 2, 3, 4, 5")]
@@ -143,12 +146,16 @@ pub mod worker_frame {
         /// First frame of the stream, and only there.
         #[prost(message, tag = "1")]
         Hello(super::Hello),
+        /// Second frame, once; nothing but it or `start_failed` may come before calls.
         #[prost(message, tag = "2")]
         Ready(super::Ready),
+        /// Second and last frame.
         #[prost(message, tag = "3")]
         StartFailed(super::StartFailed),
+        /// After `ready`: the last word about a call, once.
         #[prost(message, tag = "4")]
         Result(super::Result),
+        /// After `ready`, before the Result of a call that is `streaming`.
         #[prost(message, tag = "5")]
         Chunks(super::Chunks),
     }
@@ -179,6 +186,7 @@ pub struct Hello {
     /// 1.
     #[prost(uint32, tag = "2")]
     pub protocol: u32,
+    /// As the worker sees it; the host believes the socket's.
     #[prost(uint32, tag = "3")]
     pub pid: u32,
     #[prost(string, tag = "4")]
@@ -194,6 +202,7 @@ pub struct Hello {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Initialize {
+    /// Absent: the worker is a program of its own and knows its tools.
     #[prost(message, optional, tag = "1")]
     pub adapter: ::core::option::Option<AdapterSource>,
     /// Encoded map: keywords of the adapter's **init**.
@@ -244,12 +253,16 @@ pub struct StartCall {
     /// Index in the shared page, plus one; 0: none, the call is never revoked.
     #[prost(uint32, tag = "7")]
     pub word: u32,
+    /// Answered by Chunks and StreamEnd; else by a value. Both may fail.
     #[prost(bool, tag = "8")]
     pub streaming: bool,
-    /// A stream may have so many unacknowledged items …
+    /// How far a stream may be ahead of its reader. Under way is what was sent less what was granted.
+    /// With nothing under way one item may be sent, whatever its size. With anything under way an item
+    /// may be sent if then at most `window_items` items and `window_bytes` bytes are under way. Bytes
+    /// are those of the encoded items alone. The limits hold for each item, however Chunks group them,
+    /// and go on after a cancel.
     #[prost(uint32, tag = "9")]
     pub window_items: u32,
-    /// … and bytes under way.
     #[prost(uint64, tag = "10")]
     pub window_bytes: u64,
 }
@@ -258,6 +271,7 @@ pub struct CancelCall {
     #[prost(uint64, tag = "1")]
     pub call_id: u64,
 }
+/// Of a stream. Both numbers only grow; an older grant changes nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GrantChunks {
     #[prost(uint64, tag = "1")]
@@ -273,19 +287,24 @@ pub struct GrantChunks {
 pub struct Drain {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Result {
+    /// Of a call that was sent to this worker and has no Result yet.
     #[prost(uint64, tag = "1")]
     pub call_id: u64,
+    /// One of them, always.
     #[prost(oneof = "result::Outcome", tags = "2, 3, 4")]
     pub outcome: ::core::option::Option<result::Outcome>,
 }
 /// Nested message and enum types in `Result`.
 pub mod result {
+    /// One of them, always.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Outcome {
+        /// Of a call that does not stream.
         #[prost(bytes, tag = "2")]
         Value(::prost::bytes::Bytes),
         #[prost(message, tag = "3")]
         Failure(super::Failure),
+        /// Of a stream that went well.
         #[prost(message, tag = "4")]
         End(super::StreamEnd),
     }
@@ -294,8 +313,10 @@ pub mod result {
 pub struct StreamEnd {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Chunks {
+    /// As in Result, of a stream.
     #[prost(uint64, tag = "1")]
     pub call_id: u64,
+    /// At least one; see the window in StartCall.
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub items: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
@@ -390,6 +411,8 @@ pub mod host_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
+        /// Once a worker, from the process that was given the token. A connection that has not said Hello
+        /// within 10 s is closed.
         pub async fn attach(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::WorkerFrame>,
@@ -432,6 +455,8 @@ pub mod host_server {
             >
             + std::marker::Send
             + 'static;
+        /// Once a worker, from the process that was given the token. A connection that has not said Hello
+        /// within 10 s is closed.
         async fn attach(
             &self,
             request: tonic::Request<tonic::Streaming<super::WorkerFrame>>,

@@ -1,7 +1,6 @@
 //! Reads `snakepit._config.PoolConfig` off its attributes.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -20,15 +19,13 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Option<Py
         duration(Some(value))
             .ok_or_else(|| config_error(py, name, format!("{value} seconds are too many")))
     };
-    let bridge_path = text("bridge_path")?;
-    let boot = PathBuf::from(&bridge_path).join("boot.py");
     let adapter_args = config.getattr("adapter_args")?;
     let worker = WorkerConfig {
         program: text("python")?.into(),
-        args: vec!["-S".into(), boot.into(), text("core_path")?.into()],
+        args: config.getattr("arguments")?.extract()?,
         env: environment(&config.getattr("env")?)?,
         sys_path: config.getattr("sys_path")?.extract()?,
-        bridge_path,
+        bridge_path: text("bridge_path")?,
         adapter: source(&config.getattr("adapter")?)?,
         adapter_args: codec::encode(&adapter_args, "adapter_args")?.into(),
         output: match &*text("worker_output")? {
@@ -57,6 +54,7 @@ fn source(adapter: &Bound<'_, PyAny>) -> PyResult<AdapterSource> {
     let kind = match &*adapter.getattr("kind")?.extract::<String>()? {
         "script" => SourceKind::Script,
         "main_module" => SourceKind::MainModule,
+        "program" => SourceKind::Program,
         _ => SourceKind::Module,
     };
     let location = adapter.getattr("location")?.extract()?;

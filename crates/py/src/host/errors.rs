@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use snakepit::{Direction, Error, ExitReport, WorkerRef};
+use snakepit::{Direction, Error, ExitReport, Violation, WorkerRef};
 
 /// The exception for `error`. What cannot be built is raised instead: a bug of ours, not hidden.
 pub(super) fn exception(py: Python<'_>, error: &Error) -> PyErr {
@@ -32,6 +32,8 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("reason", &failure.reason)?;
             let traceback = failure.failure.as_ref().map(|failure| &failure.traceback);
             fields.set_item("remote_traceback", traceback.filter(|text| !text.is_empty()))?;
+            let violation = failure.violation.as_ref().map(Violation::name);
+            fields.set_item("violation", violation)?;
             let stderr = failure.exit.as_ref().map(|exit| &exit.stderr);
             fields.set_item("stderr", stderr.filter(|text| !text.is_empty()))?;
             Ok(if failure.adapter_source { "AdapterSourceError" } else { "StartError" })
@@ -128,6 +130,7 @@ fn died(
     fields.set_item("exit_code", exit.exit_code)?;
     let number = || exit.signal.map(|number| number.to_string());
     fields.set_item("signal", exit.signal_name.map(str::to_owned).or_else(number))?;
+    fields.set_item("violation", exit.violation.as_ref().map(Violation::name))?;
     fields.set_item("stderr", Some(&exit.stderr).filter(|text| !text.is_empty()))
 }
 

@@ -207,7 +207,7 @@ impl Pool {
             .map(str::parse)
             .transpose()
             .map_err(|message| errors::config_error(py, "affinity", message))?;
-        Ok(Session(self.core().session(session_id, affinity)))
+        Ok(Session(self.core().session_handle(session_id, affinity)))
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -314,7 +314,7 @@ impl Drop for Pool {
 
 /// A session of one pool. Python wraps it in `snakepit.Session`; not public.
 #[pyclass(frozen, module = "snakepit._core")]
-pub(super) struct Session(snakepit::Session);
+pub(super) struct Session(snakepit::SessionHandle);
 
 #[pymethods]
 impl Session {

@@ -3,7 +3,8 @@
 //! The border to C of this module: around the fork Python must be told, and a process that must not
 //! run anybody's exit handlers ends by `_exit`.
 
-use std::os::fd::OwnedFd;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 
 use prost::Message;
@@ -62,6 +63,13 @@ pub(crate) fn become_worker() -> PyResult<()> {
         started: OnceLock::new(),
     };
     SIDE.set(side).map_err(|_| PyRuntimeError::new_err("this process is a worker already"))
+}
+
+/// Become another program, which speaks the protocol itself; returns only where that fails.
+#[pyfunction]
+pub(crate) fn become_program(command: Vec<OsString>) -> PyResult<()> {
+    let Err(error) = process::become_program(side()?.control.as_fd(), &command);
+    Err(error.into())
 }
 
 /// Tell the host why this worker cannot start, over the control socket.

@@ -1,13 +1,12 @@
 //! Dialling the host: connect, say hello, be told what to be.
 
-use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use pyo3::exceptions::PyConnectionError;
 use pyo3::prelude::*;
+use snakepit::line;
 use snakepit::process::close_in_child;
 use snakepit_proto::v1::host_client::HostClient;
 use snakepit_proto::v1::host_frame::Frame as FromHost;
@@ -15,7 +14,6 @@ use snakepit_proto::v1::worker_frame::Frame as ToHost;
 use snakepit_proto::v1::{Hello, HostFrame, Initialize, Start, WorkerFrame};
 use tokio::net::UnixStream;
 use tokio_stream::Stream;
-use tonic::transport::Endpoint;
 use tonic::{Status, Streaming};
 
 use super::boot;
@@ -23,20 +21,6 @@ use super::engine::Engine;
 use super::line::Line;
 use super::outbox::Outbox;
 use super::watch;
-
-/// The version of the protocol that this end speaks.
-const PROTOCOL: u32 = 1;
-
-/// HTTP/2 ends a connection with some hundred small frames unread, how many depends on this window:
-/// a fast stream or a busy batch needs the large one.
-const CONNECTION_WINDOW: u32 = 16 << 20;
-const STREAM_WINDOW: u32 = 8 << 20;
-
-/// A message that spans fewer frames is copied less.
-const MAX_FRAME: u32 = 128 << 10;
-
-/// What a frame may carry beside a value of the largest size.
-const HEADROOM: usize = 64 << 10;
 
 /// A line that is refused because its host is going leaves so long for the news of that.
 const HANG_UP: Duration = Duration::from_secs(1);
@@ -50,7 +34,7 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
     let start = side.start()?;
     let hello = Hello {
         token: start.token.clone(),
-        protocol: PROTOCOL,
+        protocol: line::PROTOCOL,
         pid: std::process::id(),
         bridge_version,
         python_version: py.version().split(' ').next().unwrap_or_default().to_owned(),
@@ -106,27 +90,10 @@ async fn open(
     frames: impl Stream<Item = WorkerFrame> + Send + 'static,
     max_message: u64,
 ) -> Result<Streaming<HostFrame>, Status> {
-    // Once: a second connection would be another worker to the host.
-    let mut socket = Some(TokioIo::new(socket));
-    let connect = move |_| {
-        let taken = io::Error::from(io::ErrorKind::NotConnected);
-        std::future::ready(socket.take().ok_or(taken))
-    };
-    // The address only fills the `:authority` of requests; the connector knows where to go.
-    let channel = Endpoint::from_static("http://localhost")
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .max_frame_size(MAX_FRAME)
-        .connect_with_connector(tower::service_fn(connect))
-        .await
-        .map_err(|error| Status::unavailable(innermost(&error)))?;
-    let limit = usize::try_from(max_message).unwrap_or(usize::MAX).saturating_add(HEADROOM);
+    let channel = line::channel(socket).await?;
+    let limit = usize::try_from(max_message).unwrap_or(usize::MAX);
+    let limit = line::frame_limit(limit);
     let mut client =
         HostClient::new(channel).max_decoding_message_size(limit).max_encoding_message_size(limit);
     Ok(client.attach(frames).await?.into_inner())
-}
-
-/// "No such file or directory" rather than "transport error".
-fn innermost(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
 }

@@ -38,6 +38,7 @@ mod watch;
 /// Adds the worker's functions and classes to the extension module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(boot::become_worker, module)?)?;
+    module.add_function(wrap_pyfunction!(boot::become_program, module)?)?;
     module.add_function(wrap_pyfunction!(boot::report_boot_error, module)?)?;
     module.add_function(wrap_pyfunction!(boot::start_message, module)?)?;
     module.add_function(wrap_pyfunction!(dial::attach, module)?)?;

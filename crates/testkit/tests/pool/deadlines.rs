@@ -55,7 +55,7 @@ async fn a_call_that_ignores_the_cancel_loses_its_worker_after_the_caller_was_fr
         let pool = pool(1).start_as(how).start().await;
         let pool = Arc::new(pool);
         let gate = Gate::new();
-        let session = pool.session("s", None);
+        let session = pool.session_handle("s", None);
         let spec = CallSpec { session: Some(session.key()), ..call("echo", "") };
         answer(submit_spec(&pool, spec)).await.expect("an answer");
 

@@ -64,12 +64,6 @@ faults! {
     a_kill_is_told: "signal" "9" => Died(None, Some("SIGKILL"), None);
     a_segfault_is_told: "signal" "11" => Died(None, Some("SIGSEGV"), None);
     an_abort_is_told: "signal" "6" => Died(None, Some("SIGABRT"), None);
-    bytes_that_are_no_frame_end_the_worker:
-        "garbage" "" => Died(None, Some("SIGKILL"), Some("failed to decode"));
-    a_frame_of_no_kind_ends_the_worker:
-        "blank" "" => Died(None, Some("SIGKILL"), Some("a frame of an unknown kind"));
-    an_answer_to_no_call_ends_the_worker:
-        "stranger" "" => Died(None, Some("SIGKILL"), Some("a call that it does not have"));
     a_second_answer_ends_the_worker_and_the_first_counts: "twice" "" => Answered("once");
     a_worker_that_closes_its_line_is_ended:
         "hang-up" "" => Died(None, Some("SIGKILL"), Some("closed its line"));

@@ -61,7 +61,7 @@ async fn behind_a_call_that_is_killed_from_outside() {
 
 #[tokio::test]
 async fn behind_a_call_that_sends_garbage() {
-    each_runs_once(|_, gate| call("garbage", &gate.after("")), None).await;
+    each_runs_once(|_, gate| call("lie", &gate.after("no-frame")), None).await;
 }
 
 #[tokio::test]

@@ -1,15 +1,20 @@
 //! Sessions live in one worker and end with it.
 
-use snakepit::{Affinity, CallSpec, Error, Session};
+use snakepit::{Affinity, CallSpec, Error, SessionHandle};
 use snakepit_testkit::{Gate, TestPool, call, pool};
 
 use super::{answer, death, submit, submit_spec};
 
-fn within(session: &Session, tool: &str, words: &str) -> CallSpec {
+fn within(session: &SessionHandle, tool: &str, words: &str) -> CallSpec {
     CallSpec { session: Some(session.key()), ..call(tool, words) }
 }
 
-async fn run(pool: &TestPool, session: &Session, tool: &str, words: &str) -> Result<String, Error> {
+async fn run(
+    pool: &TestPool,
+    session: &SessionHandle,
+    tool: &str,
+    words: &str,
+) -> Result<String, Error> {
     answer(pool.submit(within(session, tool, words))?).await
 }
 
@@ -24,7 +29,7 @@ fn assert_lost<T: std::fmt::Debug>(outcome: Result<T, Error>) {
 #[tokio::test]
 async fn a_session_stays_with_its_worker_and_is_new_once() {
     let pool = pool(3).start().await;
-    let session = pool.session("s", None);
+    let session = pool.session_handle("s", None);
     assert_eq!(run(&pool, &session, "session", "").await.expect("an answer"), "s new");
     let home = run(&pool, &session, "whoami", "").await.expect("an answer");
     for _ in 0..10 {
@@ -37,7 +42,7 @@ async fn a_session_stays_with_its_worker_and_is_new_once() {
 #[tokio::test]
 async fn a_strict_session_waits_for_its_busy_worker() {
     let pool = pool(2).start().await;
-    let session = pool.session("s", None);
+    let session = pool.session_handle("s", None);
     let gate = Gate::new();
     let home = run(&pool, &session, "whoami", "").await.expect("an answer");
     let holder = submit_spec(&pool, within(&session, "hold", &gate.after("")));
@@ -57,7 +62,7 @@ async fn a_strict_session_waits_for_its_busy_worker() {
 #[tokio::test]
 async fn a_session_that_may_not_wait_is_told_at_once() {
     let pool = pool(2).start().await;
-    let session = pool.session("s", Some(Affinity::StrictFailFast));
+    let session = pool.session_handle("s", Some(Affinity::StrictFailFast));
     let gate = Gate::new();
     let holder = submit_spec(&pool, within(&session, "hold", &gate.after("")));
     let mut visit = gate.visit().await;
@@ -73,7 +78,7 @@ async fn a_session_that_may_not_wait_is_told_at_once() {
 #[tokio::test]
 async fn a_session_that_only_prefers_its_worker_moves_on() {
     let pool = pool(2).start().await;
-    let session = pool.session("s", Some(Affinity::Hint));
+    let session = pool.session_handle("s", Some(Affinity::Hint));
     let gate = Gate::new();
     let holder = submit_spec(&pool, within(&session, "hold", &gate.after("")));
     let mut visit = gate.visit().await;
@@ -86,7 +91,7 @@ async fn a_session_that_only_prefers_its_worker_moves_on() {
 #[tokio::test]
 async fn a_session_is_lost_with_its_worker_and_its_id_starts_anew() {
     let pool = pool(2).start().await;
-    let session = pool.session("s", None);
+    let session = pool.session_handle("s", None);
     let gate = Gate::new();
     run(&pool, &session, "session", "").await.expect("an answer");
     let guilty = submit_spec(&pool, within(&session, "exit", &gate.after("3")));
@@ -99,7 +104,7 @@ async fn a_session_is_lost_with_its_worker_and_its_id_starts_anew() {
     pool.refilled(2).await;
     assert_lost(run(&pool, &session, "echo", "").await);
 
-    let again = pool.session("s", None);
+    let again = pool.session_handle("s", None);
     assert_eq!(run(&pool, &again, "session", "").await.expect("bound anew"), "s new");
     assert_lost(run(&pool, &session, "echo", "").await);
     assert_ne!(again.binding(), session.binding());
@@ -109,7 +114,7 @@ async fn a_session_is_lost_with_its_worker_and_its_id_starts_anew() {
 #[tokio::test]
 async fn a_death_elsewhere_costs_no_session() {
     let pool = pool(2).start().await;
-    let session = pool.session("s", None);
+    let session = pool.session_handle("s", None);
     let gate = Gate::new();
     let holder = submit_spec(&pool, within(&session, "hold", &gate.after("")));
     let mut visit = gate.visit().await;
@@ -123,7 +128,7 @@ async fn a_death_elsewhere_costs_no_session() {
 #[tokio::test]
 async fn a_recycled_worker_takes_its_sessions_along() {
     let pool = pool(2).start().await;
-    let session = pool.session("s", None);
+    let session = pool.session_handle("s", None);
     run(&pool, &session, "echo", "").await.expect("an answer");
     let bystander = submit(&pool, "echo", "on");
     assert!(pool.recycle(0, None));

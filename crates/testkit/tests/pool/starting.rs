@@ -9,7 +9,7 @@ use snakepit_testkit::{Builder, PATIENCE, pool, soon};
 use super::{answer, submit};
 
 /// Both are told the same; nothing is left.
-async fn refusal(builder: Builder) -> Arc<StartFailure> {
+pub async fn refusal(builder: Builder) -> Arc<StartFailure> {
     let pool = builder.open();
     let early = submit(&pool, "echo", "");
     let Err(Error::Start { worker, failure, .. }) = pool.await_ready(Some(PATIENCE)).await else {
@@ -60,20 +60,6 @@ async fn an_initialize_that_hangs_is_given_up_after_start_timeout() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_lets_nobody_in() {
-    let failure = refusal(pool(1).start_as("wrong-token")).await;
-    assert_eq!(failure.reason, "it ended before it was ready: exit code 71");
-}
-
-#[tokio::test]
-async fn another_protocol_is_refused_for_good_and_says_what_to_install() {
-    let failure = refusal(pool(1).start_as("wrong-protocol")).await;
-    assert!(failure.permanent);
-    assert!(failure.reason.contains("speaks protocol 99, this host speaks 1"));
-    assert!(failure.reason.contains("pip install"));
-}
-
-#[tokio::test]
 async fn what_the_boot_code_says_is_the_reason() {
     let failure = refusal(pool(1).start_as("boot-error")).await;
     assert_eq!((&*failure.reason, failure.permanent), ("scripted to be no worker", true));
@@ -115,12 +101,6 @@ async fn a_start_that_fails_twice_and_then_succeeds_is_a_start() {
     assert_eq!(answer(early).await.expect("an answer"), "patient");
     assert_eq!((pool.generation(0), pool.generation(1)), (3, 3));
     pool.finish().await;
-}
-
-#[tokio::test]
-async fn speaking_out_of_turn_fails_the_start() {
-    let failure = refusal(pool(1).start_as("speak-early")).await;
-    assert_eq!(failure.reason, "it spoke out of turn before it was ready");
 }
 
 #[tokio::test]

@@ -56,12 +56,42 @@ async fn a_slow_reader_bounds_what_the_worker_sends() {
 }
 
 #[tokio::test]
-async fn a_worker_that_ignores_the_window_harms_nobody() {
-    let pool = pool(1).start().await;
-    let mut stream = pool.stream(call("flood", "20000")).expect("admitted");
-    assert_eq!(pool.run("echo", "on").await.expect("after the flood"), "on");
-    assert_eq!(read(&mut stream, 0, u64::MAX / 2).await.expect("a good end"), 20000);
-    pool.finish().await;
+async fn an_item_larger_than_the_window_travels_alone() {
+    for start in ["", "plain"] {
+        let pool = pool(1).start_as(start).start().await;
+        let size = 3 << 20;
+        let mut stream = pool.stream(call("weigh", &format!("5 {size}"))).expect("admitted");
+        for _ in 0..5 {
+            let chunk = soon("a chunk", stream.next_chunk()).await.expect("an item").expect("well");
+            assert_eq!(chunk.len(), size);
+        }
+        assert!(soon("the end", stream.next_chunk()).await.is_none());
+        pool.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn however_grants_and_chunks_cross_nobody_is_accused() {
+    for start in ["", "plain"] {
+        let pool = pool(2).start_as(start).start().await;
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            streams.push(pool.stream(call("count", "50000")).expect("admitted"));
+        }
+        let mut read_until = [0, 0];
+        for round in 0.. {
+            let one = round % 2;
+            // Windows and halves of them, and what is neither.
+            let most = [1, 511, 512, 513, 1024, 3000][round / 2 % 6];
+            let from = read_until[one];
+            read_until[one] = read(&mut streams[one], from, most).await.expect("no accusation");
+            if read_until == [50000, 50000] {
+                break;
+            }
+        }
+        assert_eq!(pool.stats().counters.worker_deaths, 0);
+        pool.finish().await;
+    }
 }
 
 #[tokio::test]

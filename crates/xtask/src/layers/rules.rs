@@ -5,7 +5,7 @@
 pub const RINGS: &[Ring] = &[
     Ring {
         word: "words",
-        modules: &["id", "error", "call", "config"],
+        modules: &["id", "error", "call", "config", "value"],
         rule: "words do no I/O and know no runtime",
     },
     Ring {
@@ -15,7 +15,7 @@ pub const RINGS: &[Ring] = &[
     },
     Ring {
         word: "effects",
-        modules: &["process", "transport", "telemetry", "blocking"],
+        modules: &["process", "transport", "telemetry", "blocking", "interpreter"],
         rule: "effects touch the world and decide nothing",
     },
     Ring {
@@ -41,6 +41,11 @@ pub const LIBRARIES: &[Library] = &[
         crates: &["tonic", "tonic_prost", "prost", "prost_types", "snakepit_proto"],
         homes: &["transport"],
         why: "what the wire looks like stays behind `transport`",
+    },
+    Library {
+        crates: &["rmp"],
+        homes: &["value"],
+        why: "what a value's bytes look like stays behind `value`",
     },
     Library { crates: &["pyo3"], homes: &[], why: "the core is embeddable without Python" },
 ];

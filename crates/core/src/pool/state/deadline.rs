@@ -165,7 +165,7 @@ impl<J> State<J> {
         let end = end(true);
         self.count(&end);
         out.push(Effect::End { job, end });
-        if self.slots[slot].phase != Phase::Condemned {
+        if !matches!(self.slots[slot].phase, Phase::Condemned | Phase::Outlawed) {
             out.push(Effect::Cancel { slot, id });
             if let Some(kill_at) = kill_at {
                 self.watch(kill_at, out);

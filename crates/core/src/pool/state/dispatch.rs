@@ -2,11 +2,24 @@
 
 use tokio::time::Instant;
 
+use super::credit::{Amount, Credit};
 use super::slot::{Phase, UNAVAILABLE};
-use super::{Door, Effect, End, Place, State, Words};
+use super::{Call, Door, Effect, End, Place, State, Words};
 use crate::call::Step;
+use crate::error::Violation;
 use crate::id::CallId;
 use crate::policy::prefetch;
+
+/// How a worker ends a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// With the value of a plain call.
+    Value,
+    /// With the good end of a stream.
+    End,
+    /// With what went wrong.
+    Failure,
+}
 
 impl<J> State<J> {
     /// `calls` answers of one worker came together; each is told by [`State::answered`] then.
@@ -18,36 +31,94 @@ impl<J> State<J> {
         }
     }
 
-    /// A worker answered a call. The job, if the caller still waits for it. Err: this worker has
-    /// no such call, which no honest worker says.
-    pub(crate) fn answered(&mut self, slot: usize, id: CallId, ok: bool) -> Result<Option<J>, ()> {
-        match self.table.get(id).map(|call| call.place) {
-            Some(Place::Sent { slot: at, word }) if at == slot => {
-                self.leave(slot, id, word);
-                self.slots[slot].answered += 1;
+    /// A worker answered a call. The job, if the caller still waits for it.
+    ///
+    /// # Errors
+    /// No honest worker says that.
+    pub(crate) fn answered(
+        &mut self,
+        slot: usize,
+        id: CallId,
+        said: Said,
+    ) -> Result<Option<J>, Violation> {
+        let word = match self.table.get(id) {
+            Some(Call { place: Place::Sent { slot: at, word }, credit, .. }) if *at == slot => {
+                let streaming = credit.is_some();
+                let right_kind = match said {
+                    Said::Value => !streaming,
+                    Said::End => streaming,
+                    Said::Failure => true,
+                };
+                if !right_kind {
+                    return Err(Violation::WrongKind { call: id, streaming });
+                }
+                *word
             }
-            _ => return Err(()),
-        }
+            _ => return Err(self.not_in(slot, id)),
+        };
+        self.leave(slot, id, word);
+        self.slots[slot].note_answer(id);
         let job = self.table.remove(id).and_then(|call| call.job);
         if job.is_some() {
-            let count = if ok { &mut self.counters.completed } else { &mut self.counters.errors };
+            let failed = said == Said::Failure;
+            let count =
+                if failed { &mut self.counters.errors } else { &mut self.counters.completed };
             *count += 1;
         }
         Ok(job)
     }
 
-    /// A worker sent a part of an answer. The job, if the caller still waits. Err: as above.
+    /// A worker sent items of a stream, of these lengths. The job, if the caller still waits.
+    ///
+    /// # Errors
+    /// No honest worker says that, or not yet.
     pub(crate) fn partly_answered(
         &mut self,
         slot: usize,
         id: CallId,
-    ) -> Result<Option<&mut J>, ()> {
-        match self.table.get_mut(id) {
-            Some(call) if matches!(call.place, Place::Sent { slot: at, .. } if at == slot) => {
-                call.partly_seen = true;
-                Ok(call.job.as_mut())
-            }
-            _ => Err(()),
+        lengths: impl ExactSizeIterator<Item = usize> + Clone,
+    ) -> Result<Option<&mut J>, Violation> {
+        match self.table.get(id) {
+            Some(Call { place: Place::Sent { slot: at, .. }, .. }) if *at == slot => {}
+            _ => return Err(self.not_in(slot, id)),
+        }
+        let Some(call) = self.table.get_mut(id) else { return Ok(None) };
+        let Some(credit) = &mut call.credit else {
+            return Err(Violation::WrongKind { call: id, streaming: false });
+        };
+        if lengths.len() == 0 {
+            return Err(Violation::EmptyChunks { call: id });
+        }
+        credit.send(lengths).map_err(|Amount { items, bytes }| Violation::CreditExceeded {
+            call: id,
+            items,
+            bytes,
+            window_items: credit.window.items,
+            window_bytes: credit.window.bytes,
+        })?;
+        call.partly_seen = true;
+        Ok(call.job.as_mut())
+    }
+
+    /// Why a worker may not speak of a call.
+    #[cold]
+    fn not_in(&self, slot: usize, call: CallId) -> Violation {
+        if self.slots[slot].has_answered(call) {
+            Violation::AnsweredTwice { call }
+        } else if self.table.was_made(call) {
+            Violation::NotItsCall { call }
+        } else {
+            Violation::UnknownCall { call }
+        }
+    }
+
+    /// The reader of a stream has taken so much in all: its worker may send as much more.
+    pub(crate) fn grant(&mut self, id: CallId, items: u64, bytes: u64, out: &mut Vec<Effect<J>>) {
+        let Some(call) = self.table.get_mut(id) else { return };
+        if let (Place::Sent { slot, .. }, Some(credit)) = (call.place, &mut call.credit) {
+            // Before the worker is told: it must never know of a grant that is not noted.
+            credit.grant(items, bytes);
+            out.push(Effect::Grant { slot, id, items, bytes });
         }
     }
 
@@ -156,6 +227,10 @@ impl<J> State<J> {
         }
         let word = it.take_word();
         call.place = Place::Sent { slot, word };
+        if let Some(credit) = &mut call.credit {
+            // A worker that died with it sent nothing that counts: else it would not be sent again.
+            **credit = Credit::new(credit.window);
+        }
         it.lane.push_back(id);
         if self.loads[slot] != UNAVAILABLE {
             self.loads[slot] += 1;

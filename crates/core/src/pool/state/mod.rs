@@ -14,8 +14,11 @@
 //! are shared with workers are asked through [`Words`]. It owns each call's job `J` (payload and
 //! reply sink) and hands it back exactly once. Whoever owns this holds one std mutex around it.
 
+mod credit;
 mod deadline;
 mod dispatch;
+#[cfg(feature = "testkit")]
+pub mod rehearsal;
 mod slot;
 mod submit;
 mod table;
@@ -31,6 +34,8 @@ use crate::call::Step;
 use crate::id::CallId;
 use crate::policy::affinity::Homes;
 use crate::policy::queue::Queue;
+pub(crate) use credit::Window;
+pub(crate) use dispatch::Said;
 use slot::{Phase, Slot, UNAVAILABLE};
 pub(crate) use submit::{NewCall, Refusal};
 use table::{Call, Place, Table};
@@ -51,6 +56,8 @@ pub(crate) enum Effect<J> {
     Send { slot: usize, id: CallId, word: Option<u8>, session_new: bool, left: Option<Duration> },
     /// Tell the worker that nobody waits for this call any more.
     Cancel { slot: usize, id: CallId },
+    /// Tell the worker that the reader of this stream has taken so much in all.
+    Grant { slot: usize, id: CallId, items: u64, bytes: u64 },
     /// The call ended without an answer of its worker.
     End { job: J, end: End },
     /// Fill the slot after this long.

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! Empty ─start─▶ Starting ─ready─▶ Ready ─recycle─▶ Draining ─empty─▶ Stopping ─died─▶ Empty
-//!   ▲                │                │ a call outlived its grace                        │
+//!   ▲                │                │ a call outlived its grace, or a broken protocol  │
 //!   │             failed              ▼                                                  │
-//!   └────────────────┴──────◀── Condemned (killed) ◀─────────────────────────────────────┘
+//!   └────────────────┴──────◀── Condemned, Outlawed (killed) ◀───────────────────────────┘
 //! ```
 
 use std::collections::VecDeque;
@@ -23,6 +23,9 @@ pub(super) const UNAVAILABLE: u32 = u32::MAX;
 /// Words a worker shares with the host; more than it can ever use at once.
 const WORDS: u32 = 64;
 
+/// Answered calls that a slot remembers.
+const RECENT: usize = 8;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Empty,
@@ -30,7 +33,10 @@ pub(super) enum Phase {
     Ready,
     Draining,
     Stopping,
+    /// It did not let go of a call.
     Condemned,
+    /// It broke the protocol.
+    Outlawed,
 }
 
 impl Phase {
@@ -41,7 +47,7 @@ impl Phase {
             Self::Ready => "ready",
             Self::Draining => "draining",
             Self::Stopping => "stopping",
-            Self::Condemned => "condemned",
+            Self::Condemned | Self::Outlawed => "condemned",
         }
     }
 
@@ -50,6 +56,7 @@ impl Phase {
         match self {
             Self::Draining | Self::Stopping => "its worker was recycled",
             Self::Condemned => "its worker was killed: a call outlived its deadline or cancel",
+            Self::Outlawed => "its worker was killed: it broke the protocol",
             _ => "its worker died",
         }
     }
@@ -67,6 +74,9 @@ pub(super) struct Slot {
     /// Last sign of progress: an answer, or work given while idle.
     pub(super) since: Instant,
     pub(super) answered: u64,
+    /// The last calls that it answered, by their number: some, so that a second answer can be told
+    /// from one to a call that it never had.
+    recent: [CallId; RECENT],
     restart: Restart,
     /// Bit n: word n is free. None is where the worker does not honour them.
     words: u64,
@@ -82,6 +92,7 @@ impl Slot {
             prefetch: Prefetch::new(false),
             since: now,
             answered: 0,
+            recent: [CallId::NONE; RECENT],
             restart: Restart::new(start_timeout, now),
             words: 0,
         }
@@ -105,6 +116,17 @@ impl Slot {
             self.words &= !(1 << word);
             word as u8
         })
+    }
+
+    /// The worker answered a call.
+    pub(super) fn note_answer(&mut self, id: CallId) {
+        self.recent[self.answered as usize % RECENT] = id;
+        self.answered += 1;
+    }
+
+    /// Whether this worker answered the call, as far as that is remembered.
+    pub(super) fn has_answered(&self, id: CallId) -> bool {
+        id != CallId::NONE && self.recent.contains(&id)
     }
 
     pub(super) fn free_word(&mut self, word: Option<u8>) {
@@ -145,6 +167,7 @@ impl<J> State<J> {
         it.prefetch = Prefetch::new(revocable);
         it.words = if revocable { u64::MAX } else { 0 };
         (it.degraded, it.since, it.answered) = (false, now, 0);
+        it.recent = [CallId::NONE; RECENT];
         if it.phase == Phase::Stopping {
             return; // It was told to stop while it started.
         }
@@ -179,13 +202,16 @@ impl<J> State<J> {
         if self.door == Door::Closed {
             return;
         }
-        if matches!(phase, Phase::Ready | Phase::Draining | Phase::Condemned) {
+        let unasked = [Phase::Ready, Phase::Draining, Phase::Condemned, Phase::Outlawed];
+        if unasked.contains(&phase) {
             self.counters.worker_deaths += 1;
         }
         let it = &mut self.slots[slot];
         let next = match phase {
             Phase::Empty | Phase::Starting => it.restart.failed(permanent, now),
-            Phase::Ready | Phase::Condemned => it.restart.died(it.answered > 0, now),
+            Phase::Ready | Phase::Condemned | Phase::Outlawed => {
+                it.restart.died(it.answered > 0, now)
+            }
             Phase::Draining | Phase::Stopping => it.restart.died(true, now),
         };
         let after = match next {
@@ -231,6 +257,27 @@ impl<J> State<J> {
         }
         self.retire(slot, out);
         true
+    }
+
+    /// The worker broke the protocol and is being killed: it gets nothing more, and others run what
+    /// it has certainly not begun.
+    pub(crate) fn outlaw(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let it = &mut self.slots[slot];
+        // One that is leaving, or being killed already, gets nothing either.
+        if !matches!(it.phase, Phase::Ready | Phase::Draining) {
+            return;
+        }
+        it.phase = Phase::Outlawed;
+        self.loads[slot] = UNAVAILABLE;
+        if self.take_back(slot, usize::MAX, words) > 0 {
+            self.spread(now, out);
+        }
     }
 
     /// Stops a worker that has nothing left to do and gets nothing more.

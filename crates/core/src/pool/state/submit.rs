@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::credit::{Credit, Window};
 use super::slot::{Phase, UNAVAILABLE};
 use super::{Call, Door, Effect, Place, State};
 use crate::call::{Affinity, SessionKey};
@@ -36,13 +37,15 @@ enum Route {
 }
 
 impl<J> State<J> {
-    /// Admits a call, or refuses it and drops its job.
+    /// Admits a call, or refuses it and drops its job. `window`: it streams, and so much of it may
+    /// be under way.
     ///
     /// # Errors
     /// See [`Refusal`].
     pub(crate) fn submit(
         &mut self,
         new: NewCall<J>,
+        window: Option<Window>,
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) -> Result<CallId, Refusal> {
@@ -61,6 +64,7 @@ impl<J> State<J> {
             idempotent: new.idempotent,
             died_under: None,
             partly_seen: false,
+            credit: window.map(|window| Box::new(Credit::new(window))),
             kill_at: None,
         });
         if let Some(deadline) = deadline {

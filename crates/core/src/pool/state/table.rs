@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::credit::Credit;
 use crate::call::SessionKey;
 use crate::id::CallId;
 use crate::policy::queue::Lane;
@@ -34,6 +35,8 @@ pub(super) struct Call<J> {
     pub(super) died_under: Option<(usize, u64)>,
     /// The caller has seen a part of the answer: it must not run twice.
     pub(super) partly_seen: bool,
+    /// What its worker may send ahead of the reader; None: it does not stream.
+    pub(super) credit: Option<Box<Credit>>,
     /// The worker must have let go of it by then, or is killed.
     pub(super) kill_at: Option<Instant>,
 }
@@ -95,6 +98,13 @@ impl<J> Table<J> {
         let call = entry.call.take()?;
         self.free.push(id.index());
         Some(call)
+    }
+
+    /// Whether there was a call of this name, as far as it can be told: what its place holds now is
+    /// no older.
+    pub(super) fn was_made(&self, id: CallId) -> bool {
+        let made = self.entries.get(id.index()).is_some_and(|entry| entry.id >= id);
+        made && id.sequence() > 0
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (CallId, &Call<J>)> {

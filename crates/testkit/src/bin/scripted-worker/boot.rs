@@ -48,7 +48,7 @@ pub fn become_worker(script: &Script) -> Side {
             exit(78);
         }
         Beginning::Mute => stay(),
-        Beginning::Attach | Beginning::WrongToken | Beginning::WrongProtocol => {}
+        _ => {}
     }
     loop {
         match control.recv() {

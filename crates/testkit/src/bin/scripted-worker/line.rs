@@ -1,28 +1,27 @@
 //! The worker's end of the line. Frames leave as bytes, so that some can be what no frame is.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, BufMut, Bytes};
-use hyper_util::rt::TokioIo;
 use prost::Message;
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame as ToHost;
-use snakepit_proto::v1::{Hello, HostFrame, Result as CallResult, Start, WorkerFrame};
+use snakepit_proto::v1::{Hello, HostFrame, Ready, Result as CallResult, Start, WorkerFrame};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::Endpoint;
 use tonic::{Request, Status, Streaming};
 
 use super::script::{Beginning, Script};
 
-const WINDOW: u32 = 16 << 20;
+/// No frame: a field of wire type 7, which there is not.
+pub const NO_FRAME: Bytes = Bytes::from_static(&[0xff; 16]);
 
 /// After the last frame was handed over, the runtime gets so many turns to send it.
 const TURNS: usize = 64;
@@ -32,7 +31,7 @@ pub struct Line {
     frames: mpsc::UnboundedSender<Bytes>,
     queued: AtomicU64,
     encoded: Arc<AtomicU64>,
-    socket: Arc<OnceLock<OwnedFd>>,
+    socket: OwnedFd,
 }
 
 /// Frames from the host.
@@ -74,34 +73,24 @@ impl Line {
 
     /// The line's socket.
     pub fn socket(&self) -> &OwnedFd {
-        self.socket.get().expect("set before the line was made")
+        &self.socket
     }
 }
 
 /// Dials the host and says hello.
 pub async fn dial(script: &Script, start: &Start) -> Result<(Line, Incoming), Status> {
     let (frames, outgoing) = mpsc::unbounded_channel();
-    let (encoded, socket) = (Arc::new(AtomicU64::new(0)), Arc::new(OnceLock::new()));
+    let encoded = Arc::new(AtomicU64::new(0));
+    let stream = UnixStream::connect(&start.socket_path).await?;
+    let socket = stream.as_fd().try_clone_to_owned()?;
     let line = Line { frames, queued: AtomicU64::new(0), encoded: encoded.clone(), socket };
     // Before the call is opened: the host answers nobody whom it does not know.
-    line.say(ToHost::Hello(hello(script, start)));
-
-    let (path, socket) = (start.socket_path.clone(), line.socket.clone());
-    let connect = move |_| {
-        let (path, socket) = (path.clone(), socket.clone());
-        async move {
-            let stream = UnixStream::connect(path).await?;
-            let copy = stream.as_fd().try_clone_to_owned()?;
-            socket.set(copy).map_err(|_| std::io::Error::other("dialled twice"))?;
-            std::io::Result::Ok(TokioIo::new(stream))
-        }
-    };
-    let channel = Endpoint::from_static("http://localhost")
-        .initial_connection_window_size(WINDOW)
-        .initial_stream_window_size(WINDOW)
-        .connect_with_connector(tower::service_fn(connect))
-        .await
-        .map_err(|error| Status::unavailable(error.to_string()))?;
+    match script.beginning {
+        Beginning::NoHello => line.say(ToHost::Ready(Ready::default())),
+        Beginning::BadHello => line.say_bytes(NO_FRAME),
+        _ => line.say(ToHost::Hello(hello(script, start))),
+    }
+    let channel = snakepit::line::channel(stream).await?;
     let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
     grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let request = Request::new(UnboundedReceiverStream::new(outgoing));
@@ -110,12 +99,16 @@ pub async fn dial(script: &Script, start: &Start) -> Result<(Line, Incoming), St
     Ok((line, Incoming(response.into_inner())))
 }
 
-fn hello(script: &Script, start: &Start) -> Hello {
+/// What the worker says of itself.
+pub fn hello(script: &Script, start: &Start) -> Hello {
     let mut token = start.token.to_vec();
     if script.beginning == Beginning::WrongToken {
         token[0] ^= 1;
     }
-    let protocol = if script.beginning == Beginning::WrongProtocol { 99 } else { 1 };
+    let protocol = match script.beginning {
+        Beginning::Protocol(number) => number,
+        _ => snakepit::line::PROTOCOL,
+    };
     Hello {
         token: token.into(),
         protocol,

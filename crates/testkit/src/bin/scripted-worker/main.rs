@@ -6,6 +6,7 @@
 //! line    dial, hello, frames                                         main thread
 //! calls   what cancels and grants say about calls                     written by the control thread
 //! tool    what a call does
+//! lie     what is said that no honest worker says
 //! ```
 //!
 //! One call at a time, in the order in which they came, each claimed in the shared page before
@@ -13,6 +14,7 @@
 
 mod boot;
 mod calls;
+mod lie;
 mod line;
 mod script;
 mod tool;
@@ -22,6 +24,7 @@ use std::process::exit;
 use std::sync::Arc;
 
 use snakepit_proto::v1::host_frame::Frame as FromHost;
+use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame as ToHost;
 use snakepit_proto::v1::{self, FailureKind};
 use tokio::sync::mpsc;
@@ -42,9 +45,12 @@ fn main() {
     if script.lingers {
         stay();
     }
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    if let Some((token, path)) = &script.borrowed {
+        return runtime().expect("a runtime").block_on(lie::borrow(&script, token, path));
+    }
     let side = boot::become_worker(&script);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(live(&script, side));
+    runtime().expect("a runtime").block_on(live(&script, side));
 }
 
 /// Whatever is asked: for ever.
@@ -60,15 +66,16 @@ async fn live(script: &Script, side: Side) {
     let heard = calls.clone();
     std::thread::spawn(move || boot::serve_control(&control, &heard));
 
+    lie::instead_of_dialling(script, &side.start).await;
     let Ok((line, mut incoming)) = line::dial(script, &side.start).await else { exit(REFUSED) };
     let Some(FromHost::Initialize(initialize)) = incoming.next().await else { exit(REFUSED) };
-    initialize_as(script, &line, &initialize).await;
+    initialize_as(script, &side, &line, &initialize).await;
 
     let (sender, mut queue) = mpsc::unbounded_channel();
     tokio::spawn(read(incoming, sender, calls.clone()));
     while let Some(frame) = queue.recv().await {
         match frame {
-            FromHost::StartCall(call) => take_up(&call, &calls, &side, &line).await,
+            FromHost::StartCall(call) => take_up(&call, &calls, script, &side, &line).await,
             FromHost::Drain(_) if script.heeds_drain => {
                 line.flush().await;
                 exit(0);
@@ -94,15 +101,15 @@ async fn read(mut incoming: Incoming, queue: mpsc::UnboundedSender<FromHost>, ca
 }
 
 /// What the adapter's `initialize()` would do.
-async fn initialize_as(script: &Script, line: &Line, initialize: &v1::Initialize) {
-    match script.ending {
-        Ending::Ready { from } if initialize.generation >= from => {
+async fn initialize_as(script: &Script, side: &Side, line: &Line, initialize: &v1::Initialize) {
+    match &script.ending {
+        Ending::Ready { from } if initialize.generation >= *from => {
             line.say(ToHost::Ready(v1::Ready { tools: tool::list() }));
         }
         Ending::Ready { .. } => {
             fail(line, "not yet", false).await;
         }
-        Ending::Failed { permanent } => fail(line, "scripted to fail", permanent).await,
+        Ending::Failed { permanent } => fail(line, "scripted to fail", *permanent).await,
         Ending::Source => {
             let mut failure = tool::failure(FailureKind::AdapterSource, "no module named scripted");
             failure.type_name = "ModuleNotFoundError".into();
@@ -115,10 +122,10 @@ async fn initialize_as(script: &Script, line: &Line, initialize: &v1::Initialize
         }
         Ending::Exit(code) => {
             eprintln!("leaving initialize()");
-            exit(code);
+            exit(*code);
         }
         Ending::Hang => pending().await,
-        Ending::SpeakEarly => line.answer(1, tool::value("out of turn")),
+        Ending::Lie(what) => lie::tell(what, None, script, side, line).await,
     }
 }
 
@@ -129,15 +136,24 @@ async fn fail(line: &Line, message: &str, permanent: bool) {
     exit(1);
 }
 
-async fn take_up(start: &v1::StartCall, calls: &Calls, side: &Side, line: &Line) {
+async fn take_up(start: &v1::StartCall, calls: &Calls, script: &Script, side: &Side, line: &Line) {
     let word = start.word.checked_sub(1).zip(side.page.as_ref());
     if let Some((index, page)) = word
         && !page.start(index, start.call_id)
     {
         return; // taken back
     }
+    if start.tool == "lie" {
+        lie::call(start, script, side, line).await;
+    }
     let call = calls.begin(start.call_id);
-    let outcome = tool::run(start, &call, line).await;
+    let outcome = match tool::run(start, &call, side, line).await {
+        Outcome::Value(value) if start.streaming => {
+            tool::say_items(start, vec![value], line);
+            Outcome::End(v1::StreamEnd {})
+        }
+        outcome => outcome,
+    };
     calls.end(start.call_id);
     line.answer(start.call_id, outcome);
     if let Some((index, page)) = word {

@@ -11,12 +11,13 @@
 //! | `never` | | stops the main thread for good |
 //! | `record` | `NAME LEDGER [GATE]` | writes the name down at once, then passes the gate |
 //! | `exit`, `signal` | `N [GATE]` | ends the process so |
-//! | `garbage`, `blank` | `[GATE]` | sends bytes that are no frame, a frame of no kind; waits |
-//! | `twice`, `stranger` | `[GATE]` | answers twice; answers a call that is not there and waits |
+//! | `twice` | `[GATE]` | answers twice |
+//! | `lie` | `WHAT GATE …` | says what it may not say; `lie.rs` lists what |
+//! | `path` | | answers the path of the socket that workers dial |
 //! | `hang-up` | `[GATE]` | closes the line and waits |
 //! | `orphan` | `N [GATE]` | leaves a process behind that holds the line's socket; exits with N |
 //! | `count` | `N [GATE]` | streams 0 to N-1 within the window; tells the gate `full SENT` when it must wait, `cancelled SENT` |
-//! | `flood` | `N` | the same, all at once: deaf to the window and to cancels |
+//! | `weigh` | `N SIZE` | the same with items of so many bytes |
 //! | `stall` | `N GATE` | streams N items, then passes the gate, deaf to cancels |
 
 use std::io::Read;
@@ -32,6 +33,7 @@ use snakepit_proto::v1::{Chunks, Failure, FailureKind, StartCall, StreamEnd, Too
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use super::boot::Side;
 use super::calls::Running;
 use super::line::Line;
 use super::stay;
@@ -65,7 +67,7 @@ fn cancelled() -> Outcome {
 }
 
 /// Runs a call to its end, where it has one.
-pub async fn run(start: &StartCall, call: &Running, line: &Line) -> Outcome {
+pub async fn run(start: &StartCall, call: &Running, side: &Side, line: &Line) -> Outcome {
     let text = String::from_utf8_lossy(&start.arguments).into_owned();
     let words: Vec<&str> = text.split_whitespace().collect();
     let word = |index: usize| words.get(index).copied();
@@ -79,6 +81,7 @@ pub async fn run(start: &StartCall, call: &Running, line: &Line) -> Outcome {
             Outcome::Failure(Failure { size: 2000, limit: 1000, ..failure })
         }
         "whoami" => value(std::process::id().to_string()),
+        "path" => value(side.start.socket_path.as_str()),
         "session" => {
             let age = if start.session_new { "new" } else { "old" };
             value(format!("{} {age}", start.session_id))
@@ -120,26 +123,10 @@ pub async fn run(start: &StartCall, call: &Running, line: &Line) -> Outcome {
                 raise(signal).expect("raised");
             }
         }
-        "garbage" => {
-            last_words(word(0), line).await;
-            // A field of wire type 7, which there is not.
-            line.say_bytes(Bytes::from_static(&[0xff; 16]));
-            std::future::pending().await
-        }
-        "blank" => {
-            last_words(word(0), line).await;
-            line.say_bytes(Bytes::new());
-            std::future::pending().await
-        }
         "twice" => {
             last_words(word(0), line).await;
             line.answer(start.call_id, value("once"));
             value("twice")
-        }
-        "stranger" => {
-            last_words(word(0), line).await;
-            line.answer(start.call_id ^ 1 << 50, value("whose?"));
-            std::future::pending().await
         }
         "hang-up" => {
             last_words(word(0), line).await;
@@ -151,16 +138,18 @@ pub async fn run(start: &StartCall, call: &Running, line: &Line) -> Outcome {
             leave_behind(line);
             exit(number());
         }
-        "count" => count(start, number(), word(1), call, line).await,
-        "flood" => {
-            for item in 0..number() {
-                say_item(start, item, line);
-            }
-            Outcome::End(StreamEnd {})
+        "count" => {
+            let gate = Gate::enter(word(1)).await;
+            count(start, number(), |item| item.to_string().into(), gate, call, line).await
+        }
+        "weigh" => {
+            let size = word(1).and_then(|word| word.parse().ok()).expect("a size");
+            let item = |_| Bytes::from(vec![0; size]);
+            count(start, number(), item, Gate::enter(None).await, call, line).await
         }
         "stall" => {
             for item in 0..number() {
-                say_item(start, item, line);
+                say_items(start, vec![item.to_string().into()], line);
             }
             Gate::enter(word(1)).await.pass().await;
             Outcome::End(StreamEnd {})
@@ -174,7 +163,7 @@ pub async fn run(start: &StartCall, call: &Running, line: &Line) -> Outcome {
 
 /// Sends what earlier calls answered, as any end does before it runs something that may take long,
 /// and passes the gate.
-async fn last_words(gate: Option<&str>, line: &Line) {
+pub async fn last_words(gate: Option<&str>, line: &Line) {
     line.flush().await;
     Gate::enter(gate).await.pass().await;
 }
@@ -182,17 +171,19 @@ async fn last_words(gate: Option<&str>, line: &Line) {
 async fn count(
     start: &StartCall,
     items: i32,
-    gate: Option<&str>,
+    item: impl Fn(i32) -> Bytes,
+    mut gate: Gate,
     call: &Running,
     line: &Line,
 ) -> Outcome {
-    let mut gate = Gate::enter(gate).await;
     let mut sent = (0, 0);
-    for item in 0..items {
+    for item in (0..items).map(item) {
+        let length = item.len() as u64;
         let full = || {
             let taken = call.taken();
-            sent.0 - taken.0 >= u64::from(start.window_items)
-                || sent.1 - taken.1 >= start.window_bytes
+            let (items, bytes) = (sent.0 - taken.0, sent.1 - taken.1);
+            let (most, most_bytes) = (u64::from(start.window_items), start.window_bytes);
+            items > 0 && (items >= most || bytes + length > most_bytes)
         };
         while full() && !call.is_cancelled() {
             gate.tell(&format!("full {}", sent.0)).await;
@@ -202,18 +193,16 @@ async fn count(
             gate.tell(&format!("cancelled {}", sent.0)).await;
             return cancelled();
         }
-        sent = (sent.0 + 1, sent.1 + say_item(start, item, line) as u64);
+        say_items(start, vec![item], line);
+        sent = (sent.0 + 1, sent.1 + length);
         // The line is driven by this thread.
         tokio::task::yield_now().await;
     }
     Outcome::End(StreamEnd {})
 }
 
-fn say_item(start: &StartCall, item: i32, line: &Line) -> usize {
-    let item = Bytes::from(item.to_string());
-    let length = item.len();
-    line.say(Frame::Chunks(Chunks { call_id: start.call_id, items: vec![item] }));
-    length
+pub fn say_items(start: &StartCall, items: Vec<Bytes>, line: &Line) {
+    line.say(Frame::Chunks(Chunks { call_id: start.call_id, items }));
 }
 
 fn write_down(name: &str, ledger: &str) {

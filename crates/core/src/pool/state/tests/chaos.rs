@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::violations::{Lie, any_lie};
 use super::worker::Life;
 use super::{Spec, World};
 use crate::call::{Affinity, Binding, SessionKey};
@@ -13,12 +14,14 @@ use crate::pool::state::slot::Phase;
 
 #[derive(Clone, Debug)]
 enum Event {
-    Submit { session: Option<Who>, timeout: Option<u64>, idempotent: bool },
+    Submit { session: Option<Who>, timeout: Option<u64>, idempotent: bool, streaming: bool },
     Start(usize),
     Ready { slot: usize, revocable: bool },
     Begin(usize),
     Finish(usize),
     Part(usize),
+    Take(usize),
+    Say { slot: usize, call: usize, lie: Lie },
     Flush { slot: usize, fill: bool },
     Work { slot: usize, calls: usize },
     Die { slot: usize, read: bool, permanent: bool },
@@ -67,15 +70,20 @@ fn any_event() -> impl Strategy<Value = Event> {
     let timeout = prop::option::of(prop_oneof![Just(0), any_span()]);
     let session = prop::option::of(any_who());
     prop_oneof![
-        40 => (session, timeout, any::<bool>()).prop_map(|(session, timeout, idempotent)| {
-            Event::Submit { session, timeout, idempotent }
-        }),
+        40 => (session, timeout, any::<bool>(), prop::bool::weighted(0.3)).prop_map(
+            |(session, timeout, idempotent, streaming)| {
+                Event::Submit { session, timeout, idempotent, streaming }
+            },
+        ),
         8 => slot().prop_map(Event::Start),
         8 => (slot(), prop::bool::weighted(0.8))
             .prop_map(|(slot, revocable)| Event::Ready { slot, revocable }),
         10 => slot().prop_map(Event::Begin),
         8 => slot().prop_map(Event::Finish),
-        2 => slot().prop_map(Event::Part),
+        4 => slot().prop_map(Event::Part),
+        2 => any::<usize>().prop_map(Event::Take),
+        2 => (slot(), any::<usize>(), any_lie())
+            .prop_map(|(slot, call, lie)| Event::Say { slot, call, lie }),
         8 => (slot(), prop::bool::weighted(0.8)).prop_map(|(slot, fill)| Event::Flush { slot, fill }),
         15 => (slot(), 1..20usize).prop_map(|(slot, calls)| Event::Work { slot, calls }),
         6 => (slot(), any::<bool>(), prop::bool::weighted(0.1))
@@ -104,8 +112,8 @@ impl Chaos {
         let world = &mut self.world;
         let life = |slot: usize| world.workers[slot % size].life;
         match event {
-            Event::Submit { session, timeout, idempotent } => {
-                self.submit(session, timeout, idempotent)
+            Event::Submit { session, timeout, idempotent, streaming } => {
+                self.submit(session, timeout, idempotent, streaming)
             }
             Event::Start(slot) => {
                 if matches!(life(slot), Life::Planned(at) if at <= world.now) {
@@ -124,6 +132,18 @@ impl Chaos {
                 world.finish(slot % size);
             }
             Event::Part(slot) => world.part(slot % size),
+            Event::Take(nth) => {
+                if !world.calls.is_empty() {
+                    let id = world.calls[nth % world.calls.len()].id;
+                    world.take(id);
+                }
+            }
+            Event::Say { slot, call, lie } => {
+                if life(slot) == Life::Ready && !world.calls.is_empty() {
+                    let id = world.calls[call % world.calls.len()].id;
+                    world.lie(slot % size, id, lie);
+                }
+            }
             Event::Flush { slot, fill: true } => world.flush(slot % size),
             Event::Flush { slot, fill: false } => {
                 world.read(slot % size);
@@ -163,7 +183,13 @@ impl Chaos {
         self.check_overdue();
     }
 
-    fn submit(&mut self, who: Option<Who>, timeout: Option<u64>, idempotent: bool) {
+    fn submit(
+        &mut self,
+        who: Option<Who>,
+        timeout: Option<u64>,
+        idempotent: bool,
+        streaming: bool,
+    ) {
         let session = who.map(|Who { name, affinity, object }| {
             if object == Some(true) {
                 self.objects[name] = Arc::default();
@@ -171,7 +197,8 @@ impl Chaos {
             let object = object.map(|_| self.objects[name].clone());
             SessionKey { id: NAMES[name].into(), affinity, object }
         });
-        let spec = Spec { session, timeout: timeout.map(Duration::from_micros), idempotent };
+        let timeout = timeout.map(Duration::from_micros);
+        let spec = Spec { session, timeout, idempotent, streaming };
         let before = self.world.state.queued();
         let rejected = self.world.state.counters().rejected;
         match self.world.submit(spec.clone()) {
@@ -221,7 +248,8 @@ impl Chaos {
         for (id, call) in world.state.table.iter() {
             if call.kill_at.is_some_and(|at| at <= world.now) {
                 let (slot, _) = *world.calls[world.by_id[&id]].sent.last().expect("sent");
-                assert!(world.workers[slot].killed, "{id} outlived its grace in slot {slot}");
+                let worker = &world.workers[slot];
+                assert!(worker.killed || worker.outlawed, "{id} outlived its grace in slot {slot}");
             }
         }
     }
@@ -254,7 +282,9 @@ impl Chaos {
         match worker.life {
             Life::Planned(at) if at <= world.now => world.start(slot),
             Life::Starting => world.become_ready(slot, true),
-            Life::Ready if worker.killed || worker.stopped => world.die(slot, false),
+            Life::Ready if worker.killed || worker.outlawed || worker.stopped => {
+                world.die(slot, false)
+            }
             Life::Ready => {
                 let mut moved = worker.unfilled;
                 while world.finish(slot) || world.begin(slot).is_some() {

@@ -95,7 +95,7 @@ fn an_idempotent_call_runs_again_and_is_poison_after_two_deaths() {
 #[test]
 fn a_call_whose_caller_saw_a_part_does_not_run_again() {
     let mut world = World::ready(1);
-    let call = world.call(Spec::default().idempotent());
+    let call = world.call(Spec::stream().idempotent());
     world.begin(0);
     world.part(0);
     world.die(0, false);

@@ -19,7 +19,12 @@ impl World {
                 Effect::Cancel { slot, id } => {
                     let worker = &self.workers[slot];
                     assert!(worker.life == Life::Ready && !worker.killed && !worker.stopped);
+                    assert!(!worker.outlawed, "told to one that is being killed");
                     assert!(self.outcome(id).is_some_and(Outcome::may_have_run), "{id}");
+                }
+                Effect::Grant { slot, id, items, .. } => {
+                    assert_eq!(self.workers[slot].running.map(|frame| frame.id), Some(id));
+                    assert_eq!(items, self.calls[self.by_id[&id]].taken);
                 }
                 Effect::End { job: Job(call), end } => self.ended(call, Outcome::Ended(end)),
                 Effect::Start { slot, generation, after } => {
@@ -52,7 +57,8 @@ impl World {
         let id = frame.id;
         assert!(self.state.job(id).is_some(), "{id} has no job to send");
         let worker = &mut self.workers[slot];
-        assert!(worker.life == Life::Ready && !worker.killed && !worker.stopped, "to {worker:?}");
+        let served = !worker.killed && !worker.stopped && !worker.outlawed;
+        assert!(worker.life == Life::Ready && served, "to {worker:?}");
         assert_eq!(frame.word.is_some(), worker.revocable, "a word where the worker honours it");
         if let Some(word) = frame.word {
             self.page.queue(slot, word, id);

@@ -34,6 +34,7 @@ impl World {
             Life::Starting => assert_eq!(*phase, Phase::Starting),
             Life::Ready if worker.killed => assert_eq!(*phase, Phase::Condemned),
             Life::Ready if worker.stopped => assert_eq!(*phase, Phase::Stopping),
+            Life::Ready if worker.outlawed => assert_eq!(*phase, Phase::Outlawed),
             Life::Ready => assert!(matches!(phase, Phase::Ready | Phase::Draining)),
         }
         self.check_lane(slot, it, worker);
@@ -89,7 +90,9 @@ impl World {
 
     fn check_rest(&self) {
         // Whatever will be due, the timer is set no later.
-        let condemned = |slot: usize| self.state.slots[slot].phase == Phase::Condemned;
+        let condemned = |slot: usize| {
+            matches!(self.state.slots[slot].phase, Phase::Condemned | Phase::Outlawed)
+        };
         let due = self.state.table.iter().filter_map(|(_, call)| match call.place {
             _ if call.job.is_some() => call.deadline,
             Place::Sent { slot, .. } if condemned(slot) => None,

@@ -91,6 +91,8 @@ pub(super) struct Worker {
     pub(super) revocable: bool,
     pub(super) stopped: bool,
     pub(super) killed: bool,
+    /// It broke the protocol: the host kills it and listens no more.
+    pub(super) outlawed: bool,
     pub(super) inbox: VecDeque<Frame>,
     pub(super) running: Option<Frame>,
     /// Answers that the host has not read.
@@ -107,6 +109,7 @@ impl Worker {
             revocable: false,
             stopped: false,
             killed: false,
+            outlawed: false,
             inbox: VecDeque::new(),
             running: None,
             finished: Vec::new(),

@@ -9,7 +9,10 @@ use tokio::time::Instant;
 use super::worker::{Life, Page, Worker};
 use crate::call::{Affinity, Binding, SessionKey, Step};
 use crate::id::CallId;
-use crate::pool::state::{Effect, End, Limits, NewCall, Refusal, State};
+use crate::pool::state::{Effect, End, Limits, NewCall, Refusal, Said, State, Window};
+
+/// Of every stream.
+pub(super) const WINDOW: Window = Window { items: 3, bytes: 30 };
 
 /// What the state owns of a call; the number of its record.
 #[derive(Debug)]
@@ -21,9 +24,14 @@ pub(crate) struct Spec {
     pub(super) session: Option<SessionKey>,
     pub(super) timeout: Option<Duration>,
     pub(super) idempotent: bool,
+    pub(super) streaming: bool,
 }
 
 impl Spec {
+    pub(super) fn stream() -> Self {
+        Self { streaming: true, ..Self::default() }
+    }
+
     pub(super) fn session(id: &str, affinity: Affinity) -> Self {
         Self {
             session: Some(SessionKey { id: id.into(), affinity, object: None }),
@@ -68,6 +76,9 @@ pub(super) struct Record {
     pub(super) sent: Vec<(usize, u64)>,
     pub(super) begun: Vec<(usize, u64)>,
     pub(super) partly: bool,
+    /// Items that its worker sent, and those that the reader took.
+    pub(super) parts: u64,
+    pub(super) taken: u64,
     pub(super) outcome: Option<Outcome>,
 }
 
@@ -144,10 +155,20 @@ impl World {
             timeout: spec.timeout,
             idempotent: spec.idempotent,
         };
-        let id = self.state.submit(new, self.now, &mut self.out)?;
+        let window = spec.streaming.then_some(WINDOW);
+        let id = self.state.submit(new, window, self.now, &mut self.out)?;
         let deadline = spec.timeout.and_then(|timeout| self.now.checked_add(timeout));
-        let (sent, begun) = (Vec::new(), Vec::new());
-        self.calls.push(Record { id, spec, deadline, sent, begun, partly: false, outcome: None });
+        self.calls.push(Record {
+            id,
+            spec,
+            deadline,
+            sent: Vec::new(),
+            begun: Vec::new(),
+            partly: false,
+            parts: 0,
+            taken: 0,
+            outcome: None,
+        });
         assert!(self.by_id.insert(id, call).is_none(), "{id} was used before");
         self.carry_out();
         Ok(id)
@@ -213,12 +234,16 @@ impl World {
         }
     }
 
-    /// The host reads what the worker has answered. False: nothing.
+    /// The host reads what the worker has answered. False: nothing, or it does not believe it.
     pub(crate) fn read(&mut self, slot: usize) -> bool {
+        if self.workers[slot].outlawed {
+            return false;
+        }
         let finished = std::mem::take(&mut self.workers[slot].finished);
         self.state.progressed(slot, finished.len(), self.now);
         for &id in &finished {
-            let job = self.state.answered(slot, id, true).expect("the worker has this call");
+            let said = if self.spec(id).streaming { Said::End } else { Said::Value };
+            let job = self.state.answered(slot, id, said).expect("the worker has this call");
             match job {
                 Some(Job(call)) => self.ended(call, Outcome::Answered),
                 None => assert!(self.outcome(id).is_some(), "the job of {id} is lost"),
@@ -247,13 +272,33 @@ impl World {
         std::iter::from_fn(|| self.work(slot)).collect()
     }
 
-    /// The worker sends a part of the answer that it is running.
+    /// The worker sends an item of the stream that it is running, where the window has room.
     pub(crate) fn part(&mut self, slot: usize) {
         let Some(frame) = self.workers[slot].running else { return };
-        let wanted = self.state.partly_answered(slot, frame.id).expect("its call").is_some();
+        let call = self.record_mut(frame.id);
+        if !call.spec.streaming || call.parts - call.taken >= u64::from(WINDOW.items) {
+            return;
+        }
+        call.parts += 1;
+        if self.workers[slot].outlawed {
+            return;
+        }
+        let said = self.state.partly_answered(slot, frame.id, [1].into_iter());
+        let wanted = said.expect("its stream, within the window").is_some();
         let call = self.record_mut(frame.id);
         assert_eq!(wanted, call.outcome.is_none());
         call.partly |= wanted;
+    }
+
+    /// The reader of a stream takes what is there.
+    pub(crate) fn take(&mut self, id: CallId) {
+        let call = self.record_mut(id);
+        if call.partly && call.taken < call.parts {
+            call.taken = call.parts;
+            let taken = call.taken;
+            self.state.grant(id, taken, taken, &mut self.out);
+            self.carry_out();
+        }
     }
 
     /// The process is gone, whatever it was doing.
@@ -320,6 +365,10 @@ impl World {
     /// Calls in the worker of a slot.
     pub(crate) fn load(&self, slot: usize) -> usize {
         self.state.slots[slot].lane.len()
+    }
+
+    pub(super) fn spec(&self, id: CallId) -> &Spec {
+        &self.calls[self.by_id[&id]].spec
     }
 
     pub(super) fn record_mut(&mut self, id: CallId) -> &mut Record {

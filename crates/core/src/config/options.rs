@@ -1,0 +1,152 @@
+//! A pool's parameters as a user writes them: all optional, mergeable, read from any format.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::read::{Limited, Named, Size, Span, Word};
+use super::suggest::closest;
+use super::{Env, Line, OutputMode};
+use crate::call::Affinity;
+use crate::value::Map;
+
+/// Declares the parameters once: fields, their reading by name, and how one set is laid over
+/// another.
+macro_rules! parameters {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty, read as $read:ty;)*) => {
+        /// What a pool is made from, to be read from a configuration file or built in code. The
+        /// names are those of `snakepit.Pool` in Python; what is left out has the default that is
+        /// written there and here.
+        ///
+        /// Durations are numbers of seconds, or texts with a unit (`"500ms"`, `"30s"`, `"5m"`,
+        /// `"1h"`), sizes numbers of bytes, or texts (`"64KiB"`, `"256MiB"`, `"1GiB"`). Unknown keys
+        /// are refused, with the closest known one.
+        ///
+        /// ```
+        /// use std::time::Duration;
+        ///
+        /// let options: snakepit::PoolOptions = toml::from_str(
+        ///     r#"
+        ///     adapter = "my_app.adapters:Model"
+        ///     size = 4
+        ///     python = "/srv/models/.venv"
+        ///     timeout = "30s"
+        ///     env = { CUDA_VISIBLE_DEVICES = "0" }
+        ///     adapter_args = { weights = "small" }
+        ///     "#,
+        /// )?;
+        /// assert_eq!(options.timeout, Some(Some(Duration::from_secs(30))));
+        ///
+        /// let error = toml::from_str::<snakepit::PoolOptions>("siez = 4").unwrap_err();
+        /// assert!(error.message().contains("did you mean \"size\"?"));
+        /// # Ok::<(), toml::de::Error>(())
+        /// ```
+        #[derive(Clone, Debug, Default, PartialEq)]
+        #[non_exhaustive]
+        pub struct PoolOptions {
+            $($(#[doc = $doc])+ pub $name: Option<$type>,)*
+        }
+
+        impl PoolOptions {
+            const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            /// Lays `over` over this: what is set there counts.
+            pub fn merge(&mut self, over: Self) {
+                $(if over.$name.is_some() {
+                    self.$name = over.$name;
+                })*
+            }
+        }
+
+        impl<'de> Visitor<'de> for Parameters {
+            type Value = PoolOptions;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of a pool's parameters")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PoolOptions, A::Error> {
+                let mut options = PoolOptions::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    match &*name {
+                        $(stringify!($name) => {
+                            // Formats do not say which one is wrong.
+                            let value = map.next_value::<$read>().map_err(|error| {
+                                de::Error::custom(format!("{name}: {error}"))
+                            })?;
+                            options.$name = Some(value.into());
+                        })*
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            return Err(de::Error::custom(unknown(&name)));
+                        }
+                    }
+                }
+                Ok(options)
+            }
+        }
+    };
+}
+
+parameters! {
+    /// Where the adapter's class is: `"module:Class"`.
+    adapter: String, read as String;
+    /// Number of workers, from 1 to 4096. Default: 1.
+    size: usize, read as usize;
+    /// Name of the pool in errors, logs and process lists. Default: `default`.
+    name: String, read as String;
+    /// Keywords of the adapter's `__init__`.
+    adapter_args: Map, read as Map;
+    /// The workers' interpreter: a file, a name in `PATH` or the directory of a virtual
+    /// environment. Default: that of `VIRTUAL_ENV`, else `python3` in `PATH`.
+    python: PathBuf, read as PathBuf;
+    /// Directories that workers search first for modules.
+    pythonpath: Vec<PathBuf>, read as Word<PathBuf>;
+    /// How long a call may take, waiting included, unless it says otherwise; no limit: null, or
+    /// `"none"`. Default: 300 s.
+    timeout: Option<Duration>, read as Span;
+    /// How long a stream may be silent; no limit as above. Default: 300 s.
+    idle_timeout: Option<Duration>, read as Span;
+    /// Calls that may wait for a worker. Default: 1000.
+    max_queue: usize, read as usize;
+    /// Bytes of one encoded argument map, result or chunk. Default: 256 MiB.
+    max_message: usize, read as Size;
+    /// How long a worker may take until its `initialize()` has returned. Default: 60 s.
+    start_timeout: Duration, read as Limited;
+    /// What calls under way get when the pool is shut down. Default: 30 s.
+    drain_timeout: Duration, read as Limited;
+    /// Between asking a call to stop and ending its worker. Default: 2 s.
+    grace: Duration, read as Limited;
+    /// How sessions bind unless they say otherwise. Default: `strict_queue`.
+    affinity: Affinity, read as Named<Affinity>;
+    /// The workers' environment. Default: inherited.
+    env: Env, read as Env;
+    /// Names of variables that workers do not get in any case.
+    secrets: Vec<String>, read as Word<String>;
+    /// What becomes of the lines that workers print. Default: `show`.
+    worker_output: OutputMode, read as Named<OutputMode>;
+    /// The workers' end of the line. Default: that of `SNAKEPIT_LINE`, else `auto`.
+    line: Line, read as Named<Line>;
+}
+
+struct Parameters;
+
+impl<'de> Deserialize<'de> for PoolOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Parameters)
+    }
+}
+
+fn unknown(name: &str) -> String {
+    if matches!(name, "profile" | "inline") {
+        return format!("{name}: only a pool in Python has this parameter; leave it out");
+    }
+    let hint = match closest(name, PoolOptions::NAMES) {
+        Some(known) => format!("; did you mean {known:?}?"),
+        None => format!("; it has {}", PoolOptions::NAMES.join(", ")),
+    };
+    format!("{name}: a pool has no parameter {name:?}{hint}")
+}

@@ -1,0 +1,69 @@
+//! `"module:Class"`: the way of a worker to its adapter.
+
+use super::{AdapterSource, SourceKind};
+use crate::error::Error;
+
+impl AdapterSource {
+    /// Reads `"module:Class"`; dots in the class are nesting.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the form that was meant, most likely.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let parts = text.split_once(':').filter(|(module, name)| dotted(module) && dotted(name));
+        let Some((module, qualname)) = parts else {
+            let guess = match text.rsplit_once('.') {
+                Some((module, name)) if dotted(text) => format!("{module}:{name}"),
+                _ => "module:Class".into(),
+            };
+            let message =
+                format!("{text:?} has not the form \"module:Class\"; did you mean {guess:?}?");
+            return Err(Error::Config { field: "adapter", message });
+        };
+        if matches!(module, "__main__" | "__mp_main__" | "__snakepit_main__") {
+            let message = format!("{module} is no module of its own; put the class into a file");
+            return Err(Error::Config { field: "adapter", message });
+        }
+        let (location, qualname) = (module.to_owned(), qualname.to_owned());
+        Ok(Self { kind: SourceKind::Module, location, qualname })
+    }
+}
+
+/// Names as Python has them, near enough: it knows more letters, and says so itself.
+fn dotted(text: &str) -> bool {
+    text.split('.').all(|part| {
+        let mut letters = part.chars();
+        letters.next().is_some_and(|first| first == '_' || first.is_alphabetic())
+            && letters.all(|letter| letter == '_' || letter.is_alphanumeric())
+    })
+}
+
+/// Whether a keyword of `__init__` can have this name.
+pub(crate) fn is_name(text: &str) -> bool {
+    dotted(text) && !text.contains('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        AdapterSource::parse(text).expect_err("a wrong form").to_string()
+    }
+
+    #[test]
+    fn a_module_and_a_class_are_told_apart() {
+        let source = AdapterSource::parse("my_app.adapters:Outer.Model").expect("the right form");
+        assert_eq!(source.kind, SourceKind::Module);
+        assert_eq!(source.location, "my_app.adapters");
+        assert_eq!(source.qualname, "Outer.Model");
+    }
+
+    #[test]
+    fn a_wrong_form_gets_the_right_one() {
+        assert!(refusal("my_app.Model").contains("did you mean \"my_app:Model\"?"));
+        for text in ["", "Model", "a:b:c", "a/b.py:Model", "a:", ":b", "1a:b", "a..b:c"] {
+            assert!(refusal(text).contains("\"module:Class\""), "{text}");
+        }
+        assert!(refusal("__main__:Model").contains("put the class into a file"));
+    }
+}

@@ -1,0 +1,81 @@
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::*;
+use crate::value::Value;
+
+fn json(text: &str) -> Result<PoolOptions, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_parameter_is_read() {
+    let options = json(
+        r#"{"adapter": "a:B", "size": 3, "name": "models", "adapter_args": {"depth": [1, null]},
+            "python": "/venv", "pythonpath": "src", "timeout": null, "idle_timeout": 1.5,
+            "max_queue": 7, "max_message": "1.5MiB", "start_timeout": "2m", "drain_timeout": "0s",
+            "grace": "500ms", "affinity": "hint", "env": {"A": "1", "B": null},
+            "secrets": ["TOKEN"], "worker_output": "log", "line": "native"}"#,
+    );
+    let options = options.expect("all of them");
+    assert_eq!(options.adapter.as_deref(), Some("a:B"));
+    let args = options.adapter_args.expect("a table");
+    assert_eq!(args.get("depth"), Some(&vec![Value::from(1), Value::None].into()));
+    assert_eq!(options.pythonpath, Some(vec!["src".into()]));
+    assert_eq!(
+        (options.timeout, options.idle_timeout),
+        (Some(None), Some(Some(Duration::from_millis(1500))))
+    );
+    assert_eq!(options.max_message, Some(3 << 19));
+    assert_eq!(options.start_timeout, Some(Duration::from_secs(120)));
+    assert_eq!(options.drain_timeout, Some(Duration::ZERO));
+    assert_eq!(options.grace, Some(Duration::from_millis(500)));
+    assert_eq!(options.env, Some(Env::inherit().set("A", "1").remove("B")));
+    assert_eq!(options.worker_output, Some(OutputMode::Log));
+    assert_eq!(options.line, Some(Line::Native));
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_name_and_what_would_be_right() {
+    for (text, expected) in [
+        (r#"{"siez": 1}"#, "did you mean \"size\"?"),
+        (r#"{"zebra": 1}"#, "it has adapter, size"),
+        (r#"{"inline": true}"#, "only a pool in Python"),
+        (r#"{"timeout": "30"}"#, "timeout: \"30\" needs a unit: ms, s, m or h"),
+        (r#"{"grace": -1}"#, "grace: -1 seconds are no duration"),
+        (r#"{"grace": "none"}"#, "grace: \"none\" starts with no number"),
+        (r#"{"max_message": "1MB"}"#, "max_message: \"1MB\" needs a unit: B, KiB, MiB or GiB"),
+        (r#"{"affinity": "loose"}"#, "affinity: unknown affinity \"loose\""),
+        (r#"{"line": "tcp"}"#, "line: unknown line \"tcp\""),
+        (r#"{"env": "clean"}"#, "env: invalid value"),
+        (r#"{"size": "two"}"#, "size: invalid type"),
+    ] {
+        let error = json(text).expect_err(text);
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_is_laid_over_counts_and_the_rest_stays() {
+    let mut options = json(r#"{"size": 2, "timeout": "1s"}"#).expect("two parameters");
+    options.merge(json(r#"{"timeout": null, "name": "over"}"#).expect("two parameters"));
+    assert_eq!((options.size, options.timeout), (Some(2), Some(None)));
+    assert_eq!(options.name.as_deref(), Some("over"));
+}
+
+#[test]
+fn toml_has_its_own_words() {
+    #[derive(Deserialize)]
+    struct File {
+        pools: std::collections::BTreeMap<String, PoolOptions>,
+    }
+    let file: File = toml::from_str(
+        "[pools.models]\nadapter = 'a:B'\ntimeout = 'none'\nadapter_args = { rate = 0.5 }\n",
+    )
+    .expect("TOML");
+    let models = &file.pools["models"];
+    assert_eq!(models.timeout, Some(None));
+    let rate = models.adapter_args.as_ref().and_then(|args| args.get("rate"));
+    assert_eq!(rate.and_then(Value::as_f64), Some(0.5));
+}

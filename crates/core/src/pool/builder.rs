@@ -1,0 +1,294 @@
+//! From a user's parameters to a running pool.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+use super::{LineHandler, Pool};
+use crate::call::Affinity;
+use crate::config::{
+    AdapterSource, CallDefaults, Env, Line, OutputMode, PoolConfig, PoolOptions, WorkerConfig,
+    is_name,
+};
+use crate::error::{Error, StartFailure};
+use crate::id::PoolName;
+use crate::interpreter::{Interpreter, locate, probe};
+use crate::value;
+
+/// Longest name of a pool in characters.
+const MAX_NAME: usize = 64;
+
+impl Pool {
+    /// Describes a pool whose workers run an adapter, given as `"module:Class"`.
+    ///
+    /// The workers' interpreter must have the Python package `snakepit-pool` installed, or
+    /// `snakepit-bridge` with grpcio (see [`Line`]).
+    pub fn builder(adapter: impl Into<String>) -> Builder {
+        let options = PoolOptions { adapter: Some(adapter.into()), ..PoolOptions::default() };
+        Self::from_config(options)
+    }
+
+    /// Describes a pool by parameters that were read from a file, say.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let options: snakepit::PoolOptions =
+    ///     toml::from_str(&std::fs::read_to_string("pool.toml")?)?;
+    /// let pool = snakepit::Pool::from_config(options).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_config(options: PoolOptions) -> Builder {
+        Builder { options, adapter_args: None }
+    }
+
+    /// Closes the pool as [`Pool::close`] does; calls under way get the pool's `drain_timeout`.
+    pub async fn shutdown(&self) {
+        self.close(self.defaults.drain_timeout).await;
+    }
+}
+
+/// A pool that is being described; see [`Pool::builder`]. [`PoolOptions`] says what each parameter
+/// means and its default.
+#[derive(Clone, Debug)]
+#[must_use = "nothing runs before start()"]
+pub struct Builder {
+    options: PoolOptions,
+    /// The adapter's keywords as they were given in code; they count more than those of `options`.
+    adapter_args: Option<Result<Bytes, value::CodecError>>,
+}
+
+macro_rules! setters {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty;)*) => { $(
+        $(#[doc = $doc])+
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.options.$name = Some($name.into());
+            self
+        }
+    )* };
+}
+
+impl Builder {
+    setters! {
+        /// Number of workers, from 1 to 4096.
+        size: usize;
+        /// Name of the pool in errors and logs.
+        name: impl Into<String>;
+        /// The workers' interpreter: a file, a name in `PATH` or the directory of a virtual
+        /// environment.
+        python: impl Into<PathBuf>;
+        /// How long a call may take, waiting included; `None`: no limit.
+        timeout: impl Into<Option<Duration>>;
+        /// How long a stream may be silent; `None`: no limit.
+        idle_timeout: impl Into<Option<Duration>>;
+        /// Calls that may wait for a worker.
+        max_queue: usize;
+        /// Bytes of one encoded argument map, result or chunk.
+        max_message: usize;
+        /// How long a worker may take until its `initialize()` has returned.
+        start_timeout: Duration;
+        /// What calls under way get on [`Pool::shutdown`].
+        drain_timeout: Duration;
+        /// Between asking a call to stop and ending its worker.
+        grace: Duration;
+        /// How sessions bind unless they say otherwise.
+        affinity: Affinity;
+        /// The workers' environment.
+        env: Env;
+        /// What becomes of the lines that workers print.
+        worker_output: OutputMode;
+        /// The workers' end of the line.
+        line: Line;
+    }
+
+    /// A directory that workers search for modules, behind those given before.
+    pub fn pythonpath(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.options.pythonpath.get_or_insert_default().push(folder.into());
+        self
+    }
+
+    /// A variable that workers do not get in any case.
+    pub fn secret(mut self, name: impl Into<String>) -> Self {
+        self.options.secrets.get_or_insert_default().push(name.into());
+        self
+    }
+
+    /// Keywords of the adapter's `__init__`: a struct, a map, or `()`.
+    pub fn adapter_args(mut self, arguments: impl Serialize) -> Self {
+        self.adapter_args = Some(value::encode_arguments(&arguments));
+        self
+    }
+
+    /// Lays `options` over what was said so far.
+    pub fn merge(mut self, options: PoolOptions) -> Self {
+        if options.adapter_args.is_some() {
+            self.adapter_args = None;
+        }
+        self.options.merge(options);
+        self
+    }
+
+    /// Checks the configuration, asks the interpreter what it can do, and starts the pool on the
+    /// current runtime. Workers start behind it: calls wait for them, as does
+    /// [`Pool::await_ready`].
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the parameter that is wrong; [`Error::Start`] for an interpreter
+    /// that is missing, too old, or without the SDK, with what mends it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O and time enabled.
+    pub async fn start(self) -> Result<Pool, Error> {
+        let Self { options, adapter_args } = self;
+        let name = pool_name(options.name.as_deref())?;
+        let adapter = options.adapter.as_deref().unwrap_or_default();
+        let adapter = AdapterSource::parse(adapter)?;
+        let adapter_args = keywords(&options, adapter_args)?;
+        let line = match options.line {
+            Some(line) => line,
+            None => line_of_environment()?,
+        };
+        let pythonpath = folders(options.pythonpath.as_deref().unwrap_or_default())?;
+        let size = options.size.unwrap_or(1);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let env = options.env.clone().unwrap_or_default().of_worker(
+            std::env::vars_os(),
+            options.secrets.as_deref().unwrap_or_default(),
+            &pythonpath,
+            (cores / size.max(1)).max(1),
+        )?;
+        let worker = WorkerConfig {
+            program: PathBuf::new(), // once the rest has been found right
+            args: Vec::new(),
+            env,
+            sys_path: Vec::new(),
+            bridge_path: String::new(),
+            adapter,
+            adapter_args,
+            output: options.worker_output.unwrap_or_default(),
+        };
+        let mut config = PoolConfig::new(name, size, worker);
+        limits(&mut config, &options);
+        config.validate()?;
+        find_interpreter(&mut config, options.python.as_deref(), line).await?;
+
+        let lines = (config.worker.output == OutputMode::Log).then(log_lines);
+        let mut pool = Pool::start_on(&Handle::current(), config, lines)?;
+        let usual = CallDefaults::default();
+        pool.defaults = CallDefaults {
+            timeout: options.timeout.unwrap_or(usual.timeout),
+            idle_timeout: options.idle_timeout.unwrap_or(usual.idle_timeout),
+            drain_timeout: options.drain_timeout.unwrap_or(usual.drain_timeout),
+        };
+        Ok(pool)
+    }
+}
+
+fn wrong(field: &'static str, message: impl Into<String>) -> Error {
+    Error::Config { field, message: message.into() }
+}
+
+fn pool_name(name: Option<&str>) -> Result<PoolName, Error> {
+    let name = name.unwrap_or("default");
+    let first = name.chars().next().is_some_and(|first| first.is_ascii_alphanumeric());
+    let rest = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+    if first && rest && name.len() <= MAX_NAME {
+        return Ok(name.into());
+    }
+    Err(wrong(
+        "name",
+        format!("1 to {MAX_NAME} of the characters A-Z a-z 0-9 _ . - are needed, not {name:?}"),
+    ))
+}
+
+fn keywords(
+    options: &PoolOptions,
+    given: Option<Result<Bytes, value::CodecError>>,
+) -> Result<Bytes, Error> {
+    let encoded = match (given, &options.adapter_args) {
+        (Some(encoded), _) => encoded,
+        (None, Some(map)) => value::encode_arguments(map),
+        (None, None) => value::encode_arguments(&()),
+    };
+    let told = |error: value::CodecError| {
+        wrong("adapter_args", format!("{}: {}", error.path("adapter_args"), error.message()))
+    };
+    let encoded = encoded.map_err(told)?;
+    let map: value::Map = value::decode(&encoded).map_err(told)?;
+    match map.iter().filter_map(|(key, _)| key.as_str()).find(|key| !is_name(key)) {
+        Some(key) => Err(wrong("adapter_args", format!("{key:?} is no keyword of __init__"))),
+        None => Ok(encoded),
+    }
+}
+
+fn line_of_environment() -> Result<Line, Error> {
+    match std::env::var("SNAKEPIT_LINE") {
+        Ok(text) if !text.is_empty() => {
+            text.parse().map_err(|message| wrong("line", format!("SNAKEPIT_LINE: {message}")))
+        }
+        _ => Ok(Line::default()),
+    }
+}
+
+fn folders(pythonpath: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let absolute = |folder: &PathBuf| {
+        std::path::absolute(folder)
+            .map_err(|error| wrong("pythonpath", format!("{}: {error}", folder.display())))
+    };
+    pythonpath.iter().map(absolute).collect()
+}
+
+fn limits(config: &mut PoolConfig, options: &PoolOptions) {
+    config.max_queue = options.max_queue.unwrap_or(config.max_queue);
+    config.max_message = options.max_message.unwrap_or(config.max_message);
+    config.start_timeout = options.start_timeout.unwrap_or(config.start_timeout);
+    config.grace = options.grace.unwrap_or(config.grace);
+    config.affinity = options.affinity.unwrap_or(config.affinity);
+}
+
+/// Fills in how a worker is started.
+async fn find_interpreter(
+    config: &mut PoolConfig,
+    python: Option<&Path>,
+    line: Line,
+) -> Result<(), Error> {
+    let pool = config.name.clone();
+    let no_start = |reason| {
+        let failure = StartFailure { reason, permanent: true, ..StartFailure::default() };
+        Error::Start { pool: pool.clone(), worker: None, failure: failure.into() }
+    };
+    let program = locate(python).map_err(no_start)?;
+    let found = probe(program, config.worker.env.clone(), config.start_timeout);
+    let Interpreter { program, bridge, core } = found.await.map_err(no_start)?;
+    if line == Line::Native && core.is_none() {
+        return Err(no_start(format!(
+            "{0} has no native end of the line that it can load; mend it with `{0} -m pip install \
+             snakepit-pool`, or leave line at \"auto\"",
+            program.display()
+        )));
+    }
+    let boot = bridge.join("boot.py");
+    let bridge = bridge.into_os_string().into_string();
+    let bridge = bridge.map_err(|path| {
+        no_start(format!("snakepit_bridge is in {}, which is no UTF-8", path.display()))
+    })?;
+    let core = core.map_or_else(|| "-".into(), PathBuf::into_os_string);
+    let worker = &mut config.worker;
+    worker.program = program;
+    worker.args = vec!["-S".into(), boot.into(), OsString::from(line.as_str()), core];
+    worker.bridge_path = bridge;
+    Ok(())
+}
+
+/// Workers' lines as events, where their output is to be logged.
+fn log_lines() -> LineHandler {
+    Arc::new(|worker, is_error, line| match is_error {
+        true => tracing::warn!(target: "snakepit::worker", %worker, stream = "stderr", "{line}"),
+        false => tracing::info!(target: "snakepit::worker", %worker, stream = "stdout", "{line}"),
+    })
+}

@@ -1,0 +1,112 @@
+//! What `tracing` hears of a pool: a span for each typed call (who asked for what, which worker had
+//! it, how it ended), events for the lives of workers. Where nobody listens this costs next to
+//! nothing.
+
+use tracing::field::{Empty, display};
+
+use super::Pool;
+use super::shared::Shared;
+use crate::error::Error;
+use crate::id::PoolName;
+use crate::worker::Ending;
+
+/// Closed when the call has ended, or whoever waited for it is gone.
+pub(super) struct CallSpan {
+    span: tracing::Span,
+    pool: PoolName,
+    open: bool,
+}
+
+impl CallSpan {
+    pub(super) fn open(pool: &Pool, tool: &str, session: Option<&str>) -> Self {
+        let pool = pool.config().name.clone();
+        let span = tracing::info_span!(
+            "snakepit.call",
+            pool = pool.as_str(),
+            tool,
+            session,
+            worker = Empty,
+            outcome = Empty,
+        );
+        let open = !span.is_disabled();
+        Self { span, pool, open }
+    }
+
+    /// The call ended; `slot` is that of the worker that had it last.
+    pub(super) fn end(
+        &mut self,
+        outcome: Result<(), &Error>,
+        slot: impl FnOnce() -> Option<usize>,
+    ) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        if let Some(slot) = slot() {
+            self.span.record("worker", display(format_args!("{}/{slot}", self.pool)));
+        }
+        self.span.record("outcome", outcome.err().map_or("ok", word));
+        // What subscribers know as the end of a span is its last handle's.
+        self.span = tracing::Span::none();
+    }
+}
+
+impl Drop for CallSpan {
+    fn drop(&mut self) {
+        if self.open {
+            self.span.record("outcome", "dropped");
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn tell_ready(&self, slot: usize) {
+        if tracing::enabled!(target: "snakepit", tracing::Level::INFO) {
+            let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+            let (generation, pid) = (worker.generation, self.pid(slot));
+            tracing::info!(target: "snakepit", %worker, generation, pid, "worker is ready");
+        }
+    }
+
+    pub(super) fn tell_end(&self, slot: usize, end: &Ending) {
+        if !tracing::enabled!(target: "snakepit", tracing::Level::WARN) {
+            return;
+        }
+        let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+        let generation = worker.generation;
+        match end {
+            Ending::Died(exit) => {
+                tracing::info!(target: "snakepit", %worker, generation, %exit, "worker is gone");
+            }
+            Ending::NeverReady(failure) => {
+                let reason = &*failure.reason;
+                tracing::warn!(
+                    target: "snakepit", %worker, generation, reason, "worker could not start"
+                );
+            }
+        }
+    }
+}
+
+/// One word for each way a call can end.
+fn word(error: &Error) -> &'static str {
+    match error {
+        Error::Config { .. } => "config",
+        Error::Start { .. } => "start",
+        Error::NotReady { .. } => "not_ready",
+        Error::PoolClosed { .. } => "pool_closed",
+        Error::ForkedPool { .. } => "forked_pool",
+        Error::QueueFull { .. } => "queue_full",
+        Error::SessionBusy { .. } => "session_busy",
+        Error::Timeout { .. } => "timeout",
+        Error::Cancelled { .. } => "cancelled",
+        Error::SessionLost { .. } => "session_lost",
+        Error::WorkerDied { .. } => "worker_died",
+        Error::PoisonCall { .. } => "poison_call",
+        Error::ToolNotFound { .. } => "tool_not_found",
+        Error::EncodeResult { .. } => "encode_result",
+        Error::Encode { .. } => "encode",
+        Error::Decode { .. } => "decode",
+        Error::TooLarge { .. } => "too_large",
+        Error::Remote { .. } => "remote",
+    }
+}

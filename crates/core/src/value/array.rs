@@ -1,0 +1,308 @@
+//! numpy's arrays and scalars, and extensions that this version does not know.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::dtype::{Dtype, Item, sealed};
+use super::extension::{ARRAY, Body, Extension, NUMPY_SCALAR};
+
+/// Most dimensions that a numpy array has.
+const MOST_DIMENSIONS: usize = 64;
+
+/// A numpy array: items of one type in C order.
+///
+/// ```
+/// use snakepit::value::Array;
+///
+/// let matrix = Array::from_items(&[1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3])?;
+/// assert_eq!(matrix.dtype().as_str(), "<f4");
+/// assert_eq!(matrix.to_vec::<f32>()?[3], 4.0);
+/// # Ok::<(), snakepit::value::ShapeError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: Bytes,
+}
+
+/// Shape, dtype and data of an array do not belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShapeError(String);
+
+impl fmt::Display for ShapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ShapeError {}
+
+impl Array {
+    /// From the items' bytes in C order; they are not copied.
+    ///
+    /// # Errors
+    /// `data` has not the size that dtype and shape say, or there are more than 64 dimensions.
+    pub fn new(
+        dtype: Dtype,
+        shape: impl Into<Vec<usize>>,
+        data: impl Into<Bytes>,
+    ) -> Result<Self, ShapeError> {
+        let (shape, data) = (shape.into(), data.into());
+        if shape.len() > MOST_DIMENSIONS {
+            let message = format!("{} dimensions; at most {MOST_DIMENSIONS} fit", shape.len());
+            return Err(ShapeError(message));
+        }
+        let size = shape.iter().try_fold(dtype.item_size(), |size, &len| size.checked_mul(len));
+        if size != Some(data.len()) || dtype.item_size() == 0 {
+            let message = format!("{} bytes are no {dtype} array of shape {shape:?}", data.len());
+            return Err(ShapeError(message));
+        }
+        Ok(Self { dtype, shape, data })
+    }
+
+    /// From items in C order.
+    ///
+    /// # Errors
+    /// Their number is not the product of `shape`.
+    pub fn from_items<T: Item>(items: &[T], shape: &[usize]) -> Result<Self, ShapeError> {
+        let order = if size_of::<T>() == 1 { '|' } else { '<' };
+        let name = format!("{order}{}", <T as sealed::Item>::NAME);
+        let dtype = name.parse().expect("items name types that travel");
+        let mut data = Vec::with_capacity(size_of_val(items));
+        for item in items {
+            item.write(&mut data);
+        }
+        Self::new(dtype, shape, data)
+    }
+
+    /// The items' type.
+    pub fn dtype(&self) -> &Dtype {
+        &self.dtype
+    }
+
+    /// The length of each dimension; empty for an array of one item and no dimension.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The items' bytes in C order, in the byte order that the dtype says.
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.data.len() / self.dtype.item_size()
+    }
+
+    /// Whether there are no items.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// A copy of the items in C order, of whatever byte order.
+    ///
+    /// # Errors
+    /// The dtype is not that of `T`; nothing is converted.
+    pub fn to_vec<T: Item>(&self) -> Result<Vec<T>, ShapeError> {
+        let (name, wanted) = (self.dtype.as_str(), <T as sealed::Item>::NAME);
+        if name[1..] != *wanted {
+            let message = format!("the items are {name}, not {wanted}; convert with .astype()");
+            return Err(ShapeError(message));
+        }
+        let big_endian = self.dtype.is_big_endian();
+        let items = self.data.chunks_exact(self.dtype.item_size());
+        Ok(items.map(|item| T::read(item, big_endian)).collect())
+    }
+}
+
+impl Extension for Array {
+    const TAG: i8 = ARRAY;
+    const NAME: &'static str = "a numpy array";
+
+    fn body(&self) -> Body<'_> {
+        let mut head = dtype_head(&self.dtype);
+        head.push(self.shape.len() as u8); // at most 64, see `new`
+        for &length in &self.shape {
+            head.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+        Body::with_tail(head, &self.data)
+    }
+
+    fn from_body(body: &[u8]) -> Result<Self, String> {
+        let torn = || "the bytes end inside an array's head".to_owned();
+        let (dtype, rest) = read_dtype(body)?;
+        let (&dimensions, rest) = rest.split_first().ok_or_else(torn)?;
+        let (shape, data) = rest.split_at_checked(usize::from(dimensions) * 8).ok_or_else(torn)?;
+        let (lengths, _) = shape.as_chunks::<8>();
+        let shape: Result<Vec<usize>, _> =
+            lengths.iter().map(|length| u64::from_be_bytes(*length).try_into()).collect();
+        let shape = shape.map_err(|_| "an array too large for this machine".to_owned())?;
+        Self::new(dtype, shape, data.to_vec()).map_err(|error| error.0)
+    }
+}
+
+/// A numpy scalar, with its dtype: `numpy.float32(0.1)`.
+///
+/// A number among them can be read straight into a Rust number, and a text into a `String`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scalar {
+    dtype: Dtype,
+    data: Bytes,
+}
+
+impl Scalar {
+    /// From the item's bytes.
+    ///
+    /// # Errors
+    /// They are not of the dtype's size.
+    pub fn new(dtype: Dtype, data: impl Into<Bytes>) -> Result<Self, ShapeError> {
+        let data = data.into();
+        if data.len() != dtype.item_size() {
+            return Err(ShapeError(format!("{} bytes are no {dtype}", data.len())));
+        }
+        Ok(Self { dtype, data })
+    }
+
+    /// Its type.
+    pub fn dtype(&self) -> &Dtype {
+        &self.dtype
+    }
+
+    /// Its bytes, in the byte order that the dtype says.
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// What a Rust program would call it; `Other` for complex numbers, times, and floats of sizes
+    /// that Rust has not.
+    pub(super) fn plain(&self) -> Plain {
+        let mut bytes = self.data.to_vec();
+        if self.dtype.is_big_endian() && self.dtype.kind() != 'U' {
+            bytes.reverse();
+        }
+        let wide = |sign: u8| {
+            let mut all = [sign; 16];
+            all.get_mut(..bytes.len())?.copy_from_slice(&bytes);
+            Some(all)
+        };
+        let top = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+        let plain = match (self.dtype.kind(), &bytes[..]) {
+            ('b', [byte]) => Some(Plain::Bool(*byte != 0)),
+            ('i', _) => {
+                wide(if top { 0xff } else { 0 }).map(|all| Plain::Int(i128::from_le_bytes(all)))
+            }
+            ('u', _) if bytes.len() < 16 => wide(0).map(|all| Plain::Int(i128::from_le_bytes(all))),
+            ('f', &[a, b]) => Some(Plain::Float(half(u16::from_le_bytes([a, b])))),
+            ('f', &[a, b, c, d]) => Some(Plain::Float(f32::from_le_bytes([a, b, c, d]).into())),
+            ('f', &[a, b, c, d, e, f, g, h]) => {
+                Some(Plain::Float(f64::from_le_bytes([a, b, c, d, e, f, g, h])))
+            }
+            ('S', _) => Some(Plain::Bytes(bytes)),
+            ('U', _) => self.text().map(Plain::Text),
+            _ => None,
+        };
+        plain.unwrap_or(Plain::Other)
+    }
+
+    fn text(&self) -> Option<String> {
+        let (letters, _) = self.data.as_chunks::<4>();
+        let big = self.dtype.is_big_endian();
+        let letter = |code: &[u8; 4]| {
+            if big { u32::from_be_bytes(*code) } else { u32::from_le_bytes(*code) }
+        };
+        letters.iter().map(|code| char::from_u32(letter(code))).collect()
+    }
+}
+
+/// A numpy scalar without its dtype.
+pub(super) enum Plain {
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Bytes(Vec<u8>),
+    Text(String),
+    Other,
+}
+
+/// An IEEE 754 half as the double that it is.
+fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+    let size = match exponent {
+        0 => fraction * 2_f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2_f64.powi(exponent - 25),
+    };
+    if bits & 0x8000 != 0 { -size } else { size }
+}
+
+impl Extension for Scalar {
+    const TAG: i8 = NUMPY_SCALAR;
+    const NAME: &'static str = "a numpy scalar";
+
+    fn body(&self) -> Body<'_> {
+        Body::with_tail(dtype_head(&self.dtype), &self.data)
+    }
+
+    fn from_body(body: &[u8]) -> Result<Self, String> {
+        let (dtype, data) = read_dtype(body)?;
+        Self::new(dtype, data.to_vec()).map_err(|error| error.0)
+    }
+}
+
+/// An extension that this version does not know; a worker of a newer version sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ext {
+    /// Its type.
+    pub tag: i8,
+    /// What it is made of.
+    pub body: Bytes,
+}
+
+fn dtype_head(dtype: &Dtype) -> Vec<u8> {
+    let name = dtype.as_str().as_bytes();
+    let mut head = vec![name.len() as u8]; // at most 255, see `Dtype`
+    head.extend_from_slice(name);
+    head
+}
+
+fn read_dtype(body: &[u8]) -> Result<(Dtype, &[u8]), String> {
+    let torn = || "the bytes end inside a dtype".to_owned();
+    let (&length, rest) = body.split_first().ok_or_else(torn)?;
+    let (name, rest) = rest.split_at_checked(usize::from(length)).ok_or_else(torn)?;
+    let name = str::from_utf8(name).map_err(|error| error.to_string())?;
+    Ok((name.parse()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_must_have_the_size_of_dtype_and_shape() {
+        let dtype: Dtype = "<f4".parse().expect("a dtype");
+        assert!(Array::new(dtype.clone(), [2, 3], vec![0; 24]).is_ok());
+        assert!(Array::new(dtype.clone(), [2, 3], vec![0; 23]).is_err());
+        assert!(Array::new(dtype.clone(), [usize::MAX, 2], vec![0; 8]).is_err());
+        assert!(Array::new(dtype, [1; 65], vec![0; 4]).is_err());
+        assert!("|O8".parse::<Dtype>().is_err());
+    }
+
+    #[test]
+    fn items_of_the_other_byte_order_are_turned() {
+        let array = Array::new(">i2".parse().expect("a dtype"), [2], vec![0, 1, 255, 254]);
+        assert_eq!(array.expect("two items").to_vec::<i16>(), Ok(vec![1, -2]));
+    }
+
+    #[test]
+    fn halves_are_numbers() {
+        for (bits, value) in [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 5.960_464_477_539_063e-8)] {
+            assert_eq!(half(bits), value);
+        }
+        assert!(half(0x7e00).is_nan());
+        assert_eq!(half(0xfc00), f64::NEG_INFINITY);
+    }
+}

@@ -1,0 +1,118 @@
+//! numpy's names of item types, as far as they may travel.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The type of an array's items, as `numpy.dtype.str` writes it: `<f4`, `|b1`, `<M8[ns]`, `<U12`.
+///
+/// Byte order (`<` little, `>` big, `|` neither), kind (`b i u f c m M S U`), size, unit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Dtype {
+    name: Box<str>,
+    kind: u8,
+    item_size: usize,
+}
+
+impl Dtype {
+    /// As numpy writes it.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// The letter of its kind: `f` in `<f4`.
+    pub fn kind(&self) -> char {
+        char::from(self.kind)
+    }
+
+    /// Bytes of one item; 0 for an empty text.
+    pub fn item_size(&self) -> usize {
+        self.item_size
+    }
+
+    /// Whether items have their most significant byte first.
+    pub fn is_big_endian(&self) -> bool {
+        self.name.starts_with('>')
+    }
+}
+
+impl FromStr for Dtype {
+    type Err = String;
+
+    /// The same allow-list as the Python side's: objects and structures do not travel.
+    fn from_str(name: &str) -> Result<Self, String> {
+        parse(name).ok_or_else(|| format!("{name:?} is no dtype that travels, such as \"<f4\""))
+    }
+}
+
+fn parse(name: &str) -> Option<Dtype> {
+    let [b'<' | b'>' | b'|', kind, rest @ ..] = name.as_bytes() else { return None };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (size, unit) = rest.split_at(digits);
+    let size = usize::try_from(str::from_utf8(size).ok()?.parse::<u32>().ok()?).ok()?;
+    let item_size = match kind {
+        b'b' | b'i' | b'u' | b'f' | b'c' if size > 0 => size,
+        b'm' | b'M' if size == 8 => size,
+        b'S' => size,
+        b'U' => size.checked_mul(4)?,
+        _ => return None,
+    };
+    let has_unit = matches!(kind, b'm' | b'M') && matches!(unit, [b'[', .., b']']);
+    let fits = (unit.is_empty() || has_unit) && name.len() <= usize::from(u8::MAX);
+    fits.then(|| Dtype { name: name.into(), kind: *kind, item_size })
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.name)
+    }
+}
+
+/// Rust types that are items of arrays.
+pub trait Item: Copy + sealed::Item {}
+
+pub(super) mod sealed {
+    pub trait Item: Sized {
+        /// Kind and size: `f4`.
+        const NAME: &'static str;
+        fn read(bytes: &[u8], big_endian: bool) -> Self;
+        fn write(self, out: &mut Vec<u8>);
+    }
+}
+
+macro_rules! items {
+    ($($type:ty => $name:literal),* $(,)?) => { $(
+        impl Item for $type {}
+
+        impl sealed::Item for $type {
+            const NAME: &'static str = $name;
+
+            fn read(bytes: &[u8], big_endian: bool) -> Self {
+                let bytes = bytes.try_into().expect("the caller cut items of the dtype's size");
+                if big_endian { Self::from_be_bytes(bytes) } else { Self::from_le_bytes(bytes) }
+            }
+
+            fn write(self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_le_bytes());
+            }
+        }
+    )* };
+}
+items!(
+    i8 => "i1", i16 => "i2", i32 => "i4", i64 => "i8",
+    u8 => "u1", u16 => "u2", u32 => "u4", u64 => "u8",
+    f32 => "f4", f64 => "f8",
+);
+
+impl Item for bool {}
+
+impl sealed::Item for bool {
+    const NAME: &'static str = "b1";
+
+    fn read(bytes: &[u8], _: bool) -> Self {
+        bytes[0] != 0
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        out.push(u8::from(self));
+    }
+}

@@ -1,0 +1,146 @@
+//! Python values in Rust, and their way into messages and out of them.
+//!
+//! Two ways lead to a worker. Arguments and results are any types of serde:
+//!
+//! | Python | Rust |
+//! |---|---|
+//! | dict with text keys | a struct, `HashMap<String, _>`, [`Map`] |
+//! | list | `Vec<_>`, a tuple |
+//! | `None` | `Option::None`, `()` |
+//! | bool, int, float, str | `bool`, integers up to 128 bits, `f32` and `f64`, `String` |
+//! | bytes | what serde calls bytes: the crate `serde_bytes`, [`bytes::Bytes`] inside a [`Value`] |
+//! | a name, or a dict of one name | an enum: `"red"`, `{"circle": {"radius": 1}}` |
+//! | datetime, date, time, `Decimal`, `UUID` | the types here; a `String`; types of `chrono`, `time`, `uuid`, `rust_decimal` as they read their own text |
+//! | timedelta | [`TimeDelta`], or its seconds as a float |
+//! | numpy array | [`Array`] |
+//! | numpy scalar | the number or text that it is; [`Scalar`] keeps its dtype |
+//!
+//! The other direction is the same, but for the fourth row from below: what another crate writes as
+//! text arrives as a `str`; send a type from here for a `datetime`.
+//!
+//! [`Value`] holds any of them, for results whose shape is not known, and through
+//! [`encode`] and [`decode`] the bytes of a message can be made and read without a pool.
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use snakepit::Value;
+//! use snakepit::value::{Map, decode, encode};
+//!
+//! #[derive(Serialize, Deserialize, Debug, PartialEq)]
+//! struct Point {
+//!     x: f64,
+//!     label: Option<String>,
+//! }
+//!
+//! let point = Point { x: 1.5, label: None };
+//! let message = encode(&point)?;
+//! assert_eq!(decode::<Point>(&message)?, point);
+//!
+//! let same = Map::from([("x", Value::from(1.5)), ("label", Value::None)]);
+//! assert_eq!(decode::<Value>(&message)?, Value::Map(same));
+//! # Ok::<(), snakepit::value::CodecError>(())
+//! ```
+//!
+//! The format is msgpack with the extensions of `docs/values.md`. A [`Value`] behind
+//! `#[serde(flatten)]` or in an untagged enum sees datetimes and the like as their text, since
+//! serde keeps such values in a type of its own meanwhile.
+
+mod array;
+mod container;
+mod convert;
+mod decode;
+mod dtype;
+mod encode;
+mod extension;
+mod failure;
+mod int;
+mod iso;
+mod map;
+mod marker;
+mod span;
+#[cfg(test)]
+mod tests;
+mod text;
+mod time;
+mod tree;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use array::{Array, Ext, Scalar, ShapeError};
+pub use dtype::{Dtype, Item};
+pub use failure::CodecError;
+pub use int::{Int, OutOfRange};
+pub use map::Map;
+pub use span::TimeDelta;
+pub use text::{Decimal, Uuid};
+pub use time::{Date, DateTime, Time};
+
+/// Containers inside each other, both ways.
+const MAX_DEPTH: u32 = 128;
+
+/// Any value that travels between a host and its workers.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// `None`
+    None,
+    /// `bool`
+    Bool(bool),
+    /// `int` of any size
+    Int(Int),
+    /// `float`
+    Float(f64),
+    /// `str`
+    Str(String),
+    /// `bytes`
+    Bytes(Bytes),
+    /// `list`
+    List(Vec<Value>),
+    /// `dict`
+    Map(Map),
+    /// `datetime.datetime`
+    DateTime(DateTime),
+    /// `datetime.date`
+    Date(Date),
+    /// `datetime.time`
+    Time(Time),
+    /// `datetime.timedelta`
+    TimeDelta(TimeDelta),
+    /// `decimal.Decimal`
+    Decimal(Decimal),
+    /// `uuid.UUID`
+    Uuid(Uuid),
+    /// `numpy.ndarray`
+    Array(Array),
+    /// A numpy scalar
+    Scalar(Scalar),
+    /// An extension of a newer version
+    Ext(Ext),
+}
+
+/// Encodes one value as a message.
+///
+/// # Errors
+/// It cannot travel: a dict's key is no scalar, it is nested deeper than 128 containers, or its
+/// own `Serialize` refuses. The error says where.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError> {
+    encode::value(value)
+}
+
+/// Encodes the arguments of a call: anything that becomes a map from names to values, or `()`.
+///
+/// # Errors
+/// As [`encode`], and anything else than a map with text keys.
+pub fn encode_arguments<T: Serialize + ?Sized>(arguments: &T) -> Result<Bytes, CodecError> {
+    encode::arguments(arguments)
+}
+
+/// Decodes a message.
+///
+/// # Errors
+/// It is not exactly one value of the format, or not one that `T` can be. The error says where.
+pub fn decode<T: DeserializeOwned>(message: &[u8]) -> Result<T, CodecError> {
+    decode::message(message)
+}

@@ -1,0 +1,235 @@
+use std::collections::{BTreeMap, HashMap};
+
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::*;
+
+fn hex(message: &[u8]) -> String {
+    message.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn floats_are_double_and_ints_beyond_64_bits_an_extension() {
+    assert_eq!(hex(&encode(&1.5_f32).expect("a float")), "cb3ff8000000000000");
+    assert_eq!(hex(&encode(&(1_u128 << 64)).expect("an int")), "c70901010000000000000000");
+    assert_eq!(hex(&encode(&u64::MAX).expect("an int")), "cfffffffffffffffff");
+    assert_eq!(decode::<u128>(&encode(&u128::MAX).expect("an int")), Ok(u128::MAX));
+    assert_eq!(decode::<i128>(&encode(&i128::MIN).expect("an int")), Ok(i128::MIN));
+}
+
+#[derive(Serialize, Deserialize, Debug, PartialEq, Clone)]
+enum Shape {
+    Nothing,
+    Circle { radius: f64 },
+    Line(u8, u8),
+    Named(String),
+}
+
+#[derive(Serialize, Deserialize, Debug, PartialEq, Clone)]
+struct Unit;
+
+#[derive(Serialize, Deserialize, Debug, PartialEq, Clone)]
+struct Everything {
+    shapes: Vec<Shape>,
+    unit: Unit,
+    pair: (u8, char),
+    some: Option<i8>,
+    none: Option<i8>,
+    #[serde(with = "serde_bytes")]
+    bytes: Vec<u8>,
+    table: BTreeMap<u16, bool>,
+    date: Date,
+    span: TimeDelta,
+    array: Array,
+}
+
+#[test]
+fn every_kind_of_rust_type_comes_back() {
+    let all = Everything {
+        shapes: vec![
+            Shape::Nothing,
+            Shape::Circle { radius: 0.5 },
+            Shape::Line(1, 2),
+            Shape::Named("x".into()),
+        ],
+        unit: Unit,
+        pair: (7, 'é'),
+        some: Some(-1),
+        none: None,
+        bytes: vec![0, 255],
+        table: BTreeMap::from([(300, true)]),
+        date: Date::new(2024, 2, 29).expect("a day"),
+        span: TimeDelta::from_seconds(-1.5).expect("a short time"),
+        array: Array::from_items(&[1_i16, -2], &[2]).expect("two items"),
+    };
+    let message = encode(&all).expect("plain data");
+    assert_eq!(decode::<Everything>(&message).expect("the same"), all);
+
+    let value: Value = decode(&message).expect("any value");
+    assert_eq!(value.get("unit"), Some(&Value::None));
+    assert_eq!(value.get("bytes"), Some(&Value::Bytes(vec![0, 255].into())));
+    assert_eq!(value.get("date"), Some(&Value::Date(all.date)));
+    let shapes = value.get("shapes").and_then(Value::as_list).expect("a list");
+    assert_eq!(shapes[0].as_str(), Some("Nothing"));
+    assert_eq!(shapes[1].get("Circle").and_then(|circle| circle.get("radius")), Some(&0.5.into()));
+    assert_eq!(encode(&value).expect("it came from a message"), message);
+}
+
+#[test]
+fn sequences_of_unknown_length_get_it_afterwards() {
+    struct Odd;
+
+    impl Serialize for Odd {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq((0..20).filter(|number| number % 2 == 1))
+        }
+    }
+    let message = encode(&(0, Odd)).expect("numbers");
+    let (_, odd): (u8, Vec<u8>) = decode(&message).expect("numbers");
+    assert_eq!(odd, [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
+}
+
+#[test]
+fn arguments_are_a_map_with_names() {
+    #[derive(Serialize)]
+    struct Args {
+        x: u8,
+    }
+    let encoded = |result: Result<bytes::Bytes, CodecError>| hex(&result.expect("arguments"));
+    assert_eq!(encoded(encode_arguments(&Args { x: 1 })), "81a17801");
+    assert_eq!(encoded(encode_arguments(&())), "80");
+    assert_eq!(encoded(encode_arguments(&Unit)), "80");
+    assert_eq!(encoded(encode_arguments(&None::<Args>)), "80");
+    assert_eq!(encoded(encode_arguments(&Map::from([("x", 1)]))), "81a17801");
+    assert_eq!(encoded(encode_arguments(&serde_json::json!({"x": 1}))), "81a17801");
+
+    for refused in [
+        encode_arguments(&[1, 2]),
+        encode_arguments("x"),
+        encode_arguments(&7),
+        encode_arguments(&Value::Date(Date::new(2024, 1, 1).expect("a day"))),
+        encode_arguments(&HashMap::from([(1, "x")])),
+    ] {
+        let error = refused.expect_err("no arguments");
+        assert!(error.message().contains("name"), "{error}");
+    }
+    // Only the outermost map has names.
+    assert!(encode_arguments(&HashMap::from([("x", HashMap::from([(1, 2)]))])).is_ok());
+}
+
+#[test]
+fn what_cannot_travel_is_named_with_its_place() {
+    let keys = HashMap::from([((1, 2), 3)]);
+    let error = encode_arguments(&HashMap::from([("model", vec![HashMap::new(), keys])]));
+    let error = error.expect_err("a tuple is no key");
+    assert_eq!(error.path("args"), r#"args["model"][1]"#);
+    assert!(error.message().contains("scalar"), "{error}");
+
+    let dated = Map::from([(Value::Date(Date::new(2024, 1, 1).expect("a day")), 1)]);
+    assert!(encode(&dated).is_err());
+    assert!(encode(&Map::from([(u128::MAX, 1)])).is_ok());
+    let date_as_key = [0x81, 0xd4, 3, b'x', 1];
+    assert!(decode::<Value>(&date_as_key).expect_err("no key").message().contains("scalar"));
+}
+
+#[test]
+fn a_wrong_answer_is_named_with_its_place() {
+    #[derive(Deserialize, Debug)]
+    #[expect(dead_code, reason = "it is never made")]
+    struct Answer {
+        layers: Vec<HashMap<String, u8>>,
+    }
+    let value = Value::Map(Map::from([(
+        "layers",
+        vec![Value::Map(Map::new()), Value::Map(Map::from([("size", "large")]))],
+    )]));
+    let error = decode::<Answer>(&encode(&value).expect("a value")).expect_err("a text");
+    assert_eq!(error.path("result"), r#"result["layers"][1]["size"]"#);
+    assert!(error.message().contains("string \"large\""), "{error}");
+
+    let error = decode::<Answer>(&encode(&Map::new()).expect("a map")).expect_err("empty");
+    assert!(error.message().contains("missing field `layers`"), "{error}");
+}
+
+#[test]
+fn depth_ends_at_128_both_ways() {
+    let nest = |depth: usize| (0..depth).fold(Value::Int(1.into()), |value, _| vec![value].into());
+    let deepest = encode(&nest(128)).expect("as deep as may be");
+    assert_eq!(decode::<Value>(&deepest).expect("as deep"), nest(128));
+    assert!(encode(&nest(129)).expect_err("too deep").message().contains("128"));
+
+    let mut deeper = vec![0x91; 129];
+    deeper.push(0x01);
+    assert!(decode::<Value>(&deeper).expect_err("too deep").message().contains("128"));
+    // Whoever only skips it follows the same rule.
+    assert!(decode::<serde::de::IgnoredAny>(&deeper).is_err());
+}
+
+#[test]
+fn types_of_other_crates_see_text_and_numbers() {
+    let time: DateTime = "2024-01-02T03:04:05+00:00".parse().expect("ISO 8601");
+    let uuid = Uuid([0x11; 16]);
+    let half = Scalar::new("<f2".parse().expect("a dtype"), vec![0x00, 0x3e]).expect("two bytes");
+    let record = Map::from([
+        ("time", Value::DateTime(time.clone())),
+        ("price", Value::Decimal("1.10".parse().expect("digits"))),
+        ("id", Value::Uuid(uuid)),
+        ("span", Value::TimeDelta(TimeDelta::from_seconds(1.5).expect("short"))),
+        ("half", Value::Scalar(half)),
+        ("large", Value::Int((u64::MAX).into())),
+    ]);
+    let message = encode(&record).expect("a record");
+    let json: serde_json::Value = decode(&message).expect("JSON has them all");
+    let told = serde_json::json!({
+        "time": "2024-01-02T03:04:05+00:00", "price": "1.10", "span": 1.5, "half": 1.5,
+        "id": "11111111-1111-1111-1111-111111111111", "large": u64::MAX,
+    });
+    assert_eq!(json, told);
+    assert_eq!(serde_json::to_value(&time).expect("text"), told["time"]);
+    let back: DateTime = serde_json::from_value(told["time"].clone()).expect("its own text");
+    assert_eq!(back, time);
+
+    let texts: HashMap<String, serde::de::IgnoredAny> = decode(&message).expect("skipped");
+    assert_eq!(texts.len(), 6);
+}
+
+#[test]
+fn an_array_is_asked_for_by_its_type() {
+    let array = Array::from_items(&[1.0_f64], &[1]).expect("an item");
+    let message = encode(&array).expect("an array");
+    assert_eq!(decode::<Array>(&message), Ok(array));
+    let error = decode::<Vec<f64>>(&message).expect_err("no list");
+    assert!(error.message().contains("snakepit::value::Array"), "{error}");
+    let unknown = [0xc7, 1, 42, 7];
+    assert_eq!(decode::<Ext>(&unknown), Ok(Ext { tag: 42, body: vec![7].into() }));
+    assert!(decode::<serde_json::Value>(&unknown).is_err());
+}
+
+#[test]
+fn of_repeated_keys_the_last_one_counts() {
+    let message = [0x82, 0xa1, b'a', 1, 0xa1, b'a', 2];
+    assert_eq!(decode::<Map>(&message).expect("a map").get("a"), Some(&Value::from(2)));
+    assert_eq!(decode::<HashMap<String, u8>>(&message).expect("a map")["a"], 2);
+}
+
+proptest! {
+    /// A message from the other side may be anything: an error, never a panic, and no more memory
+    /// than it has bytes for.
+    #[test]
+    fn any_bytes_are_a_value_or_an_error(message in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(value) = decode::<Value>(&message) {
+            let again = encode(&value);
+            prop_assert!(again.is_ok(), "{value:?}");
+        }
+        let _ = decode::<serde_json::Value>(&message);
+        let _ = decode::<Everything>(&message);
+    }
+
+    #[test]
+    fn ints_of_any_size_keep_their_value(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        let int = Int::from_be_bytes(&bytes);
+        prop_assert_eq!(&Int::from_be_bytes(&int.to_be_bytes()), &int);
+        prop_assert_eq!(decode::<Int>(&encode(&int).expect("an int")), Ok(int));
+    }
+}

@@ -1,0 +1,134 @@
+//! A web service whose work is done by Python: `cargo run --example axum`, then
+//!
+//! ```console
+//! curl localhost:8000/tools/count -d '{"text": "hello world"}' -H 'content-type: application/json'
+//! curl localhost:8000/streams/split -d '{"text": "one two"}' -H 'content-type: application/json'
+//! ```
+//!
+//! What a service owes its callers is here: a full queue is a 503 with `Retry-After`; a client that
+//! hangs up cancels its call, since axum drops the handler's future; SIGTERM and Ctrl-C let calls
+//! under way end before the workers go.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+use snakepit::{Error, Pool};
+use snakepit_examples::{FOLDER, option, python};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::StreamExt;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let adapter: Option<String> = option("--adapter")?;
+    let pool = Pool::builder(adapter.as_deref().unwrap_or("adapters:Words"))
+        .name("web")
+        .size(option("--workers")?.unwrap_or(2_usize))
+        .max_queue(option("--max-queue")?.unwrap_or(100_usize))
+        .timeout(Duration::from_secs(30))
+        .drain_timeout(Duration::from_secs(10))
+        .python(python()?)
+        .pythonpath(FOLDER)
+        .pythonpath(option("--pythonpath")?.unwrap_or_else(|| FOLDER.to_owned()))
+        .start()
+        .await?;
+    pool.await_ready(None).await?;
+
+    let listener = TcpListener::bind(("127.0.0.1", option("--port")?.unwrap_or(8000_u16))).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let server = axum::serve(listener, service(pool.clone())).with_graceful_shutdown(stop());
+    let end = async {
+        stop().await;
+        pool.shutdown().await; // calls under way get the drain timeout
+    };
+    let (served, ()) = tokio::join!(server, end);
+    println!("closed");
+    Ok(served?)
+}
+
+fn service(pool: Pool) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/tools/{tool}", post(run))
+        .route("/streams/{tool}", post(stream))
+        .with_state(pool)
+}
+
+/// SIGTERM, as service managers send it, or Ctrl-C.
+async fn stop() {
+    let listen = |kind| signal(kind).expect("a signal that can be caught");
+    let (mut terminate, mut interrupt) =
+        (listen(SignalKind::terminate()), listen(SignalKind::interrupt()));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn health(State(pool): State<Pool>) -> Json<Value> {
+    let stats = pool.stats();
+    Json(json!({"ready": stats.ready, "running": stats.running, "queued": stats.queued}))
+}
+
+/// JSON in, JSON out.
+async fn run(
+    State(pool): State<Pool>,
+    Path(tool): Path<String>,
+    Json(arguments): Json<Map<String, Value>>,
+) -> Result<Json<Value>, Refusal> {
+    Ok(Json(pool.call(tool).args(&arguments).execute().await?))
+}
+
+/// JSON in, a line of JSON for every chunk out.
+async fn stream(
+    State(pool): State<Pool>,
+    Path(tool): Path<String>,
+    Json(arguments): Json<Map<String, Value>>,
+) -> Result<Response, Refusal> {
+    let chunks = pool.call(tool).args(&arguments).stream::<Value>()?;
+    // The status is sent before the first chunk: a later error is the last line.
+    let lines = chunks.map(|chunk| {
+        let line = chunk.unwrap_or_else(|error| json!({"error": error.to_string()}));
+        Ok::<_, std::convert::Infallible>(format!("{line}\n"))
+    });
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((kind, Body::from_stream(lines)).into_response())
+}
+
+/// An error of the pool as an answer of the service.
+struct Refusal(Error);
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match &self.0 {
+            // Nothing ran, and later it may: the client is told when to come again.
+            Error::QueueFull { .. } | Error::PoolClosed { may_have_run: false, .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Error::ToolNotFound { .. } => StatusCode::NOT_FOUND,
+            Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Error::Remote { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let told = Json(json!({"error": self.0.to_string()}));
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                (status, [(header::RETRY_AFTER, "1")], told).into_response()
+            }
+            _ => (status, told).into_response(),
+        }
+    }
+}

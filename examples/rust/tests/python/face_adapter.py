@@ -1,0 +1,104 @@
+"""Tools for the tests of the Rust face: each shows one thing that a call may meet."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from snakepit_bridge import BaseAdapter, tool
+
+
+class Face(BaseAdapter):
+    def __init__(self, greeting: str = "hello") -> None:
+        super().__init__()
+        self.greeting = greeting
+        self.notes: dict[str | None, int] = {}
+
+    @tool
+    def ping(self) -> str:
+        return "pong"
+
+    @tool
+    def greet(self, name: str) -> str:
+        return f"{self.greeting} {name}"
+
+    @tool
+    def echo(self, value: Any) -> Any:
+        return value
+
+    @tool
+    def type_of(self, value: Any) -> str:
+        return f"{type(value).__module__}.{type(value).__qualname__}"
+
+    @tool
+    def samples(self) -> dict[str, Any]:
+        """A value of every type of the standard library that has one of its own."""
+        return {
+            "none": None,
+            "wide": 2**100,
+            "bytes": b"\x00\xff",
+            "date": datetime.date(2024, 2, 29),
+            "datetime": datetime.datetime(2024, 1, 2, 3, 4, 5, 678, tzinfo=datetime.UTC),
+            "time": datetime.time(1, 2, 3),
+            "span": datetime.timedelta(days=-1, seconds=2),
+            "decimal": decimal.Decimal("1.10"),
+            "uuid": uuid.UUID(int=1),
+            "keys": {1: "one", None: "none", 2.5: "float"},
+        }
+
+    @tool
+    def variable(self, name: str) -> str | None:
+        return os.environ.get(name)
+
+    @tool
+    def pid(self) -> int:
+        return os.getpid()
+
+    @tool
+    def note(self) -> int:
+        """How often the session called before."""
+        key = self.session_context.session_id
+        self.notes[key] = self.notes.get(key, 0) + 1
+        return self.notes[key] - 1
+
+    @tool
+    def wait(self, folder: str) -> None:
+        """Say that it began, and wait to be released or cancelled."""
+        (Path(folder) / f"began-{os.getpid()}").touch()
+        while not (Path(folder) / "release").exists():
+            if self.session_context.cancelled:
+                (Path(folder) / "cancelled").touch()
+                return
+            time.sleep(0.002)
+
+    @tool
+    def crash(self) -> None:
+        os._exit(3)
+
+    @tool
+    def fail(self) -> None:
+        raise ValueError("as asked")
+
+    @tool
+    def count(self, n: int, folder: str | None = None) -> Iterator[dict[str, int]]:
+        try:
+            for x in range(n):
+                yield {"x": x}
+        finally:
+            if folder is not None:
+                (Path(folder) / "closed").touch()
+
+    @tool
+    def silent(self) -> Iterator[int]:
+        yield 1
+        time.sleep(600)
+
+    @tool
+    def say(self, text: str) -> None:
+        print(text, flush=True)

@@ -1,0 +1,319 @@
+"""A worker in a few lines of grpcio, which can break each rule of the protocol on demand.
+
+``broken_worker.py`` keeps them all; ``broken_worker.py FAULT`` breaks one. Frames alone: no control
+socket, no page, nothing of the SDK, so that it is a third implementation too.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from snakepit import _core
+from snakepit.conformance.protocol import messages
+
+FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
+FAULTS = """
+    answers-cancel answers-twice attaches-twice blank child-left cuts-ids dies-on-raise drain-code
+    drain-drops empty-outcome end-first garbage grants-add hello-last hello-twice holds-results
+    ignores-cancel ignores-items ignores-bytes long-failure long-form negative-zero no-failure
+    no-oversize no-ready not-found-kind reorders ready-twice refused-stays runs-cancelled
+    short-start stays stranger strict-frames too-large unlisted values-as-text waits-for-headers
+    wrong-pid wrong-protocol wrong-token
+"""
+if FAULT and FAULT not in FAULTS.split():
+    sys.exit(f"there is no fault {FAULT}")
+
+proto = messages()
+KINDS = proto.Failure.DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_name
+STREAMING = {"count"}
+NAMES = ["echo", "fail", "large", "count", "wait", "about", "unencodable"]
+
+
+class Failed(Exception):
+    def __init__(self, kind: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        kind = KINDS[f"FAILURE_KIND_{kind}"].number
+        self.failure = proto.Failure(kind=kind, message=message, **more)
+
+
+class Call:
+    def __init__(self, start: Any) -> None:
+        self.start = start
+        self.id = start.call_id
+        self.arrived = time.monotonic()
+        self.cancelled = threading.Event()
+        self.changed = threading.Event()
+        self.taken = (0, 0)
+
+    def granted(self, items: int, size: int) -> None:
+        if FAULT == "grants-add":
+            self.taken = (self.taken[0] + items, self.taken[1] + size)
+        else:
+            self.taken = (max(self.taken[0], items), max(self.taken[1], size))
+        self.changed.set()
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+        self.changed.set()
+
+
+class Worker:
+    def __init__(self, start: Any) -> None:
+        self.start = start
+        self.said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.calls: dict[int, Call] = {}
+        self.waiting: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self.info: Any = None
+        self.held: list[Any] = []
+        self.exit_code = 70
+
+    # --- line -------------------------------------------------------------------------------------
+
+    def say(self, **frame: Any) -> None:
+        self.said.put(proto.WorkerFrame(**frame).SerializeToString())
+
+    def main(self) -> int:
+        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        options.append(("grpc.default_authority", "localhost"))
+        channel = grpc.insecure_channel(f"unix:{self.start.socket_path}", options=options)
+        attach = channel.stream_stream(
+            "/snakepit.v1.Host/Attach",
+            request_serializer=lambda frame: frame,
+            response_deserializer=lambda raw: raw,
+        )
+        if FAULT != "waits-for-headers":
+            self.hello()
+        line = attach(iter(self.said.get, None))
+        if FAULT == "waits-for-headers":
+            line.initial_metadata()
+            self.hello()
+        if FAULT == "attaches-twice":
+            threading.Thread(target=lambda: list(attach(iter([]))), daemon=True).start()
+        threading.Thread(target=self.work, daemon=True).start()
+        try:
+            for raw in line:
+                self.read(raw)
+        except grpc.RpcError as error:
+            if FAULT == "refused-stays" and error.code() == grpc.StatusCode.PERMISSION_DENIED:
+                threading.Event().wait()
+        if FAULT == "stays":
+            threading.Event().wait()
+        return self.exit_code
+
+    def hello(self) -> None:
+        hello = proto.Hello(token=self.start.token, protocol=1, pid=os.getpid())
+        if FAULT == "wrong-token":
+            hello.token = bytes(32)
+        if FAULT == "wrong-protocol":
+            hello.protocol = 2
+        if FAULT == "wrong-pid":
+            hello.pid = 1
+        if FAULT == "hello-last":
+            self.say(ready={})
+        if FAULT == "garbage":
+            self.said.put(b"\xff" * 16)
+        self.say(hello=hello)
+        if FAULT == "hello-twice":
+            self.say(hello=hello)
+
+    def read(self, raw: bytes) -> None:
+        frame = proto.HostFrame.FromString(raw)
+        kind = frame.WhichOneof("frame")
+        if kind == "initialize":
+            self.initialize(frame.initialize)
+        elif kind == "start_call":
+            call = self.calls[frame.start_call.call_id] = Call(frame.start_call)
+            self.waiting.put(call)
+        elif kind == "cancel_call":
+            self.cancel(frame.cancel_call.call_id)
+        elif kind == "grant_chunks":
+            grant = frame.grant_chunks
+            if call := self.calls.get(grant.call_id):
+                call.granted(grant.items, grant.bytes)
+        elif kind == "drain":
+            if FAULT == "drain-drops":
+                self.leave(0)
+            else:
+                self.waiting.put(None)
+        elif FAULT == "strict-frames":
+            raise ValueError("a frame of an unknown kind")
+
+    def cancel(self, call_id: int) -> None:
+        call = self.calls.get(call_id)
+        if FAULT == "answers-cancel" and not call:
+            self.answer(call_id, failure=Failed("CANCELLED", "there is no such call").failure)
+        if call and FAULT != "ignores-cancel":
+            call.cancel()
+
+    def leave(self, code: int) -> None:
+        """Hangs up; the host does so too once it has read all, and that ends ``main``."""
+        self.exit_code = code
+        self.said.put(None)
+
+    def initialize(self, order: Any) -> None:
+        self.info = order
+        if message := _core.decode(order.arguments).get("fail"):
+            if FAULT == "no-failure":
+                os._exit(1)
+            failure = Failed("EXCEPTION", message, type_name="ValueError").failure
+            self.say(start_failed=proto.StartFailed(failure=failure))
+            return
+        names = NAMES[:4] if FAULT == "unlisted" else NAMES
+        tools = [proto.Tool(name=name, streaming=name in STREAMING) for name in names]
+        for _ in range({"no-ready": 0, "ready-twice": 2}.get(FAULT, 1)):
+            self.say(ready=proto.Ready(tools=tools))
+
+    # --- calls ------------------------------------------------------------------------------------
+
+    def work(self) -> None:
+        if FAULT == "child-left":
+            subprocess.Popen(["sleep", "600"])
+        while call := self.waiting.get():
+            try:
+                outcome = self.outcome(call)
+            except Failed as error:
+                outcome = {"failure": error.failure}
+            except Exception as error:
+                if FAULT == "dies-on-raise":
+                    os._exit(1)
+                cancelled = call.cancelled.is_set()
+                message = str(error) if FAULT == "long-failure" else str(error)[:9999]
+                more = {"type_name": type(error).__name__}
+                kind = "CANCELLED" if cancelled else "EXCEPTION"
+                outcome = {"failure": Failed(kind, message, **more).failure}
+            del self.calls[call.id]
+            self.answer(call.id, **outcome)
+        self.leave(3 if FAULT == "drain-code" else 0)
+
+    def answer(self, call_id: int, **outcome: Any) -> None:
+        if FAULT == "cuts-ids":
+            call_id = int(float(call_id))
+        if FAULT == "stranger":
+            call_id += 1
+        if FAULT == "empty-outcome":
+            outcome = {}
+        if FAULT == "blank":
+            self.said.put(b"")
+        self.held.append(proto.Result(call_id=call_id, **outcome))
+        if FAULT == "reorders" and len(self.held) < 2 and not self.waiting.empty():
+            return
+        if FAULT == "holds-results" and not self.waiting.empty():
+            return
+        for result in reversed(self.held):
+            for _ in range(2 if FAULT == "answers-twice" else 1):
+                self.say(result=result)
+        self.held.clear()
+
+    def outcome(self, call: Call) -> dict[str, Any]:
+        start = call.start
+        if call.cancelled.is_set() and FAULT != "runs-cancelled":
+            raise Failed("CANCELLED", "cancelled before it started")
+        if start.tool not in NAMES:
+            kind = "EXCEPTION" if FAULT == "not-found-kind" else "TOOL_NOT_FOUND"
+            raise Failed(kind, f"no tool {start.tool}")
+        if start.streaming != (start.tool in STREAMING):
+            raise Failed("EXCEPTION", "the wrong verb", type_name="TypeError")
+        try:
+            arguments = _core.decode(start.arguments)
+            assert all(isinstance(name, str) for name in arguments)
+        except Exception as error:
+            raise Failed("DECODE", f"args: {error}") from error
+        produced = getattr(self, start.tool)(call, **arguments)
+        if start.streaming:
+            self.stream(call, produced)
+            return {"end": {}}
+        return {"value": self.encode(produced)}
+
+    def encode(self, value: Any) -> bytes:
+        if FAULT == "negative-zero" and isinstance(value, float):
+            value = value + 0.0
+        if FAULT == "values-as-text" and not isinstance(value, int | str):
+            value = str(value)
+        try:
+            encoded = _core.encode(value)
+        except Exception as error:
+            raise Failed("ENCODE", str(error), type_name="object") from error
+        if FAULT == "long-form" and value == 0:
+            encoded = b"\xcc\x00"
+        size, limit = len(encoded), self.start.max_message
+        if size > limit and FAULT != "too-large":
+            raise Failed("TOO_LARGE", "too large", size=size, limit=limit)
+        return encoded
+
+    def stream(self, call: Call, items: Iterator[Any]) -> None:
+        start = call.start
+        sent_items = sent_bytes = 0
+        for item in items:
+            encoded = self.encode(item)
+            while not call.cancelled.is_set():
+                call.changed.clear()
+                unread = sent_items - call.taken[0]
+                fits = sent_bytes - call.taken[1] + len(encoded) <= start.window_bytes
+                if (
+                    (unread <= 0 and (fits or FAULT != "no-oversize"))
+                    or ((unread < start.window_items or FAULT == "ignores-items") and fits)
+                    or (FAULT == "ignores-bytes" and unread < start.window_items)
+                ):
+                    break
+                call.changed.wait()
+            if call.cancelled.is_set():
+                raise Failed("CANCELLED", "cancelled while it streamed")
+            sent_items, sent_bytes = sent_items + 1, sent_bytes + len(encoded)
+            if FAULT == "end-first" and item == 2:
+                self.answer(call.id, end={})
+            self.say(chunks=proto.Chunks(call_id=call.id, items=[encoded]))
+
+    # --- tools ------------------------------------------------------------------------------------
+
+    def echo(self, call: Call, value: Any) -> Any:
+        return value
+
+    def fail(self, call: Call, message: str) -> None:
+        raise ValueError(message)
+
+    def large(self, call: Call, size: int) -> bytes:
+        return bytes(size)
+
+    def count(self, call: Call, upto: int, size: int = 0, then: str = "end") -> Iterator[Any]:
+        for number in range(upto):
+            yield bytes(size) if size else number
+        if then == "fail":
+            raise ValueError("count failed")
+        if then == "wait":
+            call.cancelled.wait()
+            raise InterruptedError
+
+    def wait(self, call: Call, started: str) -> None:
+        Path(started).touch()
+        call.cancelled.wait()
+        raise InterruptedError
+
+    def about(self, call: Call) -> dict[str, Any]:
+        start = call.start
+        left = start.time_left_us / 1e6 - (time.monotonic() - call.arrived)
+        return {
+            "session": start.session_id or None,
+            "new": start.session_new,
+            "left": max(0.0, left) if start.time_left_us else None,
+            "pool": self.info.pool,
+            "slot": self.info.slot,
+            "generation": self.info.generation,
+        }
+
+    def unencodable(self, call: Call) -> Any:
+        return object()
+
+
+if __name__ == "__main__":
+    raw = os.read(0, 1 << 16 if FAULT == "short-start" else 1 << 18)
+    os._exit(Worker(proto.Start.FromString(raw[1:])).main())

@@ -1,0 +1,100 @@
+"""A worker that breaks a rule fails the check of that rule, in words that name it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("grpc", reason="the kit serves the line through grpcio")
+
+from snakepit.conformance import Finding, run
+
+BROKEN = [sys.executable, str(Path(__file__).with_name("broken_worker.py"))]
+SILENT = 4.0
+"""Seconds to wait for a worker whose fault is to say nothing."""
+
+
+def test_the_worker_without_a_fault_keeps_every_rule() -> None:
+    report = run(BROKEN, timeout=20)
+    assert report.passed, report
+    skipped = {finding.name for finding in report.findings if finding.outcome == "skipped"}
+    assert skipped == {"probe", "cancel-early", "control-unknown", "words", "revoked"}
+
+
+# Fault, check, words of what was expected, words of what came.
+FAULTS = [
+    ("hello-last", "hello", "Hello", "Ready { }"),
+    ("garbage", "hello", "Hello", "which are no frame"),
+    ("wrong-token", "hello", "Hello.token", "\\x00"),
+    ("wrong-protocol", "hello", "Hello.protocol: 1", "2"),
+    ("wrong-pid", "hello", "Hello.pid", "1"),
+    ("hello-twice", "hello", "nothing between Hello and Initialize", "Hello {"),
+    ("attaches-twice", "hello", "times that Attach was opened: 1", "2"),
+    ("ready-twice", "ready", "nothing after Ready", "Ready {"),
+    ("unlisted", "ready", "conformance tools that Ready does not list", "'wait'"),
+    ("short-start", "start-long", "a frame", ""),
+    ("no-failure", "start-failed", "StartFailed", "the end of the line"),
+    ("answers-twice", "call", "nothing after a call's Result", "Result {"),
+    ("stranger", "call", "the Result of call", "Result {"),
+    ("empty-outcome", "call", "with value", "Result {"),
+    ("blank", "call", "the Result of call", "WorkerFrame { }"),
+    ("cuts-ids", "call-id", f"call {(1 << 61) - 1}", f"call_id: {1 << 61}"),
+    ("reorders", "calls-in-order", "the Result of call", "Result {"),
+    ("dies-on-raise", "failure", "a worker that goes on", "line ended"),
+    ("long-failure", "failure-long", "at most 64 KiB", "bytes"),
+    ("not-found-kind", "unknown-tool", "TOOL_NOT_FOUND", "EXCEPTION"),
+    ("strict-frames", "unknown-frame", "a worker that goes on", "line ended"),
+    ("too-large", "too-large", "a Result of call", "value"),
+    ("end-first", "stream", "the items 0 to 19999 in order", "2 items"),
+    ("ignores-items", "window-items", "at most 50 items", "Chunks {"),
+    ("ignores-bytes", "window-bytes", "at most 5 items", "Chunks {"),
+    ("grants-add", "window-items", "at most 50 items", "Chunks {"),
+    ("runs-cancelled", "cancel-queued", "never runs", "it ran"),
+    ("answers-cancel", "cancel-unknown", "the Result of call", "there is no such call"),
+    ("negative-zero", "value-float", "the value -0.0", "another value, 0.0"),
+    ("long-form", "value-int", "0 in its shortest form", "a longer form"),
+    ("values-as-text", "value-map", "the value {}", "another value, '{}'"),
+    ("drain-drops", "drain", "a worker that goes on", "where the Result of call"),
+    ("drain-code", "drain", "exit code after Drain: 0", "3"),
+]
+SILENT_FAULTS = [
+    ("waits-for-headers", "hello", "a frame", "said nothing for 4 s"),
+    ("no-ready", "ready", "a frame", "said nothing for 4 s"),
+    ("refused-stays", "refused", "when its Attach is refused", "still runs after 4 s"),
+    ("holds-results", "result-at-once", "a frame", "said nothing for 4 s"),
+    ("no-oversize", "window-one", "a frame", "said nothing for 4 s"),
+    ("ignores-cancel", "cancel", "a frame", "said nothing for 4 s"),
+    ("stays", "line-ends", "the worker exits when its line ends", "still runs after 4 s"),
+]
+
+
+def found(fault: str, check: str, timeout: float = 20.0, bare: bool = False) -> Finding:
+    report = run([*BROKEN, fault], select=[check], timeout=timeout, bare=bare)
+    assert not report.passed, report
+    (finding,) = report.failed
+    return finding
+
+
+@pytest.mark.parametrize(("fault", "check", "expected", "got"), FAULTS, ids=[f[0] for f in FAULTS])
+def test_a_fault_fails_its_check(fault: str, check: str, expected: str, got: str) -> None:
+    finding = found(fault, check)
+    assert expected in finding.expected, finding
+    assert got in finding.got, finding
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "expected", "got"), SILENT_FAULTS, ids=[f[0] for f in SILENT_FAULTS]
+)
+def test_silence_fails_its_check(fault: str, check: str, expected: str, got: str) -> None:
+    finding = found(fault, check, timeout=SILENT)
+    assert expected in finding.expected, finding
+    assert got in finding.got, finding
+
+
+def test_a_child_that_is_left_is_named() -> None:
+    report = run([*BROKEN, "child-left"], select=["drain", "nothing-left"], timeout=4.0, bare=True)
+    (finding,) = report.failed
+    assert finding.name == "nothing-left"
+    assert "sleep 600" in finding.got
