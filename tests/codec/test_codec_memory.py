@@ -48,7 +48,6 @@ def test_a_long_text_does_not_keep_its_utf8(codec: Codec, text: str) -> None:
     assert sys.getsizeof(text) == before
 
 
-@pytest.mark.parametrize("codec", ["pure", "walk"], indirect=True)
 @pytest.mark.parametrize("announced", [256, 60_000])
 def test_lengths_that_lie_inside_each_other_allocate_little(codec: Codec, announced: int) -> None:
     message = (b"\xdc" + announced.to_bytes(2, "big")) * 80 + bytes(announced)
