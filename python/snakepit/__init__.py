@@ -41,8 +41,12 @@ from snakepit.errors import (
 )
 
 if TYPE_CHECKING:
+    from snakepit import executor
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
+    from snakepit._breaker import BreakerStats, CircuitBreaker
+    from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
+    from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
 
 __all__ = [
@@ -51,14 +55,19 @@ __all__ = [
     "AsyncPool",
     "AsyncSession",
     "AsyncStream",
+    "Backoff",
+    "BreakerStats",
     "CallTimeout",
     "Cancelled",
+    "CircuitBreaker",
     "CircuitOpen",
     "ConfigError",
     "DecodeError",
     "EncodeError",
     "ForkedPool",
     "Future",
+    "HealthMonitor",
+    "HealthStats",
     "MessageTooLarge",
     "PoisonCall",
     "Pool",
@@ -68,6 +77,8 @@ __all__ = [
     "QueueFull",
     "ReentrantCall",
     "RemoteError",
+    "RetryBudget",
+    "RetryPolicy",
     "Session",
     "SessionBusy",
     "SessionExpired",
@@ -77,19 +88,30 @@ __all__ = [
     "Stream",
     "ToolNotFound",
     "WorkerDied",
+    "WorkerHealth",
     "WorkerInfo",
     "WorkerRef",
     "__version__",
     "errors",
+    "executor",
 ]
 
 # Imported at first use: asyncio and dataclasses would double the time that a host takes to start.
 _LAZY = {
     "AsyncPool": "snakepit._async",
     "AsyncStream": "snakepit._async_stream",
+    "Backoff": "snakepit._retry",
+    "BreakerStats": "snakepit._breaker",
+    "CircuitBreaker": "snakepit._breaker",
+    "HealthMonitor": "snakepit._health",
+    "HealthStats": "snakepit._health",
     "PoolStats": "snakepit._stats",
+    "RetryBudget": "snakepit._retry",
+    "RetryPolicy": "snakepit._retry",
+    "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",
+    "executor": "snakepit",  # the module itself
 }
 
 
@@ -98,6 +120,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "executor":
+        return import_module("snakepit.executor")
     value = globals()[name] = getattr(import_module(_LAZY[name]), name)
     return value
 

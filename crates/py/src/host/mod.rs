@@ -11,14 +11,17 @@
 //! Nothing here decides anything about a pool. No core lock is held while attached, except leaf
 //! locks of bounded work.
 
+mod breaker;
 mod callbacks;
 mod chunks;
 mod config;
 mod errors;
+mod health;
 mod inbox;
 mod leave;
 mod pool;
 mod reply;
+mod retry;
 mod runtime;
 
 use pyo3::prelude::*;
@@ -30,5 +33,11 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reply::Reply>()?;
     module.add_class::<chunks::Chunks>()?;
     module.add_class::<inbox::Inbox>()?;
+    module.add_class::<breaker::CircuitBreaker>()?;
+    module.add_class::<breaker::Permit>()?;
+    module.add_class::<retry::RetryPolicy>()?;
+    module.add_class::<retry::RetryBudget>()?;
+    module.add_class::<retry::Attempts>()?;
+    module.add_class::<health::HealthMonitor>()?;
     module.add_function(wrap_pyfunction!(callbacks::leave, module)?)
 }
