@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{face, finish};
 use serde::{Deserialize, Serialize};
 use snakepit::value::{Array, Date, DateTime, Decimal, Int, Map, Time, TimeDelta, Uuid};
-use snakepit::{Affinity, Env, Error, Pool, PoolOptions, Step, Value};
+use snakepit::{Affinity, Env, Error, Line, Pool, PoolOptions, Step, Value};
 use snakepit_testkit::until;
 
 #[derive(Serialize)]
@@ -79,6 +79,18 @@ async fn values_keep_their_types_both_ways() {
         }
         Err(error) => assert!(error.to_string().contains("numpy"), "no numpy there: {error}"),
     }
+    finish(pool, mark).await;
+}
+
+#[tokio::test]
+async fn the_other_end_of_the_line_serves_a_rust_host_too() {
+    let Some((builder, mark)) = face() else { return };
+    let pool = builder.line(Line::Grpcio).start().await.expect("a pool");
+    assert_eq!(echo(&pool, vec![1, 2, 3]).await, Value::from(vec![1, 2, 3]));
+    let error = pool.execute::<Value>("crash", ()).await.expect_err("it dies");
+    let Error::WorkerDied { exit, .. } = &error else { panic!("{error}") };
+    assert_eq!(exit.exit_code, Some(3));
+    assert_eq!(echo(&pool, "again").await, Value::from("again"));
     finish(pool, mark).await;
 }
 
@@ -170,7 +182,8 @@ async fn errors_have_fields_and_say_whether_the_call_may_have_run() {
     let Error::WorkerDied { exit, may_have_run: true, .. } = &error else { panic!("{error}") };
     assert_eq!(exit.exit_code, Some(3));
 
-    let mut silent = pool.call("silent").idle_timeout(Duration::from_millis(300)).stream::<u8>();
+    // The limit holds from the start, and the worker may still be starting again.
+    let mut silent = pool.call("silent").idle_timeout(Duration::from_secs(3)).stream::<u8>();
     let silent = silent.as_mut().expect("a stream");
     assert_eq!(silent.next().await.expect("a chunk").expect("a number"), 1);
     let error = silent.next().await.expect("an end").expect_err("silence");
