@@ -123,4 +123,4 @@ def test_a_rust_host_says_what_it_needs(rust_host: Path) -> None:
     )
     assert ended.returncode == 2
     assert "/nowhere/python" in ended.stderr
-    assert "SNAKEPIT_PYTHON names an interpreter" in ended.stderr
+    assert "SNAKEPIT_PYTHON names the interpreter" in ended.stderr
