@@ -77,7 +77,7 @@ bench-rust: $(INSTALLED)  ## criterion: dispatch, mux, codec, end to end
 	cargo bench --package snakepit-testkit
 
 .PHONY: bench-instructions
-bench-instructions: $(VENV)/.made  ## instruction counts; AGAINST=origin/main compares
+bench-instructions: $(VENV)/.made  ## instruction counts (needs valgrind); AGAINST=origin/main compares
 	@$(BIN)/python benches/instructions.py $(if $(AGAINST),--against $(AGAINST))
 
 .PHONY: proto
@@ -112,7 +112,7 @@ clean:  ## remove all that was built or installed here
 
 .PHONY: help
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- what is installed ----------------------------------------------------------------------------
 

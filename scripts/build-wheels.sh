@@ -12,6 +12,9 @@
 #
 # Needs the dependency group `release` in $TOOLS_PYTHON (default: .venv/bin/python, else python3).
 set -euo pipefail
+case ${1:-} in
+    -h | --help) sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0" && exit ;;
+esac
 cd "$(dirname "$0")/.."
 
 kind=${1:?a kind: manylinux-ARCH, musllinux-ARCH, sdist or bridge}

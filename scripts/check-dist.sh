@@ -6,6 +6,9 @@
 #
 # Needs the dependency group `dist` in $TOOLS_PYTHON (default: .venv/bin/python, else python3).
 set -euo pipefail
+case ${1:-} in
+    -h | --help) sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0" && exit ;;
+esac
 cd "$(dirname "$0")/.."
 
 folder=${1:?a folder with wheels and source distributions}

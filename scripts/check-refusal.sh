@@ -5,6 +5,9 @@
 #
 # Runs anywhere where rustup has, or can get, that target.
 set -euo pipefail
+case ${1:-} in
+    -h | --help) sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0" && exit ;;
+esac
 cd "$(dirname "$0")/.."
 
 target=${1:?a target that is not Linux}

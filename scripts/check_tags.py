@@ -8,6 +8,8 @@ on, where musl or glibc is another. Ours need none but the C library, so none is
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import json
 import re
 import subprocess
@@ -43,8 +45,15 @@ def faults(verdict: dict[str, Any]) -> Iterator[str]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("wheels", nargs="*", type=Path, metavar="WHEEL")
+    wheels: list[Path] = parser.parse_args().wheels
+    if wheels and importlib.util.find_spec("auditwheel") is None:
+        sys.exit(f"auditwheel is missing: {sys.executable} -m pip install --group dist")
     found = []
-    for wheel in map(Path, sys.argv[1:]):
+    for wheel in wheels:
         shown = subprocess.run([*COMMAND, wheel], stdout=subprocess.PIPE, text=True, check=True)
         verdict = json.loads(shown.stdout)
         found += [f"{wheel.name} {fault}" for fault in faults(verdict)]

@@ -8,6 +8,7 @@ says which build it used; with an argument, that build is demanded.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import sysconfig
@@ -89,9 +90,15 @@ def of_this_run(mark: bytes) -> list[str]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("build", nargs="?", choices=["abi3", "free-threaded"])
+    demanded = parser.parse_args().build
+
     must_be_installed()
-    if len(sys.argv) > 1:
-        must_be("the build", _core.__build__, sys.argv[1])
+    if demanded is not None:
+        must_be("the build", _core.__build__, demanded)
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         must_be("the GIL after the import", gil_enabled(), False)
 

@@ -11,6 +11,9 @@
 # Needs cargo-deny 0.20 for `crates`, and the dependency group `audit` in $TOOLS_PYTHON (default:
 # .venv/bin/python, else python3) for the others.
 set -euo pipefail
+case ${1:-} in
+    -h | --help) sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0" && exit ;;
+esac
 cd "$(dirname "$0")/.."
 
 python=${TOOLS_PYTHON:-$([[ -x .venv/bin/python ]] && echo .venv/bin/python || command -v python3)}

@@ -7,6 +7,9 @@
 # Each PYTHON (default: python3) runs scripts/smoke.py; with --tests also those tests of the pool
 # and of the codec that are quick, with what their dependencies have wheels for.
 set -euo pipefail
+case ${1:-} in
+    -h | --help) sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0" && exit ;;
+esac
 cd "$(dirname "$0")/.."
 
 sdist="" tests=""

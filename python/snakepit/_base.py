@@ -62,9 +62,10 @@ class PoolBase:
         profile: ``"process"``: a worker runs one call at a time, on its main thread.
         adapter_args: Keywords of the adapter's ``__init__``.
         python: The workers' interpreter: a file, a name in ``PATH`` or the directory of a virtual
-            environment. Default: this process's own.
+            environment. Default: this process's own. The shim of a ``Program`` runs in it too.
         pythonpath: Directories that workers search first for modules. Behind them comes what this
-            process sees (its ``sys.path``), or with ``python=`` what that interpreter brings.
+            process sees (its ``sys.path``), or with ``python=`` what that interpreter brings. Not
+            for a ``Program``.
         timeout: Seconds that a call may take, waiting included, unless the call says otherwise;
             ``None``: no limit.
         max_queue: Calls that may wait for a worker, from 1 to 131071; one more raises
@@ -85,7 +86,8 @@ class PoolBase:
         line: The workers' end of the line. ``"native"``: the compiled one; nothing needs to be
             installed for it. ``"grpcio"``: pure Python (from 3.10), slower; it needs grpcio,
             msgpack and protobuf. ``"auto"``: the native one where the interpreter can load it,
-            else the other. Default: the environment's ``SNAKEPIT_LINE``, else ``"auto"``.
+            else the other. Default: the environment's ``SNAKEPIT_LINE``, else ``"auto"``. Not for
+            a ``Program``.
         inline: Run the adapter in this process, on the caller's thread: for debuggers and tests.
 
     Raises:

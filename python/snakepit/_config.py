@@ -96,10 +96,13 @@ class PoolConfig(NamedTuple):
             StartError: The interpreter is missing.
         """
         choice("profile", profile, _PROFILES)
-        path, front = interpreter(python), directories(pythonpath)
+        front = directories(pythonpath)
+        if isinstance(adapter, Program):
+            _refuse_without_effect(front, line)
+        path = interpreter(python, shim=isinstance(adapter, Program))
         workers = positive("size", size, most=_MOST_WORKERS)
         source, bridge = adapter_source(adapter, inline=inline), bridge_directory()
-        end = choice("line", line or os.environ.get("SNAKEPIT_LINE") or "auto", LINES)
+        end = _line(line)
         return cls(
             name=_pool_name(name),
             size=workers,
@@ -178,6 +181,28 @@ def choice(field: str, value: object, choices: tuple[str, ...]) -> str:
     raise ConfigError(
         f"{field}: must be one of {listed}, but is {value!r}", field=field, suggestion=close[0]
     )
+
+
+def _line(line: str | None) -> str:
+    if line is not None:
+        return choice("line", line, LINES)
+    try:
+        return choice("line", os.environ.get("SNAKEPIT_LINE") or "auto", LINES)
+    except ConfigError as error:
+        # Nobody wrote a keyword: name what was written.
+        said = f"SNAKEPIT_LINE: {str(error).removeprefix('line: ')}"
+        raise ConfigError(said, field="line", suggestion=error.suggestion) from None
+
+
+def _refuse_without_effect(pythonpath: list[str], line: str | None) -> None:
+    if pythonpath:
+        raise ConfigError(
+            "pythonpath: a Program finds its modules itself; where it is a Python, give it "
+            'env={"PYTHONPATH": …}',
+            field="pythonpath",
+        )
+    if line is not None:
+        raise ConfigError("line: a Program has its own end of the line", field="line")
 
 
 def keywords(adapter_args: object) -> dict[str, Any]:

@@ -10,17 +10,26 @@ from snakepit import _core
 from snakepit.errors import ConfigError, StartError
 
 
-def interpreter(python: str | os.PathLike[str] | None) -> str:
+def interpreter(python: str | os.PathLike[str] | None, *, shim: bool = False) -> str:
     """Return the absolute path of the interpreter that ``python`` names.
 
     Args:
         python: ``None`` for this process's own, a file, a name looked up in ``PATH``, or the
             directory of a virtual environment.
+        shim: It makes the shim alone, since the worker is a program of another language.
 
     Raises:
+        ConfigError: ``python`` is empty.
         StartError: There is no such file, or it cannot be executed.
     """
-    wanted = sys.executable if python is None else os.path.expanduser(os.fspath(python))
+    named = sys.executable if python is None else os.fspath(python)
+    if not named and python is not None:
+        raise ConfigError(
+            "python: is empty; name an interpreter, or leave it out for this process's own",
+            field="python",
+        )
+    wanted = os.path.expanduser(named)
+    use = "; it runs the shim of a Program, for which this process's own will do" if shim else ""
     if not wanted:
         raise StartError(
             "this program does not know its own interpreter (sys.executable is empty); name one "
@@ -34,12 +43,13 @@ def interpreter(python: str | os.PathLike[str] | None) -> str:
     if not os.path.isfile(found):
         raise StartError(
             f"python: there is no interpreter {found}; make one with "
-            f"`python3 -m venv {_environment_of(wanted)}` or name another with python=",
+            f"`python3 -m venv {_environment_of(wanted)}` or name another with python={use}",
             reason="interpreter missing",
         )
     if not os.access(found, os.X_OK):
         raise StartError(
-            f"python: {found} cannot be executed; mend it with `chmod +x {found}` or name another",
+            f"python: {found} cannot be executed; mend it with `chmod +x {found}` or name "
+            f"another{use}",
             reason="interpreter not executable",
         )
     return found

@@ -110,14 +110,33 @@ def _from_program(adapter: Program, inline: bool) -> AdapterSource:
         raise ConfigError(
             "inline: a program cannot run inside this process; leave inline out", field="inline"
         )
+    try:
+        found = find_program(adapter.program)
+    except LookupError as error:
+        raise ConfigError(f"adapter: {error}", field="adapter") from None
+    return AdapterSource("program", "", "", (found, *adapter.arguments))
+
+
+def find_program(program: str) -> str:
+    """Return the absolute path of what a command's first word names.
+
+    Raises:
+        LookupError: It names nothing that can be executed; says what it is instead.
+    """
     import shutil  # It brings every compressor; see _interpreter.
 
-    wanted = os.path.expanduser(adapter.program)
+    wanted = os.path.expanduser(program)
     found = wanted if os.sep in wanted else shutil.which(wanted)
-    if found is None or not os.access(found, os.X_OK) or os.path.isdir(found):
-        where = "in PATH" if found is None else "there, or it cannot be executed"
-        raise ConfigError(f"adapter: there is no program {wanted} {where}", field="adapter")
-    return AdapterSource("program", "", "", (os.path.abspath(found), *adapter.arguments))
+    if found is None or not os.path.exists(found):
+        words = wanted.split()
+        apart = f"; pass its words one by one: {', '.join(map(repr, words))}" if words[1:] else ""
+        where = "in PATH" if found is None else "there"
+        raise LookupError(f"there is no program {wanted} {where}{apart}")
+    if os.path.isdir(found):
+        raise LookupError(f"{wanted} is a folder, not a program")
+    if not os.access(found, os.X_OK):
+        raise LookupError(f"{wanted} cannot be executed; mend it with `chmod +x {wanted}`")
+    return os.path.abspath(found)
 
 
 def _refuse_unguarded_script() -> None:
@@ -136,8 +155,13 @@ def _refuse_own_module(module: str) -> None:
 def _from_text(text: str) -> AdapterSource:
     module, colon, qualname = text.partition(":")
     if not (colon and _is_dotted(module) and _is_dotted(qualname)):
-        module, _, name = text.rpartition(".")
-        guess = f"{module}:{name}" if _is_dotted(text) and module else "module:Class"
+        if not text:
+            raise ConfigError(
+                'adapter: is empty; name the class as "module:Class"',
+                field="adapter",
+                suggestion="module:Class",
+            )
+        guess = _guess(text)
         raise ConfigError(
             f'adapter: {text!r} has not the form "module:Class"; did you mean "{guess}"?',
             field="adapter",
@@ -147,6 +171,17 @@ def _from_text(text: str) -> AdapterSource:
         return _from_main(sys.modules[module], qualname)
     _refuse_own_module(module)
     return AdapterSource("module", module, qualname)
+
+
+def _guess(text: str) -> str:
+    left, _, right = text.partition(":")
+    if _is_dotted(left) and not right:
+        module, _, name = left.rpartition(".")
+        if module and name != "py":
+            return f"{module}:{name}"
+        # By the usual spelling, a class's name begins with a capital.
+        return f"module:{left}" if left[0].isupper() else f"{module or left}:Class"
+    return "module:Class"
 
 
 def _is_dotted(text: str) -> bool:

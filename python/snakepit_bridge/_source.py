@@ -135,9 +135,35 @@ def _no_module(name: str, missing: ModuleNotFoundError | None) -> str:
     known = [m.name for m in iter_modules(path)] if path is not None or not parent else []
     return (
         f"no module named {part!r} can be imported in the worker "
-        f"({sys.executable}).{did_you_mean(child, known)} The worker sees the host's sys.path, "
-        "unless `python=` or `pythonpath=` of the pool say otherwise"
+        f"({sys.executable}).{_without_py(name) or did_you_mean(child, known)}{_searched()}"
     )
+
+
+def _without_py(name: str) -> str:
+    module = name.removesuffix(".py")
+    return f" A module is named without '.py': {module!r}." if module != name else ""
+
+
+def _searched() -> str:
+    """Where it was looked for, in words that are true of a host in any language."""
+    import os
+
+    here = os.getcwd()
+    places = [os.path.abspath(entry) for entry in sys.path]
+    text = f" The worker searched the {len(places)} entries of its sys.path"
+    if gone := [place for place in places if not os.path.exists(place) and not _is_usual(place)]:
+        text += f", of which these do not exist: {', '.join(map(repr, gone))}"
+    if here in places:
+        return text + ". The pool's pythonpath adds folders to it"
+    return text + (
+        f", and the working directory is none of them; the pool's pythonpath adds it: "
+        f'pythonpath=["{here}"]'
+    )
+
+
+def _is_usual(place: str) -> bool:
+    # Every interpreter lists its standard library as an archive, which hardly one has.
+    return place.endswith(".zip") and place.startswith((sys.prefix, sys.base_prefix))
 
 
 def _no_class(module: ModuleType, owner: object, qualname: str, name: str) -> str:

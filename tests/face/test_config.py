@@ -121,6 +121,9 @@ def test_the_list_of_parameters_is_the_signature() -> None:
         {"adapter_args": {"not a name": 1}},
         {"adapter_args": {1: 1}},
         {"pythonpath": [1]},
+        {"python": ""},
+        {"line": ""},
+        {"line": "quux"},
     ],
     ids=str,
 )
@@ -130,6 +133,13 @@ def test_other_values(options: dict[str, Any]) -> None:
     assert error.field == field
     assert str(error).startswith(field)
     assert error.may_have_run is False
+
+
+def test_the_line_of_the_environment_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAKEPIT_LINE", "natve")
+    error = refused()
+    assert str(error).startswith("SNAKEPIT_LINE: must be one of")
+    assert (error.field, error.suggestion) == ("line", "native")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import snakepit
-from snakepit import AdapterSourceError, ConfigError, Program
+from snakepit import AdapterSourceError, ConfigError, Program, StartError
 from snakepit._source import adapter_source
 
 from .conftest import Adapter
@@ -49,9 +49,11 @@ def test_classes_of_modules() -> None:
     ("text", "suggestion"),
     [
         ("my_app.adapters.Model", "my_app.adapters:Model"),
-        ("Model", "module:Class"),
+        ("Model", "module:Model"),
+        ("adapters", "adapters:Class"),
+        ("adapters.py", "adapters:Class"),
         ("", "module:Class"),
-        ("a:", "module:Class"),
+        ("a:", "a:Class"),
         ("a b:C", "module:Class"),
         ("a::C", "module:Class"),
         ("path/to/file.py:Class", "module:Class"),
@@ -61,6 +63,11 @@ def test_a_string_of_another_form(text: str, suggestion: str) -> None:
     with pytest.raises(ConfigError) as caught:
         adapter_source(text)
     assert (caught.value.field, caught.value.suggestion) == ("adapter", suggestion)
+
+
+def test_an_empty_string_is_not_quoted_back() -> None:
+    with pytest.raises(ConfigError, match='adapter: is empty; name the class as "module:Class"'):
+        adapter_source("")
 
 
 @pytest.mark.parametrize("value", [None, 7, Adapter(), print, sys])
@@ -149,11 +156,35 @@ def test_a_program_is_found_in_path_and_keeps_its_arguments() -> None:
     assert repr(Program(Path("/bin/sh"), "-c")) == "Program('/bin/sh', '-c')"
 
 
-@pytest.mark.parametrize("program", ["no-such-program", "/no/such/program", "/"])
-def test_a_program_that_cannot_run_is_refused(program: str) -> None:
-    with pytest.raises(ConfigError, match=f"no program {program}") as caught:
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("no-such-program", "there is no program no-such-program in PATH"),
+        ("/no/such/program", "there is no program /no/such/program there"),
+        ("node worker.js", "pass its words one by one: 'node', 'worker.js'"),
+        ("/", "/ is a folder, not a program"),
+        (__file__, f"cannot be executed; mend it with `chmod +x {__file__}`"),
+    ],
+)
+def test_a_program_that_cannot_run_is_refused(program: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
         adapter_source(Program(program))
+    assert said in str(caught.value)
     assert caught.value.field == "adapter"
+
+
+@pytest.mark.parametrize(
+    "options", [{"pythonpath": ["."]}, {"line": "native"}, {"line": "auto"}], ids=str
+)
+def test_what_has_no_effect_on_a_program_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="a Program") as caught:
+        snakepit.Pool(Program("sh"), size=1, **options)
+    assert caught.value.field == next(iter(options))
+
+
+def test_the_python_of_a_program_is_for_its_shim() -> None:
+    with pytest.raises(StartError, match="runs the shim of a Program"):
+        snakepit.Pool(Program("sh"), size=1, python="/no/such/python")
 
 
 @pytest.mark.parametrize("words", [("",), ("sh", "a\0b"), (3,), ("sh", None)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -201,3 +202,15 @@ def test_workflows_call_scripts_that_exist() -> None:
     called = set(re.findall(r"(?:scripts|\.ci)/[\w./-]*\w", text))
     assert {"scripts/build-wheels.sh", "scripts/check-dist.sh", ".ci/run"} <= called
     assert [name for name in called if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "scripts").glob("*.*")))
+def test_each_script_says_what_it_is_for(script: str) -> None:
+    path = ROOT / "scripts" / script
+    command = [sys.executable, path] if path.suffix == ".py" else [path]
+    ended = subprocess.run(
+        [*command, "--help"], capture_output=True, text=True, timeout=100, check=True
+    )
+    head = path.read_text().split("\n", 2)[1 if path.suffix == ".sh" else 0].lstrip('#" ')
+    assert head in ended.stdout.splitlines()
+    assert ended.stderr == ""

@@ -47,6 +47,31 @@ def test_missing_submodule_names_its_siblings(start: Start, module: Callable[...
     assert "Did you mean 'adapters'" in failed.message
 
 
+def test_a_missing_module_says_where_it_was_looked_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "path", [*filter(None, sys.path), "/nope"])
+    message = refused(start(location="adapter_at_home")).message
+    assert f'pythonpath=["{here}"]' in message
+    assert "of which these do not exist: '/nope'" in message
+    assert "host" not in message, "it need not be a Python"
+
+    monkeypatch.syspath_prepend(str(here))
+    message = refused(start(location="adapter_at_home")).message
+    assert "pythonpath=[" not in message
+    assert "The pool's pythonpath adds folders" in message
+
+
+def test_a_module_named_like_its_file(start: Start, module: Callable[..., str]) -> None:
+    module("", "adapter_file")
+    for location in ("adapter_file.py", "adapter_gone.py"):
+        message = refused(start(location=location)).message
+        assert f"named without '.py': '{location[:-3]}'" in message
+
+
 def test_missing_class_names_the_closest(start: Start) -> None:
     failed = refused(start("class Model: pass", "Modle"))
     assert failed.adapter_source

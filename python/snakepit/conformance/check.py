@@ -86,6 +86,8 @@ class Bench:
         """Processes that were left when a worker had ended."""
         self.printed = ""
         """What the worker that ended last had printed last."""
+        self.mute = False
+        """It was started as always and ended without a frame; so it will be each time."""
         self._folder = tempfile.TemporaryDirectory(prefix="line")
         self.folder = Path(self._folder.name)
         self._shared: ScriptedHost | None = None
@@ -93,6 +95,7 @@ class Bench:
         # None: nobody tried. One that never starts fails one check, not each.
         self._starts: bool | None = None
         self._files = 0
+        self._spoke = False
 
     def file(self) -> Path:
         """A path where there is no file yet, for a tool to make."""
@@ -105,11 +108,11 @@ class Bench:
             raise Skip("no worker became ready")
         if self._shared is None:
             self._starts = bool(self._starts)
-            host = self._start()
+            host = self._start({})
             try:
                 self._tools = {t.name: t.streaming for t in ready(host).tools}
             except BaseException:
-                self._end(host)
+                self._end(host, {})
                 raise
             self._shared, self._starts = host, True
         return self._shared
@@ -122,28 +125,38 @@ class Bench:
     @contextmanager
     def fresh(self, **options: Any) -> Iterator[ScriptedHost]:
         """A worker of the check's own, which has not said Hello yet; it ends with the block."""
-        host = self._start(**options)
+        host = self._start(options)
         try:
             yield host
         finally:
-            self._end(host)
+            self._end(host, options)
 
     def drop(self) -> None:
         """Ends the shared worker: after a failure nobody knows what it is up to."""
         host, self._shared = self._shared, None
         if host is not None:
-            self._end(host)
+            self._end(host, {})
 
     def close(self) -> None:
         self.drop()
         self._folder.cleanup()
 
-    def _start(self, **options: Any) -> ScriptedHost:
-        return ScriptedHost(self.launch, self.folder, **{"bound": self.bound, **options})
+    def _start(self, options: dict[str, Any]) -> ScriptedHost:
+        try:
+            return ScriptedHost(self.launch, self.folder, **{"bound": self.bound, **options})
+        except (BootError, ConnectionError):
+            self._note(False, options)
+            raise
 
-    def _end(self, host: ScriptedHost) -> None:
+    def _end(self, host: ScriptedHost, options: dict[str, Any]) -> None:
         self.left += host.close()
         self.printed = host.process.last_lines()
+        self._note(host.spoke, options)
+
+    def _note(self, spoke: bool, options: dict[str, Any]) -> None:
+        # Options are what a check tries out: the silence may be the answer to them.
+        self._spoke |= spoke
+        self.mute = not (self._spoke or options)
 
 
 @contextmanager

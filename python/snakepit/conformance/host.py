@@ -16,8 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import grpc
-
 from snakepit import _core
 
 from .launch import Launch, Process
@@ -84,6 +82,8 @@ class ScriptedHost:
         self.token = secrets.token_bytes(32)
         self.attached = 0
         """How often the worker opened Attach."""
+        self.spoke = False
+        """The worker has sent a frame, whatever it says."""
         self._refuses = refuses
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._ids = itertools.count(1)
@@ -95,6 +95,8 @@ class ScriptedHost:
             self._initialize.adapter.CopyFrom(proto.AdapterSource(**source))
         self._threads = ThreadPoolExecutor(2)
         self._reader = ThreadPoolExecutor(1)
+        import grpc  # Not above: what the kit can list, it can list without.
+
         self._server = grpc.server(self._threads, options=_UNLIMITED)
         path = str(folder / secrets.token_hex(4))
         self._server.add_generic_rpc_handlers((self._service(),))
@@ -115,6 +117,8 @@ class ScriptedHost:
             raise
 
     def _service(self) -> Any:
+        import grpc
+
         attach = grpc.stream_stream_rpc_method_handler(
             self._attach,
             request_deserializer=_parsed,
@@ -123,6 +127,8 @@ class ScriptedHost:
         return grpc.method_handlers_generic_handler(f"{PACKAGE}.Host", {"Attach": attach})
 
     def _attach(self, said: Iterator[Any], context: Any) -> Iterator[bytes]:
+        import grpc
+
         self.attached += 1
         if self._refuses:
             context.abort(grpc.StatusCode.PERMISSION_DENIED, "unknown token")
@@ -133,8 +139,11 @@ class ScriptedHost:
             yield frame
 
     def _read(self, said: Iterator[Any]) -> None:
+        import grpc
+
         try:
             for frame in said:
+                self.spoke = True
                 kind = None if isinstance(frame, bytes) else frame.WhichOneof("frame")
                 self.frames.put(getattr(frame, kind) if kind else frame)
         except grpc.RpcError:

@@ -110,6 +110,10 @@ class BootError(Exception):
     """The worker said over its control socket why it cannot be one."""
 
 
+class NoBench(Exception):  # noqa: N818
+    """This machine did not let the kit start a worker: that is no fault of the worker's."""
+
+
 class Process:
     """A worker's process, its control socket and its page.
 
@@ -117,9 +121,24 @@ class Process:
         launch: What to start.
         start: The encoded ``snakepit.v1.Start``.
         bound: Seconds until the process must have told who it is.
+
+    Raises:
+        BootError: The worker said why it cannot be one.
+        ConnectionError: A bare worker had ended before it could be told anything.
+        NoBench: There is no process, or its shim did not say who it is in time.
     """
 
     def __init__(self, launch: Launch, start: bytes, bound: float) -> None:
+        try:
+            self._start(launch, start, bound)
+        except ConnectionError:
+            raise
+        except TimeoutError as error:
+            raise NoBench(f"no worker could be started within {bound:g} s") from error
+        except OSError as error:
+            raise NoBench(f"no worker could be started: {error}") from error
+
+    def _start(self, launch: Launch, start: bytes, bound: float) -> None:
         self._mark = f"{_MARK}={uuid.uuid4().hex}"
         self._shim = launch.shim
         self.page = Page()

@@ -42,26 +42,34 @@ class Report:
     """What a run found, check by check."""
 
     findings: tuple[Finding, ...]
+    stopped: str = ""
+    """Why not all checks that were asked for had their turn; empty: they had."""
 
     @property
     def passed(self) -> bool:
-        """No check failed, and not all were skipped."""
-        outcomes = {finding.outcome for finding in self.findings}
-        return "failed" not in outcomes and "passed" in outcomes
+        """All checks had their turn, none failed, and not all were skipped."""
+        return not self.stopped and not self.failed and self.judged
+
+    @property
+    def judged(self) -> bool:
+        """Some rule was found to be kept or broken."""
+        return any(finding.outcome != "skipped" for finding in self.findings)
 
     @property
     def failed(self) -> tuple[Finding, ...]:
         return tuple(f for f in self.findings if f.outcome == "failed")
 
     def summary(self) -> str:
-        """One line: ``58 passed, 1 failed, 6 skipped``."""
+        """One line: ``58 passed, 1 failed, 6 skipped``, and why it stopped where it did."""
         outcomes: list[str] = [finding.outcome for finding in self.findings]
-        return ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in SIGNS)
+        counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in SIGNS)
+        return f"{counts}; stopped: {self.stopped}" if self.stopped else counts
 
     def to_json(self) -> str:
-        """For programs: the findings, and whether all is well."""
+        """For programs: the findings, whether all is well, and why it stopped if it did."""
         found = [asdict(finding) for finding in self.findings]
-        return json.dumps({"passed": self.passed, "findings": found}, ensure_ascii=False, indent=1)
+        report = {"passed": self.passed, "stopped": self.stopped, "findings": found}
+        return json.dumps(report, ensure_ascii=False, indent=1)
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.findings), self.summary()])

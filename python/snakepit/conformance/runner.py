@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import math
 from collections.abc import Callable, Iterable, Sequence
+
+from snakepit._source import find_program
 
 from .check import CHECKS, Bench, Check, Skip, Violation, plain_words
 from .launch import Launch, ProgramWorker
+from .protocol import messages
 from .report import DOCUMENT, Finding, Report
 
 TIMEOUT = 10.0
+NO_WORKER = "it never sent a frame, so it is no worker yet"
+NEEDS_NO_WORKER = "nothing-left"
 
 
 def run(
@@ -23,50 +27,80 @@ def run(
 ) -> Report:
     """Drive a worker through every rule of the protocol.
 
+    A program that fails a check and never sent a frame is no worker: the report then says so in
+    ``stopped``, and has no findings for the checks that are left.
+
     Args:
         worker: A command, or how to start one of ours (``PythonWorker``).
-        select: Names of checks; none: all of them.
+        select: Names of checks, or patterns like ``cancel*``; none: all of them.
         timeout: Seconds that anything may take. A worker that hangs costs it once a check.
         bare: Start the command itself, with no shim before it.
         on_finding: Called with each finding as it is made.
 
     Raises:
-        ValueError: The command is no program, or there is no check of that name.
+        ValueError: The command is no program, there is no check of that name, or the timeout is
+            no finite number above 0.
+        NoBench: This machine let no worker start.
+        ModuleNotFoundError: grpcio or protobuf is missing.
     """
-    chosen = _chosen(select)
+    chosen = chosen_checks(select)
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise ValueError(f"timeout: a finite number of seconds above 0 is needed, not {timeout!r}")
     launch = _launch(worker, bare) if isinstance(worker, Sequence) else worker
+    import grpc  # noqa: F401, here and not in the midst of a check
+
+    messages()
     bench = Bench(launch, timeout)
-    findings = []
+    findings: list[Finding] = []
+    stopped = ""
     try:
         for check in chosen:
+            if stopped and check.name != NEEDS_NO_WORKER:
+                continue
             findings.append(_judged(check, bench))
             on_finding(findings[-1])
+            if findings[-1].outcome == "failed" and bench.mute:
+                stopped = NO_WORKER
     finally:
         bench.close()
-    return Report(tuple(findings))
+    return Report(tuple(findings), stopped)
 
 
-def _chosen(select: Iterable[str]) -> list[Check]:
+def chosen_checks(select: Iterable[str]) -> list[Check]:
+    """The checks that one of ``select`` names or matches, in the order in which they run.
+
+    Raises:
+        ValueError: One of them matches none.
+    """
+    from fnmatch import fnmatchcase
+
     from . import checks as _all_of_them  # noqa: F401, fills CHECKS
 
-    names = list(select)
-    for name in names:
-        if name not in CHECKS:
+    patterns = list(select)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in CHECKS):
             import difflib
 
-            close = difflib.get_close_matches(name, CHECKS, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise ValueError(f"there is no check {name}{hint}")
-    return [check for name, check in CHECKS.items() if not names or name in names]
+            close = difflib.get_close_matches(pattern, CHECKS, 1)
+            hint = f"did you mean {close[0]}?" if close else "--list names them"
+            raise ValueError(f"there is no check {pattern}; {hint}")
+    return [
+        check
+        for name, check in CHECKS.items()
+        if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+    ]
 
 
 def _launch(command: Sequence[str], bare: bool) -> ProgramWorker:
+    if isinstance(command, str):
+        raise ValueError(f"a command is a list of words: {command.split()!r}, not {command!r}")
     if not command:
         raise ValueError("name the command of a worker")
-    program = shutil.which(command[0])
-    if program is None:
-        raise ValueError(f"there is no program {command[0]}, or it cannot be executed")
-    return ProgramWorker((os.path.abspath(program), *command[1:]), shim=not bare)
+    try:
+        program = find_program(command[0])
+    except LookupError as error:
+        raise ValueError(str(error)) from None
+    return ProgramWorker((program, *command[1:]), shim=not bare)
 
 
 def _judged(check: Check, bench: Bench) -> Finding:

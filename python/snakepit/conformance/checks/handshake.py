@@ -64,6 +64,8 @@ def unknown_start(bench: Bench) -> None:
 
 @check("no-host", "it exits where nobody serves at socket_path", "start")
 def no_host(bench: Bench) -> None:
+    with bench.fresh() as host, plain_words():
+        host.greet()  # else nobody could tell an exit from never having been a worker
     with bench.fresh(start={"socket_path": str(bench.folder / "nobody")}) as host, plain_words():
         expect_exit(host, "when it cannot dial")
 
@@ -72,6 +74,8 @@ def no_host(bench: Bench) -> None:
 def refused(bench: Bench) -> None:
     with bench.fresh(refuses=True) as host, plain_words():
         expect_exit(host, "when its Attach is refused")
+        if not host.attached:
+            raise Violation("Attach before the exit", "the worker exited without dialling")
 
 
 @check("never-initialized", "it exits when the line ends before Initialize", "end-of-the-line")
