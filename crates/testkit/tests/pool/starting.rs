@@ -15,7 +15,9 @@ pub async fn refusal(builder: Builder) -> Arc<StartFailure> {
     let Err(Error::Start { worker, failure, .. }) = pool.await_ready(Some(PATIENCE)).await else {
         panic!("it started");
     };
-    assert!(worker.is_some());
+    let named = worker.expect("the worker that did not start").generation;
+    let last = if failure.permanent { 1 } else { 5 };
+    assert_eq!(named, last, "a worker that was tried, not the one after it");
     match answer(early).await {
         Err(Error::Start { failure: told, .. }) => assert_eq!(told.reason, failure.reason),
         other => panic!("{other:?}"),
