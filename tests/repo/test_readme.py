@@ -53,6 +53,12 @@ def test_every_command_of_the_readme_is_a_target() -> None:
     assert missing == []
 
 
+def test_the_figures_have_as_many_passes_as_the_command_makes() -> None:
+    told = re.search(r"One run of `make bench`.*?(\d+)\s+interleaved passes", README, re.DOTALL)
+    made = re.search(r"side_by_side\.py --passes (\d+)$", (ROOT / "Makefile").read_text(), re.M)
+    assert told and made and told[1] == made[1]
+
+
 def test_every_feature_names_a_test_that_exists() -> None:
     """`path` or `path::name`, relative to the root; at least one a row."""
     features = list(rows(README, "feature"))
