@@ -24,7 +24,8 @@ from snakepit.conformance.protocol import messages
 FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
 FAULTS = """
     answers-cancel answers-twice attaches-twice blank child-left cuts-ids dies-on-raise drain-code
-    drain-drops empty-chunks empty-outcome end-first garbage grants-add hello-last hello-twice
+    drain-drops empty-chunks empty-outcome end-first flushes-late garbage grants-add hello-last
+    hello-twice
     holds-results ignores-bytes ignores-cancel ignores-items long-failure long-form negative-zero
     no-failure no-oversize no-ready not-found-kind ready-twice refused-stays reorders
     runs-cancelled short-start stays stranger stream-value strict-frames too-large unlisted
@@ -253,6 +254,7 @@ class Worker:
     def stream(self, call: Call, items: Iterator[Any]) -> None:
         start = call.start
         sent_items = sent_bytes = 0
+        gathered: list[bytes] = []
         for item in items:
             encoded = self.encode(item)
             while not call.cancelled.is_set():
@@ -273,7 +275,12 @@ class Worker:
                 self.answer(call.id, end={})
             if FAULT == "empty-chunks":
                 self.say(chunks=proto.Chunks(call_id=call.id))
-            self.say(chunks=proto.Chunks(call_id=call.id, items=[encoded]))
+            gathered.append(encoded)
+            if FAULT != "flushes-late" or sum(map(len, gathered)) >= 64 * 1024:
+                self.say(chunks=proto.Chunks(call_id=call.id, items=gathered))
+                gathered = []
+        if gathered:
+            self.say(chunks=proto.Chunks(call_id=call.id, items=gathered))
 
     # --- tools ------------------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ FAULTS = [
     ("end-first", "stream", "the items 0 to 19999 in order", "2 items"),
     ("empty-chunks", "stream", "at least one item in each Chunks", "Chunks {"),
     ("stream-value", "stream", "a Result with end", "value"),
+    ("flushes-late", "frame-limit", "a frame of at most 69631 bytes", "one of 69672 bytes"),
     ("ignores-items", "window-items", "at most 50 items", "Chunks {"),
     ("ignores-bytes", "window-bytes", "at most 5 items", "Chunks {"),
     ("grants-add", "window-items", "at most 50 items", "Chunks {"),
