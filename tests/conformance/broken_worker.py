@@ -25,11 +25,10 @@ FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
 FAULTS = """
     answers-cancel answers-twice attaches-twice blank child-left cuts-ids dies-on-raise drain-code
     drain-drops empty-chunks empty-outcome end-first flushes-late garbage grants-add hello-last
-    hello-twice
-    holds-results ignores-bytes ignores-cancel ignores-items long-failure long-form negative-zero
-    no-failure no-oversize no-ready not-found-kind ready-twice refused-stays reorders
-    runs-cancelled short-start stays stranger stream-value strict-frames too-large unlisted
-    values-as-text waits-for-headers wrong-pid wrong-protocol wrong-token
+    hello-twice holds-results ignores-bytes ignores-cancel ignores-items long-failure long-form
+    negative-zero no-failure no-oversize no-ready not-found-kind ready-twice refused-stays reorders
+    runs-cancelled short-start stays stranger stream-value strict-frames strict-keywords too-large
+    unlisted values-as-text waits-for-headers wrong-pid wrong-protocol wrong-token
 """
 if FAULT and FAULT not in FAULTS.split():
     sys.exit(f"there is no fault {FAULT}")
@@ -221,12 +220,13 @@ class Worker:
             raise Failed("CANCELLED", "cancelled before it started")
         if start.tool not in NAMES:
             kind = "EXCEPTION" if FAULT == "not-found-kind" else "TOOL_NOT_FOUND"
-            raise Failed(kind, f"no tool {start.tool}")
+            raise Failed(kind, f"no tool {start.tool[:999]}")
         if start.streaming != (start.tool in STREAMING):
             raise Failed("EXCEPTION", "the wrong verb", type_name="TypeError")
         try:
             arguments = _core.decode(start.arguments)
             assert all(isinstance(name, str) for name in arguments)
+            assert FAULT != "strict-keywords" or all(map(str.isidentifier, arguments))
         except Exception as error:
             raise Failed("DECODE", f"args: {error}") from error
         produced = getattr(self, start.tool)(call, **arguments)

@@ -46,6 +46,7 @@ FAULTS = [
     ("dies-on-raise", "failure", "a worker that goes on", "line ended"),
     ("long-failure", "failure-long", "at most 64 KiB", "bytes"),
     ("not-found-kind", "unknown-tool", "TOOL_NOT_FOUND", "EXCEPTION"),
+    ("strict-keywords", "keywords", "of kind EXCEPTION for a keyword '10'", "DECODE"),
     ("strict-frames", "unknown-frame", "a worker that goes on", "line ended"),
     ("too-large", "too-large", "a Result of call", "value"),
     ("end-first", "stream", "the items 0 to 19999 in order", "2 items"),
