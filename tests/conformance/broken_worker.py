@@ -28,7 +28,7 @@ FAULTS = """
     hello-twice holds-results ignores-bytes ignores-cancel ignores-items long-failure long-form
     negative-zero no-failure no-oversize no-ready not-found-kind ready-twice refused-stays reorders
     runs-cancelled short-start stays stranger stream-value strict-frames strict-keywords too-large
-    unlisted values-as-text waits-for-headers wrong-pid wrong-protocol wrong-token
+    trusts-arguments unlisted values-as-text waits-for-headers wrong-pid wrong-protocol wrong-token
 """
 if FAULT and FAULT not in FAULTS.split():
     sys.exit(f"there is no fault {FAULT}")
@@ -162,7 +162,14 @@ class Worker:
 
     def initialize(self, order: Any) -> None:
         self.info = order
-        if message := _core.decode(order.arguments).get("fail"):
+        message = ""
+        try:
+            message = _core.decode(order.arguments).get("fail")
+        except Exception as error:
+            if FAULT == "trusts-arguments":
+                raise
+            message = f"adapter_args: {error}"
+        if message:
             if FAULT == "no-failure":
                 os._exit(1)
             failure = Failed("EXCEPTION", message, type_name="ValueError").failure

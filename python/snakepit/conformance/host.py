@@ -69,7 +69,7 @@ class ScriptedHost:
         launch: The worker to start.
         folder: Where the socket may lie; short, since a socket's path is bounded.
         max_message: Bytes that a value may take.
-        arguments: The adapter's arguments.
+        arguments: The adapter's arguments; bytes go as they are.
         bound: Seconds that anything may take.
         start: Fields of the start message that are to differ, by name.
         start_extra: Bytes after the encoded start message, for fields that there are not.
@@ -82,7 +82,7 @@ class ScriptedHost:
         folder: Path,
         *,
         max_message: int = 1 << 20,
-        arguments: dict[str, Any] | None = None,
+        arguments: dict[str, Any] | bytes | None = None,
         bound: float = BOUND,
         start: dict[str, Any] | None = None,
         start_extra: bytes = b"",
@@ -101,9 +101,8 @@ class ScriptedHost:
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._ids = itertools.count(1)
         proto = messages()
-        self._initialize = proto.Initialize(
-            arguments=_core.encode(arguments or {}), pool="line", slot=3, generation=7
-        )
+        encoded = arguments if isinstance(arguments, bytes) else _core.encode(arguments or {})
+        self._initialize = proto.Initialize(arguments=encoded, pool="line", slot=3, generation=7)
         if source := launch.adapter():
             self._initialize.adapter.CopyFrom(proto.AdapterSource(**source))
         self._threads = ThreadPoolExecutor(2)
