@@ -37,7 +37,7 @@ FAULTS = [
     ("unlisted", "ready", "conformance tools that Ready does not list", "'wait'"),
     ("short-start", "start-long", "a worker that goes on", "exited with code 1"),
     ("no-failure", "start-failed", "StartFailed", "the end of the line"),
-    ("trusts-arguments", "start-arguments", "a worker that goes on", "exited with code 1"),
+    ("trusts-arguments", "start-arguments", "arguments that are no value", "the end of the line"),
     ("answers-twice", "call", "nothing after a call's Result", "Result {"),
     ("stranger", "call", "the Result of call", "Result {"),
     ("empty-outcome", "call", "with value", "Result {"),
