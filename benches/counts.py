@@ -21,12 +21,22 @@ class Counts:
     """Instructions by ``group::function.id``, and what they were counted with.
 
     Another compiler makes other instructions of the same source, another valgrind or C library may
-    count others: such counts are not compared.
+    count others: such counts are not compared. Nor is nothing, which has over no limit.
+
+    Raises:
+        NotComparableError: Nothing was counted.
     """
 
     rustc: str
     valgrind: str
     instructions: dict[str, int]
+
+    def __post_init__(self) -> None:
+        if not self.instructions:
+            raise NotComparableError(
+                "nothing was counted: the output has no line of JSON; does the benchmark run, and "
+                "is its runner gungraun's own version?"
+            )
 
     @classmethod
     def read(cls, output: str, *, rustc: str, valgrind: str) -> Self:

@@ -8,8 +8,9 @@ Times are noise on a shared machine; instruction counts repeat to a tenth of a p
 
 Both are built and counted here, by the same tools. A benchmark that has more than ``--limit`` per
 cent more makes the exit code 1, unless a commit since the base says why it must, in a line of its
-message of its own: ``More-instructions: deadlines are checked twice now``. Exit code 2: nothing was
-compared.
+message of its own: ``More-instructions: deadlines are checked twice now``. So does one that is
+gone, unless ``--gone NAME`` names it, or such a line: ``Gone-benchmark: state::queue.slots_8``.
+Exit code 2: nothing was compared.
 
 Needs valgrind. The runner, whose version must be gungraun's, is installed into ``target/tools``.
 """
@@ -33,6 +34,7 @@ from counts import Counts, NotComparableError, changes, table
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = "benches/rust/instructions.rs"
 REASON = re.compile(r"^More-instructions:\s*(\S.*)$", re.MULTILINE)
+GONE = re.compile(r"^Gone-benchmark:\s*(\S+)\s*$", re.MULTILINE)
 
 
 def main() -> int:
@@ -40,7 +42,7 @@ def main() -> int:
     try:
         if options.compare:
             base, head = (Counts.load(file) for file in options.compare)
-            return verdict(base, head, options.limit, [])
+            return verdict(base, head, options.limit, [], options.gone)
         if options.against:
             return against(options)
         counted = count(ROOT, ROOT / "target")
@@ -59,6 +61,9 @@ def arguments() -> argparse.Namespace:
     what.add_argument("--against", metavar="REVISION", help="compare with where HEAD left it")
     what.add_argument("--compare", nargs=2, type=Path, metavar=("BASE", "HEAD"))
     parser.add_argument("--limit", type=float, default=5.0, metavar="PERCENT", help="default: 5")
+    parser.add_argument(
+        "--gone", action="append", default=[], metavar="NAME", help="it may be gone; repeatable"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "target/instructions.json")
     return parser.parse_args()
 
@@ -68,14 +73,15 @@ def against(options: argparse.Namespace) -> int:
     if not git("ls-tree", base, BENCH):
         print(f"{base:.12} has no {BENCH}: nothing to compare with")
         return 0
-    reasons = REASON.findall(git("log", "--format=%B", f"{base}..HEAD"))
+    messages = git("log", "--format=%B", f"{base}..HEAD")
+    gone = [*options.gone, *GONE.findall(messages)]
     with tempfile.TemporaryDirectory(prefix="snakepit-base-") as folder:
         with tarfile.open(fileobj=io.BytesIO(git_bytes("archive", base))) as tree:
             tree.extractall(folder, filter=touched)
         theirs = count(Path(folder), ROOT / "target/instructions")
     ours = count(ROOT, ROOT / "target")
     ours.save(options.out)
-    return verdict(theirs, ours, options.limit, reasons)
+    return verdict(theirs, ours, options.limit, REASON.findall(messages), gone)
 
 
 def touched(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
@@ -86,9 +92,16 @@ def touched(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
     return tarfile.data_filter(member, folder).replace(mtime=time.time())
 
 
-def verdict(base: Counts, head: Counts, limit: float, reasons: list[str]) -> int:
+def verdict(base: Counts, head: Counts, limit: float, reasons: list[str], gone: list[str]) -> int:
     found = changes(base, head)
     print("\n".join(table(found, limit)))
+    missed = [one.name for one in found if one.head is None and one.name not in gone]
+    if missed:
+        print(
+            f"\ngone: {', '.join(missed)}; if that is meant, name each by --gone or in a line "
+            "`Gone-benchmark: …` of a commit's message"
+        )
+        return 1
     more = [change for change in found if change.exceeds(limit)]
     if not more:
         print(f"\nnothing has over {limit:g} % more")

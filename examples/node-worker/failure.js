@@ -6,7 +6,11 @@ const TEXT_LIMIT = 10 * 1024; // of message and traceback, in UTF-16 units: a fa
 class Failed extends Error {
     constructor(kind, message, more = {}) {
         super(message);
-        this.failure = { kind: `FAILURE_KIND_${kind}`, message, ...more };
+        this.failure = {
+            kind: `FAILURE_KIND_${kind}`,
+            message: cut(message, TEXT_LIMIT),
+            ...more,
+        };
     }
 }
 

@@ -86,7 +86,7 @@ function serve(make) {
     async function initialize({ arguments: encoded, pool, slot, generation, device }) {
         try {
             const worker = { pool, slot, generation: Number(generation), device: device || null };
-            tools = await make({ ...worker, arguments: values.decode(encoded) });
+            tools = await make({ ...worker, arguments: values.keywords(encoded) });
             line.write({
                 ready: {
                     tools: Object.entries(tools).map(([name, tool]) => ({
@@ -174,14 +174,11 @@ function serve(make) {
     }
 
     function keywordsOf(encoded) {
-        let decoded;
         try {
-            decoded = values.decode(encoded);
+            return values.keywords(encoded);
         } catch (error) {
             throw new Failed("DECODE", `args: ${error.message}`);
         }
-        if (!values.isKeywords(decoded)) throw new Failed("DECODE", "args: not a map of keywords");
-        return decoded;
     }
 
     function encode(what, value) {

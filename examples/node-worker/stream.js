@@ -4,7 +4,10 @@
 const { setImmediate: turn } = require("node:timers/promises");
 const { Failed } = require("./failure");
 
-const CHUNK_BYTES = 64 * 1024;
+// A frame is sent with so many items, or before an item would take it above so many bytes. What each
+// item takes beside its value fits into the rest of the 64 KiB that a frame may have over max_message.
+const CHUNK_ITEMS = 256;
+const CHUNK_BYTES = 60 * 1024;
 const TURN_MS = 1; // a generator that never waits gives way to frames this often
 
 // How much of a stream is under way, and whether more may be.
@@ -55,11 +58,12 @@ module.exports = async function stream(call, items, encode, send) {
         for await (const item of items) {
             const encoded = encode(item);
             await room(encoded.length);
+            if (bytes + encoded.length > CHUNK_BYTES) flush();
             if (!chunk.length) setImmediate(flush); // no item waits for the next one
             chunk.push(encoded);
             bytes += encoded.length;
             window.send(encoded.length);
-            if (bytes >= CHUNK_BYTES) flush();
+            if (chunk.length === CHUNK_ITEMS) flush();
             if (performance.now() - turned > TURN_MS) {
                 await turn();
                 turned = performance.now();

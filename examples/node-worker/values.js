@@ -16,7 +16,6 @@ class Ext {
 
 const isObject = (value) =>
     Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null;
-const isKeywords = (value) => typeof value === "object" && value !== null && isObject(value);
 
 // Integer-like keys come first in an object, whatever their order was.
 const fitsObject = (key) => typeof key === "string" && key !== "__proto__" && !/^\d/.test(key);
@@ -119,6 +118,21 @@ function decode(buffer) {
     return decoded;
 }
 
+// A map of texts, by name. Without a prototype every text is a key like any other; their order is none.
+function keywords(encoded) {
+    const decoded = decode(encoded);
+    let pairs = [[null]];
+    if (decoded instanceof Map) pairs = [...decoded];
+    else if (decoded && typeof decoded === "object" && isObject(decoded))
+        pairs = Object.entries(decoded);
+    const named = Object.create(null);
+    for (const [name, value] of pairs) {
+        if (typeof name !== "string") throw new Error("not a map of keywords");
+        named[name] = value;
+    }
+    return named;
+}
+
 function encode(root) {
     let out = Buffer.allocUnsafe(256),
         at = 0;
@@ -217,4 +231,4 @@ function encode(root) {
     return out.subarray(0, at);
 }
 
-module.exports = { decode, encode, isKeywords, Ext };
+module.exports = { decode, encode, keywords, Ext };

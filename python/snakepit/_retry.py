@@ -29,6 +29,9 @@ Jitter = Literal["full", "equal", "none"]
 # What the engine counts in.
 _MOST = 2**32 - 1
 
+# Seconds, some 30 years: beyond what the engine pauses for, and within what it can read.
+_LONGEST = 1e9
+
 _WHY = {
     "may_have_run": "the call may have run, and idempotent=True was not given",
     "deadline": "the next attempt could not have begun in time",
@@ -166,7 +169,7 @@ class Attempts:
         if not retriable and self._last is not None and isinstance(error, CircuitOpen):
             raise self._last from error
         may_have_run = isinstance(error, SnakepitError) and error.may_have_run
-        answer = self._native.failed(retriable, may_have_run, getattr(error, "retry_after", None))
+        answer = self._native.failed(retriable, may_have_run, _retry_after(error))
         if isinstance(answer, float):
             if not isinstance(error, CircuitOpen):
                 self._last = error
@@ -184,6 +187,22 @@ class Attempts:
     def forget(self) -> None:
         """Let go of the last error, whose traceback holds frames that hold this object."""
         self._last = None
+
+
+def _retry_after(error: Exception) -> float | None:
+    """Return the least pause that the error asks for, in seconds.
+
+    A foreign exception may mean anything by that name, and may raise when it is asked. Whatever is
+    no number of seconds is no wish: the caller must get the error itself.
+    """
+    try:
+        pause = getattr(error, "retry_after", None)
+        if isinstance(pause, bool) or not isinstance(pause, int | float) or not pause >= 0:
+            return None
+        # Compared first: an int may be too large for a float.
+        return _LONGEST if pause > _LONGEST else float(pause)
+    except Exception:
+        return None
 
 
 def _transient(error: Exception) -> bool:

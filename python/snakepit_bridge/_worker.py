@@ -46,7 +46,7 @@ def main(core: Core) -> int:
         reconfigure(line_buffering=True)
 
     line = core.attach(__version__)
-    live = _start(line, line.initialize)
+    live = _start(line)
     if live is None:
         return START_FAILED
     line.ready(live.listing)
@@ -61,8 +61,10 @@ def main(core: Core) -> int:
     return 0
 
 
-def _start(line: Line, order: Initialize) -> LiveAdapter | None:
+def _start(line: Line) -> LiveAdapter | None:
     try:
+        # Decodes adapter_args, which may hold what this interpreter has no type for.
+        order = line.initialize
         adapter_class = _load(order)
         require_tools(adapter_class)
     except BaseException as error:

@@ -24,11 +24,11 @@ from snakepit.conformance.protocol import messages
 FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
 FAULTS = """
     answers-cancel answers-twice attaches-twice blank child-left cuts-ids dies-on-raise drain-code
-    drain-drops empty-chunks empty-outcome end-first garbage grants-add hello-last hello-twice
-    holds-results ignores-bytes ignores-cancel ignores-items long-failure long-form negative-zero
-    no-failure no-oversize no-ready not-found-kind ready-twice refused-stays reorders
-    runs-cancelled short-start stays stranger stream-value strict-frames too-large unlisted
-    values-as-text waits-for-headers wrong-pid wrong-protocol wrong-token
+    drain-drops empty-chunks empty-outcome end-first flushes-late garbage grants-add hello-last
+    hello-twice holds-results ignores-bytes ignores-cancel ignores-items long-failure long-form
+    negative-zero no-failure no-oversize no-ready not-found-kind ready-twice refused-stays reorders
+    runs-cancelled short-start stays stranger stream-value strict-frames strict-keywords too-large
+    trusts-arguments unlisted values-as-text waits-for-headers wrong-pid wrong-protocol wrong-token
 """
 if FAULT and FAULT not in FAULTS.split():
     sys.exit(f"there is no fault {FAULT}")
@@ -162,7 +162,14 @@ class Worker:
 
     def initialize(self, order: Any) -> None:
         self.info = order
-        if message := _core.decode(order.arguments).get("fail"):
+        message = ""
+        try:
+            message = _core.decode(order.arguments).get("fail")
+        except Exception as error:
+            if FAULT == "trusts-arguments":
+                raise
+            message = f"adapter_args: {error}"
+        if message:
             if FAULT == "no-failure":
                 os._exit(1)
             failure = Failed("EXCEPTION", message, type_name="ValueError").failure
@@ -220,12 +227,13 @@ class Worker:
             raise Failed("CANCELLED", "cancelled before it started")
         if start.tool not in NAMES:
             kind = "EXCEPTION" if FAULT == "not-found-kind" else "TOOL_NOT_FOUND"
-            raise Failed(kind, f"no tool {start.tool}")
+            raise Failed(kind, f"no tool {start.tool[:999]}")
         if start.streaming != (start.tool in STREAMING):
             raise Failed("EXCEPTION", "the wrong verb", type_name="TypeError")
         try:
             arguments = _core.decode(start.arguments)
             assert all(isinstance(name, str) for name in arguments)
+            assert FAULT != "strict-keywords" or all(map(str.isidentifier, arguments))
         except Exception as error:
             raise Failed("DECODE", f"args: {error}") from error
         produced = getattr(self, start.tool)(call, **arguments)
@@ -253,6 +261,7 @@ class Worker:
     def stream(self, call: Call, items: Iterator[Any]) -> None:
         start = call.start
         sent_items = sent_bytes = 0
+        gathered: list[bytes] = []
         for item in items:
             encoded = self.encode(item)
             while not call.cancelled.is_set():
@@ -273,7 +282,12 @@ class Worker:
                 self.answer(call.id, end={})
             if FAULT == "empty-chunks":
                 self.say(chunks=proto.Chunks(call_id=call.id))
-            self.say(chunks=proto.Chunks(call_id=call.id, items=[encoded]))
+            gathered.append(encoded)
+            if FAULT != "flushes-late" or sum(map(len, gathered)) >= 64 * 1024:
+                self.say(chunks=proto.Chunks(call_id=call.id, items=gathered))
+                gathered = []
+        if gathered:
+            self.say(chunks=proto.Chunks(call_id=call.id, items=gathered))
 
     # --- tools ------------------------------------------------------------------------------------
 

@@ -33,6 +33,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+YEAR = 365 * 24 * 3600.0
+"""The longest pause."""
+
+
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the functions pause for; nobody sleeps."""
@@ -134,6 +138,51 @@ def test_a_call_is_run_at_most_once_unless_it_cannot_have_run(error: Exception, 
         with pytest.raises(type(error)):
             execute_with_retry(flaky)
         assert flaky.calls == 1
+
+
+class Throttled(ConnectionError):
+    """A foreign error that says when to come again, in its own way."""
+
+    def __init__(self, retry_after: Any) -> None:
+        super().__init__("throttled")
+        self.retry_after = retry_after
+
+
+class Unreadable(ConnectionError):
+    @property
+    def retry_after(self) -> float:
+        raise RuntimeError("no header")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *[Throttled(value) for value in ("30", timedelta(seconds=30), True, None, -1, -1e300)],
+        Throttled(float("nan")),
+        Throttled([30]),
+        Unreadable("throttled"),
+    ],
+    ids=repr,
+)
+def test_a_retry_after_that_is_no_number_of_seconds_is_none(
+    pauses: list[float], error: Exception
+) -> None:
+    assert execute_with_retry(Flaky(error), backoff=[2], jitter=False) == 2
+    assert pauses == [2]
+    with pytest.raises(type(error)) as caught:
+        execute_with_retry(Flaky(error), retriable=ValueError)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause"),
+    [(30, 30), (2.5, 2.5), (0, 2), (1e30, YEAR), (float("inf"), YEAR), (10**400, YEAR)],
+    ids=["int", "float", "less than the pause", "overlong", "infinite", "beyond a float"],
+)
+def test_a_retry_after_is_the_least_pause(pauses: list[float], asked: Any, pause: float) -> None:
+    assert execute_with_retry(Flaky(Throttled(asked)), backoff=[2], jitter=False) == 2
+    (paused,) = pauses
+    assert paused == pytest.approx(pause)
 
 
 def test_an_idempotent_call_may_run_again() -> None:

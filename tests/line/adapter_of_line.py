@@ -129,6 +129,13 @@ class Adapter(BaseAdapter):
             Path(file).touch()
 
     @tool
+    def unfit_twice(self) -> Iterator[Any]:
+        try:
+            yield type("Unfit" * 10_000, (), {})()
+        finally:
+            raise ValueError("\n".join(["y" * 1000] * 90) + "x" * 30_000)
+
+    @tool
     def stubborn(self) -> Iterator[int]:
         try:
             while True:

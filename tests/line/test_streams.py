@@ -55,6 +55,15 @@ def test_an_item_that_cannot_travel_closes_the_generator(
     assert closed.exists()
 
 
+def test_two_long_failures_fit_their_frame(host: ScriptedHost) -> None:
+    items, end = host.read(host.stream("unfit_twice"))
+    assert items == []
+    assert failure_kind(end.failure) == "ENCODE"
+    assert end.failure.ByteSize() <= 64 * 1024
+    assert end.failure.message.startswith("chunk: ")
+    assert end.failure.message.endswith("xxx"), "both are told"
+
+
 def test_an_item_above_the_limit_is_refused(host: ScriptedHost) -> None:
     items, end = host.read(host.stream("count", upto=3, size=1 << 20))
     assert (items, failure_kind(end.failure)) == ([], "TOO_LARGE")

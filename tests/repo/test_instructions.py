@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,14 +76,33 @@ def test_fewer_instructions_and_the_same_pass(root: Path, tmp_path: Path) -> Non
     assert "-27.43 %" in told
 
 
-def test_new_and_gone_benchmarks_are_told_and_not_judged(root: Path, tmp_path: Path) -> None:
+def test_a_new_benchmark_is_told_and_one_that_is_gone_fails_unless_named(
+    root: Path, tmp_path: Path
+) -> None:
     base = counts(tmp_path, "base")
     head = counts(tmp_path, "head", control__to_worker=None, control__to_host=5)
     code, told = compare(root, base, head)
+    assert code == 1
+    assert "gone: control::to_worker; if that is meant" in told
+    assert compare(root, base, head, "--gone", "control::to_host")[0] == 1
+    code, told = compare(root, base, head, "--gone", "control::to_worker")
     assert code == 0
     lines = {line.split()[0]: line.split()[1:] for line in told.splitlines() if "::" in line}
     assert lines["control::to_worker"] == ["689,019", "gone"]
     assert lines["control::to_host"] == ["new", "5"]
+
+
+@pytest.mark.parametrize("empty", ["base", "head"])
+def test_counts_of_nothing_are_not_compared(root: Path, tmp_path: Path, empty: str) -> None:
+    files = {name: counts(tmp_path, name) for name in ("base", "head")}
+    files[empty] = counts(tmp_path, empty, **dict.fromkeys(key_of_each(), None))
+    code, told = compare(root, files["base"], files["head"])
+    assert code == 2
+    assert "nothing was counted" in told
+
+
+def key_of_each() -> list[str]:
+    return [name.replace("::", "__") for name in COUNTED]
 
 
 def test_counts_of_different_compilers_are_not_compared(root: Path, tmp_path: Path) -> None:
@@ -98,6 +118,7 @@ class Checkout:
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.folder, tools = folder / "checkout", folder / "tools"
+        self.record = RECORDED.read_text()
         (self.folder / "benches/rust").mkdir(parents=True)
         tools.mkdir()
         for name in ("instructions.py", "counts.py"):
@@ -132,7 +153,7 @@ class Checkout:
         subprocess.run(["git", *arguments], cwd=self.folder, env=self.environment, check=True)
 
     def commit(self, message: str, to_worker: int) -> None:
-        text = RECORDED.read_text().replace("689019", str(to_worker))
+        text = self.record.replace("689019", str(to_worker))
         (self.folder / "counted.jsonl").write_text(text)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
@@ -167,6 +188,29 @@ def test_a_commit_is_counted_beside_the_one_that_it_came_from(checkout: Checkout
     code, told = checkout.against("HEAD~2")
     assert code == 0
     assert "which is meant: deadlines are checked twice" in told
+
+
+def test_a_commit_may_say_which_benchmark_is_gone(checkout: Checkout) -> None:
+    (checkout.folder / "benches/rust/instructions.rs").touch()
+    checkout.commit("base", 100_000)
+    checkout.record = "\n".join(RECORDED.read_text().splitlines()[:-1])
+    checkout.commit("one fewer", 100_000)
+    code, told = checkout.against("HEAD~1")
+    assert code == 1
+    (name,) = re.findall(r"^gone: (\S+);", told, re.MULTILINE)
+
+    checkout.commit(f"Say so\n\nGone-benchmark: {name}", 100_000)
+    assert checkout.against("HEAD~2")[0] == 0
+
+
+def test_a_benchmark_that_prints_nothing_is_no_pass(checkout: Checkout) -> None:
+    (checkout.folder / "benches/rust/instructions.rs").touch()
+    checkout.commit("base", 100_000)
+    checkout.record = "gungraun: nothing to run\n"
+    checkout.commit("silent", 100_000)
+    code, told = checkout.against("HEAD~1")
+    assert code == 2
+    assert "nothing was counted" in told
 
 
 def test_no_build_can_pass_for_another(checkout: Checkout) -> None:

@@ -13,6 +13,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ _SLICE = 0.1
 _LAST_WORDS = 0.5
 """Seconds between the end of a process and that of its line, which tells more."""
 
+HEADROOM = 64 << 10
+"""Bytes that a frame may take beside a value of ``max_message``."""
+
+# A frame above the limit is to be named as such; the server would end the line without a word.
 _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
@@ -37,6 +42,13 @@ class Silence(Exception):  # noqa: N818
 
 class LineEnded(Exception):  # noqa: N818
     """The worker's line ended where a frame was due."""
+
+
+@dataclass(frozen=True)
+class OverlongFrame:
+    """What is noted of a frame above the limit: no host reads it."""
+
+    size: int
 
 
 class OutOfTurn(Exception):  # noqa: N818
@@ -55,7 +67,7 @@ class ScriptedHost:
         launch: The worker to start.
         folder: Where the socket may lie; short, since a socket's path is bounded.
         max_message: Bytes that a value may take.
-        arguments: The adapter's arguments.
+        arguments: The adapter's arguments; bytes go as they are.
         bound: Seconds that anything may take.
         start: Fields of the start message that are to differ, by name.
         start_extra: Bytes after the encoded start message, for fields that there are not.
@@ -68,7 +80,7 @@ class ScriptedHost:
         folder: Path,
         *,
         max_message: int = 1 << 20,
-        arguments: dict[str, Any] | None = None,
+        arguments: dict[str, Any] | bytes | None = None,
         bound: float = BOUND,
         start: dict[str, Any] | None = None,
         start_extra: bytes = b"",
@@ -76,6 +88,7 @@ class ScriptedHost:
     ) -> None:
         self.bound = bound
         self.max_message = max_message
+        self.largest_frame = max_message + HEADROOM
         self.hello: Any = None
         self.frames: queue.SimpleQueue[Any] = queue.SimpleQueue()
         """What the worker said and nobody has looked at yet; None: its line has ended."""
@@ -88,9 +101,8 @@ class ScriptedHost:
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._ids = itertools.count(1)
         proto = messages()
-        self._initialize = proto.Initialize(
-            arguments=_core.encode(arguments or {}), pool="line", slot=3, generation=7
-        )
+        encoded = arguments if isinstance(arguments, bytes) else _core.encode(arguments or {})
+        self._initialize = proto.Initialize(arguments=encoded, pool="line", slot=3, generation=7)
         if source := launch.adapter():
             self._initialize.adapter.CopyFrom(proto.AdapterSource(**source))
         self._threads = ThreadPoolExecutor(2)
@@ -121,7 +133,7 @@ class ScriptedHost:
 
         attach = grpc.stream_stream_rpc_method_handler(
             self._attach,
-            request_deserializer=_parsed,
+            request_deserializer=self._parsed,
             response_serializer=lambda frame: frame,
         )
         return grpc.method_handlers_generic_handler(f"{PACKAGE}.Host", {"Attach": attach})
@@ -144,13 +156,24 @@ class ScriptedHost:
         try:
             for frame in said:
                 self.spoke = True
-                kind = None if isinstance(frame, bytes) else frame.WhichOneof("frame")
+                whole = not isinstance(frame, bytes | OverlongFrame)
+                kind = frame.WhichOneof("frame") if whole else None
                 self.frames.put(getattr(frame, kind) if kind else frame)
         except grpc.RpcError:
             pass
         finally:
             self.frames.put(None)
             self.hang_up_line()  # as a host does whose worker has nothing more to say
+
+    def _parsed(self, said: bytes) -> Any:
+        from google.protobuf.message import DecodeError
+
+        if len(said) > self.largest_frame:
+            return OverlongFrame(len(said))
+        try:
+            return messages().WorkerFrame.FromString(said)
+        except DecodeError:
+            return said
 
     # --- control socket ---------------------------------------------------------------------------
 
@@ -225,9 +248,13 @@ class ScriptedHost:
     def frame_within(self, seconds: float) -> Any:
         """The next frame if there is one soon, else False."""
         try:
-            return self.frames.get(timeout=seconds)
+            frame = self.frames.get(timeout=seconds)
         except queue.Empty:
             return False
+        if isinstance(frame, OverlongFrame):
+            due = f"a frame of at most {self.largest_frame} bytes (max_message + 64 KiB)"
+            raise OutOfTurn(due, frame)
+        return frame
 
     def call(
         self,
@@ -353,19 +380,12 @@ def _items(chunks: Any) -> Any:
     return chunks.items
 
 
-def _parsed(said: bytes) -> Any:
-    from google.protobuf.message import DecodeError
-
-    try:
-        return messages().WorkerFrame.FromString(said)
-    except DecodeError:
-        return said
-
-
 def shown(frame: Any) -> str:
     """A frame in one line: its kind and what matters of it."""
     if frame is None:
         return "the end of the line"
+    if isinstance(frame, OverlongFrame):
+        return f"one of {frame.size} bytes"
     if isinstance(frame, bytes):
         return f"the bytes {frame[:40]!r}, which are no frame,"
     name = type(frame).__name__

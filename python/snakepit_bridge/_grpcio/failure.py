@@ -41,6 +41,13 @@ def bare(kind: int, error: BaseException) -> Any:
     return plain(kind, type(error).__name__, message)
 
 
+def add_second(failure: Any, second: Any) -> None:
+    """Tell in ``failure`` what went wrong when it was dealt with, within the same bounds."""
+    both = f"{failure.message}; closing it raised {second.type_name}: {second.message}"
+    failure.message = _clip(both, _MAX_MESSAGE)
+    failure.traceback = second.traceback
+
+
 def unfit(error: BaseException) -> Any:
     """A value cannot travel: what and where, as the codec's error says it.
 

@@ -83,9 +83,7 @@ def _closed(server: Server, items: Any, why: Any, call: Call) -> Any:
         if close is not None:
             close()
     except BaseException as error:
-        second = server.raised(error, call)
-        why.message += f"; closing it raised {second.type_name}: {second.message}"
-        why.traceback = second.traceback
+        failure.add_second(why, server.raised(error, call))
     return why
 
 

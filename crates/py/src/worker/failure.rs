@@ -48,6 +48,14 @@ pub(super) fn bare(py: Python<'_>, kind: FailureKind, error: &PyErr) -> Failure 
     plain(kind, &name, message)
 }
 
+/// Tells in `failure` what went wrong when it was dealt with, within the same bounds.
+pub(super) fn add_second(failure: &mut Failure, second: Failure) {
+    let first = std::mem::take(&mut failure.message);
+    let both = format!("{first}; closing it raised {}: {}", second.type_name, second.message);
+    failure.message = clip(both, MAX_MESSAGE);
+    failure.traceback = second.traceback;
+}
+
 /// A value cannot travel: what and where, as the codec's error says it. An error without these
 /// fields (memory ran out) is what it is.
 pub(super) fn unfit(py: Python<'_>, error: &PyErr) -> Failure {

@@ -107,10 +107,7 @@ impl<'py> Server<'py, '_> {
         let close = items.getattr_opt(intern!(self.py, "close"));
         let closed = close.and_then(|close| close.map_or(Ok(()), |close| close.call0().map(drop)));
         if let Err(error) = closed {
-            let second = self.raised(error, running);
-            failure.message +=
-                &format!("; closing it raised {}: {}", second.type_name, second.message);
-            failure.traceback = second.traceback;
+            failure::add_second(&mut failure, self.raised(error, running));
         }
         failure
     }

@@ -118,8 +118,15 @@ def long_failure(bench: Bench) -> None:
     with plain_words():
         told = host.failure(host.call("fail", message="é" * (host.max_message // 4)))
         expect_failure(told, "EXCEPTION", after="from fail() with a long message")
-        if told.ByteSize() > TEXTS_LIMIT:
-            raise Violation("a Failure of at most 64 KiB", f"one of {told.ByteSize()} bytes")
+        _expect_bounded(told)
+        told = host.failure(host.call("ecko" * (host.max_message // 16)))
+        expect_failure(told, "TOOL_NOT_FOUND", after="for a tool with a long name")
+        _expect_bounded(told)
+
+
+def _expect_bounded(told: Any) -> None:
+    if told.ByteSize() > TEXTS_LIMIT:
+        raise Violation("a Failure of at most 64 KiB", f"one of {told.ByteSize()} bytes")
 
 
 @check("unknown-tool", "a tool that it does not have is TOOL_NOT_FOUND", "failures")
@@ -164,6 +171,19 @@ def bad_arguments(bench: Bench) -> None:
             told = host.failure(host.call("echo", raw=raw))
             expect_failure(told, "DECODE", after=f"for arguments that are {what}")
         expect_well(host)
+
+
+@check("keywords", "any text may be a keyword: the tool is asked, not the codec", "startcall")
+def keywords(bench: Bench) -> None:
+    host = bench.worker()
+    with plain_words():
+        for name in ("__proto__", "constructor", "10", "1st", "", "ünit"):
+            result = host.outcome(host.call("echo", raw=_core.encode({"value": 1, name: 2})))
+            if result.WhichOneof("outcome") == "failure":
+                # Python's tools take no keyword that they do not name.
+                expect_failure(result.failure, "EXCEPTION", after=f"for a keyword {name!r}")
+            else:
+                expect(1, _core.decode(result.value), f"value of echo() beside a keyword {name!r}")
 
 
 @check("unknown-fields", "it ignores fields that it does not know", "versions")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snakepit import _core
 from snakepit.conformance.check import (
     TOOLS,
     Bench,
@@ -99,3 +100,15 @@ def start_failed(bench: Bench) -> None:
             raise Violation("StartFailed.failure.type_name", "an empty one")
         host.hang_up_line()
         expect_exit(host, "after StartFailed")
+
+
+@check("start-arguments", "arguments that it cannot decode are a StartFailed too", "startfailed")
+def start_arguments(bench: Bench) -> None:
+    for what, raw in {"no value": b"\xc1", "a list": _core.encode([1])}.items():
+        with bench.fresh(arguments=raw) as host, plain_words():
+            said = host.handshake()
+            if type(said).__name__ != "StartFailed":
+                raise Violation(f"StartFailed for arguments that are {what}", shown(said))
+            expect("EXCEPTION", failure_kind(said.failure), "StartFailed.failure.kind")
+            host.hang_up_line()
+            expect_exit(host, "after StartFailed")

@@ -19,6 +19,8 @@ from snakepit.conformance.host import LineEnded, OutOfTurn, ScriptedHost, shown
 MANY = 20_000
 ITEM = 10_000
 ITEM_HEADER = 3
+SMALL_LIMIT = 4095
+"""Sixteen such items take 16 bytes less than the 64 KiB beside a value: one more is too much."""
 
 
 @check("stream", "every item of a stream arrives in order, then its end", "streams")
@@ -116,6 +118,18 @@ def item_too_large(bench: Bench) -> None:
         expect("failure", end.WhichOneof("outcome"), "the outcome of a stream with such an item")
         expect_failure(end.failure, "TOO_LARGE", after="for an item above max_message")
         expect_well(host)
+
+
+@check("frame-limit", "no frame of a fast stream exceeds max_message + 64 KiB", "streams")
+def frame_limit(bench: Bench) -> None:
+    wide = {"window_items": 1 << 20, "window_bytes": 1 << 30}
+    with bench.fresh(max_message=SMALL_LIMIT) as host, plain_words():
+        host.handshake()
+        # Largest items, and smallest ones, which take more beside their values than for them.
+        for upto, size in ((2000, SMALL_LIMIT - ITEM_HEADER), (MANY, 0)):
+            items, end = host.read(host.stream("count", upto=upto, size=size, **wide))
+            expect_end(end)
+            expect(upto, len(items), "items")
 
 
 @check("grant-late", "a grant for a call that has ended is ignored", "windows")
