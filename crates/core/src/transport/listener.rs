@@ -21,12 +21,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::{Admission, Attached, Guests, News, Refusal, Token};
 use super::door::{Door, HELLO_TIMEOUT, Visitor, Waiting};
+use super::opening::MAX_STREAMS;
 use super::rundir::RunDir;
 use super::{PROTOCOL, http2, wire};
 use crate::error::Violation;
-
-/// Streams on one connection. A worker has one; a second is let in to be told that it may not.
-const MAX_STREAMS: u32 = 4;
 
 /// The listening end of a pool; dropping it ends every line and removes the socket.
 pub(crate) struct Listener {
@@ -232,6 +230,59 @@ mod tests {
         admission.is_process(std::process::id());
         let told = admission.try_next();
         assert!(matches!(told, Some(News::Broke(Violation::MalformedFrame { .. }))));
+    }
+
+    /// An Attach whose first message has so many bytes, none of which is sent.
+    fn attach_of(length: u32) -> Vec<u8> {
+        let field = |name: &[u8], text: &[u8]| [name, &[text.len() as u8], text].concat();
+        // HPACK: POST and http from its table, the rest as literals.
+        let headers = [
+            vec![0x83, 0x86],
+            field(&[0x04], b"/snakepit.v1.Host/Attach"),
+            field(&[0x01], b"localhost"),
+            field(&[0x0f, 0x10], b"application/grpc"),
+            field(b"\0\x02te", b"trailers"),
+        ]
+        .concat();
+        let data = [&[0][..], &length.to_be_bytes()].concat();
+        let frame = |kind: u8, flags: u8, stream: u8, content: &[u8]| {
+            let head = [0, 0, content.len() as u8, kind, flags, 0, 0, 0, stream];
+            [&head[..], content].concat()
+        };
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        [preface, frame(4, 0, 0, b""), frame(1, 4, 1, &headers), frame(0, 0, 1, &data)].concat()
+    }
+
+    /// Bytes of address space: now, or the most that ever were.
+    fn address_space(which: &str) -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix(which)).expect("the field");
+        let kibibytes = line.trim_matches([':', ' ', '\t', 'k', 'B']);
+        kibibytes.parse::<u64>().expect("a number") * 1024
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_gets_no_memory_for_the_large_frame_that_it_announces() {
+        const GIB: u32 = 1 << 30;
+        let listener = Listener::bind(GIB as usize).expect("a socket");
+        let mut admission = listener.expect([7; 32]);
+        admission.is_process(std::process::id());
+        let (begun, before) = (Instant::now(), address_space("VmSize"));
+        let mut strangers = Vec::new();
+        for _ in 0..8 {
+            let mut stream = UnixStream::connect(listener.path()).await.expect("it listens");
+            stream.write_all(&attach_of(GIB)).await.expect("room");
+            strangers.push(stream);
+        }
+        for stream in &mut strangers {
+            hung_up(stream).await;
+        }
+        assert!(begun.elapsed() < HELLO_TIMEOUT, "at once");
+        let grown = address_space("VmPeak").saturating_sub(before);
+        assert!(grown < 4 * u64::from(GIB), "{grown} bytes more");
+        let told = admission.try_next();
+        let Some(News::Broke(Violation::TooLarge { limit })) = told else { panic!("not told") };
+        assert_eq!(limit, 64 << 10);
     }
 
     #[tokio::test(start_paused = true)]
