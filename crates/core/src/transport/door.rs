@@ -2,7 +2,7 @@
 //!
 //! A connection of another user, or one that says what [`super::opening`] refuses, is closed at once;
 //! one that does not say Hello in time is closed then. Of those that may still say it, only the newest
-//! [`MAX_WAITING`] are kept. After Hello nothing here costs more than a comparison.
+//! are kept: twice as many as the pool has workers, and at least [`LEAST_WAITING`]. After Hello nothing here costs more than a comparison.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -27,15 +27,18 @@ use crate::error::Violation;
 /// How long a peer may take to say who it is.
 pub(super) const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections that have not said Hello; more than a machine has workers starting at a moment.
-const MAX_WAITING: usize = 256;
+/// So many connections may always be without a Hello.
+const LEAST_WAITING: usize = 256;
 
 /// After an accept that failed, most likely because the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections that have not said Hello, oldest first.
-#[derive(Clone, Default)]
-pub(super) struct Waiting(Arc<Mutex<VecDeque<Waiter>>>);
+#[derive(Clone)]
+pub(super) struct Waiting {
+    most: usize,
+    waiters: Arc<Mutex<VecDeque<Waiter>>>,
+}
 
 struct Waiter {
     pid: u32,
@@ -44,6 +47,12 @@ struct Waiter {
 }
 
 impl Waiting {
+    /// Room for all workers of a pool at once, and as many that they replace.
+    pub(super) fn of_pool(size: usize) -> Self {
+        let most = size.saturating_mul(2).max(LEAST_WAITING);
+        Self { most, waiters: Arc::default() }
+    }
+
     /// Whether a process has connected and not said Hello.
     pub(super) fn has(&self, pid: u32) -> bool {
         self.lock().iter().any(|waiter| waiter.pid == pid && !waiter.stays.is_closed())
@@ -52,9 +61,9 @@ impl Waiting {
     /// One more. What it is given ends when it must go.
     fn join(&self, pid: u32) -> oneshot::Receiver<Infallible> {
         let mut waiters = self.lock();
-        if waiters.len() >= MAX_WAITING {
+        if waiters.len() >= self.most {
             waiters.retain(|waiter| !waiter.stays.is_closed());
-            if waiters.len() >= MAX_WAITING {
+            if waiters.len() >= self.most {
                 waiters.pop_front();
             }
         }
@@ -65,7 +74,7 @@ impl Waiting {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Waiter>> {
         // A queue of waiters is whole after any panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -277,7 +286,7 @@ mod tests {
         let listener = UnixListener::bind(&path).expect("a fresh socket");
         let mut client = UnixStream::connect(&path).await.expect("it listens");
         let uid = client.peer_cred().expect("credentials").uid();
-        let mut door = Door::new(listener, uid, Guests::default(), Waiting::default());
+        let mut door = Door::new(listener, uid, Guests::default(), Waiting::of_pool(1));
         let mut connection = door.next().await.expect("endless").expect("one");
         client.write_all(PREFACE).await.expect("room");
         tokio::time::advance(HELLO_TIMEOUT * 2).await;
@@ -293,5 +302,18 @@ mod tests {
         assert_eq!(connection.read(&mut buffer).await.expect("bytes"), 1);
         let over = connection.read(&mut buffer).await.expect_err("its time is over");
         assert_eq!(over.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn all_workers_of_a_large_pool_may_dial_at_once() {
+        for (size, kept) in [(1, 256), (128, 256), (300, 600), (4096, 8192)] {
+            let waiting = Waiting::of_pool(size);
+            let mut joined: Vec<_> = (0..9000).map(|pid| waiting.join(pid)).collect();
+            let stays = |evicted: &mut oneshot::Receiver<Infallible>| {
+                matches!(evicted.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+            };
+            assert_eq!(joined.iter_mut().filter_map(|one| stays(one).then_some(())).count(), kept);
+            assert!(waiting.has(8999), "the newest");
+        }
     }
 }

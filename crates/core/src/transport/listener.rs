@@ -36,14 +36,14 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds a fresh socket and serves it on the current runtime.
-    pub(crate) fn bind(max_message: usize) -> io::Result<Self> {
+    /// Binds a fresh socket for a pool of `size` workers and serves it on the current runtime.
+    pub(crate) fn bind(max_message: usize, size: usize) -> io::Result<Self> {
         let dir = RunDir::create()?;
         let path = dir.socket();
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         let uid = std::fs::metadata(&path)?.uid();
-        let (guests, waiting) = (Guests::default(), Waiting::default());
+        let (guests, waiting) = (Guests::default(), Waiting::of_pool(size));
         let door = Door::new(listener, uid, guests.clone(), waiting.clone());
         let limit = http2::frame_limit(max_message);
         let service = HostServer::new(Service { guests: guests.clone(), limit })
@@ -199,7 +199,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_says_nothing_or_half_of_it_is_hung_up_on_in_time() {
-        let listener = Listener::bind(MESSAGE).expect("a socket");
+        let listener = Listener::bind(MESSAGE, 1).expect("a socket");
         let begun = Instant::now();
         for said in [&b""[..], b"PRI * HT", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0"] {
             let mut admission = listener.expect([7; 32]);
@@ -221,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_speaks_no_http2_is_hung_up_on_at_once_and_a_worker_is_told() {
-        let listener = Listener::bind(MESSAGE).expect("a socket");
+        let listener = Listener::bind(MESSAGE, 1).expect("a socket");
         let mut admission = listener.expect([7; 32]);
         let mut stream = UnixStream::connect(listener.path()).await.expect("it listens");
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("room");
@@ -264,7 +264,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stranger_gets_no_memory_for_the_large_frame_that_it_announces() {
         const GIB: u32 = 1 << 30;
-        let listener = Listener::bind(GIB as usize).expect("a socket");
+        let listener = Listener::bind(GIB as usize, 1).expect("a socket");
         let mut admission = listener.expect([7; 32]);
         admission.is_process(std::process::id());
         let (begun, before) = (Instant::now(), address_space("VmSize"));
@@ -287,7 +287,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn of_many_that_say_nothing_the_newest_stay() {
-        let listener = Listener::bind(MESSAGE).expect("a socket");
+        let listener = Listener::bind(MESSAGE, 1).expect("a socket");
         let mut streams = Vec::new();
         for _ in 0..400 {
             streams.push(UnixStream::connect(listener.path()).await.expect("it listens"));
