@@ -11,7 +11,8 @@
         -> that program takes the worker's place, and its control socket
 
 LINE is the end of the line that serves: ``native``; ``grpcio``, the one in pure Python; or
-``auto``, the first of them that this interpreter can load. CORE is the native extension's path.
+``auto``, the first of them that this interpreter can load. CORE is the native extension's path, or
+``-`` where the host found none.
 
 Runs before ``site`` and imports next to nothing, since the shim is forked from this state and what
 is loaded here stays in its memory. Any Python must be able to parse it, down to 2.7 (so ASCII
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 NEEDED = (3, 11)  # by the native end
 OLDEST = (3, 10)  # that the grpcio end runs on
 REFUSED = 78  # EX_CONFIG
+NO_CORE = "-"
 
 WANTED = (
     "a Snakepit worker needs CPython 3.11 or newer, or any Python from 3.10 on with grpcio, "
@@ -40,6 +42,12 @@ def misfit(core_path):
     if sys.version_info < NEEDED or kind_of_python() != "cpython":
         needed = "CPython %d.%d or newer" % NEEDED
         return "%s is %s, and the native end needs %s" % (sys.executable, found(), needed)
+
+    if core_path == NO_CORE:
+        return "%s has no native end installed (it comes with: %s -m pip install snakepit-pool)" % (
+            sys.executable,
+            sys.executable,
+        )
 
     import _imp
 

@@ -292,6 +292,19 @@ def test_an_extension_for_another_interpreter_is_not_even_tried() -> None:
     assert boot.misfit("/lib/_core.so") == ""
 
 
+@pytest.mark.parametrize("version", GOOD)
+def test_where_the_host_found_no_extension_it_is_told_how_to_get_one(
+    version: str, run_boot: Boot
+) -> None:
+    python = interpreters.need(version)
+    booted = run_boot(python, boot.NO_CORE, line="native")
+    assert booted.exit_code == boot.REFUSED
+    (message,) = booted.messages
+    text = message.decode()
+    assert f"no native end installed (it comes with: {python} -m pip install snakepit-pool)" in text
+    assert "another interpreter" not in text
+
+
 @pytest.mark.skipif(sys.version_info < boot.NEEDED, reason="too old, whatever the extension")
 def test_a_free_threaded_python_takes_no_abi3(monkeypatch: pytest.MonkeyPatch) -> None:
     assert boot.misfit("/lib/_core.abi3.so") == ""

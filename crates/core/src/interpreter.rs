@@ -25,6 +25,9 @@ const MOST_OUTPUT: u64 = 1 << 20;
 /// Characters that are quoted of a line which it printed instead of an answer.
 const MOST_QUOTED: usize = 120;
 
+/// Between two looks at a process that has said everything; most have ended by the first.
+const REAP_PAUSE: Duration = Duration::from_millis(2);
+
 /// Oldest Python that the SDK knows.
 const OLDEST: (u32, u32) = (3, 10);
 
@@ -164,9 +167,9 @@ async fn ask(program: &Path, env: Vec<(OsString, OsString)>) -> std::io::Result<
     let mut command = Command::new(program);
     command.args(["-c", SCRIPT]).env_clear().envs(env);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // Spawning may wait for a disk.
-    let child = spawn_blocking(move || command.spawn()).await.map_err(std::io::Error::other)??;
-    let mut running = Running(Some(child));
+    // Spawning may wait for a disk; whoever asked may have given up by then.
+    let spawned = spawn_blocking(move || command.spawn().map(|child| Running(Some(child))));
+    let mut running = spawned.await.map_err(std::io::Error::other)??;
     let (stdout, stderr) = running.outputs();
     let (said, complaint) = tokio::join!(read(stdout?), read(stderr?));
     running.reap().await;
@@ -195,9 +198,13 @@ impl Running {
     }
 
     async fn reap(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            // A host that ignores SIGCHLD has nothing to reap; what was said counts.
-            let _ = spawn_blocking(move || child.wait()).await;
+        // It stays here until it has ended: one that closed its outputs need not be about to end.
+        while let Some(child) = &mut self.0 {
+            match child.try_wait() {
+                Ok(None) => tokio::time::sleep(REAP_PAUSE).await,
+                // A host that ignores SIGCHLD has nothing to reap; what was said counts.
+                Ok(Some(_)) | Err(_) => self.0 = None,
+            }
         }
     }
 }
@@ -285,8 +292,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_hangs_is_given_up_and_ended() {
-        let (folder, file) = script("echo $$ >\"${0%/*}/pid\"; exec sleep 600");
+    async fn one_that_hangs_is_given_up_and_ended_even_if_it_closed_its_outputs() {
+        for hang in ["exec sleep 600", "exec >&- 2>&-; exec sleep 600"] {
+            given_up_and_ended(hang).await;
+        }
+    }
+
+    async fn given_up_and_ended(hang: &str) {
+        let (folder, file) = script(&format!("echo $$ >\"${{0%/*}}/pid\"; {hang}"));
         let env = vec![("PATH".into(), "/usr/bin:/bin".into())];
         let error = probe(file, env, Duration::from_secs(1)).await.expect_err("it hangs");
         assert!(error.contains("start_timeout"), "{error}");

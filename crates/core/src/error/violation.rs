@@ -91,7 +91,8 @@ pub enum Violation {
     /// A frame that is larger than `max_message` allows.
     #[error("a frame of more than {limit} bytes")]
     TooLarge {
-        /// The limit in bytes: `max_message` and what a frame may have beside a value.
+        /// The limit in bytes: `max_message` and what a frame may have beside a value; before Hello
+        /// the latter alone.
         limit: usize,
     },
 

@@ -50,7 +50,9 @@ where
     let mut tasks = JoinSet::new();
     let mut places: HashMap<task::Id, usize> = HashMap::new();
     loop {
+        // A result may be here after the deadline; what would begin then would only be broken off.
         while tasks.len() < options.max_concurrency.max(1)
+            && deadline.is_none_or(|deadline| Instant::now() < deadline)
             && let Some(call) = waiting.pop()
         {
             let handle = tasks.spawn(run(call, options.timeout_each));

@@ -185,6 +185,22 @@ async fn a_batch_ends_at_its_limit_and_says_what_had_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_call_of_a_batch_begins_after_its_limit() {
+    let late = call(async || {
+        // Polled once: the clock jumps, and no timer is heard before this call has ended.
+        let mut advance = std::pin::pin!(tokio::time::advance(seconds(5)));
+        std::future::poll_fn(|cx| std::task::Poll::Ready(advance.as_mut().poll(cx).is_ready()))
+            .await;
+        Ok(1)
+    });
+    let limit = seconds(3);
+    let options =
+        BatchOptions { max_concurrency: 1, timeout: Some(limit), ..BatchOptions::default() };
+    let expected = [Ok(1), Err(Error::Timeout { limit, started: false })];
+    assert_eq!(execute_batch([late, call(async || Ok(2))], options).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_more_run_at_once_than_may() {
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let calls = (0..20).map(|n| {

@@ -46,8 +46,11 @@ impl Idle {
             self.armed = true;
             Box::pin(tokio::time::sleep(self.limit))
         });
-        if !std::mem::replace(&mut self.armed, true) {
-            timer.as_mut().reset(Instant::now() + self.limit);
+        // A limit beyond what a clock can say is none: the timer stays far away.
+        if !std::mem::replace(&mut self.armed, true)
+            && let Some(until) = Instant::now().checked_add(self.limit)
+        {
+            timer.as_mut().reset(until);
         }
         timer.as_mut().poll(cx)
     }
@@ -118,5 +121,23 @@ impl<T: DeserializeOwned> Stream for Chunks<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_no_clock_can_say_is_none() {
+        let runtime = Handle::current();
+        let mut idle = Idle { limit: Duration::MAX, runtime, timer: None, armed: false };
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(idle.poll(&mut cx).is_pending());
+        idle.armed = false; // a chunk came
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert!(idle.poll(&mut cx).is_pending());
     }
 }

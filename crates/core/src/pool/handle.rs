@@ -86,7 +86,7 @@ impl Pool {
         config.validate()?;
         let config = Arc::new(config);
         let _entered = runtime.enter();
-        let listener = Listener::bind(config.max_message).map_err(|error| {
+        let listener = Listener::bind(config.max_message, config.size).map_err(|error| {
             let failure = crate::error::StartFailure {
                 reason: format!("cannot listen for workers: {error}"),
                 permanent: true,

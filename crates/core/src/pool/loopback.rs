@@ -165,7 +165,10 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
                 let failure = Failure { type_name: "Raised".into(), message, ..Failure::default() };
                 (false, None, Some(Err(WorkerFailure::Exception(failure))))
             }
-            Answer::After(delay, value) => (true, Some(Instant::now() + delay), Some(Ok(value))),
+            Answer::After(delay, value) => match Instant::now().checked_add(delay) {
+                Some(until) => (true, Some(until), Some(Ok(value))),
+                None => (true, None, None),
+            },
             Answer::Never => (true, None, None),
             Answer::Deaf => (false, None, None),
             Answer::Exit(code) => {

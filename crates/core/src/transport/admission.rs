@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use super::door::HELLO_TIMEOUT;
 use super::{Inbox, Outbox};
 use crate::error::Violation;
 
@@ -54,10 +56,31 @@ struct Guest {
     /// One offence is enough.
     broke: bool,
     pid: Option<u32>,
-    early: Vec<(u32, Violation)>,
+    early: Vec<Early>,
+}
+
+struct Early {
+    pid: u32,
+    violation: Violation,
+    since: Instant,
+}
+
+impl Early {
+    /// The shim tells a pid much sooner; an older offence is that of another who had the number.
+    fn counts(&self) -> bool {
+        self.since.elapsed() < HELLO_TIMEOUT
+    }
 }
 
 impl Guest {
+    /// Somebody who may turn out to be this worker broke the protocol.
+    fn suspect(&mut self, pid: u32, violation: Violation) {
+        self.early.retain(Early::counts);
+        if self.early.len() < MAX_EARLY {
+            self.early.push(Early { pid, violation, since: Instant::now() });
+        }
+    }
+
     fn broke(&mut self, violation: Violation) {
         if !std::mem::replace(&mut self.broke, true) {
             // A keeper that is gone has ended the worker.
@@ -107,8 +130,8 @@ impl Guests {
         for guest in self.lock().values_mut().filter(|guest| !guest.attached) {
             match guest.pid {
                 Some(worker) if worker == pid => guest.broke(violation.clone()),
-                None if guest.early.len() < MAX_EARLY => guest.early.push((pid, violation.clone())),
-                _ => {}
+                None => guest.suspect(pid, violation.clone()),
+                Some(_) => {}
             }
         }
     }
@@ -137,9 +160,9 @@ impl Admission {
         let mut guests = self.guests.lock();
         if let Some(guest) = guests.get_mut(&self.token) {
             guest.pid = Some(pid);
-            let early = std::mem::take(&mut guest.early);
-            if let Some((_, violation)) = early.into_iter().find(|(offender, _)| *offender == pid) {
-                guest.broke(violation);
+            let mut early = std::mem::take(&mut guest.early).into_iter();
+            if let Some(early) = early.find(|early| early.pid == pid && early.counts()) {
+                guest.broke(early.violation);
             }
         }
     }
@@ -168,6 +191,7 @@ impl Drop for Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::door::HELLO_TIMEOUT;
 
     const TOKEN: Token = [7; TOKEN_BYTES];
 
@@ -219,5 +243,23 @@ mod tests {
         assert!(guests.admit(&TOKEN, 2000).is_ok());
         guests.broke(2000, Violation::NotHello);
         assert_eq!(violation(&mut admission), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_process_did_long_ago_is_not_held_against_the_next_of_its_number() {
+        let guests = Guests::default();
+        let mut admission = guests.expect(TOKEN);
+        guests.broke(5, Violation::NotHello);
+        tokio::time::advance(HELLO_TIMEOUT * 2).await;
+        admission.is_process(5);
+        assert_eq!(violation(&mut admission), None);
+
+        let mut crowded = guests.expect([1; TOKEN_BYTES]);
+        (100..200).for_each(|stranger| guests.broke(stranger, Violation::NotHello));
+        tokio::time::advance(HELLO_TIMEOUT * 2).await;
+        guests.broke(6, Violation::NotHello);
+        crowded.is_process(6);
+        let told = Some(Violation::NotHello);
+        assert_eq!(violation(&mut crowded), told, "old offences leave room for new ones");
     }
 }

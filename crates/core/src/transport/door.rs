@@ -1,8 +1,8 @@
 //! Connections before Hello: nobody knows whose they are, so they cost little, and not for long.
 //!
-//! A connection of another user, or one that does not even begin as HTTP/2, is closed at once; one
-//! that does not say Hello in time is closed then. Of those that may still say it, only the newest
-//! [`MAX_WAITING`] are kept. After Hello nothing here costs more than a comparison.
+//! A connection of another user, or one that says what [`super::opening`] refuses, is closed at once;
+//! one that does not say Hello in time is closed then. Of those that may still say it, only the newest
+//! are kept: twice as many as the pool has workers, and at least [`LEAST_WAITING`]. After Hello nothing here costs more than a comparison.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -16,29 +16,29 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
 use super::admission::Guests;
-use super::http2::MAX_FRAME;
+use super::opening::Opening;
 use crate::error::Violation;
 
 /// How long a peer may take to say who it is.
 pub(super) const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections that have not said Hello; more than a machine has workers starting at a moment.
-const MAX_WAITING: usize = 256;
+/// So many connections may always be without a Hello.
+const LEAST_WAITING: usize = 256;
 
 /// After an accept that failed, most likely because the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How every HTTP/2 connection begins.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 /// Connections that have not said Hello, oldest first.
-#[derive(Clone, Default)]
-pub(super) struct Waiting(Arc<Mutex<VecDeque<Waiter>>>);
+#[derive(Clone)]
+pub(super) struct Waiting {
+    most: usize,
+    waiters: Arc<Mutex<VecDeque<Waiter>>>,
+}
 
 struct Waiter {
     pid: u32,
@@ -47,6 +47,12 @@ struct Waiter {
 }
 
 impl Waiting {
+    /// Room for all workers of a pool at once, and as many that they replace.
+    pub(super) fn of_pool(size: usize) -> Self {
+        let most = size.saturating_mul(2).max(LEAST_WAITING);
+        Self { most, waiters: Arc::default() }
+    }
+
     /// Whether a process has connected and not said Hello.
     pub(super) fn has(&self, pid: u32) -> bool {
         self.lock().iter().any(|waiter| waiter.pid == pid && !waiter.stays.is_closed())
@@ -55,9 +61,9 @@ impl Waiting {
     /// One more. What it is given ends when it must go.
     fn join(&self, pid: u32) -> oneshot::Receiver<Infallible> {
         let mut waiters = self.lock();
-        if waiters.len() >= MAX_WAITING {
+        if waiters.len() >= self.most {
             waiters.retain(|waiter| !waiter.stays.is_closed());
-            if waiters.len() >= MAX_WAITING {
+            if waiters.len() >= self.most {
                 waiters.pop_front();
             }
         }
@@ -68,7 +74,7 @@ impl Waiting {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Waiter>> {
         // A queue of waiters is whole after any panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,6 +102,7 @@ impl Door {
         let visitor = Visitor { pid, known: Arc::default() };
         let stranger = Stranger {
             deadline: Box::pin(sleep(HELLO_TIMEOUT)),
+            prolonged: false,
             evicted: self.waiting.join(pid),
             opening: Opening::default(),
             guests: self.guests.clone(),
@@ -157,17 +164,24 @@ pub(super) struct Connection {
 
 struct Stranger {
     deadline: Pin<Box<Sleep>>,
+    /// Once only, or one that speaks whenever its time is over would stay for ever.
+    prolonged: bool,
     evicted: oneshot::Receiver<Infallible>,
     opening: Opening,
     guests: Guests,
 }
 
 impl Stranger {
-    /// Err: its time is over.
-    fn may_stay(&mut self, pid: u32, cx: &mut Context<'_>) -> io::Result<()> {
-        if Pin::new(&mut self.evicted).poll(cx).is_ready() {
-            return Err(io::Error::other("too many connections without a Hello"));
+    /// Err: others have taken its place.
+    fn may_stay(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match Pin::new(&mut self.evicted).poll(cx).is_ready() {
+            true => Err(io::Error::other("too many connections without a Hello")),
+            false => Ok(()),
         }
+    }
+
+    /// It has nothing to say at present. Err: its time is over.
+    fn may_think(&mut self, pid: u32, cx: &mut Context<'_>) -> io::Result<()> {
         if self.deadline.as_mut().poll(cx).is_ready() {
             self.guests.broke(pid, Violation::NoHello { waited: HELLO_TIMEOUT });
             return Err(io::ErrorKind::TimedOut.into());
@@ -175,55 +189,17 @@ impl Stranger {
         Ok(())
     }
 
-    /// Err: that is not HTTP/2.
+    /// Err: no worker says that before Hello.
     fn heard(&mut self, pid: u32, bytes: &[u8]) -> io::Result<()> {
-        self.opening.read(bytes).map_err(|detail| {
-            self.guests.broke(pid, Violation::MalformedFrame { detail });
+        let now = Instant::now();
+        if now >= self.deadline.deadline() && !std::mem::replace(&mut self.prolonged, true) {
+            // This process was stopped, or very busy; what was said in time has yet to be dealt with.
+            self.deadline.as_mut().reset(now + HELLO_TIMEOUT);
+        }
+        self.opening.read(bytes).map_err(|violation| {
+            self.guests.broke(pid, violation);
             io::ErrorKind::InvalidData.into()
         })
-    }
-}
-
-/// The first bytes of a connection: HTTP/2's preface, then frames, each with its length before it.
-/// Whatever is wrong beyond that, HTTP/2 itself finds.
-#[derive(Default)]
-struct Opening {
-    /// Bytes of the preface that are here.
-    preface: usize,
-    /// Bytes of a frame's length that are here, and the length so far.
-    length: (usize, usize),
-    /// Bytes to the next frame.
-    rest: usize,
-}
-
-impl Opening {
-    /// Err: what is wrong with it.
-    fn read(&mut self, mut bytes: &[u8]) -> Result<(), String> {
-        let expected = &PREFACE[self.preface..];
-        let both = expected.len().min(bytes.len());
-        if bytes[..both] != expected[..both] {
-            return Err("it does not begin as HTTP/2 does".into());
-        }
-        self.preface += both;
-        bytes = &bytes[both..];
-        while let Some((&byte, after)) = bytes.split_first() {
-            if self.rest > 0 {
-                let skipped = self.rest.min(bytes.len());
-                self.rest -= skipped;
-                bytes = &bytes[skipped..];
-                continue;
-            }
-            self.length = (self.length.0 + 1, self.length.1 << 8 | usize::from(byte));
-            bytes = after;
-            if let (3, length) = self.length {
-                if length > MAX_FRAME as usize {
-                    return Err(format!("an HTTP/2 frame of {length} bytes, {MAX_FRAME} may be"));
-                }
-                // Kind, flags and stream stand between the length and what it counts.
-                (self.length, self.rest) = ((0, 0), 6 + length);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -241,10 +217,18 @@ impl AsyncRead for Connection {
             this.stranger = None;
             return Pin::new(&mut this.stream).poll_read(cx, buffer);
         }
-        stranger.may_stay(this.visitor.pid, cx)?;
+        stranger.may_stay(cx)?;
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-        Poll::Ready(stranger.heard(this.visitor.pid, &buffer.filled()[before..]))
+        // What is here already is heard before it is asked how late it is.
+        match Pin::new(&mut this.stream).poll_read(cx, buffer)? {
+            Poll::Ready(()) => {
+                Poll::Ready(stranger.heard(this.visitor.pid, &buffer.filled()[before..]))
+            }
+            Poll::Pending => {
+                stranger.may_think(this.visitor.pid, cx)?;
+                Poll::Pending
+            }
+        }
     }
 }
 
@@ -288,33 +272,48 @@ impl Connected for Connection {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
+    use tokio_stream::StreamExt;
+
+    use super::super::opening::PREFACE;
     use super::*;
 
-    fn opening(parts: &[&[u8]]) -> Result<(), String> {
-        let mut opening = Opening::default();
-        parts.iter().try_for_each(|part| opening.read(part))
+    #[tokio::test(start_paused = true)]
+    async fn what_came_in_time_is_heard_by_a_host_that_was_stopped_meanwhile() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("line.sock");
+        let listener = UnixListener::bind(&path).expect("a fresh socket");
+        let mut client = UnixStream::connect(&path).await.expect("it listens");
+        let uid = client.peer_cred().expect("credentials").uid();
+        let mut door = Door::new(listener, uid, Guests::default(), Waiting::of_pool(1));
+        let mut connection = door.next().await.expect("endless").expect("one");
+        client.write_all(PREFACE).await.expect("room");
+        tokio::time::advance(HELLO_TIMEOUT * 2).await;
+
+        let mut buffer = [0; 64];
+        let heard = connection.read(&mut buffer).await.expect("it was said in time");
+        assert_eq!(&buffer[..heard], PREFACE);
+        let soon = timeout(HELLO_TIMEOUT / 2, connection.read(&mut buffer)).await;
+        assert!(soon.is_err(), "what was heard has yet to be dealt with");
+        // Once: whoever speaks whenever its time is over would else stay for ever.
+        client.write_all(&[0]).await.expect("room");
+        tokio::time::advance(HELLO_TIMEOUT).await;
+        assert_eq!(connection.read(&mut buffer).await.expect("bytes"), 1);
+        let over = connection.read(&mut buffer).await.expect_err("its time is over");
+        assert_eq!(over.kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]
-    fn what_begins_as_http2_is_passed_on_however_it_is_cut() {
-        let settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6];
-        let ping = [0, 0, 0, 6, 0, 0, 0, 0, 0];
-        let whole = [PREFACE, &settings, &ping, &settings].concat();
-        for size in 1..=whole.len() {
-            let parts: Vec<_> = whole.chunks(size).collect();
-            assert_eq!(opening(&parts), Ok(()), "in parts of {size}");
+    fn all_workers_of_a_large_pool_may_dial_at_once() {
+        for (size, kept) in [(1, 256), (128, 256), (300, 600), (4096, 8192)] {
+            let waiting = Waiting::of_pool(size);
+            let mut joined: Vec<_> = (0..9000).map(|pid| waiting.join(pid)).collect();
+            let stays = |evicted: &mut oneshot::Receiver<Infallible>| {
+                matches!(evicted.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+            };
+            assert_eq!(joined.iter_mut().filter_map(|one| stays(one).then_some(())).count(), kept);
+            assert!(waiting.has(8999), "the newest");
         }
-    }
-
-    #[test]
-    fn what_does_not_is_refused_at_its_first_wrong_byte() {
-        for text in ["GET / HTTP/1.1", "PRI * HTTP/1", "\0"] {
-            assert!(opening(&[text.as_bytes()]).is_err(), "{text}");
-        }
-        assert!(opening(&[b"PRI * ", b"HTTP/3"]).is_err());
-        let too_long = (MAX_FRAME + 1).to_be_bytes();
-        assert_eq!(opening(&[PREFACE, &too_long[1..3]]), Ok(()));
-        let told = opening(&[PREFACE, &too_long[1..]]).unwrap_err();
-        assert!(told.contains("131073 bytes"), "{told}");
     }
 }

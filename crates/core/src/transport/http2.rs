@@ -13,13 +13,13 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 const STREAM_WINDOW: u32 = 8 << 20;
 
 /// Fewer, larger DATA frames: a third less time for a 60 kB message.
-pub(super) const MAX_FRAME: u32 = 128 << 10;
+const MAX_FRAME: u32 = 128 << 10;
 
 /// What a frame may add to the value inside it.
 const FRAME_OVERHEAD: usize = 64 << 10;
 
 /// Largest frame of a line that carries values of at most `max_message` bytes.
-pub fn frame_limit(max_message: usize) -> usize {
+pub const fn frame_limit(max_message: usize) -> usize {
     max_message.saturating_add(FRAME_OVERHEAD)
 }
 

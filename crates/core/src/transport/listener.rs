@@ -21,12 +21,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::{Admission, Attached, Guests, News, Refusal, Token};
 use super::door::{Door, HELLO_TIMEOUT, Visitor, Waiting};
+use super::opening::MAX_STREAMS;
 use super::rundir::RunDir;
 use super::{PROTOCOL, http2, wire};
 use crate::error::Violation;
-
-/// Streams on one connection. A worker has one; a second is let in to be told that it may not.
-const MAX_STREAMS: u32 = 4;
 
 /// The listening end of a pool; dropping it ends every line and removes the socket.
 pub(crate) struct Listener {
@@ -38,14 +36,14 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds a fresh socket and serves it on the current runtime.
-    pub(crate) fn bind(max_message: usize) -> io::Result<Self> {
+    /// Binds a fresh socket for a pool of `size` workers and serves it on the current runtime.
+    pub(crate) fn bind(max_message: usize, size: usize) -> io::Result<Self> {
         let dir = RunDir::create()?;
         let path = dir.socket();
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         let uid = std::fs::metadata(&path)?.uid();
-        let (guests, waiting) = (Guests::default(), Waiting::default());
+        let (guests, waiting) = (Guests::default(), Waiting::of_pool(size));
         let door = Door::new(listener, uid, guests.clone(), waiting.clone());
         let limit = http2::frame_limit(max_message);
         let service = HostServer::new(Service { guests: guests.clone(), limit })
@@ -201,7 +199,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_says_nothing_or_half_of_it_is_hung_up_on_in_time() {
-        let listener = Listener::bind(MESSAGE).expect("a socket");
+        let listener = Listener::bind(MESSAGE, 1).expect("a socket");
         let begun = Instant::now();
         for said in [&b""[..], b"PRI * HT", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0"] {
             let mut admission = listener.expect([7; 32]);
@@ -223,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_speaks_no_http2_is_hung_up_on_at_once_and_a_worker_is_told() {
-        let listener = Listener::bind(MESSAGE).expect("a socket");
+        let listener = Listener::bind(MESSAGE, 1).expect("a socket");
         let mut admission = listener.expect([7; 32]);
         let mut stream = UnixStream::connect(listener.path()).await.expect("it listens");
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("room");
@@ -234,9 +232,62 @@ mod tests {
         assert!(matches!(told, Some(News::Broke(Violation::MalformedFrame { .. }))));
     }
 
+    /// An Attach whose first message has so many bytes, none of which is sent.
+    fn attach_of(length: u32) -> Vec<u8> {
+        let field = |name: &[u8], text: &[u8]| [name, &[text.len() as u8], text].concat();
+        // HPACK: POST and http from its table, the rest as literals.
+        let headers = [
+            vec![0x83, 0x86],
+            field(&[0x04], b"/snakepit.v1.Host/Attach"),
+            field(&[0x01], b"localhost"),
+            field(&[0x0f, 0x10], b"application/grpc"),
+            field(b"\0\x02te", b"trailers"),
+        ]
+        .concat();
+        let data = [&[0][..], &length.to_be_bytes()].concat();
+        let frame = |kind: u8, flags: u8, stream: u8, content: &[u8]| {
+            let head = [0, 0, content.len() as u8, kind, flags, 0, 0, 0, stream];
+            [&head[..], content].concat()
+        };
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        [preface, frame(4, 0, 0, b""), frame(1, 4, 1, &headers), frame(0, 0, 1, &data)].concat()
+    }
+
+    /// Bytes of address space: now, or the most that ever were.
+    fn address_space(which: &str) -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix(which)).expect("the field");
+        let kibibytes = line.trim_matches([':', ' ', '\t', 'k', 'B']);
+        kibibytes.parse::<u64>().expect("a number") * 1024
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_gets_no_memory_for_the_large_frame_that_it_announces() {
+        const GIB: u32 = 1 << 30;
+        let listener = Listener::bind(GIB as usize, 1).expect("a socket");
+        let mut admission = listener.expect([7; 32]);
+        admission.is_process(std::process::id());
+        let (begun, before) = (Instant::now(), address_space("VmSize"));
+        let mut strangers = Vec::new();
+        for _ in 0..8 {
+            let mut stream = UnixStream::connect(listener.path()).await.expect("it listens");
+            stream.write_all(&attach_of(GIB)).await.expect("room");
+            strangers.push(stream);
+        }
+        for stream in &mut strangers {
+            hung_up(stream).await;
+        }
+        assert!(begun.elapsed() < HELLO_TIMEOUT, "at once");
+        let grown = address_space("VmPeak").saturating_sub(before);
+        assert!(grown < 4 * u64::from(GIB), "{grown} bytes more");
+        let told = admission.try_next();
+        let Some(News::Broke(Violation::TooLarge { limit })) = told else { panic!("not told") };
+        assert_eq!(limit, 64 << 10);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn of_many_that_say_nothing_the_newest_stay() {
-        let listener = Listener::bind(MESSAGE).expect("a socket");
+        let listener = Listener::bind(MESSAGE, 1).expect("a socket");
         let mut streams = Vec::new();
         for _ in 0..400 {
             streams.push(UnixStream::connect(listener.path()).await.expect("it listens"));

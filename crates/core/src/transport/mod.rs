@@ -1,9 +1,9 @@
 //! The line: a worker's bidirectional gRPC stream over a Unix socket.
 //!
 //! The only module that knows tonic, prost and the generated messages. [`listener`] lets workers
-//! in: [`door`] before it is known who they are, [`admission`] by their tokens. [`wire`] turns frames
-//! into words of the core and back, [`rundir`] owns the socket's folder, [`http2`] is what both ends
-//! agree on below the frames.
+//! in: [`door`] before it is known who they are, [`opening`] what they may say until then, [`admission`]
+//! by their tokens. [`wire`] turns frames into words of the core and back, [`rundir`] owns the socket's
+//! folder, [`http2`] is what both ends agree on below the frames.
 
 mod admission;
 mod door;
@@ -11,6 +11,7 @@ pub(crate) mod http2;
 pub(crate) mod listener;
 #[cfg(feature = "testkit")]
 pub(crate) mod loopback;
+mod opening;
 mod rundir;
 pub(crate) mod wire;
 
