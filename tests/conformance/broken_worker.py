@@ -93,12 +93,19 @@ class Worker:
         )
         if FAULT != "waits-for-headers":
             self.hello()
-        line = attach(iter(self.said.get, None))
+
+        def frames() -> Iterator[bytes]:
+            twice = FAULT == "attaches-twice"
+            for frame in iter(self.said.get, None):
+                yield frame
+                if twice:  # Hello is out, so the host sees this one second.
+                    threading.Thread(target=lambda: list(attach(iter([]))), daemon=True).start()
+                    twice = False
+
+        line = attach(frames())
         if FAULT == "waits-for-headers":
             line.initial_metadata()
             self.hello()
-        if FAULT == "attaches-twice":
-            threading.Thread(target=lambda: list(attach(iter([]))), daemon=True).start()
         threading.Thread(target=self.work, daemon=True).start()
         try:
             for raw in line:

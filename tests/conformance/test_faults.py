@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import sys
 from pathlib import Path
 
@@ -104,3 +107,13 @@ def test_a_child_that_is_left_is_named() -> None:
     (finding,) = report.failed
     assert finding.name == "nothing-left"
     assert "sleep 600" in finding.got
+    left = [int(pid) for pid in re.findall(r"\d+", finding.got) if is_sleeping(int(pid))]
+    assert len(left) == 1, finding.got
+    os.kill(left[0], signal.SIGKILL)
+
+
+def is_sleeping(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x00600\x00"
+    except OSError:
+        return False

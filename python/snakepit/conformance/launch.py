@@ -186,8 +186,9 @@ class Process:
         (self.pid, _start_time), (self._pidfd,) = struct.unpack("<IQ", rest), fds
 
     def _read(self, output: IO[bytes]) -> None:
-        for line in output:
-            self._said.append(line.decode(errors="replace").rstrip())
+        with output:
+            for line in output:
+                self._said.append(line.decode(errors="replace").rstrip())
 
     def heard(self) -> tuple[bytes, bytes, list[int]]:
         """The next message of the control socket: kind, fields, descriptors."""
