@@ -8,6 +8,7 @@ mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod worker;
 
 use std::time::Duration;
