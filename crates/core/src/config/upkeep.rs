@@ -168,7 +168,10 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
         let told = read("recycle = { cals = 3 }").expect_err("misspelt");
-        assert_eq!(told, "recycle: there is no \"cals\"; did you mean \"calls\"?");
+        assert!(
+            told.starts_with("recycle: there is no \"cals\"; did you mean \"calls\"?"),
+            "{told}"
+        );
         let told = read("heartbeat = { timeout = \"soon\" }").expect_err("no duration");
         assert!(told.starts_with("heartbeat: timeout: \"soon\""), "{told}");
     }
