@@ -10,6 +10,7 @@ mod life;
 mod prefetching;
 mod routing;
 mod sessions;
+mod tending;
 mod upkeep;
 mod violations;
 mod worker;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::tending::any_life;
 use super::violations::{Lie, any_lie};
 use super::worker::Life;
 use super::{Spec, World};
 use crate::call::{Affinity, Binding, SessionKey};
-use crate::config::{self, Heartbeat, Recycle};
+use crate::config;
 use crate::pool::state::Refusal;
 use crate::pool::state::slot::Phase;
 
@@ -101,40 +102,6 @@ fn any_event() -> impl Strategy<Value = Event> {
         6 => Just(Event::WaitForTimer),
         1 => prop_oneof![4 => Just(Event::Tick), 1 => Just(Event::Drain), 1 => Just(Event::Close)],
     ]
-}
-
-/// How workers are looked after: not at all in half the cases.
-fn any_life() -> impl Strategy<Value = config::Life> {
-    let ms = Duration::from_millis;
-    let heartbeat =
-        Heartbeat { interval: ms(2), timeout: ms(10), missed: 1, initial_delay: Duration::ZERO };
-    let recycle =
-        (prop::option::of(1..20u64), any::<bool>()).prop_map(move |(calls, age)| Recycle {
-            calls,
-            age: age.then_some(ms(50)),
-            memory: Some(3),
-            session_drain: ms(20),
-            at_once: 0.5,
-            ..Recycle::default()
-        });
-    let batch = prop::option::of(1..3usize);
-    let life = (
-        prop::option::of(Just(heartbeat)),
-        any::<bool>(),
-        prop::option::of(recycle),
-        batch,
-        prop_oneof![Just(0), Just(5)],
-    );
-    let life = life.prop_map(move |(heartbeat, kill, recycle, batch, delay)| config::Life {
-        heartbeat,
-        stall_kill: heartbeat.filter(|_| kill).map(|_| ms(30)),
-        recycle,
-        startup_batch_size: batch,
-        startup_batch_delay: ms(delay),
-        ..config::Life::default()
-    });
-    let none = config::Life { heartbeat: None, ..config::Life::default() };
-    prop_oneof![Just(none), life]
 }
 
 /// A world, and the session objects that its callers hold.

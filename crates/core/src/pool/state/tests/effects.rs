@@ -144,3 +144,20 @@ impl World {
         assert!(told || call.begun.is_empty(), "{id} may have run, told otherwise: {end:?}");
     }
 }
+
+impl Outcome {
+    /// What the caller is told; see [`crate::Error::may_have_run`].
+    pub(super) fn may_have_run(&self) -> bool {
+        match self {
+            Self::Ended(end) => match end {
+                End::TimedOut { step, .. } => *step == Step::Running,
+                End::Cancelled { may_have_run }
+                | End::SessionLost { may_have_run, .. }
+                | End::Closed { may_have_run } => *may_have_run,
+                End::WorkerDied { .. } | End::Poison { .. } => true,
+                End::NoWorker => false,
+            },
+            Self::Answered => true,
+        }
+    }
+}

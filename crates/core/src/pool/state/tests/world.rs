@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::worker::{Life, Page, Worker};
-use crate::call::{Affinity, Binding, SessionKey, Step};
+use crate::call::{Affinity, Binding, SessionKey};
 use crate::config;
 use crate::id::CallId;
 use crate::pool::state::{Effect, End, Limits, NewCall, Refusal, Said, State, Window};
@@ -330,29 +330,6 @@ impl World {
         self.carry_out();
     }
 
-    /// The interpreter of a worker answers all that it was asked. False: nothing.
-    pub(crate) fn answer_probes(&mut self, slot: usize) -> bool {
-        let probes = std::mem::take(&mut self.workers[slot].probes);
-        for &probe in &probes {
-            self.state.probe_answered(slot, probe, self.now, &self.page, &mut self.out);
-            self.carry_out();
-        }
-        !probes.is_empty()
-    }
-
-    pub(crate) fn weigh(&mut self, slot: usize, bytes: u64) {
-        let generation = self.workers[slot].generation;
-        self.state.weighed(slot, generation, bytes, self.now, &mut self.out);
-        self.carry_out();
-    }
-
-    /// Time passes until the timer fires.
-    pub(crate) fn wait_for_timer(&mut self) {
-        let timer = self.timer.expect("a timer");
-        self.now = self.now.max(timer);
-        self.tick();
-    }
-
     pub(crate) fn cancel(&mut self, id: CallId) -> bool {
         let alive = self.outcome(id).is_none();
         let cancelled = self.state.cancel(id, self.now, &self.page, &mut self.out);
@@ -417,22 +394,5 @@ impl World {
 
     pub(super) fn record_mut(&mut self, id: CallId) -> &mut Record {
         &mut self.calls[self.by_id[&id]]
-    }
-}
-
-impl Outcome {
-    /// What the caller is told; see [`crate::Error::may_have_run`].
-    pub(super) fn may_have_run(&self) -> bool {
-        match self {
-            Self::Ended(end) => match end {
-                End::TimedOut { step, .. } => *step == Step::Running,
-                End::Cancelled { may_have_run }
-                | End::SessionLost { may_have_run, .. }
-                | End::Closed { may_have_run } => *may_have_run,
-                End::WorkerDied { .. } | End::Poison { .. } => true,
-                End::NoWorker => false,
-            },
-            Self::Answered => true,
-        }
     }
 }
