@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
+    from snakepit._life import Heartbeat, Recycle
+    from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
 
@@ -68,13 +70,16 @@ __all__ = [
     "Future",
     "HealthMonitor",
     "HealthStats",
+    "Heartbeat",
     "MessageTooLarge",
     "PoisonCall",
     "Pool",
     "PoolClosed",
+    "PoolHealth",
     "PoolStats",
     "Program",
     "QueueFull",
+    "Recycle",
     "ReentrantCall",
     "RemoteError",
     "RetryBudget",
@@ -88,6 +93,7 @@ __all__ = [
     "Stream",
     "ToolNotFound",
     "WorkerDied",
+    "WorkerFacts",
     "WorkerHealth",
     "WorkerInfo",
     "WorkerRef",
@@ -105,9 +111,13 @@ _LAZY = {
     "CircuitBreaker": "snakepit._breaker",
     "HealthMonitor": "snakepit._health",
     "HealthStats": "snakepit._health",
+    "Heartbeat": "snakepit._life",
+    "PoolHealth": "snakepit._pool_health",
     "PoolStats": "snakepit._stats",
+    "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
+    "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",

@@ -235,6 +235,14 @@ class Pool:
     def workers(self) -> list[tuple[Any, ...]]:
         return [(0, 1, 4242, "ready", 7, 1 << 20, 2), (1, 3, None, "starting", 0, None, 0)]
 
+    def health(self) -> tuple[Any, ...]:
+        facts = (0, 1, "busy", True, True, True, 1.5, 0.25, 1, None)
+        gone = (1, 3, "degraded", False, False, False, 9.0, None, 0, "no weights")
+        return ("degraded", [facts, gone], 1, 2)
+
+    def monitor(self, monitor: Any) -> None:
+        self.monitors = [*getattr(self, "monitors", ()), monitor]
+
     def await_ready(self, timeout: float | None) -> None:
         if self.ready_gate is not None:
             self.ready_gate.wait(timeout)

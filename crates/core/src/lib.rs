@@ -112,7 +112,8 @@ pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
 pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{
-    AdapterSource, Env, Line, OutputMode, PoolConfig, PoolOptions, SourceKind, WorkerConfig,
+    AdapterSource, Env, Heartbeat, Life, Line, OutputMode, PoolConfig, PoolOptions, Recycle,
+    SourceKind, WorkerConfig,
 };
 pub use error::{Direction, Error, ExitReport, Failure, StartFailure, Violation};
 pub use health::HealthMonitor;
@@ -130,8 +131,8 @@ pub mod line {
     pub use crate::transport::http2::{channel, frame_limit, server};
 }
 pub use pool::{
-    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, LineHandler, Outcome, Pool,
-    PoolStats, Reply, Session, SessionHandle, WorkerInfo,
+    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, LineHandler,
+    Outcome, Pool, PoolHealth, PoolStats, Reply, Session, SessionHandle, WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]

@@ -152,12 +152,13 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
         if word.is_some_and(|word| !life.page.start(word, id.raw())) {
             return None; // taken back
         }
+        let number = self.office.read(|state| state.number(self.slot));
         let call = Call {
             tool: &tool,
             arguments: &arguments,
             session: session.as_deref(),
             session_new,
-            slot: self.slot,
+            slot: number,
         };
         let (heeds_cancel, until, value) = match (self.answer)(call) {
             Answer::Value(value) => (false, None, Some(Ok(value))),

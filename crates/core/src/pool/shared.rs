@@ -4,6 +4,7 @@
 //! they never wait. Answers are given to callers after it, since that may wake threads. The lock is
 //! never held across an await or anything that could run a caller's code.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+use super::crashes::Crashes;
 use super::job::Job;
 use super::state::{Effect, Limits, NewCall, State, Words};
 use super::stream::Channel;
@@ -53,6 +55,8 @@ pub(super) struct Inner {
     pub(super) ports: Ports,
     pub(super) records: Vec<Record>,
     pub(super) tools: Vec<ToolInfo>,
+    /// Ends of workers, by reason.
+    pub(super) restarts: BTreeMap<Arc<str>, u64>,
     /// Kept between events, so that one costs no allocation.
     effects: Vec<Effect<Job>>,
     due: Option<Instant>,
@@ -89,6 +93,8 @@ pub(crate) struct Shared {
     /// Something changed that waiting for readiness or idleness depends on.
     pub(super) changed: Notify,
     pub(super) lines: Option<LineHandler>,
+    /// Who hears of crashes.
+    pub(super) crashes: Crashes,
     owner: Owner,
 }
 
@@ -103,23 +109,27 @@ impl Shared {
             max_queue: config.max_queue,
             start_timeout: config.start_timeout,
             grace: config.grace,
+            life: config.life,
         };
         let inner = Inner {
             state: State::new(limits, Instant::now()),
-            ports: Ports((0..config.size).map(|_| None).collect()),
-            records: vec![Record::default(); config.size],
+            ports: Ports(orders.iter().map(|_| None).collect()),
+            records: vec![Record::default(); orders.len()],
+            restarts: BTreeMap::new(),
             tools: Vec::new(),
             effects: Vec::new(),
             due: None,
             orders,
         };
         let (timer, changed) = (Notify::new(), Notify::new());
-        Self { config, inner: Mutex::new(inner), timer, changed, lines, owner: owner() }
+        let (inner, crashes) = (Mutex::new(inner), Crashes::default());
+        Self { config, inner, timer, changed, lines, crashes, owner: owner() }
     }
 
     /// Starts every slot.
     pub(super) fn open(&self) {
-        self.event(|state, _, effects, _| state.open(effects));
+        let now = Instant::now();
+        self.event(|state, _, effects, _| state.open(now, effects));
     }
 
     /// Admits a call.
@@ -163,9 +173,11 @@ impl Shared {
         }
     }
 
-    pub(super) fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
+    pub(super) fn recycle(&self, number: usize, generation: Option<u64>) -> bool {
         let now = Instant::now();
-        self.event(|state, ports, effects, _| state.recycle(slot, generation, now, ports, effects))
+        self.event(|state, ports, effects, _| {
+            state.recycle(state.slot_of(number), generation, now, ports, effects)
+        })
     }
 
     pub(super) fn drain(&self) {
@@ -269,6 +281,11 @@ impl Shared {
                 Effect::End { job, end } => {
                     let error = self.ended(inner, &job, end);
                     answers.push(Answer::Failure(job, error));
+                }
+                Effect::Probe { slot, probe } => {
+                    if let Some(port) = &inner.ports.0[slot] {
+                        port.probe(probe);
+                    }
                 }
                 Effect::Start { slot, generation, after } => {
                     inner.order(slot, Order::Start { generation, after });

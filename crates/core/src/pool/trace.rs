@@ -61,7 +61,7 @@ impl Drop for CallSpan {
 impl Shared {
     pub(super) fn tell_ready(&self, slot: usize) {
         if tracing::enabled!(target: "snakepit", tracing::Level::INFO) {
-            let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+            let worker = self.present(slot);
             let (generation, pid) = (worker.generation, self.pid(slot));
             tracing::info!(target: "snakepit", %worker, generation, pid, "worker is ready");
         }
@@ -71,7 +71,7 @@ impl Shared {
         if !tracing::enabled!(target: "snakepit", tracing::Level::WARN) {
             return;
         }
-        let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+        let worker = self.present(slot);
         let generation = worker.generation;
         match end {
             Ending::Died(exit) => {

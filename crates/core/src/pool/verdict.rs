@@ -30,12 +30,12 @@ impl Shared {
                 Error::SessionLost { session, cause: cause.into(), may_have_run }
             }
             End::WorkerDied { slot, generation } => {
-                let worker = self.worker(slot, generation);
+                let worker = self.worker(inner.state.number(slot), generation);
                 let exit = inner.records[slot].exit.clone();
                 Error::WorkerDied { tool, worker, exit, may_have_run: true }
             }
             End::Poison { slot, generation, deaths } => {
-                let worker = self.worker(slot, generation);
+                let worker = self.worker(inner.state.number(slot), generation);
                 let exit = inner.records[slot].exit.clone();
                 Error::PoisonCall { tool, worker, exit, deaths }
             }
@@ -46,15 +46,22 @@ impl Shared {
         }
     }
 
-    pub(super) fn worker(&self, slot: usize, generation: u64) -> WorkerRef {
-        WorkerRef { pool: self.config.name.clone(), slot, generation }
+    pub(super) fn worker(&self, number: usize, generation: u64) -> WorkerRef {
+        WorkerRef { pool: self.config.name.clone(), slot: number, generation }
+    }
+
+    /// The worker that is in a slot.
+    pub(super) fn present(&self, slot: usize) -> WorkerRef {
+        let (number, generation) = self.read(|state| (state.number(slot), state.generation(slot)));
+        self.worker(number, generation)
     }
 
     /// Why a slot cannot start, told for the first such slot.
     pub(super) fn no_worker(&self, inner: &Inner) -> Error {
         let slot = inner.state.degraded().unwrap_or(0);
         let failure = inner.records[slot].start_failure.clone().unwrap_or_default();
-        let worker = Some(self.worker(slot, inner.state.generation(slot)));
+        let number = inner.state.number(slot);
+        let worker = Some(self.worker(number, inner.state.generation(slot)));
         Error::Start { pool: self.config.name.clone(), worker, failure }
     }
 }

@@ -8,7 +8,6 @@ use tokio::sync::mpsc;
 use super::launch::{Launched, launch};
 use super::{Ending, Office};
 use crate::config::PoolConfig;
-use crate::id::WorkerRef;
 use crate::transport::Listener;
 
 /// What the pool wants of a slot's keeper.
@@ -63,8 +62,7 @@ impl<O: Office> Keeper<O> {
     /// The whole life of one worker.
     async fn live(&mut self, generation: u64) {
         let Some(limit) = self.office.starting(self.slot, generation) else { return };
-        let pool = self.config.name.clone();
-        let worker = WorkerRef { pool, slot: self.slot, generation };
+        let worker = self.office.name(self.slot);
         tracing::debug!(%worker, generation, "starting");
         match launch(self, &worker, limit).await {
             Ok(launched) => {

@@ -32,6 +32,16 @@ impl Port {
         self.page.is_some()
     }
 
+    /// Whether it can be asked for signs of life.
+    pub(crate) fn has_control(&self) -> bool {
+        self.control.is_some()
+    }
+
+    /// Asks the interpreter for an answer. One that is lost is asked for again.
+    pub(crate) fn probe(&self, probe: u64) {
+        self.tell(&ToWorker::Probe { nonce: probe });
+    }
+
     pub(crate) fn start_call(&self, mut call: ToolCall<'_>) {
         match (&self.page, call.word) {
             (Some(page), Some(word)) => {

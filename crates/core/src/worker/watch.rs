@@ -139,7 +139,12 @@ impl Process {
                     }
                 },
                 aside = self.control.recv() => match aside {
-                    Ok(Some(received)) => self.noted(received),
+                    Ok(Some(received)) => {
+                        if let Aside::ProbeAnswer { nonce } = received.message {
+                            keeper.office.answered_probe(keeper.slot, nonce);
+                        }
+                        self.noted(received);
+                    }
                     Ok(None) => break,
                     Err(error) => match malformed(&error) {
                         Some(broken) if violation.is_none() => {

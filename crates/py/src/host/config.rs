@@ -7,6 +7,7 @@ use pyo3::types::PyDict;
 use snakepit::{AdapterSource, OutputMode, PoolConfig, SourceKind, WorkerConfig};
 
 use super::errors::config_error;
+use super::life;
 use super::runtime::duration;
 use crate::codec;
 
@@ -46,6 +47,7 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Option<Py
         start_timeout: seconds("start_timeout")?,
         grace: seconds("grace")?,
         affinity,
+        life: life::read(&config.getattr("life")?)?,
     };
     Ok((config, (!lines.is_none()).then(|| lines.unbind())))
 }

@@ -19,6 +19,7 @@ mod errors;
 mod health;
 mod inbox;
 mod leave;
+mod life;
 mod pool;
 mod reply;
 mod retry;

@@ -11,11 +11,12 @@ use snakepit::process::Printer;
 use snakepit::{CallSpec, LineHandler, Outcome};
 
 use super::chunks::Chunks;
+use super::health::HealthMonitor;
 use super::inbox::Inbox;
 use super::leave::{self, Inside};
 use super::reply::Reply;
 use super::runtime::{self, Ended, duration};
-use super::{callbacks, config, errors};
+use super::{callbacks, config, errors, life};
 use crate::codec;
 
 /// After a second Ctrl-C, workers have so long to be gone.
@@ -229,7 +230,21 @@ impl Pool {
         dict.set_item("workers", stats.workers)?;
         dict.set_item("ready", stats.ready)?;
         dict.set_item("sessions", stats.sessions)?;
+        let reasons = PyDict::new(py);
+        for (reason, count) in pool.restart_reasons() {
+            reasons.set_item(&*reason, count)?;
+        }
+        dict.set_item("restart_reasons", reasons)?;
         Ok(dict)
+    }
+
+    fn health(&self, py: Python<'_>) -> PyResult<life::Health> {
+        let (pool, _inside) = self.here(py)?;
+        Ok(life::told(pool.health()))
+    }
+
+    fn monitor(&self, monitor: &HealthMonitor) {
+        self.core().monitor(&monitor.0);
     }
 
     fn workers(&self, py: Python<'_>) -> PyResult<Vec<Row>> {

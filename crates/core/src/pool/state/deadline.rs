@@ -95,6 +95,7 @@ impl<J> State<J> {
         if let Some(next) = next {
             self.watch(next, out);
         }
+        self.tick_life(now, words, out);
     }
 
     /// Fills several slots in one event. What is sent in an event cannot be taken back in it: so
@@ -124,7 +125,7 @@ impl<J> State<J> {
     /// Ends the worker of a slot: it did not let go of a call in time.
     fn condemn(&mut self, slot: usize, out: &mut Vec<Effect<J>>) {
         let it = &mut self.slots[slot];
-        if matches!(it.phase, Phase::Ready | Phase::Draining) {
+        if it.phase.serves() {
             it.phase = Phase::Condemned;
             self.loads[slot] = UNAVAILABLE;
             let why = "killed by the host: a call outlived its deadline or cancel";
