@@ -43,6 +43,7 @@ from snakepit.errors import (
 if TYPE_CHECKING:
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
+    from snakepit._cleanup import CleanupReport, cleanup
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "CallTimeout",
     "Cancelled",
     "CircuitOpen",
+    "CleanupReport",
     "ConfigError",
     "DecodeError",
     "EncodeError",
@@ -80,6 +82,7 @@ __all__ = [
     "WorkerInfo",
     "WorkerRef",
     "__version__",
+    "cleanup",
     "errors",
 ]
 
@@ -87,6 +90,8 @@ __all__ = [
 _LAZY = {
     "AsyncPool": "snakepit._async",
     "AsyncStream": "snakepit._async_stream",
+    "CleanupReport": "snakepit._cleanup",
+    "cleanup": "snakepit._cleanup",
     "PoolStats": "snakepit._stats",
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",

@@ -64,7 +64,8 @@ class PoolConfig(NamedTuple):
     grace: float
     affinity: str
     worker_output: str
-    log_lines: Callable[[list[tuple[str, str, str]]], None] | None
+    log_lines: Callable[[list[tuple[str, str, str]]], None]
+    """Also where lines are not logged: where a worker was that had to be killed is."""
 
     @classmethod
     def build(
@@ -118,7 +119,7 @@ class PoolConfig(NamedTuple):
             grace=seconds("grace", grace),
             affinity=choice("affinity", affinity, AFFINITIES),
             worker_output=choice("worker_output", worker_output, _OUTPUTS),
-            log_lines=_log_lines if worker_output == "log" else None,
+            log_lines=_log_lines,
         )
 
 

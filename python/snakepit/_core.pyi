@@ -204,10 +204,18 @@ class Pool:
         Bounded: ``drain``, the grace (5 s of it at most) and some four seconds. Idempotent. A
         KeyboardInterrupt meanwhile kills the workers at once and is raised again.
         """
+    def kill(self) -> None:
+        """Close without patience: kill the workers, wait a second at most until they are gone."""
     @property
     def closed(self) -> bool: ...
     @property
     def forked(self) -> bool: ...  # this process is not the one that made the pool
+
+def cleanup() -> tuple[list[int], list[int], list[int], int]:
+    """End what killed hosts of this user left: hosts, ended, refused (pids), folders removed."""
+
+def end_by(signal: int) -> None:
+    """End this process as the default action of ``signal`` does, from any thread."""
 
 def leave() -> None:
     """For the interpreter's exit: run queued callbacks, end their thread, let no thread back in."""

@@ -107,7 +107,10 @@ pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{
     AdapterSource, Env, Line, OutputMode, PoolConfig, PoolOptions, SourceKind, WorkerConfig,
 };
-pub use error::{Direction, Error, ExitReport, Failure, StartFailure, Violation};
+pub use error::{
+    Cause, Direction, Error, ExitReport, Failure, Recycled, StartFailure, Violation,
+};
+pub use process::{Cleanup, cleanup};
 pub use id::{CallId, PoolName, WorkerRef};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]

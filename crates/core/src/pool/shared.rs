@@ -16,7 +16,7 @@ use super::job::Job;
 use super::state::{Effect, Limits, NewCall, State, Words};
 use super::stream::Channel;
 use crate::config::PoolConfig;
-use crate::error::{Error, ExitReport, StartFailure};
+use crate::error::{Cause, Error, ExitReport, Recycled, StartFailure};
 use crate::id::{CallId, WorkerRef};
 use crate::process::{Owner, owner};
 use crate::transport::ToolInfo;
@@ -178,7 +178,7 @@ impl Shared {
     }
 
     /// Ends every worker that is left, without asking it.
-    pub(super) fn kill_all(&self, why: &'static str) {
+    pub(super) fn kill_all(&self, why: Cause) {
         for orders in &self.lock().orders {
             let _ = orders.send(Order::Kill(why));
         }
@@ -273,7 +273,11 @@ impl Shared {
                 Effect::Start { slot, generation, after } => {
                     inner.order(slot, Order::Start { generation, after });
                 }
-                Effect::Stop { slot } => inner.order(slot, Order::Stop),
+                Effect::Stop { slot } => {
+                    let recycled = Cause::Recycle(Recycled::Asked);
+                    let why = if inner.state.is_open() { recycled } else { Cause::Close };
+                    inner.order(slot, Order::Stop(why));
+                }
                 Effect::Kill { slot, why } => inner.order(slot, Order::Kill(why)),
                 Effect::Timer(at) => {
                     inner.due = Some(at);

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::launch::{Launched, launch};
 use super::{Ending, Office};
 use crate::config::PoolConfig;
+use crate::error::Cause;
 use crate::id::WorkerRef;
 use crate::transport::Listener;
 
@@ -17,9 +18,9 @@ pub(crate) enum Order {
     /// Fill the slot after this long.
     Start { generation: u64, after: Duration },
     /// Let the worker finish and exit.
-    Stop,
+    Stop(Cause),
     /// End it now.
-    Kill(&'static str),
+    Kill(Cause),
 }
 
 /// Orders as a keeper receives them.

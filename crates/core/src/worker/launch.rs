@@ -95,7 +95,8 @@ fn begin<O: Office>(keeper: &Keeper<O>, config: &PoolConfig) -> Outcome<(Process
     );
     // Told before there is a process that would have to be reaped.
     start.encode().map_err(|error| for_good(error.to_string()))?;
-    let child = spawn(&command::command(&config.worker)).map_err(|error| {
+    let mut entry = keeper.listener.dir().entry();
+    let child = spawn(&command::command(&config.worker, entry.token())).map_err(|error| {
         use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
         let told = format!("{error}; {}", command::REMEDY);
         match error.kind() {
@@ -103,7 +104,8 @@ fn begin<O: Office>(keeper: &Keeper<O>, config: &PoolConfig) -> Outcome<(Process
             _ => because(told),
         }
     })?;
-    let process = Process::new(&keeper.office, keeper.slot, child, admission)
+    entry.spawned(child.pid);
+    let process = Process::new(&keeper.office, keeper.slot, child, admission, entry)
         .map_err(|error| because(format!("no control socket: {error}")))?;
     // Fails only when the process has ended at once, which its exit tells.
     let _ = process.control.send(&start, &[page.fd()]);
@@ -171,9 +173,10 @@ impl Handshake<'_> {
                 },
                 order = keeper.orders.recv() => {
                     let why = match order {
-                        Some(Order::Kill(why)) => why,
-                        _ => "the pool was closed",
+                        Some(Order::Kill(why)) => why.told(),
+                        _ => None,
                     };
+                    let why = why.unwrap_or("the pool was closed");
                     return Err(because(format!("stopped while it was starting: {why}")));
                 },
                 () = sleep_until(limit) => return Err(self.late(keeper)),

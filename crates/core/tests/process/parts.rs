@@ -113,6 +113,7 @@ fn play_worker() {
             }
             ToWorker::Cancel { call } => exit(call as i32),
             ToWorker::Grant { call, .. } => raise(Signal::try_from(call as i32).unwrap()).unwrap(),
+            ToWorker::Trace => control.send(&FromWorker::Stack("here".into())).unwrap(),
             ToWorker::Start(_) => panic!("started twice"),
         }
     }

@@ -14,6 +14,7 @@
 mod callbacks;
 mod chunks;
 mod config;
+mod ending;
 mod errors;
 mod inbox;
 mod leave;
@@ -30,5 +31,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reply::Reply>()?;
     module.add_class::<chunks::Chunks>()?;
     module.add_class::<inbox::Inbox>()?;
+    module.add_function(wrap_pyfunction!(ending::cleanup, module)?)?;
+    module.add_function(wrap_pyfunction!(ending::end_by, module)?)?;
     module.add_function(wrap_pyfunction!(callbacks::leave, module)?)
 }

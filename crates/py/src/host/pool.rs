@@ -87,6 +87,16 @@ impl Pool {
         self.pool.as_ref().expect("taken by drop only")
     }
 
+    /// Ends the pool without patience; for a thread that is detached.
+    fn hurry(&self) {
+        self.core().kill();
+        let close = || Box::pin(self.core().close(Duration::ZERO));
+        let limit = Some(tokio::time::Instant::now() + HURRY);
+        // Interrupts are not asked: it cannot fail, and it may time out.
+        let _ = self.driver.wait::<_, PyErr>(close, limit, None);
+        self.driver.kick();
+    }
+
     /// For what waits: the driver of a parent process must not be waited on.
     fn here(&self, py: Python<'_>) -> PyResult<(&snakepit::Pool, Inside)> {
         let inside = Inside::enter(py);
@@ -272,14 +282,7 @@ impl Pool {
         let closed = runtime::wait(py, &self.driver, close, None);
         if closed.is_err() {
             // Interrupted: no more patience, but no orphans either.
-            py.detach(|| {
-                self.core().kill();
-                let close = || Box::pin(self.core().close(Duration::ZERO));
-                let limit = Some(tokio::time::Instant::now() + HURRY);
-                // Interrupts are not asked: it cannot fail, and it may time out.
-                let _ = self.driver.wait::<_, PyErr>(close, limit, None);
-                self.driver.kick();
-            });
+            py.detach(|| self.hurry());
         }
         // What workers printed last must not be lost with a host that ends now.
         py.detach(|| {
@@ -287,6 +290,18 @@ impl Pool {
             leave::come_back();
         });
         closed.map(drop)
+    }
+
+    /// Kill the workers and wait until they are gone, a second at most.
+    fn kill(&self, py: Python<'_>) {
+        if self.core().is_forked() {
+            return;
+        }
+        let _inside = Inside::enter(py);
+        py.detach(|| {
+            self.hurry();
+            leave::come_back();
+        });
     }
 
     #[getter]
