@@ -257,13 +257,20 @@ class AsyncPool(PoolBase):
         # A child of a fork inside the block leaves it too; the pool is its parent's.
         if self._engine.forked:
             return
+        # The first Ctrl-C is a cancellation here; this is the second one.
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._hurry()
+            return
         try:
             await self.close(drain=UNSET if kind is None else 0.0)
-        except (asyncio.CancelledError, GeneratorExit):
-            # A second Ctrl-C, or whoever cannot wait: no patience, but no orphans either.
-            self._engine.kill()
-            forget(self)
+        except BaseException:
+            self._hurry()
             raise
+
+    def _hurry(self) -> None:
+        # For who cannot wait any longer: no patience, but no orphans either.
+        self._engine.kill()
+        forget(self)
 
 
 async def _ordered(

@@ -64,9 +64,8 @@ class _PoolConfig(Protocol):
     @property
     def worker_output(self) -> str: ...  # "show" | "log" | "drop"
     @property
-    def log_lines(
-        self,
-    ) -> Callable[[list[tuple[str, str, str]]], None] | None: ...  # (worker, stream, text)
+    def log_lines(self) -> Callable[[list[tuple[str, str, str]]], None]: ...
+    # (worker, stream, text): what workers print for "log", and their stacks in any case
 
 class _Stats(TypedDict):
     """What is counted is written at ``snakepit._stats.PoolStats``."""

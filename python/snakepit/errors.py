@@ -210,8 +210,8 @@ class WorkerDied(SnakepitError):
 
     ``"exit_3"``, ``"signal_SIGSEGV"``: by itself, or by somebody else. ``"oom"``: the kernel killed
     it for want of memory. By the pool: ``"deadline"`` and ``"cancel"`` (a call did not stop in
-    time), ``"stall"``, ``"protocol"`` (see ``violation``), ``"close"``, ``"recycle_…"``. ``"shim"``:
-    the process that watched over it was killed. ``"unknown"``.
+    time), ``"stall"``, ``"protocol"`` (see ``violation``), ``"close"``, ``"recycle_…"``.
+    ``"shim"``: the process that watched over it was killed. ``"unknown"``.
     """
     signal: str | None = None
     """Name of the signal that ended it, like ``"SIGKILL"``; ``None`` when it exited."""

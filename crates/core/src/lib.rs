@@ -107,11 +107,9 @@ pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{
     AdapterSource, Env, Line, OutputMode, PoolConfig, PoolOptions, SourceKind, WorkerConfig,
 };
-pub use error::{
-    Cause, Direction, Error, ExitReport, Failure, Recycled, StartFailure, Violation,
-};
-pub use process::{Cleanup, cleanup};
+pub use error::{Cause, Direction, Error, ExitReport, Failure, Recycled, StartFailure, Violation};
 pub use id::{CallId, PoolName, WorkerRef};
+pub use process::{Cleanup, cleanup};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]
 #[doc(hidden)]

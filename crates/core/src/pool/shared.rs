@@ -22,8 +22,9 @@ use crate::process::{Owner, owner};
 use crate::transport::ToolInfo;
 use crate::worker::{Order, Port};
 
-/// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it is
-/// standard error, text. Called on the runtime's thread; must not block.
+/// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it
+/// is standard error, text. In any case also where a worker was that had to be killed for a call that
+/// did not stop. Called on the runtime's thread; must not block.
 pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
 
 /// The present worker of each slot.

@@ -188,10 +188,9 @@ fn parse(text: &str, lock: Flock<File>) -> Option<Estate> {
         let numbers: Vec<u64> =
             line.split_ascii_whitespace().map_while(|number| number.parse().ok()).collect();
         let [shim, shim_start, worker, worker_start] = numbers[..] else { continue };
-        for (list, pid, start_time) in [
-            (&mut estate.shims, shim, shim_start),
-            (&mut estate.workers, worker, worker_start),
-        ] {
+        for (list, pid, start_time) in
+            [(&mut estate.shims, shim, shim_start), (&mut estate.workers, worker, worker_start)]
+        {
             // Numbers 0 and 1 mean everybody, and init.
             if let Ok(pid @ 2..) = u32::try_from(pid) {
                 list.push(Named { pid, start_time });
@@ -246,7 +245,8 @@ mod tests {
     fn a_file_of_others_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
-        for text in ["", "notes\n", "snakepit-ledger 1 1 2 3 4 5\n", "snakepit-ledger 9 1 2 3 4\n"] {
+        for text in ["", "notes\n", "snakepit-ledger 1 1 2 3 4 5\n", "snakepit-ledger 9 1 2 3 4\n"]
+        {
             fs::write(&path, text).unwrap();
             assert!(matches!(open(&path).unwrap(), Found::Foreign), "{text:?}");
         }

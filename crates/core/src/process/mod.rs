@@ -44,8 +44,8 @@ mod watch;
 
 pub use control::{Control, Received, WorkerControl};
 pub use descriptor::HostFd;
-pub use exit::{ExitStatus, end_by, signal_name};
 pub use estate::Cleanup;
+pub use exit::{ExitStatus, end_by, signal_name};
 pub use fork::{CloseInChild, Owner, PerProcess, close_in_child, owner};
 pub use memory::tree_memory;
 pub use message::{FromWorker, ToWorker};

@@ -82,7 +82,7 @@ fn mount(mounts: &str, kind: &str, option: Option<&str>) -> Option<(PathBuf, Pat
         let (mut mount, mut system) = (mount.split(' ').skip(3), system.split(' '));
         let fits = system.next()? == kind
             && option.is_none_or(|option| {
-                system.last().is_some_and(|all| all.split(',').any(|one| one == option))
+                system.next_back().is_some_and(|all| all.split(',').any(|one| one == option))
             });
         fits.then(|| Some((mount.next()?.into(), mount.next()?.into())))?
     })

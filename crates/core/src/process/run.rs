@@ -17,8 +17,7 @@ pub(super) struct RunId(String);
 impl RunId {
     pub(super) fn random() -> std::io::Result<Self> {
         let mut bits = [0; 16];
-        getrandom::fill(&mut bits)
-            .map_err(|error| std::io::Error::other(error.to_string()))?;
+        getrandom::fill(&mut bits).map_err(|error| std::io::Error::other(error.to_string()))?;
         Ok(Self(bits.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 

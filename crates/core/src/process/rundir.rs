@@ -80,7 +80,8 @@ impl RunDir {
     fn create_in(base: &Path) -> io::Result<Self> {
         let run = RunId::random()?;
         let mode = Permissions::from_mode(0o700);
-        let made = tempfile::Builder::new().prefix(UNFINISHED).permissions(mode).tempdir_in(base)?;
+        let made =
+            tempfile::Builder::new().prefix(UNFINISHED).permissions(mode).tempdir_in(base)?;
         let ledger = Ledger::create(&made.path().join(ledger::FILE), &run)?;
         // Seen by others only now, when the ledger is locked.
         let name = made.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -76,12 +76,7 @@ enum Left {
 }
 
 impl Watch {
-    fn start(
-        control: OwnedFd,
-        host: Host,
-        worker: u32,
-        run: Option<RunToken>,
-    ) -> io::Result<Self> {
+    fn start(control: OwnedFd, host: Host, worker: u32, run: Option<RunToken>) -> io::Result<Self> {
         // All of them: whoever means to stop a worker addresses the worker.
         SigSet::all().thread_set_mask()?;
         let mut child = SigSet::empty();

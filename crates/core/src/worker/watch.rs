@@ -1,5 +1,7 @@
 //! A worker's process from spawn to reaping.
 
+mod reap;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +14,6 @@ use super::{KILL_AFTER, Office, Port, STOP_LIMIT};
 use crate::error::{Cause, ExitReport, Violation};
 use crate::process::{
     Child, Control, Entry, ExitStatus, FromWorker as Aside, OomCounter, Pidfd, Received, Shim,
-    signal_name, sweep_worker,
 };
 use crate::transport::{Admission, FromWorker, Inbox, News};
 
@@ -25,9 +26,6 @@ pub(super) const LINE_AFTER_STATUS: Duration = Duration::from_millis(250);
 
 /// Before SIGTERM a worker may say for so long where its threads are.
 const STACK_LIMIT: Duration = Duration::from_millis(250);
-
-/// The shim ends a tree, giving up on what it may not signal after 3 s; then it is ended itself.
-const REAP_LIMIT: Duration = Duration::from_secs(10);
 
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
@@ -111,42 +109,6 @@ impl Process {
                 }
             }
             Aside::BootError(_) | Aside::ProbeAnswer { .. } => {}
-        }
-    }
-
-    /// How the process ended that was spawned, where no shim tells of a worker.
-    pub(super) async fn shim_exit(&mut self) -> Option<ExitReport> {
-        self.shim_gone_within(KILL_AFTER).await;
-        self.shim_end.map(report)
-    }
-
-    async fn shim_gone_within(&mut self, limit: Duration) -> bool {
-        let exited = timeout(limit, self.shim.exited()).await;
-        if let Ok(Ok(Some(end))) = exited {
-            self.shim_end = Some(end);
-        }
-        exited.is_ok()
-    }
-
-    /// How the worker ended, once the shim told.
-    pub(super) fn exit_report(&self) -> Option<ExitReport> {
-        Some(report(self.status?))
-    }
-
-    /// Why it ended, where nobody here ended it.
-    fn own_cause(&self) -> Cause {
-        let Some(status) = self.status else {
-            return if self.shim_left_work() { Cause::Shim } else { Cause::Unknown };
-        };
-        let cause = cause_of(status);
-        let is_kill = matches!(cause, Cause::Signal { number: SIGKILL, .. });
-        match &self.memory {
-            Some(memory) if is_kill && !self.killed && memory.claim() => Cause::Oom,
-            Some(memory) => {
-                memory.settle();
-                cause
-            }
-            None => cause,
         }
     }
 
@@ -322,48 +284,6 @@ impl Process {
             None => self.control.hang_up(),
         }
     }
-
-    /// Ends all that is left of the tree and waits until it is gone.
-    pub(super) async fn reap(&mut self) {
-        self.control.hang_up();
-        if !self.shim_gone_within(REAP_LIMIT).await {
-            tracing::error!("a shim did not end in time; killing it");
-            if let Err(error) = self.shim.kill() {
-                tracing::error!(%error, "a shim cannot be killed");
-            }
-            self.shim_gone_within(KILL_AFTER).await;
-        }
-        if self.shim_left_work() {
-            self.sweep().await;
-        }
-    }
-
-    /// Whether the shim ended before its work was done: it was killed.
-    fn shim_left_work(&self) -> bool {
-        match self.shim_end {
-            Some(ExitStatus::Signaled { .. }) => true,
-            Some(ExitStatus::Exited(_)) => false,
-            // Somebody else reaped it. One that told how the worker ended was at work.
-            None => self.status.is_none() && self.pid.is_some(),
-        }
-    }
-
-    /// A shim that was killed has left what its worker started.
-    async fn sweep(&self) {
-        if let Some(worker) = &self.worker {
-            // One that changed its user does not die with its shim.
-            let _ = worker.signal(SIGKILL);
-        }
-        let token = self.entry.token().clone();
-        // It reads all of /proc: not on the thread that serves the calls.
-        match tokio::task::spawn_blocking(move || sweep_worker(&token)).await {
-            Ok(swept) if !swept.killed.is_empty() || !swept.refused.is_empty() => {
-                tracing::warn!(?swept, "a shim was killed; what its worker started is ended");
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "a sweep broke off"),
-        }
-    }
 }
 
 /// What came over the control socket that neither a worker nor a shim says, where that is the error.
@@ -371,24 +291,6 @@ pub(super) fn malformed(error: &io::Error) -> Option<Violation> {
     let detail = || format!("control socket: {error}");
     let malformed = error.kind() == io::ErrorKind::InvalidData;
     malformed.then(|| Violation::MalformedFrame { detail: detail() })
-}
-
-fn cause_of(status: ExitStatus) -> Cause {
-    match status {
-        ExitStatus::Exited(code) => Cause::Exit(code),
-        ExitStatus::Signaled { signal: number, .. } => {
-            Cause::Signal { number, name: signal_name(number) }
-        }
-    }
-}
-
-fn report(status: ExitStatus) -> ExitReport {
-    let (exit_code, signal) = match status {
-        ExitStatus::Exited(code) => (Some(code), None),
-        ExitStatus::Signaled { signal, .. } => (None, Some(signal)),
-    };
-    let signal_name = signal.and_then(signal_name);
-    ExitReport { exit_code, signal, signal_name, cause: cause_of(status), ..ExitReport::default() }
 }
 
 impl Drop for Process {

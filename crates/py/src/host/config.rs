@@ -10,8 +10,8 @@ use super::errors::config_error;
 use super::runtime::duration;
 use crate::codec;
 
-/// A pool's configuration, and who logs what its workers print.
-pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Option<Py<PyAny>>)> {
+/// A pool's configuration, and who logs what there is to tell of its workers.
+pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>)> {
     let py = config.py();
     let text = |name: &str| config.getattr(name)?.extract::<String>();
     let seconds = |name: &'static str| -> PyResult<_> {
@@ -47,7 +47,7 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Option<Py
         grace: seconds("grace")?,
         affinity,
     };
-    Ok((config, (!lines.is_none()).then(|| lines.unbind())))
+    Ok((config, lines.unbind()))
 }
 
 fn source(adapter: &Bound<'_, PyAny>) -> PyResult<AdapterSource> {

@@ -117,16 +117,13 @@ impl Pool {
         let (config, lines) = config::read(config)?;
         let driver = runtime::driver()?;
         callbacks::start()?;
-        let lines = lines.map(|handler| {
-            let handler = Arc::new(handler);
-            let handler: LineHandler = Arc::new(move |worker, is_stderr, text| {
-                let stream = if is_stderr { "stderr" } else { "stdout" };
-                callbacks::log(&handler, (worker.to_string(), stream, text.to_owned()));
-            });
-            handler
+        let handler = Arc::new(lines);
+        let lines: LineHandler = Arc::new(move |worker, is_stderr, text| {
+            let stream = if is_stderr { "stderr" } else { "stdout" };
+            callbacks::log(&handler, (worker.to_string(), stream, text.to_owned()));
         });
         let pool = py
-            .detach(|| snakepit::Pool::start_on(driver.handle(), config, lines))
+            .detach(|| snakepit::Pool::start_on(driver.handle(), config, Some(lines)))
             .map_err(|error| errors::exception(py, &error))?;
         driver.kick();
         Ok(Self { pool: Some(pool), driver })

@@ -40,12 +40,7 @@ fn register_stack_dump(py: Python<'_>) -> PyResult<StackDump> {
     Ok(stack)
 }
 
-fn watch(
-    side: &Side,
-    running: &Running,
-    attendant: &mut Attendant,
-    stack: Option<&StackDump>,
-) {
+fn watch(side: &Side, running: &Running, attendant: &mut Attendant, stack: Option<&StackDump>) {
     loop {
         match side.control.recv() {
             Ok(Some((ToWorker::Cancel { call }, _))) => {

@@ -74,14 +74,33 @@ pub(crate) enum Effect<J> {
 /// How a call ended, other than by an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    TimedOut { limit: Duration, step: Step },
-    Cancelled { may_have_run: bool },
+    TimedOut {
+        limit: Duration,
+        step: Step,
+    },
+    Cancelled {
+        may_have_run: bool,
+    },
     /// `slot`: of the worker that ended under it, where one did.
-    SessionLost { session: Arc<str>, cause: &'static str, slot: Option<usize>, may_have_run: bool },
-    WorkerDied { slot: usize, generation: u64 },
-    Poison { slot: usize, generation: u64, deaths: u32 },
+    SessionLost {
+        session: Arc<str>,
+        cause: &'static str,
+        slot: Option<usize>,
+        may_have_run: bool,
+    },
+    WorkerDied {
+        slot: usize,
+        generation: u64,
+    },
+    Poison {
+        slot: usize,
+        generation: u64,
+        deaths: u32,
+    },
     NoWorker,
-    Closed { may_have_run: bool },
+    Closed {
+        may_have_run: bool,
+    },
 }
 
 /// Limits that the state enforces.
