@@ -31,7 +31,7 @@ const MAX_DETAIL: usize = 200;
 #[derive(Debug)]
 pub(crate) enum FromWorker {
     Ready(Vec<ToolInfo>),
-    StartFailed(StartFailure),
+    StartFailed(Box<StartFailure>),
     Value(CallId, Bytes),
     Failed(CallId, WorkerFailure),
     /// A stream ended well.
@@ -178,14 +178,14 @@ fn read(frame: v1::WorkerFrame) -> FromWorker {
                 true => failure.message.clone(),
                 false => format!("{}: {}", failure.type_name, failure.message),
             };
-            FromWorker::StartFailed(StartFailure {
+            FromWorker::StartFailed(Box::new(StartFailure {
                 reason,
                 failure: Some(failure),
                 adapter_source,
                 permanent: failed.permanent,
                 violation: None,
                 exit: None,
-            })
+            }))
         }
         Some(Frame::Hello(_)) => FromWorker::Violation(Violation::SecondHello),
         None => FromWorker::Violation(Violation::UnknownFrame),

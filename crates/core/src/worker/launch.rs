@@ -213,7 +213,7 @@ impl Handshake<'_> {
             let _ = timeout(LINE_AFTER_STATUS, rest).await;
         }
         let said = frames.into_iter().find_map(|frame| match frame {
-            FromWorker::StartFailed(failure) => Some(Box::new(failure)),
+            FromWorker::StartFailed(failure) => Some(failure),
             FromWorker::Violation(violation) => Some(broke(violation)),
             _ => None,
         });
@@ -266,7 +266,7 @@ impl Handshake<'_> {
             (FromWorker::Ready(tools), Some((inbox, port))) => {
                 Ok(Ready { inbox, port, tools, frames })
             }
-            (FromWorker::StartFailed(failure), _) => Err(Box::new(failure)),
+            (FromWorker::StartFailed(failure), _) => Err(failure),
             (FromWorker::Violation(violation), _) => Err(broke(violation)),
             _ => Err(broke(Violation::OutOfTurn { frame, ready: false })),
         }
