@@ -91,3 +91,18 @@ impl fmt::Display for Cause {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_one_word() {
+        let named = Cause::Signal { number: 11, name: Some("SIGSEGV") };
+        let nameless = Cause::Signal { number: 34, name: None };
+        let words = [Cause::default(), Cause::Exit(3), named, nameless, Cause::Oom, Cause::Shim];
+        let told = words.map(|cause| cause.to_string());
+        assert_eq!(told, ["unknown", "exit_3", "signal_SIGSEGV", "signal_34", "oom", "shim"]);
+        assert_eq!(Cause::Recycle(Recycled::Memory).to_string(), "recycle_memory");
+    }
+}

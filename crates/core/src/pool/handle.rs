@@ -16,7 +16,7 @@ use super::stats::{PoolStats, WorkerInfo};
 use super::stream::{Channel, ChunkStream};
 use crate::call::{Affinity, Binding, CallSpec, SessionKey};
 use crate::config::{CallDefaults, PoolConfig};
-use crate::error::{Cause, Direction, Error};
+use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
 use crate::process::tree_memory;
 use crate::transport::{Listener, ToolInfo};
@@ -293,7 +293,7 @@ impl Pool {
     pub fn kill(&self) {
         if !self.is_forked() {
             self.shared.close();
-            self.shared.kill_all(Cause::Close);
+            self.shared.kill_all(true);
         }
     }
 
@@ -319,7 +319,7 @@ impl Pool {
         tokio::pin!(gone);
         let limit = self.shared.config.grace.min(LONGEST_GRACE) + EXIT_LIMIT;
         if timeout(limit, &mut gone).await.is_err() {
-            self.shared.kill_all(Cause::Close);
+            self.shared.kill_all(false);
             let _ = timeout(KILL_LIMIT, &mut gone).await;
         }
         self.shared.dismiss();

@@ -225,7 +225,7 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
                 Some(Order::Start { .. }) => None,
                 Some(Order::Stop(_)) => Some(exited(0, None)),
                 Some(Order::Kill(why)) => Some(exited(137, why.told().map(Into::into))),
-                None => Some(ExitReport::default()),
+                Some(Order::End) | None => Some(ExitReport::default()),
             },
             () = due => None,
         }

@@ -179,9 +179,9 @@ impl Shared {
     }
 
     /// Ends every worker that is left, without asking it.
-    pub(super) fn kill_all(&self, why: Cause) {
+    pub(super) fn kill_all(&self, at_once: bool) {
         for orders in &self.lock().orders {
-            let _ = orders.send(Order::Kill(why));
+            let _ = orders.send(if at_once { Order::End } else { Order::Kill(Cause::Close) });
         }
     }
 

@@ -19,8 +19,10 @@ pub(crate) enum Order {
     Start { generation: u64, after: Duration },
     /// Let the worker finish and exit.
     Stop(Cause),
-    /// End it now.
+    /// End it now: SIGTERM, SIGKILL a second later.
     Kill(Cause),
+    /// End it at once: its pool is gone, and whoever closed it has no patience.
+    End,
 }
 
 /// Orders as a keeper receives them.

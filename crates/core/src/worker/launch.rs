@@ -9,6 +9,7 @@
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -20,6 +21,9 @@ use crate::error::{StartFailure, Violation};
 use crate::id::WorkerRef;
 use crate::process::{FromWorker as Aside, Page, Received, spawn};
 use crate::transport::{Attached, FromWorker, Inbox, News, TOKEN_BYTES, Token, ToolInfo};
+
+/// A timer that is late by so much tells of this process, and not of the worker.
+const OVERSLEPT: Duration = Duration::from_secs(1);
 
 /// A worker that is ready.
 pub(super) struct Launched {
@@ -179,7 +183,14 @@ impl Handshake<'_> {
                     let why = why.unwrap_or("the pool was closed");
                     return Err(because(format!("stopped while it was starting: {why}")));
                 },
-                () = sleep_until(limit) => return Err(self.late(keeper)),
+                () = sleep_until(limit) => {
+                    let now = Instant::now();
+                    if now < limit + OVERSLEPT {
+                        return Err(self.late(keeper));
+                    }
+                    // This process was stopped: what the worker said meanwhile is yet to be heard.
+                    limit = now + self.config.start_timeout;
+                }
             }
         }
     }

@@ -198,6 +198,11 @@ impl Process {
                         let wait = if asks { STACK_LIMIT } else { Duration::ZERO };
                         next = Some((Instant::now() + wait, Then::Terminate));
                     }
+                    Some(Order::End) => {
+                        cause = Some(Cause::Close);
+                        why = Cause::Close.told().map(Into::into);
+                        next = Some((Instant::now(), Then::Kill));
+                    }
                     // The next worker of this slot is ordered only when this one is gone.
                     Some(Order::Start { .. }) => {}
                     None => {
