@@ -26,7 +26,7 @@ PYTHON ?=
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PYO3_BUILD_EXTENSION_MODULE := 1
 
-NATIVE := $(shell find crates/proto crates/core crates/py -name '*.rs' -o -name Cargo.toml)
+NATIVE := $(shell find crates/proto crates/core crates/py -name '*.rs' -o -name '*.py' -o -name Cargo.toml)
 PACKAGES := $(shell find python -type f -not -name '*.pyc')
 SOURCES := $(NATIVE) $(PACKAGES) Cargo.toml Cargo.lock pyproject.toml README.md LICENSE
 # A file that is gone is newer than nothing, hence the list itself in the stamp's name.
@@ -36,7 +36,7 @@ INSTALLED := $(VENV)/.installed-$(SHAPE)
 # The steps of `make test`, in the order in which they run: cheap ones first.
 TEST_STEPS := test-rustfmt test-ruff test-mypy test-repository test-workflows test-clippy test-features \
 	test-rust test-rustdoc test-package test-wheel test-dist test-rust-face test-stubs test-python \
-	test-python-3.10 test-python-3.11 test-python-3.12 test-python-3.13
+	test-grpcio test-python-3.10 test-python-3.11 test-python-3.12 test-python-3.13
 
 # --- the commands ---------------------------------------------------------------------------------
 
@@ -203,6 +203,12 @@ test-stubs: $(INSTALLED) $(VENV)/.group-lint
 
 test-python: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-demo
 	@.ci/step "pytest on $$($(BIN)/python --version)" $(BIN)/python -m pytest
+
+# What calls, streams, sessions and deaths are does not depend on the end of the line.
+GRPCIO_TESTS := $(addprefix tests/pool/test_,$(addsuffix .py, \
+	bad_input calls cancel children deadline death sessions streams))
+test-grpcio: $(INSTALLED) $(VENV)/.group-test
+	@SNAKEPIT_LINE=grpcio .ci/step "pool over the grpcio end" $(BIN)/python -m pytest -q $(GRPCIO_TESTS)
 
 # A static pattern: make tries no implicit rule for a phony target.
 $(filter test-python-3.%,$(TEST_STEPS)): test-python-%: $(INSTALLED)

@@ -52,15 +52,17 @@ def cases() -> list[Case]:
 
 
 def libraries(module: str) -> dict[str, tuple[Encode, Decode]]:
-    """Ours first, then whichever of the others are installed."""
+    """Ours first, then the pure one of the grpcio end and whichever of the others can be had."""
     ours = importlib.import_module(module)
     found: dict[str, tuple[Encode, Decode]] = {"ours": (ours.encode, ours.decode)}
-    for name in ("msgspec", "ormsgpack", "msgpack"):
+    for name in ("snakepit_bridge._values", "msgspec", "ormsgpack", "msgpack"):
         try:
             library = importlib.import_module(name)
         except ImportError:
             continue
-        if name == "msgspec":
+        if name == "snakepit_bridge._values":
+            found["pure"] = (library.encode, library.decode)
+        elif name == "msgspec":
             msgpack = importlib.import_module("msgspec.msgpack")
             found[name] = (msgpack.Encoder().encode, msgpack.Decoder().decode)
         else:

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import tomllib
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def main() -> int:
             return verdict(base, head, options.limit, [])
         if options.against:
             return against(options)
-        counted = count(ROOT)
+        counted = count(ROOT, ROOT / "target")
     except NotComparableError as error:
         print(error, file=sys.stderr)
         return 2
@@ -70,11 +71,19 @@ def against(options: argparse.Namespace) -> int:
     reasons = REASON.findall(git("log", "--format=%B", f"{base}..HEAD"))
     with tempfile.TemporaryDirectory(prefix="snakepit-base-") as folder:
         with tarfile.open(fileobj=io.BytesIO(git_bytes("archive", base))) as tree:
-            tree.extractall(folder, filter="data")
-        theirs = count(Path(folder))
-    ours = count(ROOT)
+            tree.extractall(folder, filter=touched)
+        theirs = count(Path(folder), ROOT / "target/instructions")
+    ours = count(ROOT, ROOT / "target")
     ours.save(options.out)
     return verdict(theirs, ours, options.limit, reasons)
+
+
+def touched(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+    """Newer than whatever an earlier base left in its build folder, which cargo would take for it.
+
+    Cargo knows a file by its place in the workspace and its time; a commit's files have its date.
+    """
+    return tarfile.data_filter(member, folder).replace(mtime=time.time())
 
 
 def verdict(base: Counts, head: Counts, limit: float, reasons: list[str]) -> int:
@@ -92,8 +101,8 @@ def verdict(base: Counts, head: Counts, limit: float, reasons: list[str]) -> int
     return 1
 
 
-def count(tree: Path) -> Counts:
-    """Build and run the benchmark of a tree. Builds share one folder, so libraries are built once.
+def count(tree: Path, target: Path) -> Counts:
+    """Build the benchmark of a tree into a folder of its own, and run it.
 
     Raises:
         NotComparableError: A tool is missing, or the benchmark does not build.
@@ -104,7 +113,7 @@ def count(tree: Path) -> Counts:
     environment = {
         **os.environ,
         "GUNGRAUN_RUNNER": str(runner(tree)),
-        "CARGO_TARGET_DIR": str(ROOT / "target"),
+        "CARGO_TARGET_DIR": str(target),
     }
     command = ["cargo", "bench", "--quiet", "--locked", "--package", "snakepit-testkit"]
     command += ["--features", "instructions", "--bench", "instructions"]

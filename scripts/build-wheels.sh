@@ -19,6 +19,8 @@ shift
 out=${OUT:-target/release-dist}
 python=${TOOLS_PYTHON:-$([[ -x .venv/bin/python ]] && echo .venv/bin/python || command -v python3)}
 mkdir -p "$out"
+# maturin asks the first python3 on PATH for Zig.
+PATH="$(cd "$(dirname "$python")" && pwd):$PATH"
 
 # Neither the home nor the checkout of whoever builds belongs into what is released.
 export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/snakepit"

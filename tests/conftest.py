@@ -12,6 +12,7 @@ MARKS = {
     "repo": ["repo"],
     "pool": ["process"],
     "line": ["process"],
+    "grpcio_end": ["process"],
     "node": ["process"],
     "conformance": ["process"],
 }

@@ -15,7 +15,7 @@ use std::process::exit;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use snakepit::{CallSpec, Pool};
+use snakepit::Pool;
 use snakepit_testkit::{call, loopback};
 use tokio::task::JoinSet;
 
@@ -75,14 +75,13 @@ fn figures<const N: usize>(named: [(&str, f64); N]) -> Figures {
 
 /// One caller, one call at a time; microseconds.
 async fn noop(pool: &Pool, sizes: &Sizes) -> Figures {
-    let spec = workers::noop();
     for _ in 0..sizes.get("warm") as usize {
-        workers::run(pool, &spec).await;
+        workers::noop(pool).await;
     }
     let mut times = Vec::new();
     for _ in 0..sizes.get("calls") as usize {
         let start = Instant::now();
-        black_box(workers::run(pool, &spec).await);
+        black_box(workers::noop(pool).await);
         times.push(start.elapsed().as_nanos() as f64 / 1e3);
     }
     times.sort_by(f64::total_cmp);
@@ -92,32 +91,44 @@ async fn noop(pool: &Pool, sizes: &Sizes) -> Figures {
 
 /// 64 callers: calls a second, and this process's CPU time for one.
 async fn flight(pool: &Pool, sizes: &Sizes) -> Figures {
-    let spec = workers::noop();
-    let seconds = sizes.get("seconds");
-    keep_in_flight(pool, &spec, Duration::from_secs_f64(seconds / 10.0)).await;
+    let seconds = Duration::from_secs_f64(sizes.get("seconds"));
+    let caller = |until| call_workers(pool.clone(), until);
+    in_flight(seconds / 10, caller).await;
     let cpu = cpu_time();
-    let (calls, took) = keep_in_flight(pool, &spec, Duration::from_secs_f64(seconds)).await;
+    let (calls, took) = in_flight(seconds, caller).await;
     let host = (cpu_time() - cpu).as_secs_f64() * 1e6 / calls;
     figures([("calls_s", calls / took.as_secs_f64()), ("host_cpu", host)])
 }
 
-/// How many calls ended, and in what time.
-async fn keep_in_flight(pool: &Pool, spec: &CallSpec, time: Duration) -> (f64, Duration) {
+/// Has 64 callers call until that much time has passed; how many calls ended, and in what time.
+async fn in_flight<F>(time: Duration, caller: impl Fn(Instant) -> F) -> (f64, Duration)
+where
+    F: Future<Output = u64> + Send + 'static,
+{
     let start = Instant::now();
-    let mut callers = JoinSet::new();
-    for _ in 0..IN_FLIGHT {
-        let (pool, spec) = (pool.clone(), spec.clone());
-        callers.spawn(async move {
-            let mut calls = 0u64;
-            while start.elapsed() < time {
-                black_box(workers::run(&pool, &spec).await);
-                calls += 1;
-            }
-            calls
-        });
-    }
+    let callers: JoinSet<u64> = (0..IN_FLIGHT).map(|_| caller(start + time)).collect();
     let calls: u64 = callers.join_all().await.into_iter().sum();
     (calls as f64, start.elapsed())
+}
+
+async fn call_workers(pool: Pool, until: Instant) -> u64 {
+    let mut calls = 0;
+    while Instant::now() < until {
+        black_box(workers::noop(&pool).await);
+        calls += 1;
+    }
+    calls
+}
+
+/// As [`call_workers`], with nothing to encode or decode.
+async fn call_core(pool: Pool, until: Instant) -> u64 {
+    let noop = call("noop", "");
+    let mut calls = 0;
+    while Instant::now() < until {
+        black_box(pool.submit(noop.clone()).expect("room").await.expect("an answer"));
+        calls += 1;
+    }
+    calls
 }
 
 /// User and system time of this process, its children excepted.
@@ -133,32 +144,29 @@ fn cpu_time() -> Duration {
 
 /// A generator of small dicts in the worker; items a second.
 async fn stream(pool: &Pool, sizes: &Sizes) -> Figures {
-    let count = sizes.get("items") as u32;
-    workers::read(pool, &workers::items(100)).await;
+    let count = sizes.get("items") as u64;
+    workers::read(pool, 100).await;
     let start = Instant::now();
-    let came = workers::read(pool, &workers::items(count)).await;
-    assert_eq!(came, u64::from(count), "every item arrives");
-    figures([("items_s", f64::from(count) / start.elapsed().as_secs_f64())])
+    let came = workers::read(pool, count).await;
+    assert_eq!(came, count, "every item arrives");
+    figures([("items_s", count as f64 / start.elapsed().as_secs_f64())])
 }
 
 /// The core without processes: microseconds a call by the number of workers, the worst of them, and
 /// how much 64 workers cost above one.
 async fn dispatch(sizes: &Sizes) -> Figures {
     let mut found = Figures::new();
-    let noop = call("noop", "");
     let time = Duration::from_secs_f64(sizes.get("seconds") / 6.0);
     for workers in [1, 8, 64] {
         let pool = loopback(workers).start().await;
-        keep_in_flight(&pool, &noop, time / 10).await;
-        let (calls, took) = keep_in_flight(&pool, &noop, time).await;
+        let caller = |until| call_core(pool.clone(), until);
+        in_flight(time / 10, caller).await;
+        let (calls, took) = in_flight(time, caller).await;
         found.push((format!("flight_{workers}"), took.as_secs_f64() * 1e6 / calls));
 
-        let (mut calls, start) = (0, Instant::now());
-        while start.elapsed() < time {
-            black_box(workers::run(&pool, &noop).await);
-            calls += 1;
-        }
-        let each = start.elapsed().as_secs_f64() * 1e6 / f64::from(calls);
+        let start = Instant::now();
+        let calls = caller(start + time).await;
+        let each = start.elapsed().as_secs_f64() * 1e6 / calls as f64;
         found.push((format!("single_{workers}"), each));
     }
     let worst = found.iter().map(|(_, each)| *each).fold(0.0, f64::max);

@@ -12,9 +12,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use prost::Message;
+use serde::{Deserialize, Serialize};
 use snakepit::process::{FromWorker, ToWorker};
 use snakepit::rehearsal::{self, Rehearsal};
-use snakepit::{Affinity, CallSpec, Pool, SessionKey};
+use snakepit::{Affinity, CallSpec, Pool, SessionKey, Value, value};
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{Chunks, HostFrame, WorkerFrame};
 use snakepit_testkit::{call, loopback};
@@ -148,20 +149,20 @@ library_benchmark_group!(name = pool, benchmarks = whole);
 
 // --- what travels ---------------------------------------------------------------------------------
 
-fn value(size: usize) -> Bytes {
+fn opaque(size: usize) -> Bytes {
     Bytes::from(vec![7; size])
 }
 
 fn start_call(size: usize) -> (HostFrame, BytesMut) {
-    (frames::start_call(value(size)), BytesMut::with_capacity(2 * size + 1024))
+    (frames::start_call(opaque(size)), BytesMut::with_capacity(2 * size + 1024))
 }
 
 fn result(size: usize) -> Bytes {
-    frames::result(value(size)).encode_to_vec().into()
+    frames::result(opaque(size)).encode_to_vec().into()
 }
 
 fn chunks(items: usize) -> Bytes {
-    let items = vec![value(16); items];
+    let items = vec![opaque(16); items];
     let frame = Some(Frame::Chunks(Chunks { call_id: 7, items }));
     WorkerFrame { frame }.encode_to_vec().into()
 }
@@ -194,6 +195,51 @@ fn decode_chunks(encoded: Bytes) {
     }
 }
 
+#[derive(Serialize, Deserialize)]
+struct Arguments {
+    name: String,
+    score: f64,
+    flag: bool,
+    none: Option<u64>,
+    items: Vec<u64>,
+}
+
+fn arguments() -> Arguments {
+    let items = (1..=10).collect();
+    Arguments { name: "alpha beta".into(), score: 0.25, flag: true, none: None, items }
+}
+
+fn encoded() -> Bytes {
+    value::encode_arguments(&arguments()).expect("a struct")
+}
+
+#[library_benchmark]
+#[bench::five_keys(setup = arguments)]
+fn encode_struct(arguments: Arguments) {
+    for _ in 0..CALLS {
+        black_box(value::encode_arguments(black_box(&arguments)).expect("a struct"));
+    }
+}
+
+#[library_benchmark]
+#[bench::five_keys(setup = encoded)]
+fn decode_struct(encoded: Bytes) {
+    for _ in 0..CALLS {
+        black_box(value::decode::<Arguments>(black_box(&encoded)).expect("the same struct"));
+    }
+}
+
+// What a caller gets who does not know the shape of a result.
+#[library_benchmark]
+#[bench::five_keys(setup = encoded)]
+fn decode_any(encoded: Bytes) {
+    for _ in 0..CALLS {
+        black_box(value::decode::<Value>(black_box(&encoded)).expect("a dict"));
+    }
+}
+
+library_benchmark_group!(name = codec, benchmarks = [encode_struct, decode_struct, decode_any]);
+
 library_benchmark_group!(name = frame, benchmarks = [encode_call, decode_result, decode_chunks]);
 
 // Cancels and grants, as they go beside the line.
@@ -221,4 +267,4 @@ fn from_worker() {
 
 library_benchmark_group!(name = control, benchmarks = [to_worker, from_worker]);
 
-main!(library_benchmark_groups = [state, pool, frame, control]);
+main!(library_benchmark_groups = [state, pool, codec, frame, control]);

@@ -1,18 +1,30 @@
 //! Real Python workers for the benchmarks: the adapter of `benches/adapter.py`, on the interpreter
-//! that `SNAKEPIT_PYTHON` names or that `make build` made.
+//! that `SNAKEPIT_PYTHON` names or that `make build` made, called as embedders call them.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use bytes::Bytes;
-use snakepit::{AdapterSource, CallSpec, OutputMode, Pool, PoolConfig, SourceKind, WorkerConfig};
-use tokio::runtime::{Builder, Handle, Runtime};
+use serde::{Deserialize, Serialize};
+use snakepit::{Line, Pool};
+use tokio::runtime::{Builder, Runtime};
 
-/// Prints where its native end and the SDK are, and its import path: one a line.
-const ASK: &str = "
-import os, sys, snakepit_bridge, snakepit._core as core
-print(core.__file__, os.path.dirname(snakepit_bridge.__file__), *filter(None, sys.path), sep='\\n')
-";
+/// Argument and result of the no-op.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Number {
+    x: u64,
+}
+
+#[derive(Serialize)]
+struct Count {
+    count: u64,
+}
+
+/// An item of the stream.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "decoded, as a reader would, and not looked at")]
+struct Item {
+    i: u64,
+    loss: f64,
+}
 
 /// One thread that drives lines and runs the callers.
 pub fn runtime() -> Runtime {
@@ -24,74 +36,39 @@ pub fn runtime() -> Runtime {
 /// # Errors
 /// Why there is none, and what mends it.
 pub async fn start(size: usize) -> Result<Pool, String> {
-    let pool = Pool::start_on(&Handle::current(), config(size)?, None);
-    let pool = pool.map_err(|error| error.to_string())?;
-    pool.await_ready(None).await.map_err(|error| error.to_string())?;
+    let benches = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches");
+    let python = match std::env::var_os("SNAKEPIT_PYTHON") {
+        Some(python) => PathBuf::from(python),
+        None => benches.join("../.venv/bin/python"),
+    };
+    let told = |error: snakepit::Error| {
+        format!("{error}; SNAKEPIT_PYTHON names the interpreter, `make build` makes .venv")
+    };
+    let pool = Pool::builder("adapter:BenchAdapter")
+        .name("bench")
+        .size(size)
+        .python(python)
+        .pythonpath(benches)
+        .line(Line::Native)
+        .start()
+        .await
+        .map_err(told)?;
+    pool.await_ready(None).await.map_err(told)?;
     Ok(pool)
 }
 
-fn config(size: usize) -> Result<PoolConfig, String> {
-    let benches = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches");
-    let benches = benches.canonicalize().map_err(|error| format!("no benches/: {error}"))?;
-    let python = match std::env::var_os("SNAKEPIT_PYTHON") {
-        Some(python) => PathBuf::from(python),
-        None => benches.with_file_name(".venv/bin/python"),
-    };
-    let remedy = "`make build` makes .venv, or SNAKEPIT_PYTHON names an interpreter with snakepit";
-    let asked = Command::new(&python).args(["-c", ASK]).output();
-    let asked = asked.map_err(|error| format!("{}: {error}; {remedy}", python.display()))?;
-    if !asked.status.success() {
-        let said = String::from_utf8_lossy(&asked.stderr);
-        let last = said.lines().last().unwrap_or("it said nothing");
-        return Err(format!("{}: {last}; {remedy}", python.display()));
-    }
-    let answer = String::from_utf8_lossy(&asked.stdout);
-    let mut lines = answer.lines().map(str::to_owned);
-    let (Some(core), Some(bridge_path)) = (lines.next(), lines.next()) else {
-        return Err(format!("{}: no answer; {remedy}", python.display()));
-    };
-    let adapter = AdapterSource {
-        kind: SourceKind::Module,
-        location: "adapter".into(),
-        qualname: "BenchAdapter".into(),
-    };
-    let worker = WorkerConfig {
-        program: python,
-        args: vec!["-S".into(), format!("{bridge_path}/boot.py").into(), core.into()],
-        env: std::env::vars_os().collect(),
-        sys_path: std::iter::once(benches.display().to_string()).chain(lines).collect(),
-        bridge_path,
-        adapter,
-        adapter_args: Bytes::from_static(b"\x80"),
-        output: OutputMode::Show,
-    };
-    Ok(PoolConfig::new("bench", size, worker))
-}
-
 /// `{"x": 1}` there and back.
-pub fn noop() -> CallSpec {
-    CallSpec::new("noop", Bytes::from_static(b"\x81\xa1x\x01"))
+pub async fn noop(pool: &Pool) -> Number {
+    pool.execute("noop", Number { x: 1 }).await.expect("an answer")
 }
 
-/// So many small dicts.
-pub fn items(count: u32) -> CallSpec {
-    let mut arguments = b"\x81\xa5count\xce".to_vec();
-    arguments.extend_from_slice(&count.to_be_bytes());
-    CallSpec::new("items", arguments)
-}
-
-/// Runs a call to its end.
-pub async fn run(pool: &Pool, spec: &CallSpec) -> Bytes {
-    pool.submit(spec.clone()).expect("room").await.expect("an answer")
-}
-
-/// Reads a stream to its end; how many items came.
-pub async fn read(pool: &Pool, spec: &CallSpec) -> u64 {
-    let mut stream = pool.stream(spec.clone()).expect("room");
-    let mut count = 0;
-    while let Some(chunk) = stream.next_chunk().await {
-        std::hint::black_box(chunk.expect("a chunk"));
-        count += 1;
+/// Reads a stream of so many small dicts to its end; how many came.
+pub async fn read(pool: &Pool, count: u64) -> u64 {
+    let mut stream = pool.execute_stream::<Item>("items", Count { count }).expect("room");
+    let mut came = 0;
+    while let Some(item) = stream.next().await {
+        std::hint::black_box(item.expect("an item"));
+        came += 1;
     }
-    count
+    came
 }

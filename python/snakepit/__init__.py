@@ -41,9 +41,13 @@ from snakepit.errors import (
 )
 
 if TYPE_CHECKING:
+    from snakepit import executor
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
+    from snakepit._breaker import BreakerStats, CircuitBreaker
     from snakepit._cleanup import CleanupReport, cleanup
+    from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
+    from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
 
 __all__ = [
@@ -52,8 +56,11 @@ __all__ = [
     "AsyncPool",
     "AsyncSession",
     "AsyncStream",
+    "Backoff",
+    "BreakerStats",
     "CallTimeout",
     "Cancelled",
+    "CircuitBreaker",
     "CircuitOpen",
     "CleanupReport",
     "ConfigError",
@@ -61,6 +68,8 @@ __all__ = [
     "EncodeError",
     "ForkedPool",
     "Future",
+    "HealthMonitor",
+    "HealthStats",
     "MessageTooLarge",
     "PoisonCall",
     "Pool",
@@ -70,6 +79,8 @@ __all__ = [
     "QueueFull",
     "ReentrantCall",
     "RemoteError",
+    "RetryBudget",
+    "RetryPolicy",
     "Session",
     "SessionBusy",
     "SessionExpired",
@@ -79,11 +90,13 @@ __all__ = [
     "Stream",
     "ToolNotFound",
     "WorkerDied",
+    "WorkerHealth",
     "WorkerInfo",
     "WorkerRef",
     "__version__",
     "cleanup",
     "errors",
+    "executor",
 ]
 
 # Imported at first use: asyncio and dataclasses would double the time that a host takes to start.
@@ -92,9 +105,18 @@ _LAZY = {
     "AsyncStream": "snakepit._async_stream",
     "CleanupReport": "snakepit._cleanup",
     "cleanup": "snakepit._cleanup",
+    "Backoff": "snakepit._retry",
+    "BreakerStats": "snakepit._breaker",
+    "CircuitBreaker": "snakepit._breaker",
+    "HealthMonitor": "snakepit._health",
+    "HealthStats": "snakepit._health",
     "PoolStats": "snakepit._stats",
+    "RetryBudget": "snakepit._retry",
+    "RetryPolicy": "snakepit._retry",
+    "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",
+    "executor": "snakepit",  # the module itself
 }
 
 
@@ -103,6 +125,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "executor":
+        return import_module("snakepit.executor")
     value = globals()[name] = getattr(import_module(_LAZY[name]), name)
     return value
 

@@ -7,7 +7,7 @@ from asyncio import Future as AsyncioFuture
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias, TypedDict, final
+from typing import Any, Literal, Protocol, Self, TypeAlias, TypedDict, final
 
 __version__: str
 __build__: str  # "abi3" or "free-threaded"
@@ -215,6 +215,104 @@ def cleanup() -> tuple[list[int], list[int], list[int], int]:
 
 def end_by(signal: int) -> None:
     """End this process as the default action of ``signal`` does, from any thread."""
+
+class _BreakerStats(TypedDict):
+    """What is counted is written at ``snakepit._breaker.BreakerStats``."""
+
+    state: Literal["closed", "open", "half_open"]
+    failures: int
+    calls: int
+    probes: int
+    total_successes: int
+    total_failures: int
+    total_refused: int
+    total_opened: int
+
+@final
+class CircuitBreaker:
+    """Refuses calls after calls have failed. ``ConfigError`` for limits out of range."""
+
+    def __new__(
+        cls,
+        failure_threshold: int,
+        reset_timeout: float,
+        half_open_max_calls: int,
+        window: int | None,  # None: failures in a row
+        minimum_calls: int,
+        failure_rate: float,
+    ) -> Self: ...
+    def acquire(self) -> Permit | float:
+        """The right to make one call, or the seconds after which asking again can help."""
+    def allows(self) -> bool: ...
+    @property
+    def state(self) -> Literal["closed", "open", "half_open"]: ...
+    def reset(self) -> None: ...
+    def stats(self) -> _BreakerStats: ...
+
+@final
+class Permit:
+    """The first verdict counts; dropped without one it says nothing and frees its place."""
+
+    def success(self) -> None: ...
+    def failure(self) -> None: ...
+    def release(self) -> None: ...
+
+@final
+class RetryBudget:
+    """A token bucket; ``ConfigError`` where a retry is free or never affordable."""
+
+    def __new__(cls, capacity: int, retry_cost: int, deposit: int) -> Self: ...
+    @property
+    def tokens(self) -> int: ...
+
+@final
+class RetryPolicy:
+    """When a call that failed is made again. ``ConfigError`` for figures that make no sense."""
+
+    def __new__(
+        cls,
+        max_attempts: int,
+        pauses: Sequence[float] | None,  # None: exponential
+        exponential: tuple[float, float, float],  # base, max, multiplier
+        jitter: str,  # "full" | "equal" | "none"
+        idempotent: bool,
+    ) -> Self: ...
+    def begin(self, timeout: float | None, budget: RetryBudget | None) -> Attempts: ...
+
+@final
+class Attempts:
+    """The attempts of one call."""
+
+    def failed(self, retriable: bool, may_have_run: bool, retry_after: float | None) -> float | str:
+        """Seconds to pause before the next attempt, or why there is none.
+
+        ``"not_retriable"``, ``"may_have_run"``, ``"attempts"``, ``"deadline"`` or ``"budget"``.
+        """
+    def succeeded(self) -> None: ...
+    @property
+    def made(self) -> int: ...  # attempts that failed
+
+class _HealthStats(TypedDict):
+    """What is counted is written at ``snakepit._health.HealthStats``."""
+
+    healthy: bool
+    total_crashes: int
+    recent_crashes: int
+    workers_with_crashes: int
+    reasons: dict[str, int]
+    recent_reasons: dict[str, int]
+
+@final
+class HealthMonitor:
+    """Crashes within a window. ``ConfigError`` for limits out of range."""
+
+    def __new__(cls, max_crashes: int, crash_window: float, max_worker_crashes: int) -> Self: ...
+    def record_crash(self, worker: str, reason: str) -> None: ...
+    @property
+    def healthy(self) -> bool: ...
+    def worker_health(self, worker: str) -> tuple[bool, int, float | None]:
+        """Healthy, crashes in the window, seconds since the last one."""
+    def stats(self) -> _HealthStats: ...
 
 def leave() -> None:
     """For the interpreter's exit: run queued callbacks, end their thread, let no thread back in."""

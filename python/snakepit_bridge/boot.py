@@ -4,13 +4,14 @@
 
     python -S boot.py LINE CORE [PROGRAM ARGUMENT...]
 
-    does this interpreter fit? -> load CORE -> become_worker (forks; the shim stays behind)
+    does this interpreter fit? -> load CORE, or _grpcio.process in its place
+        -> become_worker (forks; the shim stays behind)
         -> site -> start message -> sys.path, snakepit_bridge -> _worker.main
     or, with PROGRAM, an absolute path:
         -> that program takes the worker's place, and its control socket
 
-LINE is the end of the line that serves: ``native``, or ``auto``. CORE is the path of the native
-extension.
+LINE is the end of the line that serves: ``native``; ``grpcio``, the one in pure Python; or
+``auto``, the first of them that this interpreter can load. CORE is the native extension's path.
 
 Runs before ``site`` and imports next to nothing, since the shim is forked from this state and what
 is loaded here stays in its memory. Any Python must be able to parse it, down to 2.7 (so ASCII
@@ -23,19 +24,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any  # noqa: F401
 
-NEEDED = (3, 11)
+NEEDED = (3, 11)  # by the native end
+OLDEST = (3, 10)  # that the grpcio end runs on
 REFUSED = 78  # EX_CONFIG
+
+WANTED = (
+    "a Snakepit worker needs CPython 3.11 or newer, or any Python from 3.10 on with grpcio, "
+    "msgpack and protobuf"
+)
 
 
 def misfit(core_path):
     # type: (str) -> str
     """Why this interpreter cannot load the extension; empty when it can."""
-    python = getattr(sys, "implementation", None)
-    name = getattr(python, "name", "python")
-    found = "%s %s" % (name, sys.version.split()[0])
-    needed = "CPython %d.%d or newer" % NEEDED
-    if sys.version_info < NEEDED or name != "cpython":
-        return "%s is %s; a Snakepit worker needs %s" % (sys.executable, found, needed)
+    if sys.version_info < NEEDED or kind_of_python() != "cpython":
+        needed = "CPython %d.%d or newer" % NEEDED
+        return "%s is %s, and the native end needs %s" % (sys.executable, found(), needed)
 
     import _imp
 
@@ -48,10 +52,20 @@ def misfit(core_path):
         return "%s is %s%s and cannot load %s, which was built for another interpreter" % (
             sys.executable,
             kind,
-            found,
+            found(),
             core_path,
         )
     return ""
+
+
+def kind_of_python():
+    # type: () -> str
+    return getattr(getattr(sys, "implementation", None), "name", "python")
+
+
+def found():
+    # type: () -> str
+    return "%s %s" % (kind_of_python(), sys.version.split()[0])
 
 
 def refuse(reason):
@@ -67,6 +81,30 @@ def refuse(reason):
     sys.exit(REFUSED)
 
 
+def load_end(line, core_path):
+    # type: (str, str) -> Any
+    """The module that makes this process a worker and is its end of the line."""
+    if sys.version_info < OLDEST:
+        refuse("%s is %s; %s" % (sys.executable, found(), WANTED))
+    reason = 'line="grpcio" asks for this one'
+    if line != "grpcio":
+        reason = misfit(core_path)
+        if not reason:
+            try:
+                return load_core(core_path)
+            except ImportError as error:
+                reason = "%s cannot load %s: %s" % (sys.executable, core_path, error)
+        if line == "native":
+            refuse(reason)
+    try:
+        return load_process(reason)
+    except ImportError as error:
+        refuse(
+            "%s cannot run the grpcio end of the line either: %s; nor the native one: %s"
+            % (sys.executable, error, reason)
+        )
+
+
 def load_core(path):
     # type: (str) -> Any
     import _frozen_importlib
@@ -75,6 +113,22 @@ def load_core(path):
     loader = external.ExtensionFileLoader("snakepit._core", path)
     spec = external.spec_from_file_location("snakepit._core", path, loader=loader)
     return _frozen_importlib._load(spec)  # type: ignore[attr-defined]
+
+
+def load_process(why_not_native):
+    # type: (str) -> Any
+    """What stands for ``_core``; under its own name, though there is no parent of it yet."""
+    import _frozen_importlib
+    import _frozen_importlib_external as external
+
+    name = "snakepit_bridge._grpcio.process"
+    folder = sys.argv[0].rpartition("/")[0] + "/_grpcio/process"
+    spec = external.spec_from_file_location(
+        name, folder + "/__init__.py", submodule_search_locations=[folder]
+    )
+    process = _frozen_importlib._load(spec)  # type: ignore[attr-defined]
+    process.why_not_native = why_not_native
+    return process
 
 
 def become_program(core, command):
@@ -125,14 +179,8 @@ def load_worker(bridge_path):
 
 def run():
     # type: () -> None
-    core_path, program = sys.argv[2], sys.argv[3:]
-    reason = misfit(core_path)
-    if reason:
-        refuse(reason)
-    try:
-        core = load_core(core_path)
-    except ImportError as error:
-        refuse("%s cannot load %s: %s" % (sys.executable, core_path, error))
+    line, core_path, program = sys.argv[1], sys.argv[2], sys.argv[3:]
+    core = load_end(line, core_path)
     core.become_worker()
     if program:
         become_program(core, program)

@@ -1,4 +1,4 @@
-"""What the codec's tests share: when an arrived value is the right one, and values to send.
+"""What the codec's tests share: the codecs, values to send, when an arrived one is the right one.
 
 Not a test. ``same`` is stricter than ``==``: types, signs of zero, NaN bits and key order count.
 """
@@ -6,10 +6,60 @@ Not a test. ``same`` is stricter than ``==``: types, signs of zero, NaN bits and
 from __future__ import annotations
 
 import datetime
+import pkgutil
 import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
+
+CODECS = {
+    "native": ("snakepit._core:encode", "snakepit._core:decode", "snakepit.errors"),
+    "pure": (
+        "snakepit_bridge._values:encode",
+        "snakepit_bridge._values:decode",
+        "snakepit_bridge.errors",
+    ),
+    "walk": (
+        "snakepit_bridge._values._encode:walk",
+        "snakepit_bridge._values._decode:walk",
+        "snakepit_bridge.errors",
+    ),
+}
+"""The native codec, that of the grpcio end, and the latter without its fast path."""
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One of them."""
+
+    encode: Callable[..., bytes]
+    decode: Callable[..., Any]
+    EncodeError: type[Any]
+    DecodeError: type[Any]
+
+    def there_and_back(self, value: Any) -> Any:
+        return self.decode(self.encode(value))
+
+
+def load(name: str) -> Codec:
+    """One of ``CODECS``; skips where this interpreter lacks what it needs."""
+    encode, decode, errors = CODECS[name]
+    try:
+        return Codec(
+            pkgutil.resolve_name(encode),
+            pkgutil.resolve_name(decode),
+            pkgutil.resolve_name(f"{errors}:EncodeError"),
+            pkgutil.resolve_name(f"{errors}:DecodeError"),
+        )
+    except ImportError as error:
+        pytest.skip(f"no {name} codec here: {error}")
+
+
+UTC = datetime.timezone(datetime.timedelta(0))
+"""``datetime.UTC`` is of Python 3.11."""
 
 PLAIN_SCALARS = (
     st.none()
@@ -23,7 +73,7 @@ SCALARS = (
     PLAIN_SCALARS
     | st.integers()
     | st.dates()
-    | st.datetimes(timezones=st.none() | st.just(datetime.UTC))
+    | st.datetimes(timezones=st.none() | st.just(UTC))
     | st.times()
     | st.timedeltas()
     | st.decimals()

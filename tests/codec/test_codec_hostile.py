@@ -9,12 +9,9 @@ import uuid
 from typing import Any
 
 import pytest
-from codec_values import KEYS, SCALARS, nested
+from codec_values import KEYS, SCALARS, UTC, Codec, nested
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from snakepit import _core
-from snakepit.errors import DecodeError
 
 MALFORMED = {
     "nothing": b"",
@@ -54,36 +51,43 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("packed", MALFORMED.values(), ids=MALFORMED.keys())
-def test_malformed_messages_are_refused(packed: bytes) -> None:
-    with pytest.raises(DecodeError, match=r"^value") as caught:
-        _core.decode(packed)
+def test_malformed_messages_are_refused(codec: Codec, packed: bytes) -> None:
+    with pytest.raises(codec.DecodeError, match=r"^value") as caught:
+        codec.decode(packed)
     assert caught.value.path.startswith("value")
 
 
-def value_or_decode_error(packed: bytes) -> Any:
+@pytest.mark.parametrize("packed", MALFORMED.values(), ids=MALFORMED.keys())
+def test_malformed_messages_are_refused_in_large_ones(codec: Codec, packed: bytes) -> None:
+    bulk = b"\xc5\x02\x58" + bytes(600)
+    with pytest.raises(codec.DecodeError, match=r"^value"):
+        codec.decode(b"\x92" + bulk + packed)
+
+
+def value_or_decode_error(codec: Codec, packed: bytes) -> Any:
     try:
-        return _core.decode(packed)
-    except DecodeError:
+        return codec.decode(packed)
+    except codec.DecodeError:
         return None
 
 
 @given(st.binary(max_size=300))
 @settings(max_examples=1000, deadline=None)
-def test_any_bytes(packed: bytes) -> None:
-    value_or_decode_error(packed)
+def test_any_bytes(codec: Codec, packed: bytes) -> None:
+    value_or_decode_error(codec, packed)
 
 
 @given(nested(SCALARS, KEYS), st.randoms(use_true_random=False))
 @settings(max_examples=300, deadline=None)
-def test_damaged_messages(value: Any, dice: random.Random) -> None:
-    packed = bytearray(_core.encode(value))
+def test_damaged_messages(codec: Codec, value: Any, dice: random.Random) -> None:
+    packed = bytearray(codec.encode(value))
     for _ in range(dice.randint(1, 3)):
         packed[dice.randrange(len(packed))] = dice.randrange(256)
-    value_or_decode_error(bytes(packed))
+    value_or_decode_error(codec, bytes(packed))
 
 
 SEEDS = [
-    datetime.datetime(2024, 1, 2, 3, 4, 5, 6, tzinfo=datetime.UTC),
+    datetime.datetime(2024, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
     datetime.time(1, 2, 3),
     datetime.timedelta(1, 2, 3),
     datetime.date(2024, 1, 2),
@@ -94,25 +98,25 @@ SEEDS = [
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=repr)
-def test_damaged_extensions(seed: Any) -> None:
-    intact = _core.encode([seed])
+def test_damaged_extensions(codec: Codec, seed: Any) -> None:
+    intact = codec.encode([seed])
     for place in range(len(intact)):
         for byte in range(256):
-            value_or_decode_error(intact[:place] + bytes([byte]) + intact[place + 1 :])
-        value_or_decode_error(intact[:place])
+            value_or_decode_error(codec, intact[:place] + bytes([byte]) + intact[place + 1 :])
+        value_or_decode_error(codec, intact[:place])
 
 
-def test_damaged_arrays() -> None:
+def test_damaged_arrays(codec: Codec) -> None:
     np = pytest.importorskip("numpy")
     for seed in (np.arange(3, dtype="i4"), np.array("2024-01-01", "M8[s]"), np.str_("ab")):
-        intact = _core.encode([seed])
+        intact = codec.encode([seed])
         for place in range(len(intact)):
             for byte in range(256):
-                value_or_decode_error(intact[:place] + bytes([byte]) + intact[place + 1 :])
+                value_or_decode_error(codec, intact[:place] + bytes([byte]) + intact[place + 1 :])
 
 
-def test_every_cut_of_a_message_is_refused() -> None:
-    packed = _core.encode({"a": [1, 2.5, "text", b"bytes" * 60, {"b": 2**70}], "c": "é" * 40})
+def test_every_cut_of_a_message_is_refused(codec: Codec) -> None:
+    packed = codec.encode({"a": [1, 2.5, "text", b"bytes" * 60, {"b": 2**70}], "c": "é" * 40})
     for end in range(len(packed)):
-        with pytest.raises(DecodeError):
-            _core.decode(packed[:end])
+        with pytest.raises(codec.DecodeError):
+            codec.decode(packed[:end])

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
-from snakepit import _core
-from snakepit.errors import EncodeError
+from codec_values import Codec
 
 
 class Acting(datetime.tzinfo):
@@ -44,12 +42,16 @@ DICT_CHANGES: dict[str, Callable[[dict[Any, Any]], object]] = {
 
 
 @pytest.mark.parametrize("change", DICT_CHANGES.values(), ids=DICT_CHANGES.keys())
-def test_a_dict_that_changes_is_an_error(change: Callable[[dict[Any, Any]], object]) -> None:
+def test_a_dict_that_changes_is_an_error(
+    codec: Codec, change: Callable[[dict[Any, Any]], object]
+) -> None:
     victim: dict[str, Any] = {}
     victim["a"] = ["x" * 50, moment(lambda: change(victim)), "y" * 50]
     victim["b"] = "z" * 100
-    with pytest.raises(EncodeError, match="dict changed while it was encoded; send a copy") as info:
-        _core.encode({"outer": victim})
+    with pytest.raises(
+        codec.EncodeError, match="dict changed while it was encoded; send a copy"
+    ) as info:
+        codec.encode({"outer": victim})
     assert (info.value.path, info.value.type_name) == ('value["outer"]', "dict")
 
 
@@ -61,26 +63,30 @@ LIST_CHANGES: dict[str, Callable[[list[Any]], object]] = {
 
 
 @pytest.mark.parametrize("change", LIST_CHANGES.values(), ids=LIST_CHANGES.keys())
-def test_a_list_that_changes_is_an_error(change: Callable[[list[Any]], object]) -> None:
+def test_a_list_that_changes_is_an_error(
+    codec: Codec, change: Callable[[list[Any]], object]
+) -> None:
     victim: list[Any] = []
     victim += [moment(lambda: change(victim)), "y" * 50, ["z"]]
-    with pytest.raises(EncodeError, match="list changed while it was encoded; send a copy") as info:
-        _core.encode({"outer": victim})
+    with pytest.raises(
+        codec.EncodeError, match="list changed while it was encoded; send a copy"
+    ) as info:
+        codec.encode({"outer": victim})
     assert info.value.path == 'value["outer"]'
 
 
-def test_items_replaced_in_place_do_no_harm() -> None:
+def test_items_replaced_in_place_do_no_harm(codec: Codec) -> None:
     victim: dict[str, Any] = {}
     victim["a"] = [moment(lambda: victim.update(a=None, b=None)), "kept alive " * 20]
     victim["b"] = ["also " * 20]
-    assert [*_core.decode(_core.encode(victim))] == ["a", "b"]
+    assert [*codec.decode(codec.encode(victim))] == ["a", "b"]
 
 
-def test_an_encode_and_a_decode_inside_an_encode() -> None:
+def test_an_encode_and_a_decode_inside_an_encode(codec: Codec) -> None:
     inner = {"nested": [1, "two"]}
     seen = []
-    act = moment(lambda: seen.append(_core.decode(_core.encode(inner))))
-    arrived = _core.decode(_core.encode({"a": [1, act, 2], "b": "after"}))
+    act = moment(lambda: seen.append(codec.decode(codec.encode(inner))))
+    arrived = codec.decode(codec.encode({"a": [1, act, 2], "b": "after"}))
     assert (arrived["a"][0], arrived["a"][2], arrived["b"]) == (1, 2, "after")
     assert seen == [inner]
 
@@ -94,7 +100,7 @@ def eager_switches() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("eager_switches")
-def test_threads_that_change_what_others_encode() -> None:
+def test_threads_that_change_what_others_encode(codec: Codec) -> None:
     pause = moment(lambda: [None for _ in range(20)])
     shared: dict[str, Any] = {
         "dict": {str(n): [n, pause, "v" * n] for n in range(30)},
@@ -116,8 +122,8 @@ def test_threads_that_change_what_others_encode() -> None:
     def encode() -> None:
         for _ in range(400):
             try:
-                arrived = _core.decode(_core.encode(shared))
-            except EncodeError as error:
+                arrived = codec.decode(codec.encode(shared))
+            except codec.EncodeError as error:
                 outcomes[str(error).split(": ")[1]] += 1
             else:
                 assert all(item[1] == arrived["list"][0] for item in arrived["dict"].values())
@@ -138,14 +144,14 @@ def test_threads_that_change_what_others_encode() -> None:
     assert outcomes.total() == 800
 
 
-def test_threads_that_decode_at_once_share_keys_safely() -> None:
-    messages = [_core.encode({f"key{n}-{m}": m for m in range(40)}) for n in range(40)]
+def test_threads_that_decode_at_once_share_keys_safely(codec: Codec) -> None:
+    messages = [codec.encode({f"key{n}-{m}": m for m in range(40)}) for n in range(40)]
     wrong: list[Any] = []
 
     def decode() -> None:
         for _ in range(30):
             for n, message in enumerate(messages):
-                value = _core.decode(message)
+                value = codec.decode(message)
                 if value != {f"key{n}-{m}": m for m in range(40)}:
                     wrong.append(value)
 

@@ -24,11 +24,11 @@ from snakepit.conformance.protocol import messages
 FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
 FAULTS = """
     answers-cancel answers-twice attaches-twice blank child-left cuts-ids dies-on-raise drain-code
-    drain-drops empty-outcome end-first garbage grants-add hello-last hello-twice holds-results
-    ignores-cancel ignores-items ignores-bytes long-failure long-form negative-zero no-failure
-    no-oversize no-ready not-found-kind reorders ready-twice refused-stays runs-cancelled
-    short-start stays stranger strict-frames too-large unlisted values-as-text waits-for-headers
-    wrong-pid wrong-protocol wrong-token
+    drain-drops empty-chunks empty-outcome end-first garbage grants-add hello-last hello-twice
+    holds-results ignores-bytes ignores-cancel ignores-items long-failure long-form negative-zero
+    no-failure no-oversize no-ready not-found-kind ready-twice refused-stays reorders
+    runs-cancelled short-start stays stranger stream-value strict-frames too-large unlisted
+    values-as-text waits-for-headers wrong-pid wrong-protocol wrong-token
 """
 if FAULT and FAULT not in FAULTS.split():
     sys.exit(f"there is no fault {FAULT}")
@@ -231,7 +231,7 @@ class Worker:
         produced = getattr(self, start.tool)(call, **arguments)
         if start.streaming:
             self.stream(call, produced)
-            return {"end": {}}
+            return {"value": _core.encode(None)} if FAULT == "stream-value" else {"end": {}}
         return {"value": self.encode(produced)}
 
     def encode(self, value: Any) -> bytes:
@@ -271,6 +271,8 @@ class Worker:
             sent_items, sent_bytes = sent_items + 1, sent_bytes + len(encoded)
             if FAULT == "end-first" and item == 2:
                 self.answer(call.id, end={})
+            if FAULT == "empty-chunks":
+                self.say(chunks=proto.Chunks(call_id=call.id))
             self.say(chunks=proto.Chunks(call_id=call.id, items=[encoded]))
 
     # --- tools ------------------------------------------------------------------------------------

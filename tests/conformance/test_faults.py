@@ -16,6 +16,7 @@ SILENT = 4.0
 """Seconds to wait for a worker whose fault is to say nothing."""
 
 
+@pytest.mark.slow
 def test_the_worker_without_a_fault_keeps_every_rule() -> None:
     report = run(BROKEN, timeout=20)
     assert report.passed, report
@@ -34,7 +35,7 @@ FAULTS = [
     ("attaches-twice", "hello", "times that Attach was opened: 1", "2"),
     ("ready-twice", "ready", "nothing after Ready", "Ready {"),
     ("unlisted", "ready", "conformance tools that Ready does not list", "'wait'"),
-    ("short-start", "start-long", "a frame", ""),
+    ("short-start", "start-long", "a worker that goes on", "exited with code 1"),
     ("no-failure", "start-failed", "StartFailed", "the end of the line"),
     ("answers-twice", "call", "nothing after a call's Result", "Result {"),
     ("stranger", "call", "the Result of call", "Result {"),
@@ -48,6 +49,8 @@ FAULTS = [
     ("strict-frames", "unknown-frame", "a worker that goes on", "line ended"),
     ("too-large", "too-large", "a Result of call", "value"),
     ("end-first", "stream", "the items 0 to 19999 in order", "2 items"),
+    ("empty-chunks", "stream", "at least one item in each Chunks", "Chunks {"),
+    ("stream-value", "stream", "a Result with end", "value"),
     ("ignores-items", "window-items", "at most 50 items", "Chunks {"),
     ("ignores-bytes", "window-bytes", "at most 5 items", "Chunks {"),
     ("grants-add", "window-items", "at most 50 items", "Chunks {"),

@@ -26,6 +26,7 @@ WINDOW = 1024
 MakePool = Callable[..., Any]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bare", [False, True], ids=["behind a shim", "bare"])
 def test_it_keeps_the_protocol(worker: str, bare: bool) -> None:
     report = snakepit.conformance.run(["node", worker], timeout=20, bare=bare)

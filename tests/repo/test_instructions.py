@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,8 @@ class Checkout:
         lock = '[[package]]\nname = "gungraun"\nversion = "0.20.0"\n'
         (self.folder / "Cargo.lock").write_text(lock)
         for name, script in {
-            "cargo": '[ "$1" = install ] || cat counted.jsonl',
+            "cargo": '[ "$1" = install ] || { cat counted.jsonl; '
+            'echo "$CARGO_TARGET_DIR $(stat --format %Y counted.jsonl)" >> "$BUILDS"; }',
             "rustc": "echo rustc",
             "valgrind": "echo valgrind",
         }.items():
@@ -115,9 +117,16 @@ class Checkout:
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
             **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "a"),
             **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "a@example.org"),
+            **dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2001-01-01T00:00:00Z"),
             **dict.fromkeys(("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"), os.devnull),
         }
+        self.environment["BUILDS"] = str(folder / "builds")
         self.git("init", "--quiet")
+
+    def builds(self) -> list[tuple[str, float]]:
+        """Build folder and date of the sources, of each build."""
+        lines = Path(self.environment["BUILDS"]).read_text().splitlines()
+        return [(folder, float(date)) for folder, date in map(str.split, lines)]
 
     def git(self, *arguments: str) -> None:
         subprocess.run(["git", *arguments], cwd=self.folder, env=self.environment, check=True)
@@ -158,6 +167,18 @@ def test_a_commit_is_counted_beside_the_one_that_it_came_from(checkout: Checkout
     code, told = checkout.against("HEAD~2")
     assert code == 0
     assert "which is meant: deadlines are checked twice" in told
+
+
+def test_no_build_can_pass_for_another(checkout: Checkout) -> None:
+    """Cargo tells sources apart by place and date: they look alike in two checkouts."""
+    began = int(time.time())
+    (checkout.folder / "benches/rust/instructions.rs").touch()
+    checkout.commit("base", 100_000)
+    checkout.commit("head", 90_000)
+    assert checkout.against("HEAD~1")[0] == 0
+    (base, date), (head, _) = checkout.builds()
+    assert base != head
+    assert date >= began, "the commit's own date may be older than an earlier base's build"
 
 
 def test_a_base_without_the_benchmark_is_told(checkout: Checkout) -> None:

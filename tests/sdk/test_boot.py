@@ -23,7 +23,7 @@ from .fake_core import WAIT
 
 BRIDGE = Path(snakepit_bridge.__file__).parent
 BOOT = BRIDGE / "boot.py"
-TOO_OLD = ["2.7", "3.6", "3.7", "3.8", "3.9", "3.10"]
+TOO_OLD = ["2.7", "3.6", "3.7", "3.8", "3.9"]
 GOOD = ["3.11", "3.12", "3.13"]
 
 # Runs the Python of stub_core.py as its own body. Limited API, so one build serves all.
@@ -135,6 +135,7 @@ def run_boot(tmp_path: Path) -> Boot:
         core: str,
         *,
         adapter: str = ADAPTER,
+        line: str = "auto",
         sys_path: list[str] | None = None,
         bridge_path: str = str(BRIDGE),
         **environment: str,
@@ -152,7 +153,7 @@ def run_boot(tmp_path: Path) -> Boot:
         with host, worker:
             host.settimeout(WAIT)
             process = subprocess.Popen(
-                [python, "-S", str(BOOT), "auto", core],
+                [python, "-S", str(BOOT), line, core],
                 stdin=worker,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -183,6 +184,19 @@ def test_an_old_interpreter_says_what_it_is_and_what_is_needed(
     assert python in text
     assert f" {version}." in text
     assert "needs CPython 3.11 or newer" in text
+    assert "3.10 on with grpcio, msgpack and protobuf" in text
+    assert 'Pool(..., python="/path/to/python3.11")' in text
+
+
+@pytest.mark.parametrize("version", ["3.10"])
+def test_the_native_end_is_not_replaced_where_it_is_asked_for(version: str, run_boot: Boot) -> None:
+    python = interpreters.need(version)
+    booted = run_boot(python, "/nowhere/_core.abi3.so", line="native")
+    assert (booted.exit_code, booted.stderr) == (boot.REFUSED, "")
+    (message,) = booted.messages
+    text = message[1:].decode()
+    assert python in text
+    assert "the native end needs CPython 3.11 or newer" in text
     assert 'Pool(..., python="/path/to/python3.11")' in text
 
 
@@ -264,7 +278,7 @@ def test_an_extension_that_does_not_load_is_reported(
 ) -> None:
     broken = tmp_path / "_core.abi3.so"
     broken.write_text("this is no library")
-    booted = run_boot(interpreters.need(version), str(broken))
+    booted = run_boot(interpreters.need(version), str(broken), line="native")
     assert booted.exit_code == boot.REFUSED
     (message,) = booted.messages
     assert message.startswith(b"E")

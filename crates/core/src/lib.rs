@@ -77,6 +77,7 @@
 //!
 //! ```text
 //! 4 promise    pool::{builder, request, handle, …}              what embedders see
+//!              breaker  budget  health  executor                values for whatever may fail
 //! 3 owners     worker                                           one keeper task a slot
 //! 2 effects    process  transport  blocking  interpreter        the operating system, the line
 //! 1 decisions  policy  pool::state                              pure state machines
@@ -89,9 +90,13 @@
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod blocking;
+mod breaker;
+mod budget;
 mod call;
 mod config;
 mod error;
+pub mod executor;
+mod health;
 mod id;
 mod interpreter;
 mod policy;
@@ -103,12 +108,19 @@ mod transport;
 pub mod value;
 mod worker;
 
+pub use breaker::{CircuitBreaker, Permit};
+pub use budget::RetryBudget;
 pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{
     AdapterSource, Env, Line, OutputMode, PoolConfig, PoolOptions, SourceKind, WorkerConfig,
 };
 pub use error::{Cause, Direction, Error, ExitReport, Failure, Recycled, StartFailure, Violation};
+pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};
+pub use policy::breaker::{BreakerConfig, BreakerState, BreakerStats, CircuitOpen, Trip};
+pub use policy::budget::BudgetConfig;
+pub use policy::health::{HealthConfig, HealthStats, WorkerHealth};
+pub use policy::retry::{Backoff, Fault, GiveUp, Jitter, NextAttempt, RetryPolicy};
 pub use process::{Cleanup, cleanup};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]

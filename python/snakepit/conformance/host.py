@@ -268,15 +268,15 @@ class ScriptedHost:
 
     def chunk(self, call: int) -> list[Any]:
         """The decoded items of the next frame, which must be a chunk of this call."""
-        due = f"Chunks of call {call}"
-        return [_core.decode(item) for item in self._due(self.frame(), due, "Chunks", call).items]
+        frame = self._due(self.frame(), f"Chunks of call {call}", "Chunks", call)
+        return [_core.decode(item) for item in _items(frame)]
 
     def read(self, call: int) -> tuple[list[Any], Any]:
         """Reads a stream to its end, granting as a reader does: its items, and its Result."""
         items: list[Any] = []
         taken = 0
         while type(frame := self.frame()).__name__ == "Chunks" and frame.call_id == call:
-            items += [_core.decode(item) for item in frame.items]
+            items += [_core.decode(item) for item in _items(frame)]
             taken += sum(map(len, frame.items))
             self.grant(call, len(items), taken)
         return items, self._due(frame, f"the Result of call {call}", "Result", call)
@@ -336,6 +336,12 @@ def until(condition: Callable[[], bool], bound: float) -> bool:
             return False
         time.sleep(0.001)
     return True
+
+
+def _items(chunks: Any) -> Any:
+    if not chunks.items:
+        raise OutOfTurn("at least one item in each Chunks", chunks)
+    return chunks.items
 
 
 def _parsed(said: bytes) -> Any:

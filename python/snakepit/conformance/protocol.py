@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
-import os
-import tempfile
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,32 +16,9 @@ VERSION = 1
 
 
 def descriptor() -> bytes:
-    """The protocol as an encoded ``FileDescriptorSet``.
-
-    The bridge ships it; a checkout without it compiles ``proto/`` with grpcio-tools.
-
-    Raises:
-        ModuleNotFoundError: There is neither.
-    """
+    """The protocol as an encoded ``FileDescriptorSet``, which the bridge ships."""
     shipped = importlib.resources.files("snakepit_bridge") / "_grpcio" / "protocol.binpb"
-    return shipped.read_bytes() if shipped.is_file() else _compiled()
-
-
-def _compiled() -> bytes:
-    from grpc_tools import protoc
-
-    around = [*Path(__file__).resolve().parents, Path.cwd(), *Path.cwd().parents]
-    roots = (folder / "proto" for folder in around)
-    root = next((root for root in roots if (root / "snakepit/v1").is_dir()), None)
-    if root is None:
-        raise ModuleNotFoundError("no proto/snakepit/v1 around here: run it in a checkout")
-    files = sorted(str(file) for file in (root / "snakepit/v1").glob("*.proto"))
-    with tempfile.TemporaryDirectory() as folder:
-        out = os.path.join(folder, "protocol.binpb")
-        command = ["protoc", f"-I{root}", "--include_imports", f"--descriptor_set_out={out}"]
-        if protoc.main([*command, *files]) != 0:
-            raise ValueError(f"{root} does not compile")
-        return Path(out).read_bytes()
+    return shipped.read_bytes()
 
 
 @functools.cache

@@ -1,6 +1,10 @@
 //! Decisions: pure state machines, event in, effects out, `now` passed in. No task, no lock, no I/O.
 
 pub(crate) mod affinity;
+pub(crate) mod breaker;
+pub(crate) mod budget;
+pub(crate) mod health;
 pub(crate) mod prefetch;
 pub(crate) mod queue;
 pub(crate) mod restart;
+pub(crate) mod retry;

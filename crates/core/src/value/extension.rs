@@ -1,7 +1,7 @@
 //! How the types that msgpack does not know pass through serde.
 //!
-//! serde has no word for an extension, so two newtype names are agreed on with [`super::encode`]
-//! and [`super::decode`], as other formats do:
+//! serde has no word for an extension, so two newtype names are agreed on with [`mod@super::encode`]
+//! and [`mod@super::decode`], as other formats do:
 //!
 //! ```text
 //! EXTENSION   tag and body, never shown to another format: those see text or a struct
@@ -104,7 +104,7 @@ impl Serialize for Raw<'_> {
     }
 }
 
-/// Tag and body as [`super::decode`] hands them out.
+/// Tag and body as [`mod@super::decode`] hands them out.
 pub(super) struct Parts {
     pub(super) tag: i8,
     pub(super) body: Vec<u8>,

@@ -19,7 +19,7 @@
 //! text arrives as a `str`; send a type from here for a `datetime`.
 //!
 //! [`Value`] holds any of them, for results whose shape is not known, and through
-//! [`encode`] and [`decode`] the bytes of a message can be made and read without a pool.
+//! [`encode()`] and [`decode()`] the bytes of a message can be made and read without a pool.
 //!
 //! ```
 //! use serde::{Deserialize, Serialize};
@@ -132,7 +132,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError> {
 /// Encodes the arguments of a call: anything that becomes a map from names to values, or `()`.
 ///
 /// # Errors
-/// As [`encode`], and anything else than a map with text keys.
+/// As [`encode()`], and anything else than a map with text keys.
 pub fn encode_arguments<T: Serialize + ?Sized>(arguments: &T) -> Result<Bytes, CodecError> {
     encode::arguments(arguments)
 }

@@ -18,13 +18,15 @@ pub(super) struct Decoder<'a, 'py> {
     input: Reader<'a>,
     py: Python<'py>,
     depth: u32,
+    /// Items that open lists and dicts still announce, of a byte each at least.
+    owed: usize,
     /// None: another thread, or a decode further up this stack, has it.
     keys: Option<&'a mut KeyCache>,
 }
 
 impl<'a, 'py> Decoder<'a, 'py> {
     pub(super) fn new(py: Python<'py>, data: &'a [u8], keys: Option<&'a mut KeyCache>) -> Self {
-        Self { input: Reader::new(data), py, depth: 0, keys }
+        Self { input: Reader::new(data), py, depth: 0, owed: 0, keys }
     }
 
     /// The one value that the whole message is.
@@ -119,11 +121,25 @@ impl<'a, 'py> Decoder<'a, 'py> {
             return Err(truncated());
         }
         self.deeper()?;
+        // Nested lists that each announce all that is left would add up: such a message is broken,
+        // and shows it further on. Until then its lists grow by what is really there.
+        let is_honest = len <= self.input.left().saturating_sub(self.owed);
+        let places = if is_honest { len } else { 0 };
         // SAFETY: `len` fits, as it is below the length of a slice; new reference or null.
-        let list =
-            unsafe { Bound::from_owned_ptr_or_err(self.py, ffi::PyList_New(len.cast_signed())) }?;
+        let list = unsafe {
+            Bound::from_owned_ptr_or_err(self.py, ffi::PyList_New(places.cast_signed()))
+        }?;
+        self.owed += len;
         for index in 0..len {
+            self.owed -= 1;
             let item = self.value().map_err(|failure| failure.at_index(index))?;
+            if !is_honest {
+                // SAFETY: two live objects, the first a list; counts its own reference.
+                if unsafe { ffi::PyList_Append(list.as_ptr(), item.as_ptr()) } != 0 {
+                    return Err(PyErr::fetch(self.py).into());
+                }
+                continue;
+            }
             // SAFETY: ours alone so far, and `index` is within it; takes over the reference. Its
             // open places are null until then, which the collector and dealloc know.
             unsafe { ffi::PyList_SetItem(list.as_ptr(), index.cast_signed(), item.into_ptr()) };
@@ -139,7 +155,9 @@ impl<'a, 'py> Decoder<'a, 'py> {
         self.deeper()?;
         // SAFETY: a new reference or null with an error.
         let dict = unsafe { Bound::from_owned_ptr_or_err(self.py, ffi::PyDict_New()) }?;
+        self.owed += 2 * len;
         for _ in 0..len {
+            self.owed -= 2;
             let key = self.key()?;
             let item = self.value().map_err(|failure| failure.at_key(&key))?;
             // SAFETY: three live objects, the first a dict; counts its own references. Keys are

@@ -11,15 +11,18 @@
 //! Nothing here decides anything about a pool. No core lock is held while attached, except leaf
 //! locks of bounded work.
 
+mod breaker;
 mod callbacks;
 mod chunks;
 mod config;
 mod ending;
 mod errors;
+mod health;
 mod inbox;
 mod leave;
 mod pool;
 mod reply;
+mod retry;
 mod runtime;
 
 use pyo3::prelude::*;
@@ -33,5 +36,11 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<inbox::Inbox>()?;
     module.add_function(wrap_pyfunction!(ending::cleanup, module)?)?;
     module.add_function(wrap_pyfunction!(ending::end_by, module)?)?;
+    module.add_class::<breaker::CircuitBreaker>()?;
+    module.add_class::<breaker::Permit>()?;
+    module.add_class::<retry::RetryPolicy>()?;
+    module.add_class::<retry::RetryBudget>()?;
+    module.add_class::<retry::Attempts>()?;
+    module.add_class::<health::HealthMonitor>()?;
     module.add_function(wrap_pyfunction!(callbacks::leave, module)?)
 }

@@ -25,7 +25,7 @@ pub const RINGS: &[Ring] = &[
     },
     Ring {
         word: "promise",
-        modules: &["pool", "host", ""], // "": the crate root
+        modules: &["pool", "host", "breaker", "budget", "health", "executor", ""], // "": the crate root
         rule: "the promise is what embedders see",
     },
 ];

@@ -1,0 +1,80 @@
+"""Serves the control socket: what must get through while the main thread runs a tool.
+
+A thread of Python, so to answer a probe is to prove that the interpreter makes progress. Cancel
+callbacks run here as well: the SDK's only post to a loop.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from .process.watch import ORPHANED
+
+if TYPE_CHECKING:
+    from .process.control import Control
+    from .running import Call, Running
+
+_GRACE = 1.0
+"""Seconds between the end of the host and ours: the shim, or ``serve`` returning, is usually
+quicker."""
+
+
+class Watcher:
+    """The thread; it lives as long as the process."""
+
+    def __init__(self, control: Control, running: Running) -> None:
+        self._control = control
+        self._running = running
+        self._leaving = False
+        threading.Thread(target=self._run, name="snakepit-watch", daemon=True).start()
+
+    def leave(self) -> None:
+        """Python ends here; from now on the shim alone looks after this process."""
+        self._leaving = True
+        self._control.forget()
+
+    def _run(self) -> None:
+        try:
+            self._watch()
+        finally:
+            # For whatever reason: without this thread nothing can be cancelled and nobody notices
+            # the end of the host.
+            if not self._leaving:
+                _end()
+
+    def _watch(self) -> None:
+        while raw := self._control.receive():
+            kind, fields = raw[:1], raw[1:]
+            # A newer host may say what we do not know.
+            if kind == b"C" and len(fields) == 8:
+                call = self._running.cancel(int.from_bytes(fields, "little"))
+                if call is not None:
+                    _call_back(call)
+            elif kind == b"G" and len(fields) == 24:
+                numbers = [int.from_bytes(fields[at : at + 8], "little") for at in (0, 8, 16)]
+                self._running.grant(*numbers)
+            elif kind == b"P" and len(fields) == 8:
+                self._control.answer(fields)
+        for call in self._running.cancel_all():
+            _call_back(call)
+
+
+def _call_back(call: Call) -> None:
+    try:
+        call.call_back()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+
+
+def _end() -> None:
+    """End the worker, and what it started in its group."""
+    time.sleep(_GRACE)
+    # Only a group of our own: an adapter may have joined another.
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(ORPHANED)

@@ -1,0 +1,143 @@
+"""Turns a fresh interpreter into a shim and its worker, like ``crates/core``'s ``process/shim.rs``.
+
+.. code-block:: text
+
+    host ── spawns ──▶ python -S ── become() ── forks ──▶ worker (returns)
+                           └──▶ shim (never returns; watch.py)
+
+Forked, not exec'ed, and before any import that is not needed for that: the interpreter's pages are
+shared, and threads that a later import starts would be lost.
+"""
+
+from __future__ import annotations
+
+import _signal
+import fcntl
+import posix
+import resource
+from _socket import SO_PEERCRED, SOL_SOCKET, socket
+
+from .control import Control
+from .system import set_child_subreaper, set_death_signal
+from .watch import BROKEN, ORPHANED, Host, pidfd_of, watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_SO_PEERPIDFD = 77
+
+
+def become() -> Control:
+    """Split this process in two and return in the worker only.
+
+    Expects the control socket at descriptor 0, and leaves ``/dev/null`` there. The worker dies with
+    the shim, leads a session of its own, and writes no core file unless it raises that limit.
+
+    Raises:
+        OSError: ``EINVAL`` when descriptor 0 is no control socket, ``EOPNOTSUPP`` when the host
+            lives in another PID namespace. Later failures have been reported to the host already.
+    """
+    host = _host_behind(0)
+    # The descriptor was opened first: either it is the host's, or the host is dead, and then this
+    # process has another parent.
+    if posix.getppid() != host.pid:
+        posix._exit(ORPHANED)
+    control = Control(fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3))
+    try:
+        _prepare()
+        shim = posix.getpid()
+        child = posix.fork()
+    except OSError as error:
+        control.boot_error(f"this process cannot become a worker: {error}")
+        raise
+    if child:
+        _watch_over(control, host, child)
+    _die_with(shim)
+    # A session apart from the shim's: an adapter that kills its own group must not hit it.
+    _lead_a_session()
+    if host.pidfd is not None:
+        posix.close(host.pidfd)
+    return control
+
+
+def _host_behind(descriptor: int) -> Host:
+    """The host, as the process that made the control socket."""
+    try:
+        peer = socket(fileno=descriptor)
+    except OSError as error:
+        raise _no_control_socket(error) from None
+    try:
+        credentials = peer.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)
+        pid = int.from_bytes(credentials[:4], "little", signed=True)
+        try:
+            # By the socket, where the kernel can (6.5): that names the host for sure, even dead.
+            pidfd: int | None = peer.getsockopt(SOL_SOCKET, _SO_PEERPIDFD)
+        except OSError:
+            pidfd = None
+    except OSError as error:
+        raise _no_control_socket(error) from None
+    finally:
+        peer.detach()
+    if pid == 0:
+        raise OSError(
+            _errno("EOPNOTSUPP"),
+            "the host lives in another PID namespace: run worker and host in the same one",
+        )
+    return Host(pid, pidfd_of(pid) if pidfd is None else pidfd)
+
+
+def _no_control_socket(error: OSError) -> OSError:
+    why = f"descriptor 0 is not a Snakepit control socket: {error.strerror}"
+    return OSError(_errno("EINVAL"), why)
+
+
+def _errno(name: str) -> int:
+    import errno
+
+    number: int = getattr(errno, name)
+    return number
+
+
+def _prepare() -> None:
+    """What shim and worker have in common."""
+    null = posix.open("/dev/null", posix.O_RDONLY | posix.O_CLOEXEC)
+    posix.dup2(null, 0)
+    posix.close(null)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    # SIG_IGN survives exec and eats every exit status.
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    # Away from the terminal's group: Ctrl-C is the host's to answer.
+    _lead_a_session()
+    set_child_subreaper()
+    # A core file delays the news of a death by seconds. The hard limit stays: a worker may want
+    # one.
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def _lead_a_session() -> None:
+    try:
+        posix.setsid()
+    except OSError:
+        # Only a group's leader is refused, which is apart already.
+        return
+
+
+def _die_with(shim: int) -> None:
+    """Have the kernel kill this process when its shim ends."""
+    try:
+        set_death_signal(_signal.SIGKILL)
+    except OSError:
+        posix._exit(ORPHANED)
+    if posix.getppid() != shim:
+        posix._exit(ORPHANED)
+
+
+def _watch_over(control: Control, host: Host, worker: int) -> NoReturn:
+    code = BROKEN
+    try:
+        code = watch(control, host, worker)
+    finally:
+        # Whatever was raised, it must not get back into the caller, a second time.
+        posix._exit(code)

@@ -1,0 +1,152 @@
+"""The hot loop: one frame after the other, one call at a time, on the main thread."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from snakepit_bridge import _values
+
+from . import failure, messages
+from .messages import Result
+from .process.watch import ORPHANED
+from .stream import send_items
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextvars import ContextVar
+
+    from snakepit_bridge._native import Call as AnyCall
+    from snakepit_bridge._native import Describe, Tools
+
+    from .outbox import Outbox
+    from .running import Call, Running
+
+
+class Server:
+    """Runs the calls of one line."""
+
+    def __init__(
+        self,
+        incoming: Iterator[Any],
+        outbox: Outbox,
+        running: Running,
+        max_message: int,
+        tools: Tools,
+        current: ContextVar[AnyCall | None],
+        describe: Describe,
+        suggest: Callable[[str], list[str]],
+    ) -> None:
+        self._incoming = incoming
+        self._max_message = max_message
+        self._tools = tools
+        self._current = current
+        self._describe = describe
+        self._suggest = suggest
+        self._pid = os.getpid()
+        self.outbox = outbox
+        self.running = running
+
+    def run(self) -> bool:
+        """Run calls until the host drains (True) or the line ends (False)."""
+        while True:
+            try:
+                frame = next(self._incoming)
+            except (StopIteration, grpc.RpcError):
+                return False
+            said = frame.WhichOneof("frame")
+            if said == "start_call":
+                self._take_up(frame.start_call)
+            elif said == "drain":
+                return True
+            # Others are for ends without a control socket, or from a newer host.
+
+    def _take_up(self, start: Any) -> None:
+        call = self.running.begin(start)
+        try:
+            outcome = self._outcome(start, call)
+        finally:
+            self.stay_ourselves()
+            self.running.end(call)
+            self._current.set(None)
+        self.outbox.push(result=Result(call_id=call.id, **outcome))
+
+    def _outcome(self, start: Any, call: Call) -> dict[str, Any]:
+        if call.cancelled:
+            why = "cancelled before it started"
+            return {"failure": failure.plain(messages.CANCELLED, "", why)}
+        tool = self._tools.get(call.tool)
+        if tool is None:
+            return {"failure": self._not_found(call.tool)}
+        function, streams = tool
+        if streams != start.streaming:
+            why = _wrong_verb(call.tool, streams)
+            return {"failure": failure.plain(messages.EXCEPTION, "TypeError", why)}
+        try:
+            arguments = _keywords(start.arguments)
+        except BaseException as error:
+            return {"failure": failure.bare(messages.DECODE, error)}
+        self._current.set(call)
+        try:
+            value = function(**arguments)
+        except BaseException as error:
+            return {"failure": self.raised(error, call)}
+        if streams:
+            return send_items(self, value, start, call)
+        encoded, refused = self.encode(value, "result")
+        return {"value": encoded} if refused is None else {"failure": refused}
+
+    def encode(self, value: Any, root: str) -> tuple[bytes, Any]:
+        """A value as it travels, and a failure if it cannot or the host would not take it."""
+        try:
+            encoded = _values.encode(value, root)
+        except BaseException as error:
+            return b"", failure.unfit(error)
+        if len(encoded) > self._max_message:
+            return b"", failure.too_large(root, len(encoded), self._max_message)
+        return encoded, None
+
+    def raised(self, error: BaseException, call: Call) -> Any:
+        """What the adapter's code raised: of a cancelled call it is the answer to the cancel."""
+        kind = messages.CANCELLED if call.cancelled else messages.EXCEPTION
+        try:
+            return failure.told(kind, self._describe(type(error), error, error.__traceback__))
+        except BaseException as second:
+            told = failure.bare(kind, error)
+            told.traceback = f"(no traceback: describing it raised {type(second).__name__})"
+            return told
+
+    def stay_ourselves(self) -> None:
+        """End the process if a tool forked it and let it return: the line is not its own."""
+        if os.getpid() != self._pid:
+            os._exit(ORPHANED)
+
+    def _not_found(self, name: str) -> Any:
+        try:
+            suggestions = self._suggest(name)
+        except Exception:
+            suggestions = []  # only a courtesy: without it the failure is as true
+        why = f"no tool '{name}'"
+        return failure.plain(messages.TOOL_NOT_FOUND, "", why, suggestions=suggestions)
+
+
+def _keywords(encoded: bytes) -> dict[str, Any]:
+    arguments = _values.decode(encoded, "args")
+    if type(arguments) is not dict:
+        raise TypeError("args: not a map of keywords")
+    for key in arguments:
+        if not isinstance(key, str):
+            raise TypeError(f"args: keyword {key} is no string")
+    return arguments
+
+
+def _wrong_verb(tool: str, streams: bool) -> str:
+    """Refused before anything runs: a caller of the wrong verb would lose the chunks, or wait."""
+    if streams:
+        return f"tool '{tool}' streams its results: use execute_stream"
+    return (
+        f"tool '{tool}' does not stream: use execute, "
+        "or declare it with @tool(supports_streaming=True)"
+    )

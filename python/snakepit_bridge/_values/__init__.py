@@ -1,0 +1,22 @@
+"""Values as they travel, in pure Python: the codec of the line's grpcio end.
+
+``docs/values.md`` is the promise: what arrives as what, the extension types, the limits. The native
+codec (``snakepit._core``) keeps it too, byte for byte; ``tests/codec`` runs over both.
+
+.. code-block:: text
+
+    encode ─┬─▶ _plain (msgpack's C code, plain values alone) ◀─┬─ decode
+            └─▶ _encode (walk)            _decode (walk) ◀──────┘
+                  ├─▶ _time, _number, _array ◀─┘
+                  └─▶ _refusal: what to send instead
+
+Needs the ``msgpack`` package, which is why nothing else of the SDK imports this one. No policy
+lives here: no pickle, no size limit of a message.
+"""
+
+from snakepit_bridge.errors import DecodeError, EncodeError
+
+from ._decode import decode
+from ._encode import encode
+
+__all__ = ["DecodeError", "EncodeError", "decode", "encode"]
