@@ -43,6 +43,15 @@ def test_the_stack_is_told_whatever_the_tool_does(
     assert pool.execute("ping", timeout=60) == "pong", "the slot is refilled"
 
 
+def test_over_grpcio_a_tool_that_lets_others_run_tells_it_too(make_pool: Any, gates: Gates) -> None:
+    pytest.importorskip("grpc")
+    pool = make_pool(STUBBORN, size=1, line="grpcio")
+    pool.await_ready(60)
+    error = lost_after_deadline(pool, gates, "ignore_sigterm")
+    assert error.stack is not None
+    assert "in ignore_sigterm" in error.stack
+
+
 def test_no_handler_no_stack(make_pool: Any, gates: Gates) -> None:
     pool = make_pool(STUBBORN, size=1)
     pool.await_ready(60)

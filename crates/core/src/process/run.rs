@@ -52,6 +52,11 @@ impl RunToken {
         Self::parse(&std::env::var(RUN_VARIABLE).ok()?)
     }
 
+    /// That of its host.
+    pub(super) fn run(&self) -> &RunId {
+        &self.run
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (run, number) = text.split_once('-')?;
         Some(Self { run: RunId::parse(run)?, number: number.parse().ok()? })
@@ -74,11 +79,6 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    /// That of all workers of the host that `token` is of.
-    pub(super) fn run_of(token: &RunToken) -> Self {
-        Self::Run(token.run.clone())
-    }
-
     /// Whether an environment, as `/proc` shows it, carries the mark.
     pub(super) fn is_in(&self, environ: &[u8]) -> bool {
         let value = |entry: &[u8]| {
@@ -102,7 +102,7 @@ mod tests {
         let (worker, other) = (run.worker(1), RunId::random().unwrap());
         let environ = format!("PATH=/bin\0{RUN_VARIABLE}={worker}\0HOME=/\0");
         let found = |mark: Mark| mark.is_in(environ.as_bytes());
-        assert!(found(Mark::Worker(worker.clone())) && found(Mark::run_of(&worker)));
+        assert!(found(Mark::Worker(worker.clone())) && found(Mark::Run(worker.run().clone())));
         assert!(!found(Mark::Worker(run.worker(11))) && !found(Mark::Run(other)));
         let within = format!("MY_{RUN_VARIABLE}={worker}\0ECHO={RUN_VARIABLE}={worker}\0");
         assert!(!Mark::Run(run).is_in(within.as_bytes()));

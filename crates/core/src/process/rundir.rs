@@ -47,8 +47,8 @@ impl RunDir {
     /// the temporary folder or `/tmp`, the first where it can be made and a socket's path is short
     /// enough. The first one of a process starts a cleanup behind it.
     pub fn of_process() -> io::Result<Arc<Self>> {
-        static SWEPT: Once = Once::new();
-        SWEPT.call_once(|| {
+        static CLEANED: PerProcess<Once> = PerProcess::new();
+        CLEANED.get(Once::new).call_once(|| {
             // Without a thread to spare it is left for another host.
             let _ = thread::Builder::new().name("snakepit-cleanup".into()).spawn(cleanup);
         });

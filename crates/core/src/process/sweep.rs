@@ -5,7 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,6 +54,17 @@ pub(super) fn sweep(mark: &Mark, spare: Spare) -> Swept {
         thread::sleep(PAUSE);
     }
     swept
+}
+
+/// For a shim whose host died: ends what siblings of it have left that were killed, unless another
+/// sibling is at it. Of thousands, each would look at all the others.
+pub(super) fn sweep_for_siblings(token: &RunToken) {
+    // A name that one process at a time can have; nobody listens at it.
+    let turn = SocketAddr::from_abstract_name(format!("snakepit-sweep-{}", token.run()))
+        .and_then(|name| UnixDatagram::bind_addr(&name));
+    if !matches!(&turn, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
+        sweep(&Mark::Run(token.run().clone()), Spare::Shims);
+    }
 }
 
 /// Ends what a worker has left whose shim was killed.

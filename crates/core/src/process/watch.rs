@@ -25,10 +25,9 @@ use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdout};
 
 use super::exit::ExitStatus;
 use super::message::FromWorker;
-use super::run::{Mark, RunToken};
+use super::run::RunToken;
 use super::shim::{Host, ORPHANED};
-use super::sweep::{self, Spare};
-use super::{control, procfs, sys, tree};
+use super::{control, procfs, sweep, sys, tree};
 
 /// What a shim is called in process lists.
 pub(super) const NAME: &CStr = c"snakepit-shim";
@@ -127,7 +126,7 @@ impl Watch {
             && self.host.is_dead()
         {
             // What a sibling has left that was killed: nobody else is there to see to it.
-            sweep::sweep(&Mark::run_of(&run), Spare::Shims);
+            sweep::sweep_for_siblings(&run);
         }
         let end = self.worker_end.and_then(|(code, status)| ExitStatus::from_wait(code, status));
         end.map_or(ORPHANED, ExitStatus::mirrored)
