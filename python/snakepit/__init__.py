@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
+    from snakepit._cleanup import CleanupReport, cleanup
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
     from snakepit._life import Heartbeat, Recycle
     from snakepit._pool_health import PoolHealth, WorkerFacts
@@ -63,6 +64,7 @@ __all__ = [
     "Cancelled",
     "CircuitBreaker",
     "CircuitOpen",
+    "CleanupReport",
     "ConfigError",
     "DecodeError",
     "EncodeError",
@@ -98,6 +100,7 @@ __all__ = [
     "WorkerInfo",
     "WorkerRef",
     "__version__",
+    "cleanup",
     "errors",
     "executor",
 ]
@@ -106,6 +109,8 @@ __all__ = [
 _LAZY = {
     "AsyncPool": "snakepit._async",
     "AsyncStream": "snakepit._async_stream",
+    "CleanupReport": "snakepit._cleanup",
+    "cleanup": "snakepit._cleanup",
     "Backoff": "snakepit._retry",
     "BreakerStats": "snakepit._breaker",
     "CircuitBreaker": "snakepit._breaker",

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from snakepit import _core
+from snakepit import _core, _sigterm
 from snakepit._config import (
     AFFINITIES,
     Life,
@@ -64,6 +64,7 @@ _PARAMETERS = {
     "worker_output",
     "line",
     "inline",
+    "handle_sigterm",
 }
 
 
@@ -117,6 +118,12 @@ class PoolBase:
             else the other. Default: the environment's ``SNAKEPIT_LINE``, else ``"auto"``. Not for
             a ``Program``.
         inline: Run the adapter in this process, on the caller's thread: for debuggers and tests.
+        handle_sigterm: What SIGTERM means while the pool is open. ``"auto"``: no new calls, those
+            under way get ``drain_timeout`` (20 seconds at most), the rest is cancelled, and within
+            25 seconds the process ends as by SIGTERM; not where the program has its own handler, or
+            makes the pool on another thread than the main one. ``True``: the same, and
+            ``ConfigError`` where it cannot be. ``False``: the process ends at once, and its workers
+            with it.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -160,9 +167,16 @@ class PoolBase:
         worker_output: Literal["show", "log", "drop"] = "show",
         line: Literal["auto", "native", "grpcio"] | None = None,
         inline: bool = False,
+        handle_sigterm: Literal["auto"] | bool = "auto",
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
+        if handle_sigterm not in ("auto", True, False):
+            raise ConfigError(
+                f'handle_sigterm: "auto", True or False is needed, not {handle_sigterm!r}',
+                field="handle_sigterm",
+                suggestion="auto",
+            )
         config = PoolConfig.build(
             adapter,
             size=size,
@@ -192,11 +206,20 @@ class PoolBase:
             inline=inline,
         )
         self._config = config
-        self._engine: Engine = (
-            _inline_engine(config, adapter)
-            if inline and not isinstance(adapter, Program)
-            else _core.Pool(config)
+        heeds_sigterm = (
+            handle_sigterm is not False and not inline and _sigterm.install(handle_sigterm)
         )
+        try:
+            self._engine: Engine = (
+                _inline_engine(config, adapter)
+                if inline and not isinstance(adapter, Program)
+                else _core.Pool(config)
+            )
+        except BaseException:
+            _sigterm.forget(self)
+            raise
+        if heeds_sigterm:
+            _sigterm.watch(self)
         PoolBase._open.add(self)
 
     @property
@@ -288,6 +311,7 @@ def _inline_engine(config: PoolConfig, adapter: str | type) -> Engine:
 
 @atexit.register
 def _close_open_pools() -> None:
+    _sigterm.finish()
     # First, or a loop in a daemon thread would still be told that its calls failed.
     if inboxes := sys.modules.get("snakepit._inbox"):
         inboxes.close_all()

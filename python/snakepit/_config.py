@@ -112,7 +112,8 @@ class PoolConfig(NamedTuple):
     affinity: str
     worker_output: str
     life: Life
-    log_lines: Callable[[list[tuple[str, str, str]]], None] | None
+    log_lines: Callable[[list[tuple[str, str, str]]], None]
+    """Also where lines are not logged: where a worker was that had to be killed is."""
 
     @classmethod
     def build(
@@ -171,7 +172,7 @@ class PoolConfig(NamedTuple):
             affinity=choice("affinity", affinity, AFFINITIES),
             worker_output=choice("worker_output", worker_output, _OUTPUTS),
             life=life,
-            log_lines=_log_lines if worker_output == "log" else None,
+            log_lines=_log_lines,
         )
 
 

@@ -66,9 +66,8 @@ class _PoolConfig(Protocol):
     @property
     def life(self) -> _Life: ...
     @property
-    def log_lines(
-        self,
-    ) -> Callable[[list[tuple[str, str, str]]], None] | None: ...  # (worker, stream, text)
+    def log_lines(self) -> Callable[[list[tuple[str, str, str]]], None]: ...
+    # (worker, stream, text): what workers print for "log", and their stacks in any case
 
 class _Life(Protocol):
     """How workers live: ``snakepit._config.Life``. Durations are seconds."""
@@ -235,10 +234,18 @@ class Pool:
         Bounded: ``drain``, the grace (5 s of it at most) and some four seconds. Idempotent. A
         KeyboardInterrupt meanwhile kills the workers at once and is raised again.
         """
+    def kill(self) -> None:
+        """Close without patience: kill the workers, wait a second at most until they are gone."""
     @property
     def closed(self) -> bool: ...
     @property
     def forked(self) -> bool: ...  # this process is not the one that made the pool
+
+def cleanup() -> tuple[list[int], list[int], list[int], int]:
+    """End what killed hosts of this user left: hosts, ended, refused (pids), folders removed."""
+
+def end_by(signal: int) -> None:
+    """End this process as the default action of ``signal`` does, from any thread."""
 
 class _BreakerStats(TypedDict):
     """What is counted is written at ``snakepit._breaker.BreakerStats``."""

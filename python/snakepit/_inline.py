@@ -309,6 +309,9 @@ class InlineEngine:
             self.closed = True
             self._end()
 
+    def kill(self) -> None:
+        self.close(0.0)
+
     def _end(self) -> None:
         live, self._live = self._live, None
         self.sessions.clear()

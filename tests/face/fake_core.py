@@ -166,6 +166,14 @@ def leave() -> None:
     """There is no thread here."""
 
 
+def cleanup() -> tuple[list[int], list[int], list[int], int]:
+    return [], [], [], 0
+
+
+def end_by(signal: int) -> None:
+    raise AssertionError(f"ended by {signal}")
+
+
 class Pool:
     """Remembers what it was asked; ``answer`` decides how a call ends at once, if it does."""
 
@@ -257,6 +265,9 @@ class Pool:
         for reply in self.replies:
             reply.cancel()
 
+    def kill(self) -> None:
+        self.close(0.0)
+
 
 def encode(value: object, root: str = "value") -> bytes:
     """JSON for the codec: tuples arrive as lists and objects are refused, as with the real one."""
@@ -284,6 +295,8 @@ def module() -> types.ModuleType:
         "Pool": Pool,
         "Inbox": Inbox,
         "leave": leave,
+        "cleanup": cleanup,
+        "end_by": end_by,
     }.items():
         setattr(core, name, value)
     return core

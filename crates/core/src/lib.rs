@@ -115,13 +115,14 @@ pub use config::{
     AdapterSource, Env, Heartbeat, Life, Line, OutputMode, PoolConfig, PoolOptions, Recycle,
     SourceKind, WorkerConfig,
 };
-pub use error::{Direction, Error, ExitReport, Failure, StartFailure, Violation};
+pub use error::{Cause, Direction, Error, ExitReport, Failure, Recycled, StartFailure, Violation};
 pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};
 pub use policy::breaker::{BreakerConfig, BreakerState, BreakerStats, CircuitOpen, Trip};
 pub use policy::budget::BudgetConfig;
 pub use policy::health::{HealthConfig, HealthStats, WorkerHealth};
 pub use policy::retry::{Backoff, Fault, GiveUp, Jitter, NextAttempt, RetryPolicy};
+pub use process::{Cleanup, cleanup};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]
 #[doc(hidden)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::Recycle;
+use crate::error::Recycled;
 
 /// Why a worker is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,16 @@ pub(crate) enum Wear {
 }
 
 impl Wear {
+    /// As the report of its end says it.
+    pub(crate) fn recycled(self) -> Recycled {
+        match self {
+            Self::Calls => Recycled::Calls,
+            Self::Age => Recycled::Age,
+            Self::Memory => Recycled::Memory,
+            Self::Request => Recycled::Asked,
+        }
+    }
+
     /// As restarts are counted.
     pub(crate) fn reason(self) -> &'static str {
         match self {

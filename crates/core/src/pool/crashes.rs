@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::shared::Shared;
 use super::state::Parting;
-use crate::error::ExitReport;
+use crate::error::{Cause, ExitReport};
 use crate::health::HealthMonitor;
 use crate::policy::health::{Health, HealthConfig};
 use crate::worker::Ending;
@@ -72,6 +72,7 @@ fn reason(parting: Parting, end: &Ending) -> Option<(String, bool)> {
     Some(match parting {
         Parting::Closing => return None,
         Parting::Recycled(wear) => (wear.reason().into(), false),
+        Parting::Condemned if report.cause == Cause::Cancel => ("cancel".into(), false),
         Parting::Condemned => ("deadline".into(), false),
         Parting::Stalled => ("stall".into(), false),
         Parting::Outlawed => ("protocol".into(), true),
@@ -82,6 +83,7 @@ fn reason(parting: Parting, end: &Ending) -> Option<(String, bool)> {
 fn own_reason(report: &ExitReport) -> String {
     match (report.signal, report.exit_code) {
         _ if report.violation.is_some() => "protocol".into(),
+        _ if report.cause == Cause::Oom => "oom".into(),
         (Some(signal), _) => format!("signal_{signal}"),
         (None, Some(code)) => format!("exit_{code}"),
         (None, None) => "unknown".into(),
@@ -106,6 +108,10 @@ mod tests {
         assert_eq!(told(Parting::Unasked, &died(Some(3), None)), crash("exit_3"));
         assert_eq!(told(Parting::Unasked, &died(None, None)), crash("unknown"));
         assert_eq!(told(Parting::Outlawed, &by_signal), crash("protocol"));
+        let ended =
+            |cause| Ending::Died(ExitReport { signal: Some(9), cause, ..Default::default() });
+        assert_eq!(told(Parting::Unasked, &ended(Cause::Oom)), crash("oom"));
+        assert_eq!(told(Parting::Condemned, &ended(Cause::Cancel)), other("cancel"));
         assert_eq!(told(Parting::Condemned, &by_signal), other("deadline"));
         assert_eq!(told(Parting::Stalled, &by_signal), other("stall"));
         assert_eq!(told(Parting::Recycled(Wear::Age), &by_signal), other("recycle_age"));

@@ -308,7 +308,7 @@ impl Pool {
     pub fn kill(&self) {
         if !self.is_forked() {
             self.shared.close();
-            self.shared.kill_all("killed by the host: the pool was closed in a hurry");
+            self.shared.kill_all(true);
         }
     }
 
@@ -334,7 +334,7 @@ impl Pool {
         tokio::pin!(gone);
         let limit = self.shared.config.grace.min(LONGEST_GRACE) + EXIT_LIMIT;
         if timeout(limit, &mut gone).await.is_err() {
-            self.shared.kill_all("killed by the host: the pool was closed");
+            self.shared.kill_all(false);
             let _ = timeout(KILL_LIMIT, &mut gone).await;
         }
         self.shared.dismiss();

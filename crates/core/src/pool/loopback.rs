@@ -224,9 +224,9 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             more = life.inlet.next_batch(&mut life.inbound) => (!more).then(ExitReport::default),
             order = self.orders.recv() => match order {
                 Some(Order::Start { .. }) => None,
-                Some(Order::Stop) => Some(exited(0, None)),
-                Some(Order::Kill(why)) => Some(exited(137, Some(why.into()))),
-                None => Some(ExitReport::default()),
+                Some(Order::Stop(_)) => Some(exited(0, None)),
+                Some(Order::Kill(why)) => Some(exited(137, why.told().map(Into::into))),
+                Some(Order::End) | None => Some(ExitReport::default()),
             },
             () = due => None,
         }

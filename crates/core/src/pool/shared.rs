@@ -15,17 +15,18 @@ use tokio::time::{Instant, sleep_until};
 
 use super::crashes::Crashes;
 use super::job::Job;
-use super::state::{Effect, Limits, NewCall, State, Words};
+use super::state::{Effect, Limits, NewCall, Parting, State, Words};
 use super::stream::Channel;
 use crate::config::PoolConfig;
-use crate::error::{Error, ExitReport, StartFailure};
+use crate::error::{Cause, Error, ExitReport, StartFailure};
 use crate::id::{CallId, WorkerRef};
 use crate::process::{Owner, owner};
 use crate::transport::ToolInfo;
 use crate::worker::{Order, Port};
 
-/// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it is
-/// standard error, text. Called on the runtime's thread; must not block.
+/// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it
+/// is standard error, text. In any case also where a worker was that had to be killed for a call that
+/// did not stop. Called on the runtime's thread; must not block.
 pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
 
 /// The present worker of each slot.
@@ -190,9 +191,9 @@ impl Shared {
     }
 
     /// Ends every worker that is left, without asking it.
-    pub(super) fn kill_all(&self, why: &'static str) {
+    pub(super) fn kill_all(&self, at_once: bool) {
         for orders in &self.lock().orders {
-            let _ = orders.send(Order::Kill(why));
+            let _ = orders.send(if at_once { Order::End } else { Order::Kill(Cause::Close) });
         }
     }
 
@@ -290,7 +291,13 @@ impl Shared {
                 Effect::Start { slot, generation, after } => {
                     inner.order(slot, Order::Start { generation, after });
                 }
-                Effect::Stop { slot } => inner.order(slot, Order::Stop),
+                Effect::Stop { slot } => {
+                    let why = match inner.state.parting(slot) {
+                        Parting::Recycled(wear) => Cause::Recycle(wear.recycled()),
+                        _ => Cause::Close,
+                    };
+                    inner.order(slot, Order::Stop(why));
+                }
                 Effect::Kill { slot, why } => inner.order(slot, Order::Kill(why)),
                 Effect::Timer(at) => {
                     inner.due = Some(at);

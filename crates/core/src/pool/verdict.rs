@@ -15,7 +15,7 @@ impl Shared {
             Refusal::NoWorker => self.start_error(),
             Refusal::SessionBusy(session) => Error::SessionBusy { pool, session },
             Refusal::SessionLost(session, cause) => {
-                Error::SessionLost { session, cause: cause.into(), may_have_run: false }
+                Error::SessionLost { session, cause: cause.into(), exit: None, may_have_run: false }
             }
         }
     }
@@ -26,8 +26,9 @@ impl Shared {
         match end {
             End::TimedOut { limit, step } => Error::Timeout { tool, limit, step },
             End::Cancelled { may_have_run } => Error::Cancelled { tool, may_have_run },
-            End::SessionLost { session, cause, may_have_run } => {
-                Error::SessionLost { session, cause: cause.into(), may_have_run }
+            End::SessionLost { session, cause, slot, may_have_run } => {
+                let exit = slot.map(|slot| inner.records[slot].exit.clone());
+                Error::SessionLost { session, cause: cause.into(), exit, may_have_run }
             }
             End::WorkerDied { slot, generation } => {
                 let worker = self.worker(inner.state.number(slot), generation);

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::launch::{Launched, launch};
 use super::{Ending, Office};
 use crate::config::PoolConfig;
+use crate::error::Cause;
 use crate::transport::Listener;
 
 /// What the pool wants of a slot's keeper.
@@ -16,9 +17,11 @@ pub(crate) enum Order {
     /// Fill the slot after this long.
     Start { generation: u64, after: Duration },
     /// Let the worker finish and exit.
-    Stop,
-    /// End it now.
-    Kill(&'static str),
+    Stop(Cause),
+    /// End it now: SIGTERM, SIGKILL a second later.
+    Kill(Cause),
+    /// End it at once: its pool is gone, and whoever closed it has no patience.
+    End,
 }
 
 /// Orders as a keeper receives them.

@@ -66,6 +66,11 @@ impl Port {
         }
     }
 
+    /// Asks where its threads are. False: it does not hear.
+    pub(super) fn ask_for_stack(&self) -> bool {
+        self.tell(&ToWorker::Trace)
+    }
+
     fn tell(&self, message: &ToWorker) -> bool {
         let Some(control) = &self.control else { return false };
         match control.send(message, &[]) {

@@ -2,6 +2,7 @@
 //!
 //! This program plays all the parts itself (`parts.rs`); the tests here are the audience.
 
+mod leftovers;
 mod parts;
 
 use std::collections::HashSet;

@@ -11,8 +11,8 @@ use super::life;
 use super::runtime::duration;
 use crate::codec;
 
-/// A pool's configuration, and who logs what its workers print.
-pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Option<Py<PyAny>>)> {
+/// A pool's configuration, and who logs what there is to tell of its workers.
+pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>)> {
     let py = config.py();
     let text = |name: &str| config.getattr(name)?.extract::<String>();
     let seconds = |name: &'static str| -> PyResult<_> {
@@ -49,7 +49,7 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Option<Py
         affinity,
         life: life::read(&config.getattr("life")?)?,
     };
-    Ok((config, (!lines.is_none()).then(|| lines.unbind())))
+    Ok((config, lines.unbind()))
 }
 
 fn source(adapter: &Bound<'_, PyAny>) -> PyResult<AdapterSource> {

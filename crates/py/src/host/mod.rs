@@ -15,6 +15,7 @@ mod breaker;
 mod callbacks;
 mod chunks;
 mod config;
+mod ending;
 mod errors;
 mod health;
 mod inbox;
@@ -34,6 +35,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reply::Reply>()?;
     module.add_class::<chunks::Chunks>()?;
     module.add_class::<inbox::Inbox>()?;
+    module.add_function(wrap_pyfunction!(ending::cleanup, module)?)?;
+    module.add_function(wrap_pyfunction!(ending::end_by, module)?)?;
     module.add_class::<breaker::CircuitBreaker>()?;
     module.add_class::<breaker::Permit>()?;
     module.add_class::<retry::RetryPolicy>()?;

@@ -191,7 +191,7 @@ impl<J> State<J> {
             }
             let bound = session.object.as_ref().and_then(|object| object.get());
             if self.homes.is_lost(&session.id, bound) {
-                self.session_lost(id, "its worker is gone", out);
+                self.session_lost(id, None, "its worker is gone", out);
                 continue;
             }
             match self.homes.get(&session.id) {

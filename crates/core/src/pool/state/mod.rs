@@ -34,6 +34,7 @@ use tokio::time::Instant;
 
 use crate::call::Step;
 use crate::config::Life;
+use crate::error::Cause;
 use crate::id::CallId;
 use crate::policy::affinity::Homes;
 use crate::policy::queue::Queue;
@@ -72,7 +73,7 @@ pub(crate) enum Effect<J> {
     /// Let the worker finish and exit.
     Stop { slot: usize },
     /// End the worker: SIGTERM, SIGKILL a second later.
-    Kill { slot: usize, why: &'static str },
+    Kill { slot: usize, why: Cause },
     /// Call [`State::tick`] no later than then.
     Timer(Instant),
 }
@@ -80,13 +81,33 @@ pub(crate) enum Effect<J> {
 /// How a call ended, other than by an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    TimedOut { limit: Duration, step: Step },
-    Cancelled { may_have_run: bool },
-    SessionLost { session: Arc<str>, cause: &'static str, may_have_run: bool },
-    WorkerDied { slot: usize, generation: u64 },
-    Poison { slot: usize, generation: u64, deaths: u32 },
+    TimedOut {
+        limit: Duration,
+        step: Step,
+    },
+    Cancelled {
+        may_have_run: bool,
+    },
+    /// `slot`: of the worker that ended under it, where one did.
+    SessionLost {
+        session: Arc<str>,
+        cause: &'static str,
+        slot: Option<usize>,
+        may_have_run: bool,
+    },
+    WorkerDied {
+        slot: usize,
+        generation: u64,
+    },
+    Poison {
+        slot: usize,
+        generation: u64,
+        deaths: u32,
+    },
     NoWorker,
-    Closed { may_have_run: bool },
+    Closed {
+        may_have_run: bool,
+    },
 }
 
 /// Limits that the state enforces.

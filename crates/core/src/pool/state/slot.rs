@@ -223,7 +223,7 @@ impl<J> State<J> {
             self.orphan(id, slot, generation, cause, words, out);
         }
         for id in self.queue.take_pinned(slot) {
-            self.session_lost(id, cause, out);
+            self.session_lost(id, Some(slot), cause, out);
         }
         self.start_is_through(slot, now, out);
         if self.door == Door::Closed {
@@ -341,7 +341,7 @@ impl<J> State<J> {
         if call.job.is_none() {
             self.table.remove(id);
         } else if untouched && strict {
-            self.session_lost(id, cause, out);
+            self.session_lost(id, Some(slot), cause, out);
         } else if untouched || call.idempotent && !call.partly_seen && !strict {
             if !untouched && call.died_under.replace((slot, generation)).is_some() {
                 return self.end(id, End::Poison { slot, generation, deaths: 2 }, out);
@@ -357,12 +357,13 @@ impl<J> State<J> {
     pub(super) fn session_lost(
         &mut self,
         id: CallId,
+        slot: Option<usize>,
         cause: &'static str,
         out: &mut Vec<Effect<J>>,
     ) {
         let Some(call) = self.table.get(id) else { return };
         let Some(key) = &call.session else { return };
         let session = key.id.clone();
-        self.end(id, End::SessionLost { session, cause, may_have_run: false }, out);
+        self.end(id, End::SessionLost { session, cause, slot, may_have_run: false }, out);
     }
 }

@@ -9,6 +9,7 @@ use super::credit::{Credit, Window};
 use super::slot::{Phase, UNAVAILABLE};
 use super::{Call, Door, Effect, Place, State};
 use crate::call::{Affinity, SessionKey};
+use crate::error::Cause;
 use crate::id::CallId;
 
 /// A call at the door.
@@ -66,6 +67,7 @@ impl<J> State<J> {
             partly_seen: false,
             credit: window.map(|window| Box::new(Credit::new(window))),
             kill_at: None,
+            given_up: Cause::Unknown,
         });
         if let Some(deadline) = deadline {
             self.watch(deadline, out);

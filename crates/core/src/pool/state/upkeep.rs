@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::slot::{Phase, UNAVAILABLE};
 use super::standing::Role;
 use super::{Door, Effect, State, Words};
+use crate::error::Cause;
 use crate::policy::heartbeat::{Beat, Pulse};
 use crate::policy::recycle::Wear;
 
@@ -287,8 +288,7 @@ impl<J> State<J> {
                 standing.gave_up_on = true;
                 self.slots[slot].phase = Phase::Condemned;
                 self.loads[slot] = UNAVAILABLE;
-                let why = "killed by the host: it had been stalled for longer than stall_kill";
-                return out.push(Effect::Kill { slot, why });
+                return out.push(Effect::Kill { slot, why: Cause::Stall });
             }
         }
         self.watch(due, out);
