@@ -66,7 +66,7 @@ format: $(VENV)/.group-lint  ## let the formatters have their way
 .PHONY: bench
 bench: $(INSTALLED) $(VENV)/.group-bench  ## beside the rivals, in one run: table, JSON, picture
 	@cargo build --quiet --release --locked --package snakepit-testkit --bin bench-host
-	@$(BIN)/python benches/side_by_side.py
+	@$(BIN)/python benches/side_by_side.py --passes 5
 
 .PHONY: bench-codec
 bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspec

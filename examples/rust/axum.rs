@@ -9,9 +9,11 @@
 //! hangs up cancels its call, since axum drops the handler's future; SIGTERM and Ctrl-C let calls
 //! under way end before the workers go.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,28 +21,48 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 use snakepit::{Error, Pool};
-use snakepit_examples::{FOLDER, option, python};
+use snakepit_examples::{FOLDER, Options, ended};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_stream::StreamExt;
 
+const USAGE: &str = "\
+A web service whose work is done by Python.
+
+  --port N              on 127.0.0.1, 0: any that is free; default: 8000
+  --adapter MOD:CLASS   whose tools are served; default: adapters:Words
+  --pythonpath FOLDER   where its module is; default: beside the examples
+  --workers N           default: 2
+  --max-queue N         calls that may wait; one more is a 503; default: 100
+  --python PATH         the workers' interpreter; default: $VIRTUAL_ENV, else .venv of this checkout
+";
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let adapter: Option<String> = option("--adapter")?;
+async fn main() -> ExitCode {
+    ended(serve().await)
+}
+
+async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+    let options = Options::read(USAGE)?;
+    let port = options.value("--port")?.unwrap_or(8000_u16);
+    // First: a port that is taken is told before workers load their models.
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .map_err(|error| format!("port {port}: {error}; name another with --port"))?;
+    let adapter: Option<String> = options.value("--adapter")?;
     let pool = Pool::builder(adapter.as_deref().unwrap_or("adapters:Words"))
         .name("web")
-        .size(option("--workers")?.unwrap_or(2_usize))
-        .max_queue(option("--max-queue")?.unwrap_or(100_usize))
+        .size(options.value("--workers")?.unwrap_or(2_usize))
+        .max_queue(options.value("--max-queue")?.unwrap_or(100_usize))
         .timeout(Duration::from_secs(30))
         .drain_timeout(Duration::from_secs(10))
-        .python(python()?)
+        .python(options.python()?)
         .pythonpath(FOLDER)
-        .pythonpath(option("--pythonpath")?.unwrap_or_else(|| FOLDER.to_owned()))
+        .pythonpath(options.value("--pythonpath")?.unwrap_or_else(|| FOLDER.to_owned()))
         .start()
         .await?;
     pool.await_ready(None).await?;
 
-    let listener = TcpListener::bind(("127.0.0.1", option("--port")?.unwrap_or(8000_u16))).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let server = axum::serve(listener, service(pool.clone())).with_graceful_shutdown(stop());
     let end = async {
@@ -80,8 +102,9 @@ async fn health(State(pool): State<Pool>) -> Json<Value> {
 async fn run(
     State(pool): State<Pool>,
     Path(tool): Path<String>,
-    Json(arguments): Json<Map<String, Value>>,
+    arguments: Result<Json<Map<String, Value>>, JsonRejection>,
 ) -> Result<Json<Value>, Refusal> {
+    let Json(arguments) = arguments?;
     Ok(Json(pool.call(tool).args(&arguments).execute().await?))
 }
 
@@ -89,11 +112,14 @@ async fn run(
 async fn stream(
     State(pool): State<Pool>,
     Path(tool): Path<String>,
-    Json(arguments): Json<Map<String, Value>>,
+    arguments: Result<Json<Map<String, Value>>, JsonRejection>,
 ) -> Result<Response, Refusal> {
-    let chunks = pool.call(tool).args(&arguments).stream::<Value>()?;
-    // The status is sent before the first chunk: a later error is the last line.
-    let lines = chunks.map(|chunk| {
+    let Json(arguments) = arguments?;
+    let mut chunks = pool.call(tool).args(&arguments).stream::<Value>()?;
+    // The status is sent with the first chunk: an error before it has one of its own, and a later
+    // error is the last line.
+    let first = chunks.next().await.transpose()?;
+    let lines = tokio_stream::iter(first.map(Ok)).chain(chunks).map(|chunk| {
         let line = chunk.unwrap_or_else(|error| json!({"error": error.to_string()}));
         Ok::<_, std::convert::Infallible>(format!("{line}\n"))
     });
@@ -101,18 +127,22 @@ async fn stream(
     Ok((kind, Body::from_stream(lines)).into_response())
 }
 
-/// An error of the pool as an answer of the service.
-struct Refusal(Error);
+/// An error as an answer of the service.
+struct Refusal {
+    status: StatusCode,
+    told: String,
+}
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self(error)
+/// The request is no JSON, or none that names arguments.
+impl From<JsonRejection> for Refusal {
+    fn from(error: JsonRejection) -> Self {
+        Self { status: error.status(), told: error.body_text() }
     }
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let status = match &self.0 {
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let status = match &error {
             // Nothing ran, and later it may: the client is told when to come again.
             Error::QueueFull { .. } | Error::PoolClosed { may_have_run: false, .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -123,7 +153,14 @@ impl IntoResponse for Refusal {
             Error::Remote { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let told = Json(json!({"error": self.0.to_string()}));
+        Self { status, told: error.to_string() }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self { status, told } = self;
+        let told = Json(json!({"error": told}));
         match status {
             StatusCode::SERVICE_UNAVAILABLE => {
                 (status, [(header::RETRY_AFTER, "1")], told).into_response()

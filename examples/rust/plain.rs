@@ -16,11 +16,17 @@ struct Counted {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let pool = Pool::builder("adapters:Words")
+async fn main() {
+    if let Err(error) = run().await {
+        eprintln!("error: {error}"); // it says what to do
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Error> {
+    let pool = Pool::builder("adapters:Words") // run by the Python of $VIRTUAL_ENV, else python3
         .size(2)
-        .python(snakepit_examples::python()?) // default: $VIRTUAL_ENV, else python3
-        .pythonpath(snakepit_examples::FOLDER)
+        .pythonpath(env!("CARGO_MANIFEST_DIR")) // adapters.py is beside Cargo.toml
         .start()
         .await?;
 

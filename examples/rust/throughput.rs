@@ -1,19 +1,34 @@
 //! How many calls a second: `cargo run --release --example throughput -- --workers 2 --inflight 64`.
 //!
-//! `--seconds N` of measuring (3), `--stream` for items of streams instead of calls (one stream a
-//! worker), `--json` for machines. *Host CPU* is the user and system time of this process alone.
+//! *Host CPU* is the user and system time of this process alone.
 
+use std::error::Error;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::{Deserialize, Serialize};
-use snakepit::{Error, Pool};
-use snakepit_examples::{FOLDER, flag, option, python};
+use snakepit::Pool;
+use snakepit_examples::{FOLDER, Options, ended};
+
+const USAGE: &str = "\
+How many calls a second.
+
+  --workers N    default: 2
+  --inflight N   calls under way at a time; default: 64
+  --seconds N    how long it is measured; default: 3
+  --stream       items of streams instead of calls, one stream a worker
+  --json         for machines
+  --python PATH  the workers' interpreter; default: $VIRTUAL_ENV, else .venv of this checkout
+";
 
 #[derive(Serialize, Deserialize, Debug, PartialEq)]
 struct Item {
     x: u64,
 }
+
+/// Seconds; longer is a slip, and what is kept of each call would fill the memory.
+const LONGEST: f64 = 3600.0;
 
 /// What one task saw.
 #[derive(Default)]
@@ -24,21 +39,32 @@ struct Seen {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let workers: usize = option("--workers")?.unwrap_or(2);
-    let inflight: usize = option("--inflight")?.unwrap_or(64);
-    let seconds: f64 = option("--seconds")?.unwrap_or(3.0);
+async fn main() -> ExitCode {
+    ended(measure().await)
+}
+
+async fn measure() -> Result<(), Box<dyn Error>> {
+    let options = Options::read(USAGE)?;
+    let workers: usize = options.value("--workers")?.unwrap_or(2);
+    let inflight: usize = options.value("--inflight")?.unwrap_or(64);
+    let seconds: f64 = options.value("--seconds")?.unwrap_or(3.0);
+    if inflight == 0 {
+        return Err("--inflight: one call at least is needed".into());
+    }
+    if !(seconds > 0.0 && seconds <= LONGEST) {
+        return Err(format!("--seconds: above 0 and up to {LONGEST} are needed").into());
+    }
     let pool = Pool::builder("adapters:Echo")
         .size(workers)
         .max_queue(inflight.max(1000))
-        .python(python()?)
+        .python(options.python()?)
         .pythonpath(FOLDER)
         .start()
         .await?;
     pool.await_ready(None).await?;
 
-    let streams = flag("--stream");
-    let run = async |length: f64| -> Result<(Seen, f64, f64), Error> {
+    let streams = options.has("--stream");
+    let run = async |length: f64| -> Result<(Seen, f64, f64), snakepit::Error> {
         let (began, cpu) = (Instant::now(), cpu_seconds());
         let until = began + Duration::from_secs_f64(length);
         let tasks: Vec<_> = (0..if streams { workers } else { inflight })
@@ -58,11 +84,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     run(seconds.min(0.3)).await?; // warm: imports, caches, the depth of the prefetch
     let (seen, took, cpu) = run(seconds).await?;
     pool.shutdown().await;
-    report(workers, inflight, seen, took, cpu);
+    report(&options, (workers, inflight), seen, took, cpu);
     Ok(())
 }
 
-async fn call(pool: Pool, until: Instant) -> Result<Seen, Error> {
+async fn call(pool: Pool, until: Instant) -> Result<Seen, snakepit::Error> {
     let mut seen = Seen::default();
     let mut began = Instant::now();
     while began < until {
@@ -77,7 +103,7 @@ async fn call(pool: Pool, until: Instant) -> Result<Seen, Error> {
     Ok(seen)
 }
 
-async fn read(pool: Pool, until: Instant) -> Result<Seen, Error> {
+async fn read(pool: Pool, until: Instant) -> Result<Seen, snakepit::Error> {
     let mut seen = Seen::default();
     let mut items = pool.execute_stream::<Item>("count_up", ())?;
     while let Some(item) = items.next().await {
@@ -98,7 +124,13 @@ fn cpu_seconds() -> f64 {
     seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
-fn report(workers: usize, inflight: usize, mut seen: Seen, took: f64, cpu: f64) {
+fn report(
+    options: &Options,
+    (workers, inflight): (usize, usize),
+    mut seen: Seen,
+    took: f64,
+    cpu: f64,
+) {
     let rate = seen.count as f64 / took;
     let cpu = cpu * 1e6 / seen.count.max(1) as f64;
     seen.latencies.sort_unstable();
@@ -107,7 +139,7 @@ fn report(workers: usize, inflight: usize, mut seen: Seen, took: f64, cpu: f64) 
         seen.latencies.get(place).map(|&nanos| nanos as f64 / 1e3)
     };
     let (p50, p99) = (at(0.5), at(0.99));
-    if flag("--json") {
+    if options.has("--json") {
         let what = if p50.is_some() { "calls" } else { "items" };
         let told = serde_json::json!({
             "what": what, "workers": workers, "inflight": inflight, "seconds": took,

@@ -53,6 +53,13 @@ def test_every_command_of_the_readme_is_a_target() -> None:
     assert missing == []
 
 
+def test_the_figures_have_as_many_passes_as_the_command_makes() -> None:
+    told = re.findall(r"One run of `make bench`[^|]*?(\d+)\s+interleaved passes", README)
+    made = re.findall(r"side_by_side\.py --passes (\d+)$", (ROOT / "Makefile").read_text(), re.M)
+    assert len(told) == 1
+    assert told == made
+
+
 def test_every_feature_names_a_test_that_exists() -> None:
     """`path` or `path::name`, relative to the root; at least one a row."""
     features = list(rows(README, "feature"))

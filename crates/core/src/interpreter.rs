@@ -22,8 +22,14 @@ const MARK: &[u8] = b"snakepit-probe\0";
 /// As much is read of what it prints: a site's own chatter may come first.
 const MOST_OUTPUT: u64 = 1 << 20;
 
+/// Characters that are quoted of a line which it printed instead of an answer.
+const MOST_QUOTED: usize = 120;
+
 /// Oldest Python that the SDK knows.
 const OLDEST: (u32, u32) = (3, 10);
+
+/// Oldest Python that `snakepit-pool`, which has the native end, can be installed for.
+const OLDEST_NATIVE: (u32, u32) = (3, 11);
 
 /// An interpreter that can run workers.
 #[derive(Debug)]
@@ -98,9 +104,17 @@ pub(crate) async fn probe(
         .map_err(|error| format!("{shown} cannot be run: {error}"))?;
     let Some(parts) = parts(&said) else {
         let last = complaint.trim_end().lines().last().unwrap_or("it printed nothing");
-        return Err(format!("{shown} is no Python that can run workers: {last}"));
+        return Err(format!("{shown} is no Python that can run workers: {}", shortened(last)));
     };
     judge(program, &parts)
+}
+
+/// The start of a line: a program that takes no `-c` may quote all that it was given.
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(MOST_QUOTED) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 /// Implementation, version, directory of the SDK, file of the extension.
@@ -120,17 +134,24 @@ fn judge(program: PathBuf, parts: &Parts<'_>) -> Result<Interpreter, String> {
     let (name, version) =
         (String::from_utf8_lossy(implementation), String::from_utf8_lossy(version));
     let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
-    if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < OLDEST {
+    let numbers = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if numbers < OLDEST {
         let (major, minor) = OLDEST;
         return Err(format!(
             "{shown} is {name} {version}; a worker needs {major}.{minor} or newer"
         ));
     }
     if bridge.is_empty() {
+        let slower = format!("`{shown} -m pip install 'snakepit-bridge[grpc]'`");
+        let remedy = match numbers < OLDEST_NATIVE {
+            true => slower,
+            false => format!(
+                "`{shown} -m pip install snakepit-pool`, which brings the native end of the line \
+                 too, or {slower}"
+            ),
+        };
         return Err(format!(
-            "{shown} ({name} {version}) has no snakepit_bridge; mend it with `{shown} -m pip \
-             install snakepit-pool`, which brings the native end of the line too, or `{shown} -m \
-             pip install snakepit-bridge`"
+            "{shown} ({name} {version}) has no snakepit_bridge; mend it with {remedy}"
         ));
     }
     let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
@@ -218,6 +239,10 @@ mod tests {
 
         let bare = judged([b"cpython", b"3.12.1", b"", b""]).expect_err("no SDK");
         assert!(bare.contains("/venv/bin/python -m pip install snakepit-pool"), "{bare}");
+
+        let slow = judged([b"cpython", b"3.10.13", b"", b""]).expect_err("no SDK");
+        assert!(slow.contains("-m pip install 'snakepit-bridge[grpc]'"), "{slow}");
+        assert!(!slow.contains("snakepit-pool"), "it cannot be installed there: {slow}");
     }
 
     #[test]
@@ -247,6 +272,16 @@ mod tests {
         let (_folder, file) = script("echo 'no such option' >&2; exit 3");
         let error = probe(file, Vec::new(), Duration::from_secs(60)).await.expect_err("no Python");
         assert!(error.contains("no such option"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn one_that_quotes_the_question_is_cut_short() {
+        let (_folder, file) =
+            script("printf 'cannot access %s' \"$(echo \"$2\" | tr '\\n' ' ')\" >&2");
+        let env = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        let error = probe(file, env, Duration::from_secs(60)).await.expect_err("no Python");
+        assert!(error.contains("cannot access import sys") && error.ends_with('…'), "{error}");
+        assert!(error.len() < 400, "{error}");
     }
 
     #[tokio::test]

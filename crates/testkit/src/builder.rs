@@ -63,6 +63,12 @@ impl Builder {
         self
     }
 
+    /// What the pool takes its worker for.
+    pub fn source(mut self, kind: SourceKind) -> Self {
+        self.config.worker.adapter.kind = kind;
+        self
+    }
+
     /// Between the cancel of a running call and SIGTERM.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.config.grace = grace;

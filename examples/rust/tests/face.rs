@@ -314,6 +314,10 @@ async fn what_is_wrong_is_told_before_anything_starts() {
     assert_eq!(name, "adapter");
     assert!(message.contains("did you mean \"face_adapter:Face\"?"), "{message}");
 
+    let (name, message) = field(builder.clone().pythonpath("/nowhere/adapters")).await;
+    assert_eq!(name, "pythonpath");
+    assert!(message.contains("there is no folder /nowhere/adapters"), "{message}");
+
     let missing = builder.clone().python("/nowhere/python").start().await.expect_err("no file");
     assert!(matches!(&missing, Error::Start { .. }), "{missing}");
     assert!(missing.to_string().contains("no interpreter /nowhere/python"), "{missing}");

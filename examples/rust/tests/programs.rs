@@ -26,31 +26,82 @@ fn command(name: &str, python: &Path) -> Command {
     command
 }
 
+/// A program that finds its interpreter by itself, in the folder of the examples.
+fn unguided(name: &str, python: &Path) -> Command {
+    let mut command = Command::new(program(name));
+    let folder = python.parent().expect("a file in a folder").to_owned();
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([folder].into_iter().chain(std::env::split_paths(&inherited)));
+    command.current_dir(snakepit_examples::FOLDER).env_remove("VIRTUAL_ENV");
+    command.env("PATH", path.expect("folders"));
+    command
+}
+
+/// What a program prints.
+fn output(command: &mut Command) -> String {
+    let ended = command.output().expect("it runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8(ended.stdout).expect("text")
+}
+
+/// What a program complains of.
+fn complaint(command: &mut Command) -> String {
+    let ended = command.output().expect("it runs");
+    assert_eq!(ended.status.code(), Some(1), "{}", String::from_utf8_lossy(&ended.stdout));
+    String::from_utf8(ended.stderr).expect("text")
+}
+
+fn file(path: &str) -> String {
+    let path = Path::new(snakepit_examples::FOLDER).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 #[test]
 fn plain_prints_what_the_readme_shows() {
     let Some(python) = python() else { return };
-    let ended = command("plain", &python).output().expect("it runs");
-    let (said, complaint) =
-        (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
-    assert!(ended.status.success(), "{complaint}");
-
-    let file = |path: &str| {
-        let path = Path::new(snakepit_examples::FOLDER).join(path);
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    };
-    let readme = file("../../README.md");
+    let said = output(&mut unguided("plain", &python));
     let program = format!("```rust\n{}```\n\n```text\n{said}```\n", file("plain.rs"));
-    assert!(readme.contains(&program), "README.md must show plain.rs and this:\n{said}");
+    assert!(
+        file("../../README.md").contains(&program),
+        "README.md must show plain.rs and:\n{said}"
+    );
+    assert!(!program.contains("snakepit_examples"), "it can be copied into any crate");
+}
+
+#[test]
+fn the_file_of_the_readme_makes_a_pool() {
+    let Some(python) = python() else { return };
+    assert_eq!(output(&mut unguided("configured", &python)), "0.5\n");
+
+    let readme = file("../../README.md");
+    assert!(readme.contains(&format!("```toml\n{}```\n", file("pool.toml"))));
+    let (_, behind) = readme.split_once("```toml\n").expect("the file");
+    let (_, program) = behind.split_once("```rust\n").expect("a program that reads it");
+    let (program, _) = program.split_once("```").expect("its end");
+    let indented: String = program.lines().map(|line| format!("    {line}\n")).collect();
+    assert!(file("configured.rs").contains(&indented), "configured.rs must have:\n{indented}");
+}
+
+#[test]
+fn a_wrong_command_line_is_told_before_anything_starts() {
+    for (name, words, expected) in [
+        ("throughput", &["--seconds", "-1"][..], "--seconds: above 0"),
+        ("throughput", &["--seconds", "nan"], "--seconds: above 0"),
+        ("throughput", &["--inflight", "0"], "--inflight: one call"),
+        ("throughput", &["--pyton", "x"], "--pyton: there is no such option"),
+        ("axum", &["--workers"], "--workers needs a value"),
+    ] {
+        let said = complaint(Command::new(program(name)).args(words));
+        assert!(said.starts_with("error: ") && said.contains(expected), "{said}");
+        let usage = output(Command::new(program(name)).args(words).arg("--help"));
+        assert!(usage.contains("\n  --workers N "), "{usage}");
+    }
 }
 
 #[test]
 fn throughput_measures_calls_and_items() {
     let Some(python) = python() else { return };
-    let run = |words: &[&str]| {
-        let ended = command("throughput", &python).args(words).output().expect("it runs");
-        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-        String::from_utf8(ended.stdout).expect("text")
-    };
+    let run = |words: &[&str]| output(command("throughput", &python).args(words));
     let quick = ["--workers", "1", "--inflight", "8", "--seconds", "0.2"];
     let said = run(&quick);
     for part in ["workers 1, in flight 8: ", " calls/s, p50 ", " µs, p99 ", " µs a call"] {
@@ -68,9 +119,13 @@ fn throughput_measures_calls_and_items() {
 
 #[test]
 fn an_interpreter_that_is_missing_is_told() {
-    let ended = command("plain", Path::new("/nowhere/python")).output().expect("it runs");
-    assert!(!ended.status.success());
-    assert!(String::from_utf8_lossy(&ended.stderr).contains("no interpreter /nowhere/python"));
+    for said in [
+        complaint(&mut command("throughput", Path::new("/nowhere/python"))),
+        complaint(Command::new(program("plain")).env("VIRTUAL_ENV", "/nowhere/python")),
+    ] {
+        assert!(said.starts_with("error: pool default: no worker can start"), "{said}");
+        assert!(said.contains("there is no interpreter /nowhere/python;"), "{said}");
+    }
 }
 
 /// The service under test; ended with the test.
@@ -177,7 +232,25 @@ fn the_service_answers_json_and_errors_have_a_status() {
     assert!(head.contains("application/x-ndjson"), "{head}");
     let lines: Vec<&str> = body.lines().filter(|line| line.starts_with('{')).collect();
     assert_eq!(lines, [r#"{"x":0}"#, r#"{"x":1}"#, r#"{"x":2}"#]);
+
+    assert_eq!(service.request("/streams/nope", "{}").0, 404);
+    let (status, _, body) = service.request("/streams/greet", r#"{"name": "world"}"#);
+    assert_eq!(status, 422, "{body}");
+    for path in ["/tools/greet", "/streams/count"] {
+        let (status, head, body) = service.request(path, "[]");
+        assert_eq!(status, 422, "{body}");
+        assert!(head.contains("application/json") && body.contains("\"error\":"), "{body}");
+    }
     service.stop();
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_before_workers_start() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    // An interpreter that is missing would be told, were it looked for first.
+    let said = complaint(command("axum", Path::new("/nowhere/python")).args(["--port", &port]));
+    assert!(said.contains(&format!("port {port}: ")) && said.contains("--port"), "{said}");
 }
 
 #[test]

@@ -9,14 +9,20 @@ impl AdapterSource {
     /// # Errors
     /// [`Error::Config`] with the form that was meant, most likely.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.is_empty() {
+            let message = "it is needed, as \"module:Class\"".into();
+            return Err(Error::Config { field: "adapter", message });
+        }
         let parts = text.split_once(':').filter(|(module, name)| dotted(module) && dotted(name));
         let Some((module, qualname)) = parts else {
             let guess = match text.rsplit_once('.') {
-                Some((module, name)) if dotted(text) => format!("{module}:{name}"),
-                _ => "module:Class".into(),
+                Some((module, name)) if dotted(text) => Some(format!("{module}:{name}")),
+                _ if dotted(text) => Some(format!("{text}:Class")),
+                _ => without_suffix(text),
             };
-            let message =
-                format!("{text:?} has not the form \"module:Class\"; did you mean {guess:?}?");
+            let guess =
+                guess.map_or_else(String::new, |guess| format!("; did you mean {guess:?}?"));
+            let message = format!("{text:?} has not the form \"module:Class\"{guess}");
             return Err(Error::Config { field: "adapter", message });
         };
         if matches!(module, "__main__" | "__mp_main__" | "__snakepit_main__") {
@@ -26,6 +32,13 @@ impl AdapterSource {
         let (location, qualname) = (module.to_owned(), qualname.to_owned());
         Ok(Self { kind: SourceKind::Module, location, qualname })
     }
+}
+
+/// What was meant by `"folder/file.py:Class"`, if it was that.
+fn without_suffix(text: &str) -> Option<String> {
+    let (file, name) = text.split_once(':')?;
+    let module = file.strip_suffix(".py")?.replace('/', ".");
+    (dotted(&module) && dotted(name)).then(|| format!("{module}:{name}"))
 }
 
 /// Names as Python has them, near enough: it knows more letters, and says so itself.
@@ -61,6 +74,9 @@ mod tests {
     #[test]
     fn a_wrong_form_gets_the_right_one() {
         assert!(refusal("my_app.Model").contains("did you mean \"my_app:Model\"?"));
+        assert!(refusal("adapters").contains("did you mean \"adapters:Class\"?"));
+        assert!(refusal("a/b.py:Words").contains("did you mean \"a.b:Words\"?"));
+        assert_eq!(refusal(""), "adapter: it is needed, as \"module:Class\"");
         for text in ["", "Model", "a:b:c", "a/b.py:Model", "a:", ":b", "1a:b", "a..b:c"] {
             assert!(refusal(text).contains("\"module:Class\""), "{text}");
         }

@@ -57,7 +57,10 @@ pub enum Violation {
     SecondAttach,
 
     /// Another process said Hello with its token.
-    #[error("process {pid} used the token of the worker, which is process {worker}")]
+    #[error(
+        "process {pid} used the token of the worker, which is process {worker}; the program that is \
+         started must dial in itself, so a shell script has to end in `exec PROGRAM`"
+    )]
     ForeignProcess {
         /// The process that dialled in.
         pid: u32,

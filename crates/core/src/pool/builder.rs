@@ -251,8 +251,14 @@ fn line_of_environment() -> Result<Line, Error> {
 
 fn folders(pythonpath: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     let absolute = |folder: &PathBuf| {
-        std::path::absolute(folder)
-            .map_err(|error| wrong("pythonpath", format!("{}: {error}", folder.display())))
+        let shown = folder.display();
+        let told = |error| wrong("pythonpath", format!("{shown}: {error}"));
+        let found = std::path::absolute(folder).map_err(told)?;
+        // A zip archive is as good as a folder.
+        match found.try_exists().map_err(told)? {
+            true => Ok(found),
+            false => Err(wrong("pythonpath", format!("there is no folder {}", found.display()))),
+        }
     };
     pythonpath.iter().map(absolute).collect()
 }

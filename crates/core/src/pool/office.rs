@@ -75,12 +75,13 @@ impl Office for Shared {
         self.count_end(slot, &end);
         let permanent = {
             let mut inner = self.lock();
+            let generation = inner.state.generation(slot);
             let record = &mut inner.records[slot];
             record.pid = None;
             match end {
                 Ending::NeverReady(failure) => {
                     let permanent = failure.permanent;
-                    record.start_failure = Some(failure.into());
+                    record.start_failure = Some((generation, failure.into()));
                     permanent
                 }
                 Ending::Died(report) => {

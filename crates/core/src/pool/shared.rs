@@ -48,7 +48,8 @@ impl Words for Ports {
 pub(super) struct Record {
     pub(super) pid: Option<u32>,
     pub(super) exit: Arc<ExitReport>,
-    pub(super) start_failure: Option<Arc<StartFailure>>,
+    /// Of which generation, and why: by the time it is told, the slot's next one has its number.
+    pub(super) start_failure: Option<(u64, Arc<StartFailure>)>,
 }
 
 pub(super) struct Inner {

@@ -60,9 +60,10 @@ impl Shared {
     /// Why a slot cannot start, told for the first such slot.
     pub(super) fn no_worker(&self, inner: &Inner) -> Error {
         let slot = inner.state.degraded().unwrap_or(0);
-        let failure = inner.records[slot].start_failure.clone().unwrap_or_default();
-        let number = inner.state.number(slot);
-        let worker = Some(self.worker(number, inner.state.generation(slot)));
+        let failed = inner.records[slot].start_failure.clone();
+        let (worker, failure) = failed.map_or_else(Default::default, |(generation, failure)| {
+            (Some(self.worker(inner.state.number(slot), generation)), failure)
+        });
         Error::Start { pool: self.config.name.clone(), worker, failure }
     }
 }

@@ -10,7 +10,7 @@ use crate::process::{RUN_VARIABLE, RunToken, ToWorker};
 use crate::transport::{Token, start_message};
 
 /// What mends a program that is no worker's interpreter.
-pub(super) const REMEDY: &str = "python= must name a CPython 3.11 or newer";
+pub(super) const REMEDY: &str = "python must name a CPython 3.10 or newer";
 
 /// The process to spawn: `program args…`, where the arguments name the SDK's boot file. All that it
 /// starts carries the mark `run`.

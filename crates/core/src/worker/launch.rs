@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::keeper::{Keeper, Order};
 use super::watch::{LINE_AFTER_STATUS, Process, STATUS_AFTER_LINE, malformed};
 use super::{Office, Port, command};
-use crate::config::PoolConfig;
+use crate::config::{PoolConfig, SourceKind};
 use crate::error::{StartFailure, Violation};
 use crate::id::WorkerRef;
 use crate::process::{FromWorker as Aside, Page, Received, spawn};
@@ -295,6 +295,10 @@ impl Handshake<'_> {
             Some(_) => "the adapter's initialize() has not returned",
             None if self.process.pid.is_some_and(|pid| keeper.listener.is_waiting(pid)) => {
                 "it has connected and not said Hello"
+            }
+            None if self.config.worker.adapter.kind == SourceKind::Program => {
+                "the program has not dialled in; `python -m snakepit.conformance -- COMMAND` tells \
+                 what it lacks"
             }
             None => "the interpreter has not dialled in",
         };

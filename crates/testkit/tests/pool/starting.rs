@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use snakepit::{Error, StartFailure};
+use snakepit::{Error, SourceKind, StartFailure};
 use snakepit_testkit::{Builder, PATIENCE, pool, soon};
 
 use super::{answer, submit};
@@ -15,7 +15,8 @@ pub async fn refusal(builder: Builder) -> Arc<StartFailure> {
     let Err(Error::Start { worker, failure, .. }) = pool.await_ready(Some(PATIENCE)).await else {
         panic!("it started");
     };
-    assert!(worker.is_some());
+    let named = worker.expect("the worker that did not start").generation;
+    assert!(named < pool.generation(0), "one that was tried, not the next one");
     match answer(early).await {
         Err(Error::Start { failure: told, .. }) => assert_eq!(told.reason, failure.reason),
         other => panic!("{other:?}"),
@@ -49,6 +50,15 @@ async fn a_worker_that_never_dials_is_given_up_after_start_timeout() {
     let failure = refusal(pool(1).start_as("mute").start_timeout(limit)).await;
     assert!(failure.reason.contains("start_timeout (500ms)"), "{}", failure.reason);
     assert!(failure.reason.contains("has not dialled in"), "{}", failure.reason);
+}
+
+#[tokio::test]
+async fn a_program_that_never_dials_is_told_what_checks_it() {
+    let limit = Duration::from_millis(500);
+    let mute = pool(1).start_as("mute").source(SourceKind::Program).start_timeout(limit);
+    let reason = &refusal(mute).await.reason;
+    assert!(reason.contains("the program has not dialled in"), "{reason}");
+    assert!(reason.contains("python -m snakepit.conformance -- COMMAND"), "{reason}");
 }
 
 #[tokio::test]
@@ -88,8 +98,9 @@ async fn an_initialize_that_raises_is_tried_five_times() {
 #[tokio::test]
 async fn a_permanent_failure_is_not_tried_again() {
     let pool = pool(1).start_as("fail-for-good").open();
-    assert!(pool.await_ready(Some(PATIENCE)).await.is_err());
-    assert_eq!(pool.generation(0), 2);
+    let error = pool.await_ready(Some(PATIENCE)).await.expect_err("it cannot start");
+    let Error::Start { worker: Some(worker), .. } = error else { panic!("{error}") };
+    assert_eq!((worker.generation, pool.generation(0)), (1, 2));
     pool.finish().await;
 }
 

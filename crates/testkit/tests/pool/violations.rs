@@ -192,7 +192,7 @@ macro_rules! bad_starts {
 
 bad_starts! {
     another_token: "wrong-token" => "wrong_token" "not its own";
-    a_token_used_by_another_process: "lend" => "foreign_process" "used the token of the worker";
+    a_token_used_by_another_process: "lend" => "foreign_process" "end in `exec PROGRAM`";
     another_first_frame: "no-hello" => "not_hello" "not Hello";
     a_first_frame_that_is_none: "bad-hello" => "malformed_frame" "failed to decode";
     a_connection_that_is_not_http2: "no-http" => "malformed_frame" "does not begin as HTTP/2";
