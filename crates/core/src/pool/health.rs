@@ -135,7 +135,10 @@ impl Pool {
             since: ago(facts.changed),
             last_progress: facts.heard.map(ago),
             crashes,
-            start_failure: record.start_failure.filter(|_| facts.degraded),
+            start_failure: record
+                .start_failure
+                .map(|(_, failure)| failure)
+                .filter(|_| facts.degraded),
         }
     }
 }
