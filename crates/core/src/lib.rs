@@ -112,15 +112,15 @@ pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
 pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{
-    AdapterSource, Env, Line, OutputMode, PoolConfig, PoolOptions, SourceKind, WorkerConfig,
+    AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, CrashBarrier, Env, Guards,
+    Jitter, Line, OutputMode, PoolConfig, PoolOptions, RetryPolicy, SourceKind, Trip, WorkerConfig,
 };
 pub use error::{Direction, Error, ExitReport, Failure, StartFailure, Violation};
 pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};
-pub use policy::breaker::{BreakerConfig, BreakerState, BreakerStats, CircuitOpen, Trip};
-pub use policy::budget::BudgetConfig;
+pub use policy::breaker::{BreakerState, BreakerStats, CircuitOpen};
 pub use policy::health::{HealthConfig, HealthStats, WorkerHealth};
-pub use policy::retry::{Backoff, Fault, GiveUp, Jitter, NextAttempt, RetryPolicy};
+pub use policy::retry::{Fault, GiveUp, NextAttempt};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]
 #[doc(hidden)]

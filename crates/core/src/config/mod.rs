@@ -1,8 +1,12 @@
 //! What a pool is told when it is made.
 
+mod breaker;
 mod environ;
+mod guard;
+mod guarded;
 mod options;
 mod read;
+mod retry;
 mod source;
 mod suggest;
 #[cfg(test)]
@@ -11,8 +15,11 @@ mod worker;
 
 use std::time::Duration;
 
+pub use breaker::{BreakerConfig, Trip};
 pub use environ::Env;
+pub use guard::{BreakerRule, CrashBarrier, Guards};
 pub use options::PoolOptions;
+pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
 pub(crate) use source::is_name;
 pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
 
@@ -31,6 +38,8 @@ pub struct PoolConfig {
     pub worker: WorkerConfig,
     /// So many calls may wait; one more is refused.
     pub max_queue: usize,
+    /// And so many bytes of arguments; one call may wait whatever its size.
+    pub max_queue_bytes: u64,
     /// Largest encoded value in bytes, either way.
     pub max_message: usize,
     /// From the first try to fill a slot until its worker is ready.
@@ -39,21 +48,25 @@ pub struct PoolConfig {
     pub grace: Duration,
     /// How sessions bind unless they say otherwise.
     pub affinity: Affinity,
+    /// What it does while workers fail.
+    pub guards: Guards,
 }
 
 impl PoolConfig {
-    /// A pool of `size` workers with every limit at its default: 1,000 waiting calls, 256 MiB
-    /// messages, 60 s to start, 2 s of grace.
+    /// A pool of `size` workers with every limit at its default: 1,000 waiting calls of
+    /// 256 MiB in all, 256 MiB messages, 60 s to start, 2 s of grace.
     pub fn new(name: impl Into<PoolName>, size: usize, worker: WorkerConfig) -> Self {
         Self {
             name: name.into(),
             size,
             worker,
             max_queue: 1000,
+            max_queue_bytes: 256 << 20,
             max_message: 256 << 20,
             start_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(2),
             affinity: Affinity::default(),
+            guards: Guards::default(),
         }
     }
 
@@ -79,7 +92,7 @@ impl PoolConfig {
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
         }
-        Ok(())
+        self.guards.validate()
     }
 }
 

@@ -6,5 +6,6 @@ pub(crate) mod budget;
 pub(crate) mod health;
 pub(crate) mod prefetch;
 pub(crate) mod queue;
+pub(crate) mod rate;
 pub(crate) mod restart;
 pub(crate) mod retry;

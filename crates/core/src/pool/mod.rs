@@ -12,6 +12,7 @@
 
 mod builder;
 mod chunks;
+mod gate;
 mod handle;
 mod job;
 #[cfg(feature = "testkit")]

@@ -12,12 +12,15 @@ use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+use super::gate::{Gate, Pass};
 use super::job::Job;
-use super::state::{Effect, Limits, NewCall, State, Words};
+use super::state::{Effect, Limits, NewCall, Refusal, State, Words};
 use super::stream::Channel;
+use crate::breaker::CircuitBreaker;
 use crate::config::PoolConfig;
 use crate::error::{Error, ExitReport, StartFailure};
 use crate::id::{CallId, WorkerRef};
+use crate::policy::breaker::CircuitOpen;
 use crate::process::{Owner, owner};
 use crate::transport::ToolInfo;
 use crate::worker::{Order, Port};
@@ -80,6 +83,12 @@ pub(super) enum Answer {
     Chunks(Arc<Channel>, Vec<Bytes>),
 }
 
+/// Who refused a call at the door.
+enum Refused {
+    ByBreaker(CircuitOpen),
+    ByState(Refusal, Option<Pass>),
+}
+
 /// What handles, keepers and the timer of a pool share.
 pub(crate) struct Shared {
     pub(super) config: Arc<PoolConfig>,
@@ -89,6 +98,7 @@ pub(crate) struct Shared {
     /// Something changed that waiting for readiness or idleness depends on.
     pub(super) changed: Notify,
     pub(super) lines: Option<LineHandler>,
+    pub(super) gate: Gate,
     owner: Owner,
 }
 
@@ -101,9 +111,17 @@ impl Shared {
         let limits = Limits {
             size: config.size,
             max_queue: config.max_queue,
+            max_queue_bytes: config.max_queue_bytes,
             start_timeout: config.start_timeout,
             grace: config.grace,
+            guards: config.guards.clone(),
+            // Without a source of randomness pauses are not spread, which harms no call.
+            seed: getrandom::u64().unwrap_or_default(),
         };
+        let gate = Gate::new(config.guards.circuit_breaker.and_then(|rule| {
+            let breaker = CircuitBreaker::new(rule.limits).ok()?; // checked with the rest
+            Some((breaker, rule.count_remote_errors))
+        }));
         let inner = Inner {
             state: State::new(limits, Instant::now()),
             ports: Ports((0..config.size).map(|_| None).collect()),
@@ -114,7 +132,7 @@ impl Shared {
             orders,
         };
         let (timer, changed) = (Notify::new(), Notify::new());
-        Self { config, inner: Mutex::new(inner), timer, changed, lines, owner: owner() }
+        Self { config, inner: Mutex::new(inner), timer, changed, lines, gate, owner: owner() }
     }
 
     /// Starts every slot.
@@ -126,8 +144,34 @@ impl Shared {
     pub(super) fn submit(&self, new: NewCall<Job>) -> Result<CallId, Error> {
         let now = Instant::now();
         let window = new.job.window();
-        self.event(|state, _, effects, _| state.submit(new, window, now, effects))
-            .map_err(|refusal| self.refused(refusal))
+        let admitted = self.event(|state, _, effects, _| {
+            let pass = self.gate.admit().map_err(|open| {
+                state.shed();
+                Refused::ByBreaker(open)
+            })?;
+            match state.submit(new, window, now, effects) {
+                Ok(id) => {
+                    // No answer can come before this event is over.
+                    if let Some(job) = state.job(id) {
+                        job.pass = pass;
+                    }
+                    Ok(id)
+                }
+                Err(refusal) => Err(Refused::ByState(refusal, pass)),
+            }
+        });
+        admitted.map_err(|refused| match refused {
+            Refused::ByBreaker(CircuitOpen { retry_after }) => {
+                Error::CircuitOpen { pool: self.config.name.clone(), retry_after }
+            }
+            Refused::ByState(refusal, pass) => {
+                let error = self.refused(refusal);
+                if let Some(pass) = pass {
+                    pass.fail(&error);
+                }
+                error
+            }
+        })
     }
 
     /// Whether this process made the pool. In a fork of it nothing here may be touched: the lock may

@@ -194,7 +194,7 @@ impl<J> State<J> {
         let cause = phase.loss();
         self.homes.evict(slot);
         for id in lane {
-            self.orphan(id, slot, generation, cause, words, out);
+            self.orphan(id, (slot, generation), cause, now, words, out);
         }
         for id in self.queue.take_pinned(slot) {
             self.session_lost(id, cause, out);
@@ -205,6 +205,9 @@ impl<J> State<J> {
         let unasked = [Phase::Ready, Phase::Draining, Phase::Condemned, Phase::Outlawed];
         if unasked.contains(&phase) {
             self.counters.worker_deaths += 1;
+            self.fell(slot, phase, now, out);
+        } else if phase == Phase::Stopping {
+            self.left(slot, now);
         }
         let it = &mut self.slots[slot];
         let next = match phase {
@@ -225,7 +228,7 @@ impl<J> State<J> {
         self.counters.restarts += 1;
         out.push(Effect::Start { slot, generation, after });
         if self.slots.iter().all(|slot| slot.degraded) {
-            for id in self.queue.take_all() {
+            for id in self.take_waiting() {
                 let died_under = self.table.get(id).and_then(|call| call.died_under);
                 let end = died_under.map_or(End::NoWorker, |(slot, generation)| End::WorkerDied {
                     slot,
@@ -252,7 +255,7 @@ impl<J> State<J> {
         }
         it.phase = Phase::Draining;
         self.loads[slot] = UNAVAILABLE;
-        if self.take_back(slot, usize::MAX, words) > 0 {
+        if self.take_back(slot, usize::MAX, words) > 0 || !self.guards.are_clear() {
             self.spread(now, out);
         }
         self.retire(slot, out);
@@ -275,7 +278,7 @@ impl<J> State<J> {
         }
         it.phase = Phase::Outlawed;
         self.loads[slot] = UNAVAILABLE;
-        if self.take_back(slot, usize::MAX, words) > 0 {
+        if self.take_back(slot, usize::MAX, words) > 0 || !self.guards.are_clear() {
             self.spread(now, out);
         }
     }
@@ -296,13 +299,13 @@ impl<J> State<J> {
     fn orphan(
         &mut self,
         id: CallId,
-        slot: usize,
-        generation: u64,
+        (slot, generation): (usize, u64),
         cause: &'static str,
+        now: Instant,
         words: &impl Words,
         out: &mut Vec<Effect<J>>,
     ) {
-        let Some(call) = self.table.get_mut(id) else { return };
+        let Some(call) = self.table.get(id) else { return };
         let Place::Sent { word, .. } = call.place else { return };
         let untouched = word.is_some_and(|word| words.untouched(slot, word, id));
         let strict = call.session.as_ref().is_some_and(|session| session.affinity.is_strict());
@@ -310,14 +313,10 @@ impl<J> State<J> {
             self.table.remove(id);
         } else if untouched && strict {
             self.session_lost(id, cause, out);
-        } else if untouched || call.idempotent && !call.partly_seen && !strict {
-            if !untouched && call.died_under.replace((slot, generation)).is_some() {
-                return self.end(id, End::Poison { slot, generation, deaths: 2 }, out);
-            }
-            call.place = Place::Queued(None);
-            self.queue.put(id, None);
+        } else if untouched {
+            self.requeue(id);
         } else {
-            self.end(id, End::WorkerDied { slot, generation }, out);
+            self.retry(id, (slot, generation), strict, now, out);
         }
     }
 

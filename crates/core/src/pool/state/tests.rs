@@ -5,6 +5,7 @@ mod chaos;
 mod deadlines;
 mod deaths;
 mod effects;
+mod guards;
 mod invariants;
 mod life;
 mod prefetching;

@@ -8,11 +8,16 @@ use tokio::time::Instant;
 
 use super::worker::{Life, Page, Worker};
 use crate::call::{Affinity, Binding, SessionKey, Step};
+use crate::config::{Guards, RetryPolicy};
+use crate::error::Violation;
 use crate::id::CallId;
 use crate::pool::state::{Effect, End, Limits, NewCall, Refusal, Said, State, Window};
 
 /// Of every stream.
 pub(super) const WINDOW: Window = Window { items: 3, bytes: 30 };
+
+/// That may wait.
+pub(super) const MAX_QUEUE_BYTES: u64 = 1000;
 
 /// What the state owns of a call; the number of its record.
 #[derive(Debug)]
@@ -25,6 +30,9 @@ pub(crate) struct Spec {
     pub(super) timeout: Option<Duration>,
     pub(super) idempotent: bool,
     pub(super) streaming: bool,
+    pub(super) raises: bool,
+    pub(super) bytes: u32,
+    pub(super) retry: Option<Arc<RetryPolicy>>,
 }
 
 impl Spec {
@@ -103,15 +111,23 @@ pub(crate) struct World {
 impl World {
     /// Workers are planned, none is started.
     pub(crate) fn new(size: usize, max_queue: usize) -> Self {
+        Self::guarded(size, max_queue, Guards::default())
+    }
+
+    /// The same, with guards that are not the usual ones.
+    pub(crate) fn guarded(size: usize, max_queue: usize, guards: Guards) -> Self {
         let now = Instant::now();
         let limits = Limits {
             size,
             max_queue,
+            max_queue_bytes: MAX_QUEUE_BYTES,
             start_timeout: Duration::from_secs(20),
             grace: Duration::from_secs(2),
+            guards,
+            seed: 1,
         };
         let mut world = Self {
-            state: State::new(limits, now),
+            state: State::new(limits.clone(), now),
             limits,
             now,
             page: Page::new(size),
@@ -154,6 +170,8 @@ impl World {
             session: spec.session.clone(),
             timeout: spec.timeout,
             idempotent: spec.idempotent,
+            retry: spec.retry.clone(),
+            bytes: spec.bytes,
         };
         let window = spec.streaming.then_some(WINDOW);
         let id = self.state.submit(new, window, self.now, &mut self.out)?;
@@ -242,15 +260,28 @@ impl World {
         let finished = std::mem::take(&mut self.workers[slot].finished);
         self.state.progressed(slot, finished.len(), self.now);
         for &id in &finished {
-            let said = if self.spec(id).streaming { Said::End } else { Said::Value };
-            let job = self.state.answered(slot, id, said).expect("the worker has this call");
-            match job {
+            let said = match self.spec(id) {
+                Spec { raises: true, .. } => Said::Raised,
+                Spec { streaming: true, .. } => Said::End,
+                _ => Said::Value,
+            };
+            let job = self.answered(slot, id, said);
+            match job.expect("the worker has this call") {
                 Some(Job(call)) => self.ended(call, Outcome::Answered),
                 None => assert!(self.outcome(id).is_some(), "the job of {id} is lost"),
             }
         }
         self.workers[slot].unfilled |= !finished.is_empty();
         !finished.is_empty()
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        slot: usize,
+        id: CallId,
+        said: Said,
+    ) -> Result<Option<Job>, Violation> {
+        self.state.answered(slot, id, said, self.now, &mut self.out)
     }
 
     pub(crate) fn fill(&mut self, slot: usize) {
@@ -365,6 +396,12 @@ impl World {
     /// Calls in the worker of a slot.
     pub(crate) fn load(&self, slot: usize) -> usize {
         self.state.slots[slot].lane.len()
+    }
+
+    /// Whether a call may run again where it may have run.
+    pub(super) fn may_repeat(&self, spec: &Spec) -> bool {
+        let policy = spec.retry.as_deref().unwrap_or(&self.limits.guards.retry);
+        spec.idempotent || policy.idempotent
     }
 
     pub(super) fn spec(&self, id: CallId) -> &Spec {
