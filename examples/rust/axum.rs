@@ -114,9 +114,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match &self.0 {
             // Nothing ran, and later it may: the client is told when to come again.
-            Error::QueueFull { .. } | Error::PoolClosed { may_have_run: false, .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Error::QueueFull { .. }
+            | Error::CircuitOpen { .. }
+            | Error::PoolClosed { may_have_run: false, .. } => StatusCode::SERVICE_UNAVAILABLE,
             Error::ToolNotFound { .. } => StatusCode::NOT_FOUND,
             Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -126,7 +126,10 @@ impl IntoResponse for Refusal {
         let told = Json(json!({"error": self.0.to_string()}));
         match status {
             StatusCode::SERVICE_UNAVAILABLE => {
-                (status, [(header::RETRY_AFTER, "1")], told).into_response()
+                // Whole seconds, rounded up: who comes too early is refused again.
+                let wait = self.0.retry_after().unwrap_or(Duration::from_secs(1));
+                let seconds = wait.as_secs_f64().ceil().max(1.0).to_string();
+                (status, [(header::RETRY_AFTER, seconds)], told).into_response()
             }
             _ => (status, told).into_response(),
         }

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
+    from snakepit._guard import CrashBarrier
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
@@ -62,6 +63,7 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpen",
     "ConfigError",
+    "CrashBarrier",
     "DecodeError",
     "EncodeError",
     "ForkedPool",
@@ -103,6 +105,7 @@ _LAZY = {
     "Backoff": "snakepit._retry",
     "BreakerStats": "snakepit._breaker",
     "CircuitBreaker": "snakepit._breaker",
+    "CrashBarrier": "snakepit._guard",
     "HealthMonitor": "snakepit._health",
     "HealthStats": "snakepit._health",
     "PoolStats": "snakepit._stats",

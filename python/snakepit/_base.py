@@ -21,8 +21,11 @@ from snakepit._source import Program
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
+    from snakepit._breaker import CircuitBreaker
     from snakepit._duration import Duration, Unset
     from snakepit._engine import Engine, NativeSession
+    from snakepit._guard import CrashBarrier
+    from snakepit._retry import RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
 
 Affinity = Literal["strict_queue", "strict_fail_fast", "hint"]
@@ -38,6 +41,7 @@ _PARAMETERS = {
     "pythonpath",
     "timeout",
     "max_queue",
+    "max_queue_bytes",
     "max_message",
     "start_timeout",
     "drain_timeout",
@@ -48,6 +52,9 @@ _PARAMETERS = {
     "worker_output",
     "line",
     "inline",
+    "retry",
+    "circuit_breaker",
+    "crash_barrier",
 }
 
 
@@ -69,6 +76,7 @@ class PoolBase:
             ``None``: no limit.
         max_queue: Calls that may wait for a worker, from 1 to 131071; one more raises
             ``QueueFull``.
+        max_queue_bytes: Bytes of arguments that may wait; one call may, whatever its size.
         max_message: Bytes of one encoded argument map, result or chunk, from 1 KiB to 2 GiB.
         start_timeout: Seconds that a worker may take until its ``initialize()`` has returned.
         drain_timeout: Seconds that calls under way get when the pool is closed. Then they are
@@ -87,6 +95,12 @@ class PoolBase:
             msgpack and protobuf. ``"auto"``: the native one where the interpreter can load it,
             else the other. Default: the environment's ``SNAKEPIT_LINE``, else ``"auto"``.
         inline: Run the adapter in this process, on the caller's thread: for debuggers and tests.
+        retry: When a call whose worker died is made again, unless the call says otherwise; only
+            idempotent ones are, and all retries of a pool are paid for from one budget (500
+            tokens, 14 a retry, 1 back an answer). Default: once, at once.
+        circuit_breaker: Refuses calls with ``CircuitOpen`` while the pool fails. Default: none.
+        crash_barrier: Prefers other workers to one in the place of which one crashed. Default:
+            none. Without it, too, a slot whose workers keep dying is left out for a while.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -113,6 +127,7 @@ class PoolBase:
         pythonpath: Iterable[str | PathLike[str]] = (),
         timeout: Duration | None = 300.0,
         max_queue: int = 1000,
+        max_queue_bytes: int = 256 * 1024 * 1024,
         max_message: int = 256 * 1024 * 1024,
         start_timeout: Duration = 60.0,
         drain_timeout: Duration = 30.0,
@@ -123,6 +138,9 @@ class PoolBase:
         worker_output: Literal["show", "log", "drop"] = "show",
         line: Literal["auto", "native", "grpcio"] | None = None,
         inline: bool = False,
+        retry: RetryPolicy | None = None,
+        circuit_breaker: CircuitBreaker | None = None,
+        crash_barrier: CrashBarrier | None = None,
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
@@ -135,6 +153,7 @@ class PoolBase:
             python=python,
             pythonpath=pythonpath,
             max_queue=max_queue,
+            max_queue_bytes=max_queue_bytes,
             max_message=max_message,
             start_timeout=start_timeout,
             grace=grace,
@@ -144,6 +163,9 @@ class PoolBase:
             worker_output=worker_output,
             line=line,
             inline=inline,
+            retry=retry,
+            circuit_breaker=circuit_breaker,
+            crash_barrier=crash_barrier,
         )
         self._config = config
         self._engine: Engine = (
@@ -179,8 +201,8 @@ class PoolBase:
         from snakepit._stats import WorkerInfo, WorkerRef
 
         return [
-            WorkerInfo(WorkerRef(self.name, slot, generation), pid, state, calls, memory, sessions)
-            for slot, generation, pid, state, calls, memory, sessions in self._engine.workers()
+            WorkerInfo(WorkerRef(self.name, row[0], row[1]), *row[2:])
+            for row in self._engine.workers()
         ]
 
     def recycle(self, ref: WorkerRef) -> None:
@@ -201,6 +223,13 @@ class PoolBase:
 
     def _limit(self, timeout: Duration | Unset | None) -> float | None:
         return self._timeout if timeout is UNSET else limit("timeout", timeout)
+
+    def _more(self, retry: RetryPolicy | None) -> tuple[_core.RetryPolicy, ...]:
+        if retry is None:
+            return ()
+        from snakepit import _guard
+
+        return (_guard.call_policy(retry),)
 
     def _bind(self, session_id: object, affinity: str | None) -> NativeSession:
         # The wire writes "no session" as an empty id.

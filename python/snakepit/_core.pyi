@@ -54,6 +54,8 @@ class _PoolConfig(Protocol):
     @property
     def max_queue(self) -> int: ...
     @property
+    def max_queue_bytes(self) -> int: ...
+    @property
     def max_message(self) -> int: ...
     @property
     def start_timeout(self) -> float: ...
@@ -67,6 +69,12 @@ class _PoolConfig(Protocol):
     def log_lines(
         self,
     ) -> Callable[[list[tuple[str, str, str]]], None] | None: ...  # (worker, stream, text)
+    @property
+    def retry(self) -> RetryPolicy | None: ...  # None: the engine's own
+    @property
+    def circuit_breaker(self) -> tuple[CircuitBreaker, bool] | None: ...  # tools' errors count?
+    @property
+    def crash_barrier(self) -> tuple[float, int] | None: ...  # seconds of taint, restarts
 
 class _Stats(TypedDict):
     """What is counted is written at ``snakepit._stats.PoolStats``."""
@@ -80,14 +88,22 @@ class _Stats(TypedDict):
     timeouts: int
     queue_timeouts: int
     rejected: int
+    shed: int
+    retries: int
+    retries_refused: int
+    quarantined: int
     worker_deaths: int
     restarts: int
     workers: int
     ready: int
     sessions: int
+    queued_bytes: int
+    retry_tokens: int
+    circuit: str | None
+    barred: int
 
-_Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int]
-"""slot, generation, pid, state, calls, memory in bytes, sessions"""
+_Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int, str, bool]
+"""slot, generation, pid, state, calls, memory in bytes, sessions, breaker, tainted"""
 
 @final
 class Session:
@@ -164,6 +180,7 @@ class Pool:
         session: Session | None,
         timeout: float | None,
         idempotent: bool,
+        retry: RetryPolicy | None = None,
     ) -> Any: ...
     def submit(
         self,
@@ -172,6 +189,7 @@ class Pool:
         session: Session | None,
         timeout: float | None,
         idempotent: bool,
+        retry: RetryPolicy | None = None,
     ) -> Reply: ...
     def execute_async(
         self,
@@ -182,6 +200,7 @@ class Pool:
         idempotent: bool,
         inbox: Inbox,
         future: AsyncioFuture[Any],
+        retry: RetryPolicy | None = None,
     ) -> Reply: ...
     def stream(
         self,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use snakepit::{
-    AdapterSource, Affinity, Error, OutputMode, Pool, PoolConfig, SourceKind, WorkerConfig,
+    AdapterSource, Affinity, Error, Guards, OutputMode, Pool, PoolConfig, SourceKind, WorkerConfig,
 };
 use tokio::runtime::Handle;
 
@@ -78,6 +78,18 @@ impl Builder {
     /// So many calls may wait.
     pub fn max_queue(mut self, calls: usize) -> Self {
         self.config.max_queue = calls;
+        self
+    }
+
+    /// So many bytes of arguments may wait.
+    pub fn max_queue_bytes(mut self, bytes: u64) -> Self {
+        self.config.max_queue_bytes = bytes;
+        self
+    }
+
+    /// What the pool does while workers fail.
+    pub fn guards(mut self, guards: Guards) -> Self {
+        self.config.guards = guards;
         self
     }
 
