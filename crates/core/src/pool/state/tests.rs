@@ -11,8 +11,10 @@ mod life;
 mod prefetching;
 mod routing;
 mod sessions;
+mod spec;
 mod violations;
 mod worker;
 mod world;
 
-use world::{Outcome, Spec, World};
+use spec::Spec;
+use world::{Outcome, World};

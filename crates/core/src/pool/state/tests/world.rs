@@ -1,14 +1,14 @@
 //! A simulated pool: carries out what the state wants and records what becomes of each call.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::spec::Spec;
 use super::worker::{Life, Page, Worker};
-use crate::call::{Affinity, Binding, SessionKey, Step};
-use crate::config::{Guards, RetryPolicy};
+use crate::call::Step;
+use crate::config::Guards;
 use crate::error::Violation;
 use crate::id::CallId;
 use crate::pool::state::{Effect, End, Limits, NewCall, Refusal, Said, State, Window};
@@ -22,50 +22,6 @@ pub(super) const MAX_QUEUE_BYTES: u64 = 1000;
 /// What the state owns of a call; the number of its record.
 #[derive(Debug)]
 pub(crate) struct Job(pub(super) usize);
-
-/// A call to submit; `Spec::default()` has no session, no limit and may not run twice.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Spec {
-    pub(super) session: Option<SessionKey>,
-    pub(super) timeout: Option<Duration>,
-    pub(super) idempotent: bool,
-    pub(super) streaming: bool,
-    pub(super) raises: bool,
-    pub(super) bytes: u32,
-    pub(super) retry: Option<Arc<RetryPolicy>>,
-}
-
-impl Spec {
-    pub(super) fn stream() -> Self {
-        Self { streaming: true, ..Self::default() }
-    }
-
-    pub(super) fn session(id: &str, affinity: Affinity) -> Self {
-        Self {
-            session: Some(SessionKey { id: id.into(), affinity, object: None }),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn object(mut self, object: &Arc<Binding>) -> Self {
-        self.session.as_mut().expect("a session").object = Some(object.clone());
-        self
-    }
-
-    pub(super) fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    pub(super) fn idempotent(mut self) -> Self {
-        self.idempotent = true;
-        self
-    }
-
-    pub(super) fn strict(&self) -> Option<&SessionKey> {
-        self.session.as_ref().filter(|session| session.affinity.is_strict())
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -272,6 +228,7 @@ impl World {
             }
         }
         self.workers[slot].unfilled |= !finished.is_empty();
+        self.carry_out(); // a slot that is barred now asks for the timer
         !finished.is_empty()
     }
 
