@@ -88,7 +88,10 @@ class _Encoder:
 
     def _dict(self, value: dict[Any, Any]) -> None:
         self._enter(value)
-        pairs = [*dict.items(value)]
+        try:
+            pairs = [*dict.items(value)]
+        except RuntimeError:  # making the pairs may start a collection, and that another thread
+            raise _changed("dict").of(value) from None
         if is_flat([*chain.from_iterable(pairs)]):
             try:
                 self.out.append(self._packer.pack_map_pairs(pairs))
