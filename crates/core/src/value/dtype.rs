@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::format;
+
 /// The type of an array's items, as `numpy.dtype.str` writes it: `<f4`, `|b1`, `<M8[ns]`, `<U12`.
 ///
 /// Byte order (`<` little, `>` big, `|` neither), kind (`b i u f c m M S U`), size, unit.
@@ -45,20 +47,9 @@ impl FromStr for Dtype {
 }
 
 fn parse(name: &str) -> Option<Dtype> {
-    let [b'<' | b'>' | b'|', kind, rest @ ..] = name.as_bytes() else { return None };
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (size, unit) = rest.split_at(digits);
-    let size = usize::try_from(str::from_utf8(size).ok()?.parse::<u32>().ok()?).ok()?;
-    let item_size = match kind {
-        b'b' | b'i' | b'u' | b'f' | b'c' if size > 0 => size,
-        b'm' | b'M' if size == 8 => size,
-        b'S' => size,
-        b'U' => size.checked_mul(4)?,
-        _ => return None,
-    };
-    let has_unit = matches!(kind, b'm' | b'M') && matches!(unit, [b'[', .., b']']);
-    let fits = (unit.is_empty() || has_unit) && name.len() <= usize::from(u8::MAX);
-    fits.then(|| Dtype { name: name.into(), kind: *kind, item_size })
+    let (kind, item_size) = format::dtype(name)?;
+    let fits = name.len() <= usize::from(u8::MAX);
+    fits.then(|| Dtype { name: name.into(), kind, item_size })
 }
 
 impl fmt::Display for Dtype {

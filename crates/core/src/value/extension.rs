@@ -19,18 +19,12 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 use serde::{Deserialize, de::Unexpected};
 
+pub(super) use super::format::{
+    ARRAY, BIG_INT, DATE, DATETIME, DECIMAL, NUMPY_SCALAR, TIME, TIMEDELTA, UUID,
+};
+
 pub(super) const EXTENSION: &str = "$snakepit::extension";
 pub(super) const VALUE: &str = "$snakepit::value";
-
-pub(super) const BIG_INT: i8 = 1;
-pub(super) const DATETIME: i8 = 2;
-pub(super) const DATE: i8 = 3;
-pub(super) const DECIMAL: i8 = 4;
-pub(super) const UUID: i8 = 5;
-pub(super) const ARRAY: i8 = 6;
-pub(super) const NUMPY_SCALAR: i8 = 7;
-pub(super) const TIME: i8 = 9;
-pub(super) const TIMEDELTA: i8 = 10;
 
 /// An extension's body: a small head, and the bulk behind it that is not copied on its way.
 pub(super) struct Body<'a> {

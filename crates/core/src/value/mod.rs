@@ -53,6 +53,9 @@ mod dtype;
 mod encode;
 mod extension;
 mod failure;
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod format;
 mod int;
 mod iso;
 mod map;

@@ -9,10 +9,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 
+use snakepit::value::format as extension;
+
 use super::buffer::Buffer;
 use super::decode::new_bytes;
 use super::dtype::{Dtype, of_format};
-use super::extension;
 use super::failure::{Failure, Step, type_name};
 use super::read::Reader;
 use super::types::{self, Type};

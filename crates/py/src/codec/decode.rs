@@ -8,11 +8,12 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyString};
+use snakepit::value::format as extension;
 
 use super::failure::{Failure, Step};
 use super::keys::KeyCache;
 use super::read::{Reader, truncated};
-use super::{MAX_DEPTH, array, extension, number, time};
+use super::{MAX_DEPTH, array, number, time};
 
 pub(super) struct Decoder<'a, 'py> {
     input: Reader<'a>,

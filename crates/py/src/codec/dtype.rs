@@ -14,19 +14,8 @@ pub(super) struct Dtype<'a> {
 impl<'a> Dtype<'a> {
     /// None: malformed, or of a kind that does not travel.
     pub(super) fn parse(name: &'a str) -> Option<Self> {
-        let [b'<' | b'>' | b'|', kind, rest @ ..] = name.as_bytes() else { return None };
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (size, unit) = rest.split_at(digits);
-        let size = usize::try_from(str::from_utf8(size).ok()?.parse::<u32>().ok()?).ok()?;
-        let item_size = match kind {
-            b'b' | b'i' | b'u' | b'f' | b'c' if size > 0 => size,
-            b'm' | b'M' if size == 8 => size,
-            b'S' => size,
-            b'U' => size.checked_mul(4)?,
-            _ => return None,
-        };
-        let is_unit = matches!(kind, b'm' | b'M') && matches!(unit, [b'[', .., b']']);
-        (unit.is_empty() || is_unit).then_some(Self { name, kind: *kind, item_size })
+        let (kind, item_size) = snakepit::value::format::dtype(name)?;
+        Some(Self { name, kind, item_size })
     }
 
     /// Texts drop their trailing NULs as items of an array, which a scalar must not.

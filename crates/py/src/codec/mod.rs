@@ -32,7 +32,6 @@ mod buffer;
 mod decode;
 mod dtype;
 mod encode;
-mod extension;
 mod failure;
 mod keys;
 mod number;

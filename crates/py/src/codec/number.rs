@@ -4,8 +4,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
 
+use snakepit::value::format as extension;
+
 use super::decode::new_bytes;
-use super::extension;
 use super::failure::{Failure, Step};
 use super::types;
 use super::write::Writer;

@@ -9,7 +9,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::extension;
+use snakepit::value::format as extension;
+
 use super::failure::{Failure, Step};
 use super::read::Reader;
 use super::types::{self, Type};
