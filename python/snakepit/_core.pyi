@@ -22,6 +22,10 @@ def decode(data: bytes, root: str = "value") -> Any:
 
 # --- host ---------------------------------------------------------------------------------------
 
+STRICT_ENVIRONMENT: tuple[str, ...]  # what env="strict" lets through, beside LC_*
+THREAD_COUNTS: tuple[str, ...]  # how numeric libraries are told their number of threads
+OF_ONE_INTERPRETER: tuple[str, ...]  # misleads every other interpreter
+
 class _AdapterSource(Protocol):
     @property
     def kind(self) -> str: ...  # "module" | "script" | "main_module"

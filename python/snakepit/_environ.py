@@ -5,49 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
+from snakepit import _core
 from snakepit.errors import ConfigError
 
-# What a program needs to find itself, its language and its devices; nothing that carries a secret.
-_STRICT = frozenset(
-    [
-        "PATH",
-        "HOME",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "TMPDIR",
-        "TEMP",
-        "TMP",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "TERM",
-        "PYTHONPATH",
-        "PYTHONHOME",
-        "VIRTUAL_ENV",
-        "LD_LIBRARY_PATH",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "CUDA_VISIBLE_DEVICES",
-        "NVIDIA_VISIBLE_DEVICES",
-        "HIP_VISIBLE_DEVICES",
-        "ROCR_VISIBLE_DEVICES",
-        "XDG_RUNTIME_DIR",
-    ]
-)
-
-# Each of these libraries starts a thread for every core, in every worker, unless it is told.
-_THREAD_COUNTS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "BLIS_NUM_THREADS",
-)
-
-# They tell this process's interpreter where its own files are, and would mislead another one.
-_OF_ONE_INTERPRETER = ("PYTHONHOME", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
+_STRICT = frozenset(_core.STRICT_ENVIRONMENT)
 
 
 def worker_environment(
@@ -74,7 +35,7 @@ def worker_environment(
         )
     result = {name: value for name, value in os.environ.items() if _passes(name, env)}
     if foreign:
-        for name in _OF_ONE_INTERPRETER:
+        for name in _core.OF_ONE_INTERPRETER:
             result.pop(name, None)
     for key, value in given.items():
         if value is None and isinstance(key, str):
@@ -87,7 +48,7 @@ def worker_environment(
         rest = [result["PYTHONPATH"]] if result.get("PYTHONPATH") else []
         result["PYTHONPATH"] = os.pathsep.join(front + rest)
     threads = str(max(1, _usable_cores() // size))
-    return dict.fromkeys(_THREAD_COUNTS, threads) | result
+    return dict.fromkeys(_core.THREAD_COUNTS, threads) | result
 
 
 def _passes(name: str, env: object) -> bool:

@@ -271,6 +271,9 @@ def module() -> types.ModuleType:
     for name, value in {
         "__version__": "0.1.0",
         "__build__": "abi3",
+        "STRICT_ENVIRONMENT": ("PATH", "HOME"),
+        "THREAD_COUNTS": ("OMP_NUM_THREADS",),
+        "OF_ONE_INTERPRETER": ("PYTHONHOME",),
         "encode": encode,
         "decode": decode,
         "Pool": Pool,

@@ -121,6 +121,11 @@ pub use policy::breaker::{BreakerConfig, BreakerState, BreakerStats, CircuitOpen
 pub use policy::budget::BudgetConfig;
 pub use policy::health::{HealthConfig, HealthStats, WorkerHealth};
 pub use policy::retry::{Backoff, Fault, GiveUp, Jitter, NextAttempt, RetryPolicy};
+/// Names that the face in Python keeps to as well; not for embedders.
+#[doc(hidden)]
+pub mod environment {
+    pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, THREAD_COUNTS};
+}
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]
 #[doc(hidden)]

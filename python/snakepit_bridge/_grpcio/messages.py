@@ -19,33 +19,32 @@ PROTOCOL = 1
 ATTACH = "/snakepit.v1.Host/Attach"
 
 
-def _load() -> DescriptorPool:
-    pool = DescriptorPool()
+def _load() -> tuple[DescriptorPool, dict[str, Any]]:
+    pool, classes = DescriptorPool(), {}
     with open(os.path.join(os.path.dirname(__file__), "protocol.binpb"), "rb") as file:
         described = FileDescriptorSet.FromString(file.read())
     # Each file comes after those that it imports.
     for file_description in described.file:
         pool.Add(file_description)
-    return pool
+        for message in file_description.message_type:
+            full_name = f"{file_description.package}.{message.name}"
+            classes[message.name] = GetMessageClass(pool.FindMessageTypeByName(full_name))
+    return pool, classes
 
 
-_pool = _load()
+_pool, CLASSES = _load()
+"""Every message class of the protocol, by its name."""
 
-
-def _message(name: str) -> Any:
-    return GetMessageClass(_pool.FindMessageTypeByName(f"snakepit.v1.{name}"))
-
-
-HostFrame = _message("HostFrame")
-WorkerFrame = _message("WorkerFrame")
-Hello = _message("Hello")
-Ready = _message("Ready")
-StartFailed = _message("StartFailed")
-Result = _message("Result")
-StreamEnd = _message("StreamEnd")
-Chunks = _message("Chunks")
-Failure = _message("Failure")
-Tool = _message("Tool")
+HostFrame = CLASSES["HostFrame"]
+WorkerFrame = CLASSES["WorkerFrame"]
+Hello = CLASSES["Hello"]
+Ready = CLASSES["Ready"]
+StartFailed = CLASSES["StartFailed"]
+Result = CLASSES["Result"]
+StreamEnd = CLASSES["StreamEnd"]
+Chunks = CLASSES["Chunks"]
+Failure = CLASSES["Failure"]
+Tool = CLASSES["Tool"]
 
 _kinds = _pool.FindEnumTypeByName("snakepit.v1.FailureKind").values_by_name
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::error::Error;
 
 /// What a program needs to find itself, its language and its devices; nothing that carries a secret.
-const STRICT: [&str; 23] = [
+pub const STRICT: [&str; 23] = [
     "PATH",
     "HOME",
     "LANG",
@@ -34,7 +34,7 @@ const STRICT: [&str; 23] = [
 ];
 
 /// Each of these libraries starts a thread for every core, in every worker, unless it is told.
-const THREAD_COUNTS: [&str; 6] = [
+pub const THREAD_COUNTS: [&str; 6] = [
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -44,7 +44,7 @@ const THREAD_COUNTS: [&str; 6] = [
 ];
 
 /// They tell one interpreter where its own files are, and would mislead another one.
-const OF_ONE_INTERPRETER: [&str; 3] = ["PYTHONHOME", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__"];
+pub const OF_ONE_INTERPRETER: [&str; 3] = ["PYTHONHOME", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__"];
 
 /// Which variables workers get. `SNAKEPIT_*` never passes; thread counts of numeric libraries that
 /// nobody has set become cores / workers.

@@ -1,6 +1,6 @@
 //! What a pool is told when it is made.
 
-mod environ;
+pub(crate) mod environ;
 mod options;
 mod read;
 mod source;

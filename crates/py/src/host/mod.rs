@@ -25,9 +25,15 @@ mod retry;
 mod runtime;
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use snakepit::environment;
 
 /// Adds the host's classes to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("STRICT_ENVIRONMENT", PyTuple::new(py, environment::STRICT)?)?;
+    module.add("THREAD_COUNTS", PyTuple::new(py, environment::THREAD_COUNTS)?)?;
+    module.add("OF_ONE_INTERPRETER", PyTuple::new(py, environment::OF_ONE_INTERPRETER)?)?;
     module.add_class::<pool::Pool>()?;
     module.add_class::<pool::Session>()?;
     module.add_class::<reply::Reply>()?;
