@@ -45,7 +45,10 @@ if TYPE_CHECKING:
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
+    from snakepit._cleanup import CleanupReport, cleanup
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
+    from snakepit._life import Heartbeat, Recycle
+    from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
 
@@ -61,6 +64,7 @@ __all__ = [
     "Cancelled",
     "CircuitBreaker",
     "CircuitOpen",
+    "CleanupReport",
     "ConfigError",
     "DecodeError",
     "EncodeError",
@@ -68,13 +72,16 @@ __all__ = [
     "Future",
     "HealthMonitor",
     "HealthStats",
+    "Heartbeat",
     "MessageTooLarge",
     "PoisonCall",
     "Pool",
     "PoolClosed",
+    "PoolHealth",
     "PoolStats",
     "Program",
     "QueueFull",
+    "Recycle",
     "ReentrantCall",
     "RemoteError",
     "RetryBudget",
@@ -88,10 +95,12 @@ __all__ = [
     "Stream",
     "ToolNotFound",
     "WorkerDied",
+    "WorkerFacts",
     "WorkerHealth",
     "WorkerInfo",
     "WorkerRef",
     "__version__",
+    "cleanup",
     "errors",
     "executor",
 ]
@@ -100,14 +109,20 @@ __all__ = [
 _LAZY = {
     "AsyncPool": "snakepit._async",
     "AsyncStream": "snakepit._async_stream",
+    "CleanupReport": "snakepit._cleanup",
+    "cleanup": "snakepit._cleanup",
     "Backoff": "snakepit._retry",
     "BreakerStats": "snakepit._breaker",
     "CircuitBreaker": "snakepit._breaker",
     "HealthMonitor": "snakepit._health",
     "HealthStats": "snakepit._health",
+    "Heartbeat": "snakepit._life",
+    "PoolHealth": "snakepit._pool_health",
     "PoolStats": "snakepit._stats",
+    "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
+    "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",

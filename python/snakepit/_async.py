@@ -13,6 +13,7 @@ from snakepit._config import positive, refuse_surrogates
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._inbox import inbox_of, off_loop
 from snakepit._session import AsyncSession
+from snakepit._sigterm import forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -242,6 +243,7 @@ class AsyncPool(PoolBase):
         """Close the pool; see ``Pool.close``. Goes on if the awaiting task is cancelled."""
         limited = self._drain_timeout if drain is UNSET else seconds("drain", drain)
         await off_loop(lambda: self._engine.close(limited))
+        forget(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -253,8 +255,22 @@ class AsyncPool(PoolBase):
         trace: TracebackType | None,
     ) -> None:
         # A child of a fork inside the block leaves it too; the pool is its parent's.
-        if not self._engine.forked:
+        if self._engine.forked:
+            return
+        # The first Ctrl-C is a cancellation here; this is the second one.
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._hurry()
+            return
+        try:
             await self.close(drain=UNSET if kind is None else 0.0)
+        except BaseException:
+            self._hurry()
+            raise
+
+    def _hurry(self) -> None:
+        # For who cannot wait any longer: no patience, but no orphans either.
+        self._engine.kill()
+        forget(self)
 
 
 async def _ordered(

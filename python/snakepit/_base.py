@@ -13,8 +13,15 @@ from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from snakepit import _core
-from snakepit._config import AFFINITIES, PoolConfig, choice, refuse_surrogates, refuse_unknown
+from snakepit import _core, _sigterm
+from snakepit._config import (
+    AFFINITIES,
+    Life,
+    PoolConfig,
+    choice,
+    refuse_surrogates,
+    refuse_unknown,
+)
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._session import BoundSession
 from snakepit._source import Program
@@ -23,6 +30,8 @@ from snakepit.errors import ConfigError
 if TYPE_CHECKING:
     from snakepit._duration import Duration, Unset
     from snakepit._engine import Engine, NativeSession
+    from snakepit._life import Heartbeat, Recycle
+    from snakepit._pool_health import PoolHealth
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
 
 Affinity = Literal["strict_queue", "strict_fail_fast", "hint"]
@@ -43,11 +52,19 @@ _PARAMETERS = {
     "drain_timeout",
     "grace",
     "affinity",
+    "heartbeat",
+    "stall_kill",
+    "recycle",
+    "startup_batch_size",
+    "startup_batch_delay",
+    "max_failed_starts",
+    "degraded_retry",
     "env",
     "secrets",
     "worker_output",
     "line",
     "inline",
+    "handle_sigterm",
 }
 
 
@@ -76,6 +93,18 @@ class PoolBase:
             cancelled, and closing ends within ``grace`` (5 at most) and some four seconds more.
         grace: Seconds between asking a call to stop and ending its worker.
         affinity: Default for sessions; see ``session()``.
+        heartbeat: When workers are asked for signs of life: a ``Heartbeat``, or ``None``: never.
+            One that does not answer is *stalled*: it gets no new calls, and is not killed for it.
+            Default: after 2 s without progress, and 10 s to answer.
+        stall_kill: Seconds after which a stalled worker is killed; ``None``: only a call's deadline
+            kills.
+        recycle: When workers are replaced by fresh ones: a ``Recycle``, or ``None``: never.
+        startup_batch_size: So many workers start at once, also after many died; ``None``: all.
+        startup_batch_delay: Seconds from one start that is through to the next one in its place.
+        max_failed_starts: So many failed starts in a row, and a slot is *degraded*: it is tried
+            again only each ``degraded_retry`` seconds. When all slots are, calls raise
+            ``StartError`` with the reason.
+        degraded_retry: Seconds between two tries of a degraded slot.
         env: Environment of the workers. ``"inherit"``: this process's. ``"strict"``: only what
             names paths, language and devices. A mapping: inherited, with these set (or removed,
             where the value is ``None``). ``SNAKEPIT_*`` never passes. Thread counts of numeric
@@ -89,6 +118,12 @@ class PoolBase:
             else the other. Default: the environment's ``SNAKEPIT_LINE``, else ``"auto"``. Not for
             a ``Program``.
         inline: Run the adapter in this process, on the caller's thread: for debuggers and tests.
+        handle_sigterm: What SIGTERM means while the pool is open. ``"auto"``: no new calls, those
+            under way get ``drain_timeout`` (20 seconds at most), the rest is cancelled, and within
+            25 seconds the process ends as by SIGTERM; not where the program has its own handler, or
+            makes the pool on another thread than the main one. ``True``: the same, and
+            ``ConfigError`` where it cannot be. ``False``: the process ends at once, and its workers
+            with it.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -120,14 +155,28 @@ class PoolBase:
         drain_timeout: Duration = 30.0,
         grace: Duration = 2.0,
         affinity: Affinity = "strict_queue",
+        heartbeat: Heartbeat | Mapping[str, Any] | Unset | None = UNSET,
+        stall_kill: Duration | None = None,
+        recycle: Recycle | Mapping[str, Any] | None = None,
+        startup_batch_size: int | None = None,
+        startup_batch_delay: Duration = 0.0,
+        max_failed_starts: int = 5,
+        degraded_retry: Duration = 30.0,
         env: Literal["inherit", "strict"] | Mapping[str, str | None] = "inherit",
         secrets: Iterable[str] = (),
         worker_output: Literal["show", "log", "drop"] = "show",
         line: Literal["auto", "native", "grpcio"] | None = None,
         inline: bool = False,
+        handle_sigterm: Literal["auto"] | bool = "auto",
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
+        if handle_sigterm not in ("auto", True, False):
+            raise ConfigError(
+                f'handle_sigterm: "auto", True or False is needed, not {handle_sigterm!r}',
+                field="handle_sigterm",
+                suggestion="auto",
+            )
         config = PoolConfig.build(
             adapter,
             size=size,
@@ -144,15 +193,33 @@ class PoolBase:
             env=env,
             secrets=secrets,
             worker_output=worker_output,
+            life=Life.build(
+                heartbeat=heartbeat,
+                stall_kill=stall_kill,
+                recycle=recycle,
+                startup_batch_size=startup_batch_size,
+                startup_batch_delay=startup_batch_delay,
+                max_failed_starts=max_failed_starts,
+                degraded_retry=degraded_retry,
+            ),
             line=line,
             inline=inline,
         )
         self._config = config
-        self._engine: Engine = (
-            _inline_engine(config, adapter)
-            if inline and not isinstance(adapter, Program)
-            else _core.Pool(config)
+        heeds_sigterm = (
+            handle_sigterm is not False and not inline and _sigterm.install(handle_sigterm)
         )
+        try:
+            self._engine: Engine = (
+                _inline_engine(config, adapter)
+                if inline and not isinstance(adapter, Program)
+                else _core.Pool(config)
+            )
+        except BaseException:
+            _sigterm.forget(self)
+            raise
+        if heeds_sigterm:
+            _sigterm.watch(self)
         PoolBase._open.add(self)
 
     @property
@@ -185,8 +252,16 @@ class PoolBase:
             for slot, generation, pid, state, calls, memory, sessions in self._engine.workers()
         ]
 
+    def health(self) -> PoolHealth:
+        """Return how the pool fares now, for whoever decides to send it work; waits for nothing."""
+        from snakepit._pool_health import read
+
+        return read(self.name, self._engine.health())
+
     def recycle(self, ref: WorkerRef) -> None:
         """Replace one worker by a fresh one, once its calls have ended; does not wait for it.
+
+        In a pool with ``recycle=`` the fresh one starts first.
 
         A worker that has been replaced already is left alone.
 
@@ -236,6 +311,7 @@ def _inline_engine(config: PoolConfig, adapter: str | type) -> Engine:
 
 @atexit.register
 def _close_open_pools() -> None:
+    _sigterm.finish()
     # First, or a loop in a daemon thread would still be told that its calls failed.
     if inboxes := sys.modules.get("snakepit._inbox"):
         inboxes.close_all()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from snakepit._duration import seconds
+from snakepit._duration import UNSET, limit, seconds
 from snakepit._environ import worker_environment
 from snakepit._interpreter import (
     boot_arguments,
@@ -45,6 +45,53 @@ _OUTPUTS = ("show", "log", "drop")
 _WORKER_LOG = logging.getLogger("snakepit.worker")
 
 
+class Life(NamedTuple):
+    """How workers live; the fields of ``Heartbeat`` and ``Recycle`` in their order."""
+
+    # Written here too, since a host that says nothing of probes must not import their module.
+    heartbeat: tuple[float, float, int, float] | tuple[Any, ...] | None = (2.0, 10.0, 1, 0.0)
+    stall_kill: float | None = None
+    recycle: tuple[Any, ...] | None = None
+    startup_batch_size: int | None = None
+    startup_batch_delay: float = 0.0
+    max_failed_starts: int = 5
+    degraded_retry: float = 30.0
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        heartbeat: object,
+        stall_kill: Duration | None,
+        recycle: object,
+        startup_batch_size: int | None,
+        startup_batch_delay: Duration,
+        max_failed_starts: int,
+        degraded_retry: Duration,
+    ) -> Life:
+        """Check what a pool is told of its workers' lives.
+
+        Raises:
+            ConfigError: A value is wrong.
+        """
+        life = cls(
+            stall_kill=limit("stall_kill", stall_kill),
+            startup_batch_size=None
+            if startup_batch_size is None
+            else positive("startup_batch_size", startup_batch_size, most=_MOST_WORKERS),
+            startup_batch_delay=seconds("startup_batch_delay", startup_batch_delay),
+            max_failed_starts=positive("max_failed_starts", max_failed_starts, most=2**32 - 1),
+            degraded_retry=seconds("degraded_retry", degraded_retry),
+        )
+        if heartbeat is UNSET and recycle is None:
+            return life
+        from snakepit._life import Heartbeat, Recycle, rule
+
+        if heartbeat is not UNSET:
+            life = life._replace(heartbeat=rule("heartbeat", Heartbeat, heartbeat))
+        return life._replace(recycle=rule("recycle", Recycle, recycle))
+
+
 # A named tuple and no dataclass: importing dataclasses costs a host 9 ms of its start.
 class PoolConfig(NamedTuple):
     """A checked configuration; see ``Pool`` for the parameters it comes from."""
@@ -64,7 +111,9 @@ class PoolConfig(NamedTuple):
     grace: float
     affinity: str
     worker_output: str
-    log_lines: Callable[[list[tuple[str, str, str]]], None] | None
+    life: Life
+    log_lines: Callable[[list[tuple[str, str, str]]], None]
+    """Also where lines are not logged: where a worker was that had to be killed is."""
 
     @classmethod
     def build(
@@ -85,6 +134,7 @@ class PoolConfig(NamedTuple):
         env: str | Mapping[str, str | None],
         secrets: Iterable[str],
         worker_output: str,
+        life: Life,
         line: str | None,
         inline: bool,
     ) -> PoolConfig:
@@ -121,7 +171,8 @@ class PoolConfig(NamedTuple):
             grace=seconds("grace", grace),
             affinity=choice("affinity", affinity, AFFINITIES),
             worker_output=choice("worker_output", worker_output, _OUTPUTS),
-            log_lines=_log_lines if worker_output == "log" else None,
+            life=life,
+            log_lines=_log_lines,
         )
 
 

@@ -68,9 +68,28 @@ class _PoolConfig(Protocol):
     @property
     def worker_output(self) -> str: ...  # "show" | "log" | "drop"
     @property
-    def log_lines(
-        self,
-    ) -> Callable[[list[tuple[str, str, str]]], None] | None: ...  # (worker, stream, text)
+    def life(self) -> _Life: ...
+    @property
+    def log_lines(self) -> Callable[[list[tuple[str, str, str]]], None]: ...
+    # (worker, stream, text): what workers print for "log", and their stacks in any case
+
+class _Life(Protocol):
+    """How workers live: ``snakepit._config.Life``. Durations are seconds."""
+
+    @property
+    def heartbeat(self) -> tuple[Any, ...] | None: ...  # as the fields of snakepit.Heartbeat
+    @property
+    def stall_kill(self) -> float | None: ...
+    @property
+    def recycle(self) -> tuple[Any, ...] | None: ...  # as the fields of snakepit.Recycle
+    @property
+    def startup_batch_size(self) -> int | None: ...
+    @property
+    def startup_batch_delay(self) -> float: ...
+    @property
+    def max_failed_starts(self) -> int: ...
+    @property
+    def degraded_retry(self) -> float: ...
 
 class _Stats(TypedDict):
     """What is counted is written at ``snakepit._stats.PoolStats``."""
@@ -89,6 +108,14 @@ class _Stats(TypedDict):
     workers: int
     ready: int
     sessions: int
+    restart_reasons: dict[str, int]
+
+_Facts: TypeAlias = tuple[int, int, str, bool, bool, bool, float, float | None, int, str | None]
+"""slot, generation, state, alive, progressing, ready, seconds in this state, seconds since the
+last progress, crashes in the last minute, why it cannot start"""
+
+_Health: TypeAlias = tuple[str, list[_Facts], int, int]
+"""status, workers, crashes in the last minute, crashes ever"""
 
 _Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int]
 """slot, generation, pid, state, calls, memory in bytes, sessions"""
@@ -198,6 +225,9 @@ class Pool:
     def session(self, session_id: str, affinity: str | None) -> Session: ...
     def stats(self) -> _Stats: ...
     def workers(self) -> list[_Worker]: ...
+    def health(self) -> _Health: ...
+    def monitor(self, monitor: HealthMonitor) -> None:
+        """Tell it of crashes from now on, as long as somebody else holds it."""
     def await_ready(self, timeout: float | None) -> None:
         """Wait until every slot is ready; StartError (also after ``timeout``) or PoolClosed."""
     def recycle(self, slot: int, generation: int | None) -> bool:
@@ -208,10 +238,18 @@ class Pool:
         Bounded: ``drain``, the grace (5 s of it at most) and some four seconds. Idempotent. A
         KeyboardInterrupt meanwhile kills the workers at once and is raised again.
         """
+    def kill(self) -> None:
+        """Close without patience: kill the workers, wait a second at most until they are gone."""
     @property
     def closed(self) -> bool: ...
     @property
     def forked(self) -> bool: ...  # this process is not the one that made the pool
+
+def cleanup() -> tuple[list[int], list[int], list[int], int]:
+    """End what killed hosts of this user left: hosts, ended, refused (pids), folders removed."""
+
+def end_by(signal: int) -> None:
+    """End this process as the default action of ``signal`` does, from any thread."""
 
 class _BreakerStats(TypedDict):
     """What is counted is written at ``snakepit._breaker.BreakerStats``."""

@@ -61,7 +61,9 @@ class HealthMonitor:
     and the first 63 different reasons are told apart.
 
     Args:
-        pool: The pool that it is for; its name is in ``stats()``.
+        pool: The pool whose crashes it counts from now on: ends that came out of the worker, not
+            those that the pool brought about (a deadline, a recycle, its end), and not starts that
+            failed. Without one it counts what ``record_crash`` tells.
         max_crashes: With so many crashes in the window it is not healthy; at most 10000.
         crash_window: Seconds that a crash counts.
         max_worker_crashes: The same for the crashes of one worker.
@@ -94,6 +96,8 @@ class HealthMonitor:
             self._crash_window,
             positive("max_worker_crashes", max_worker_crashes, most=_MOST),
         )
+        if pool is not None:
+            pool._engine.monitor(self._native)
 
     def record_crash(self, worker: WorkerRef | str, reason: str = "unknown") -> None:
         """Count a crash, now.
@@ -110,8 +114,14 @@ class HealthMonitor:
         """Whether there were fewer crashes in the window than ``max_crashes``."""
         return self._native.healthy
 
-    def worker_health(self, worker: WorkerRef | str) -> WorkerHealth:
-        """Return one worker's health. A worker that it never heard of is healthy."""
+    def worker_health(self, worker: WorkerRef | str | int) -> WorkerHealth:
+        """Return one worker's health. A worker that it never heard of is healthy.
+
+        Args:
+            worker: Which worker, or its slot in the pool.
+        """
+        if isinstance(worker, int):
+            worker = f"{self._pool}/{worker}"
         return WorkerHealth(*self._native.worker_health(str(worker)))
 
     def stats(self) -> HealthStats:

@@ -274,7 +274,18 @@ class InlineEngine:
             "workers": 1,
             "ready": int(self._live is not None),
             "sessions": len(self.sessions),
+            "restart_reasons": {},
         }
+
+    def health(self) -> _core._Health:
+        live = self._live is not None
+        # What runs in the caller's thread neither crashes alone nor stalls unseen.
+        name = "ready" if live else "starting"
+        facts = (0, self._generation, name, live, live, live, 0.0, None, 0, None)
+        return ("healthy" if live else "unhealthy", [facts], 0, 0)
+
+    def monitor(self, monitor: _core.HealthMonitor) -> None:
+        """Nothing here crashes alone."""
 
     def workers(self) -> list[_core._Worker]:
         state = "starting" if self._live is None else "ready"
@@ -297,6 +308,9 @@ class InlineEngine:
         with self._lock:
             self.closed = True
             self._end()
+
+    def kill(self) -> None:
+        self.close(0.0)
 
     def _end(self) -> None:
         live, self._live = self._live, None

@@ -10,6 +10,7 @@ from snakepit._config import positive, refuse_surrogates
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._future import Future
 from snakepit._session import Session
+from snakepit._sigterm import forget
 from snakepit._stream import Stream, feed
 
 if TYPE_CHECKING:
@@ -289,7 +290,10 @@ class Pool(PoolBase):
                 5 seconds at most; ending their workers takes some four seconds more at most.
         """
         limited = self._drain_timeout if drain is UNSET else seconds("drain", drain)
-        self._engine.close(limited)
+        try:
+            self._engine.close(limited)
+        finally:
+            forget(self)
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,10 @@ class PoolStats:
     """Slots whose worker takes calls now."""
     sessions: int
     """Sessions that have a home worker now."""
+    restart_reasons: Mapping[str, int] = field(default_factory=dict)
+    """Ends of workers so far, by reason: ``recycle_calls``, ``recycle_age``, ``recycle_memory``,
+    ``recycle_request``, ``deadline``, ``stall``, ``protocol``, ``signal_9``, ``exit_1`` and the
+    like, and ``start`` for starts that failed. Ends with the pool are not counted."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,7 +73,8 @@ class WorkerInfo:
     pid: int | None
     """Process id of the worker; ``None`` while there is none."""
     state: str
-    """``starting``, ``ready``, ``busy``, ``draining``, ``stopping``, ``condemned``, ``degraded``"""
+    """``starting``, ``ready``, ``busy``, ``stalled``, ``draining``, ``stopping``, ``condemned`` or
+    ``degraded``"""
     calls: int
     """Calls that this worker has finished."""
     memory: int | None

@@ -130,7 +130,9 @@ class SessionLost(SnakepitError):
 
     session: str | None = None
     cause: str | None = None
-    """Why: ``"death"``, ``"deadline"``, ``"recycle"`` …"""
+    """What became of the worker, in words."""
+    stack: str | None = None
+    """Where the worker's threads were when it was killed or crashed; see ``WorkerDied.stack``."""
     worker: WorkerRef | None = None
     tool: str | None = None
 
@@ -153,6 +155,14 @@ class WorkerDied(SnakepitError):
     worker: WorkerRef | None = None
     exit_code: int | None = None
     """What the process exited with; ``None`` when a signal ended it."""
+    cause: str | None = None
+    """Why, in one word.
+
+    ``"exit_3"``, ``"signal_SIGSEGV"``: by itself, or by somebody else. ``"oom"``: the kernel killed
+    it for want of memory. By the pool: ``"deadline"`` and ``"cancel"`` (a call did not stop in
+    time), ``"stall"``, ``"protocol"`` (see ``violation``), ``"close"``, ``"recycle_…"``.
+    ``"shim"``: the process that watched over it was killed. ``"unknown"``.
+    """
     signal: str | None = None
     """Name of the signal that ended it, like ``"SIGKILL"``; ``None`` when it exited."""
     violation: str | None = None
@@ -161,8 +171,14 @@ class WorkerDied(SnakepitError):
     The host kills a worker that breaks the protocol; the message says what it did, in words. The
     names are those of ``snakepit::Violation`` in the Rust crate.
     """
+    stack: str | None = None
+    """Where its threads were, as ``faulthandler`` writes it; 64 KiB at most.
+
+    Told by a worker that crashed, or that was killed because a call did not stop in time, also
+    while C code held the interpreter.
+    """
     stderr: str | None = None
-    """The last lines that it wrote to stderr."""
+    """The last lines that it wrote to stderr, 4 KiB at most."""
     tool: str | None = None
     session: str | None = None
 

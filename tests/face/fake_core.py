@@ -166,6 +166,14 @@ def leave() -> None:
     """There is no thread here."""
 
 
+def cleanup() -> tuple[list[int], list[int], list[int], int]:
+    return [], [], [], 0
+
+
+def end_by(signal: int) -> None:
+    raise AssertionError(f"ended by {signal}")
+
+
 class Pool:
     """Remembers what it was asked; ``answer`` decides how a call ends at once, if it does."""
 
@@ -235,6 +243,14 @@ class Pool:
     def workers(self) -> list[tuple[Any, ...]]:
         return [(0, 1, 4242, "ready", 7, 1 << 20, 2), (1, 3, None, "starting", 0, None, 0)]
 
+    def health(self) -> tuple[Any, ...]:
+        facts = (0, 1, "busy", True, True, True, 1.5, 0.25, 1, None)
+        gone = (1, 3, "degraded", False, False, False, 9.0, None, 0, "no weights")
+        return ("degraded", [facts, gone], 1, 2)
+
+    def monitor(self, monitor: Any) -> None:
+        self.monitors = [*getattr(self, "monitors", ()), monitor]
+
     def await_ready(self, timeout: float | None) -> None:
         if self.ready_gate is not None:
             self.ready_gate.wait(timeout)
@@ -248,6 +264,9 @@ class Pool:
         self.drains.append(drain)
         for reply in self.replies:
             reply.cancel()
+
+    def kill(self) -> None:
+        self.close(0.0)
 
 
 def encode(value: object, root: str = "value") -> bytes:
@@ -279,6 +298,8 @@ def module() -> types.ModuleType:
         "Pool": Pool,
         "Inbox": Inbox,
         "leave": leave,
+        "cleanup": cleanup,
+        "end_by": end_by,
     }.items():
         setattr(core, name, value)
     return core

@@ -178,7 +178,8 @@ def test_what_the_engine_reads(make_pool: Any) -> None:
     assert boot == f"{config.bridge_path}/boot.py"
     assert core.endswith(".so")
     assert config.bridge_path.endswith("snakepit_bridge")
-    assert (config.worker_output, config.log_lines) == ("drop", None)
+    assert config.worker_output == "drop"
+    assert callable(config.log_lines), "for where a worker was that had to be killed"
     with pytest.raises(AttributeError):
         config.size = 4
 

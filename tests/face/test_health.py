@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,9 +17,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_the_seeds_snippet() -> None:
-    pool: Any = SimpleNamespace(name="default")
-    monitor = HealthMonitor(pool, max_crashes=5, crash_window=60)
+def test_the_seeds_snippet(make_pool: Any) -> None:
+    monitor = HealthMonitor(make_pool(), max_crashes=5, crash_window=60)
     monitor.record_crash("default/0", "signal_9")
     monitor.record_crash("default/1", "exit_1")
     assert monitor.healthy

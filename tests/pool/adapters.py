@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import ctypes
 import os
 import signal
 import sys
@@ -160,6 +161,23 @@ class Basic(BaseAdapter):
             time.sleep(60)
         os._exit(int(how))
 
+    @tool
+    def seize(self, started: str, release: str) -> str:
+        """Holds the interpreter's lock, in C, until something is written to a named pipe."""
+        pipe = os.open(release, os.O_RDWR)
+        touch(started)
+        ctypes.PyDLL(None).read(pipe, ctypes.create_string_buffer(1), 1)
+        os.close(pipe)
+        return "released"
+
+    @tool
+    def hoard(self, size: int, pause: float = 0.0) -> int:
+        """Keeps so many bytes more with each call."""
+        hoard = self.memory.setdefault("hoard", {})
+        hoard[str(len(hoard))] = b"x" * size
+        time.sleep(pause)
+        return os.getpid()
+
     # --- sessions -------------------------------------------------------------------------------
 
     @tool
@@ -254,6 +272,22 @@ class FailsToInitialize(BaseAdapter):
     def initialize(self) -> None:
         print("the model is missing", file=sys.stderr, flush=True)
         raise FileNotFoundError("weights.bin")
+
+
+class StartsOnceAllowed(BaseAdapter):
+    """Cannot be initialized before a file is there."""
+
+    def __init__(self, permit: str) -> None:
+        super().__init__()
+        self.permit = permit
+
+    def initialize(self) -> None:
+        if not os.path.exists(self.permit):
+            raise RuntimeError("not allowed yet")
+
+    @tool
+    def ping(self) -> str:
+        return "pong"
 
 
 class FailsToConstruct(BaseAdapter):

@@ -28,7 +28,7 @@ def shout():
         except OSError:
             continue
         with end:
-            if str(end.getpeername()).endswith("line.sock"):
+            if str(end.getpeername()).endswith(".sock"):
                 end.send(b"\\xff" * 64)
 
 

@@ -1,10 +1,12 @@
 //! Everything that can go wrong between a call and its reply, as fields.
 
+mod cause;
 mod violation;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use cause::{Cause, Recycled};
 pub use violation::Violation;
 
 use crate::call::Step;
@@ -34,7 +36,12 @@ pub struct ExitReport {
     pub reason: Option<String>,
     /// How it broke the protocol, where that is why.
     pub violation: Option<Violation>,
-    /// The last lines of its standard error.
+    /// In one word, why.
+    pub cause: Cause,
+    /// Where its threads were, 64 KiB at most: told before it was killed for a call that did not
+    /// stop, or by Python's fault handler when it crashed.
+    pub stack: Option<String>,
+    /// The last lines of its standard error, 4 KiB at most.
     pub stderr: String,
 }
 
@@ -184,6 +191,8 @@ pub enum Error {
         session: Arc<str>,
         /// What became of its worker.
         cause: String,
+        /// How the worker ended, where it ended under this call.
+        exit: Option<Arc<ExitReport>>,
         /// Whether the call may have run.
         may_have_run: bool,
     },

@@ -1,6 +1,6 @@
 //! [`HealthMonitor`]: the crash window of `policy::health`, for whoever sees workers die.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
 
@@ -41,6 +41,15 @@ impl HealthMonitor {
     /// All that it counted.
     pub fn stats(&self) -> HealthStats {
         self.lock().stats(Instant::now())
+    }
+
+    /// For whoever tells it of crashes and does not keep it.
+    pub(crate) fn downgrade(&self) -> Weak<Mutex<Health>> {
+        Arc::downgrade(&self.machine)
+    }
+
+    pub(crate) fn upgrade(machine: &Weak<Mutex<Health>>) -> Option<Self> {
+        machine.upgrade().map(|machine| Self { machine })
     }
 
     fn lock(&self) -> MutexGuard<'_, Health> {

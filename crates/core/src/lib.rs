@@ -112,9 +112,10 @@ pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
 pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{
-    AdapterSource, Env, Line, OutputMode, PoolConfig, PoolOptions, SourceKind, WorkerConfig,
+    AdapterSource, Env, Heartbeat, Life, Line, OutputMode, PoolConfig, PoolOptions, Recycle,
+    SourceKind, WorkerConfig,
 };
-pub use error::{Direction, Error, ExitReport, Failure, StartFailure, Violation};
+pub use error::{Cause, Direction, Error, ExitReport, Failure, Recycled, StartFailure, Violation};
 pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};
 pub use policy::breaker::{BreakerConfig, BreakerState, BreakerStats, CircuitOpen, Trip};
@@ -126,6 +127,7 @@ pub use policy::retry::{Backoff, Fault, GiveUp, Jitter, NextAttempt, RetryPolicy
 pub mod environment {
     pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, THREAD_COUNTS};
 }
+pub use process::{Cleanup, cleanup};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]
 #[doc(hidden)]
@@ -135,8 +137,8 @@ pub mod line {
     pub use crate::transport::http2::{channel, frame_limit, server};
 }
 pub use pool::{
-    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, LineHandler, Outcome, Pool,
-    PoolStats, Reply, Session, SessionHandle, WorkerInfo,
+    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, LineHandler,
+    Outcome, Pool, PoolHealth, PoolStats, Reply, Session, SessionHandle, WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]

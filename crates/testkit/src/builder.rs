@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use snakepit::{
-    AdapterSource, Affinity, Error, OutputMode, Pool, PoolConfig, SourceKind, WorkerConfig,
+    AdapterSource, Affinity, Error, Life, OutputMode, Pool, PoolConfig, SourceKind, WorkerConfig,
 };
 use tokio::runtime::Handle;
 
@@ -96,6 +96,12 @@ impl Builder {
     /// How sessions bind.
     pub fn affinity(mut self, affinity: Affinity) -> Self {
         self.config.affinity = affinity;
+        self
+    }
+
+    /// How workers are probed, replaced and started.
+    pub fn life(mut self, life: Life) -> Self {
+        self.config.life = life;
         self
     }
 

@@ -6,6 +6,8 @@ callbacks run here as well: the SDK's only post to a loop.
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -13,6 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .process.control import MAX_STACK
 from .process.watch import ORPHANED
 
 if TYPE_CHECKING:
@@ -60,6 +63,8 @@ class Watcher:
                 self._running.grant(*numbers)
             elif kind == b"P" and len(fields) == 8:
                 self._control.answer(fields)
+            elif kind == b"T":
+                self._control.stack(_stacks())
         for call in self._running.cancel_all():
             _call_back(call)
 
@@ -71,8 +76,19 @@ def _call_back(call: Call) -> None:
         sys.excepthook(*sys.exc_info())
 
 
+def _stacks() -> bytes:
+    """Where all threads are. A tool that holds the interpreter in C keeps this from being told."""
+    with open(os.memfd_create("snakepit-stack"), "w+b", buffering=0) as file:
+        faulthandler.dump_traceback(file, all_threads=True)
+        file.seek(0)
+        return file.read(MAX_STACK)
+
+
 def _end() -> None:
     """End the worker, and what it started in its group."""
+    with contextlib.suppress(OSError):
+        # A shim that was stopped then does its work.
+        os.kill(os.getppid(), signal.SIGCONT)
     time.sleep(_GRACE)
     # Only a group of our own: an adapter may have joined another.
     if os.getpgrp() == os.getpid():

@@ -1,17 +1,20 @@
 //! What a pool is told when it is made.
 
 pub(crate) mod environ;
+mod life;
 mod options;
 mod read;
 mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod worker;
 
 use std::time::Duration;
 
 pub use environ::Env;
+pub use life::{Heartbeat, Life, Recycle};
 pub use options::PoolOptions;
 pub(crate) use source::is_name;
 pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
@@ -39,6 +42,8 @@ pub struct PoolConfig {
     pub grace: Duration,
     /// How sessions bind unless they say otherwise.
     pub affinity: Affinity,
+    /// How workers live: probes, replacement, starts.
+    pub life: Life,
 }
 
 impl PoolConfig {
@@ -54,7 +59,13 @@ impl PoolConfig {
             start_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(2),
             affinity: Affinity::default(),
+            life: Life::default(),
         }
+    }
+
+    /// Workers that can be there at once: one each place, and those that replace others.
+    pub(crate) fn slots(&self) -> usize {
+        self.size + self.life.spares(self.size)
     }
 
     /// # Errors
@@ -79,7 +90,7 @@ impl PoolConfig {
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
         }
-        Ok(())
+        self.life.validate()
     }
 }
 

@@ -9,7 +9,8 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::read::{Limited, Named, Size, Span, Word};
 use super::suggest::closest;
-use super::{Env, Line, OutputMode};
+use super::upkeep::Table;
+use super::{Env, Heartbeat, Line, OutputMode, Recycle};
 use crate::call::Affinity;
 use crate::value::Map;
 
@@ -122,6 +123,23 @@ parameters! {
     grace: Duration, read as Limited;
     /// How sessions bind unless they say otherwise. Default: `strict_queue`.
     affinity: Affinity, read as Named<Affinity>;
+    /// When workers are asked for signs of life: a table of `interval`, `timeout`, `missed` and
+    /// `initial_delay`, or `"none"`. Default: all of its defaults.
+    heartbeat: Option<Heartbeat>, read as Table<Heartbeat>;
+    /// A worker that does not answer for so long after it counts as stalled is killed; `"none"`: only
+    /// a call's deadline kills. Default: none.
+    stall_kill: Option<Duration>, read as Span;
+    /// When workers are replaced by fresh ones: a table of `calls`, `age`, `memory`,
+    /// `memory_growth`, `jitter`, `session_drain` and `at_once`, or `"none"`. Default: none.
+    recycle: Option<Recycle>, read as Table<Recycle>;
+    /// So many workers start at once. Default: all.
+    startup_batch_size: usize, read as usize;
+    /// From one start that is through to the next one in its place. Default: none.
+    startup_batch_delay: Duration, read as Limited;
+    /// So many failed starts in a row degrade a slot. Default: 5.
+    max_failed_starts: u32, read as u32;
+    /// Between two tries of a degraded slot. Default: 30 s.
+    degraded_retry: Duration, read as Limited;
     /// The workers' environment. Default: inherited.
     env: Env, read as Env;
     /// Names of variables that workers do not get in any case.

@@ -66,8 +66,8 @@ pub struct WorkerHealth {
     pub last_crash: Option<Duration>,
 }
 
-/// A pool's health.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The crashes of a pool's workers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HealthStats {
     /// Fewer crashes than `max_crashes` in the window.
     pub healthy: bool,

@@ -6,7 +6,7 @@
 //!  failed start
 //!    │  └── after 50 ms, 100 ms, 200 ms, 400 ms
 //!    ▼
-//! Degraded ──every 30 s──▶ one more try
+//! Degraded ──every `retry`──▶ one more try
 //! ```
 //!
 //! The budget counts *consecutive failed starts*; a permanent failure (the adapter cannot be
@@ -15,12 +15,6 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-
-/// Failed starts in a row that degrade a slot.
-pub(crate) const BUDGET: u32 = 5;
-
-/// Between tries of a degraded slot.
-pub(crate) const RECOVERY: Duration = Duration::from_secs(30);
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -48,11 +42,16 @@ pub(crate) struct Restart {
     /// When the present run of tries began.
     since: Instant,
     timeout: Duration,
+    /// Failed starts in a row that degrade a slot.
+    budget: u32,
+    /// Between tries of a degraded slot.
+    retry: Duration,
 }
 
 impl Restart {
-    pub(crate) fn new(timeout: Duration, now: Instant) -> Self {
-        Self { failed: 0, fruitless: 0, since: now, timeout: timeout.min(LONGEST) }
+    pub(crate) fn new(timeout: Duration, budget: u32, retry: Duration, now: Instant) -> Self {
+        let timeout = timeout.min(LONGEST);
+        Self { failed: 0, fruitless: 0, since: now, timeout, budget, retry }
     }
 
     /// The worker came up.
@@ -75,17 +74,17 @@ impl Restart {
     pub(crate) fn failed(&mut self, permanent: bool, now: Instant) -> Next {
         self.failed += 1;
         let late = now.saturating_duration_since(self.since) >= self.timeout;
-        if permanent || late || self.failed >= BUDGET {
-            self.failed = BUDGET;
-            return Next::Degrade(RECOVERY);
+        if permanent || late || self.failed >= self.budget {
+            self.failed = self.budget;
+            return Next::Degrade(self.retry);
         }
-        Next::Start(FIRST_BACKOFF * (1 << (self.failed - 1)))
+        Next::Start((FIRST_BACKOFF * (1 << (self.failed - 1).min(6))).min(LONGEST_BACKOFF))
     }
 
     /// When a try that begins now must be ready: what is left of the slot's start timeout, or a
     /// whole one for a degraded slot that is tried again.
     pub(crate) fn limit(&mut self, now: Instant) -> Instant {
-        if self.failed >= BUDGET {
+        if self.failed >= self.budget {
             self.since = now;
         }
         self.since + self.timeout
@@ -99,11 +98,17 @@ mod tests {
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_secs(10);
+    const BUDGET: u32 = 5;
+    const RECOVERY: Duration = Duration::from_secs(30);
+
+    fn restart(now: Instant) -> Restart {
+        Restart::new(TIMEOUT, BUDGET, RECOVERY, now)
+    }
 
     #[test]
     fn five_failed_starts_in_a_row_degrade_the_slot() {
         let now = Instant::now();
-        let mut restart = Restart::new(TIMEOUT, now);
+        let mut restart = restart(now);
         let waits: Vec<_> = (0..BUDGET).map(|_| restart.failed(false, now)).collect();
         let ms = |n| Next::Start(Duration::from_millis(n));
         assert_eq!(waits, [ms(50), ms(100), ms(200), ms(400), Next::Degrade(RECOVERY)]);
@@ -112,7 +117,7 @@ mod tests {
     #[test]
     fn a_worker_that_was_ready_restarts_at_once_and_clears_the_count() {
         let now = Instant::now();
-        let mut restart = Restart::new(TIMEOUT, now);
+        let mut restart = restart(now);
         for _ in 0..20 {
             assert!(matches!(restart.failed(false, now), Next::Start(_)));
             restart.ready();
@@ -123,7 +128,7 @@ mod tests {
     #[test]
     fn workers_that_die_without_an_answer_come_back_slower_and_slower_but_always() {
         let now = Instant::now();
-        let mut restart = Restart::new(TIMEOUT, now);
+        let mut restart = restart(now);
         let waits: Vec<_> = (0..9).map(|_| restart.died(false, now)).collect();
         let ms = |n| Next::Start(Duration::from_millis(n));
         assert_eq!(waits, [0, 50, 100, 200, 400, 800, 1600, 2000, 2000].map(ms));
@@ -134,21 +139,21 @@ mod tests {
     #[test]
     fn a_permanent_failure_or_a_spent_timeout_degrades_at_once() {
         let now = Instant::now();
-        assert_eq!(Restart::new(TIMEOUT, now).failed(true, now), Next::Degrade(RECOVERY));
+        assert_eq!(restart(now).failed(true, now), Next::Degrade(RECOVERY));
         let late = now + TIMEOUT;
-        assert_eq!(Restart::new(TIMEOUT, now).failed(false, late), Next::Degrade(RECOVERY));
+        assert_eq!(restart(now).failed(false, late), Next::Degrade(RECOVERY));
     }
 
     #[test]
     fn an_endless_timeout_does_not_overflow() {
         let now = Instant::now();
-        assert!(Restart::new(Duration::MAX, now).limit(now) > now + TIMEOUT);
+        assert!(Restart::new(Duration::MAX, BUDGET, RECOVERY, now).limit(now) > now + TIMEOUT);
     }
 
     #[test]
     fn a_degraded_slot_is_tried_again_with_a_whole_timeout() {
         let now = Instant::now();
-        let mut restart = Restart::new(TIMEOUT, now);
+        let mut restart = restart(now);
         restart.failed(true, now);
         let later = now + RECOVERY;
         assert_eq!(restart.limit(later), later + TIMEOUT);
@@ -160,7 +165,7 @@ mod tests {
         #[test]
         fn the_budget_is_kept(events in prop::collection::vec((0u8..4, 0u64..3_000), 0..80)) {
             let mut now = Instant::now();
-            let mut restart = Restart::new(TIMEOUT, now);
+            let mut restart = restart(now);
             let mut failed = 0;
             for (event, passed) in events {
                 now += Duration::from_millis(passed);

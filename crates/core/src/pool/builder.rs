@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use super::{LineHandler, Pool};
 use crate::call::Affinity;
 use crate::config::{
-    AdapterSource, CallDefaults, Env, Line, OutputMode, PoolConfig, PoolOptions, WorkerConfig,
-    is_name,
+    AdapterSource, CallDefaults, Env, Heartbeat, Line, OutputMode, PoolConfig, PoolOptions,
+    Recycle, WorkerConfig, is_name,
 };
 use crate::error::{Error, StartFailure};
 use crate::id::PoolName;
@@ -98,6 +98,20 @@ impl Builder {
         grace: Duration;
         /// How sessions bind unless they say otherwise.
         affinity: Affinity;
+        /// When workers are asked for signs of life; `None`: never.
+        heartbeat: impl Into<Option<Heartbeat>>;
+        /// A worker that has been stalled for so long is killed; `None`: only a deadline kills.
+        stall_kill: impl Into<Option<Duration>>;
+        /// When workers are replaced by fresh ones; `None`: never.
+        recycle: impl Into<Option<Recycle>>;
+        /// So many workers start at once.
+        startup_batch_size: usize;
+        /// From one start that is through to the next one in its place.
+        startup_batch_delay: Duration;
+        /// So many failed starts in a row degrade a slot.
+        max_failed_starts: u32;
+        /// Between two tries of a degraded slot.
+        degraded_retry: Duration;
         /// The workers' environment.
         env: Env;
         /// What becomes of the lines that workers print.
@@ -255,6 +269,14 @@ fn limits(config: &mut PoolConfig, options: &PoolOptions) {
     config.start_timeout = options.start_timeout.unwrap_or(config.start_timeout);
     config.grace = options.grace.unwrap_or(config.grace);
     config.affinity = options.affinity.unwrap_or(config.affinity);
+    let life = &mut config.life;
+    life.heartbeat = options.heartbeat.unwrap_or(life.heartbeat);
+    life.stall_kill = options.stall_kill.unwrap_or(life.stall_kill);
+    life.recycle = options.recycle.unwrap_or(life.recycle);
+    life.startup_batch_size = options.startup_batch_size.or(life.startup_batch_size);
+    life.startup_batch_delay = options.startup_batch_delay.unwrap_or(life.startup_batch_delay);
+    life.max_failed_starts = options.max_failed_starts.unwrap_or(life.max_failed_starts);
+    life.degraded_retry = options.degraded_retry.unwrap_or(life.degraded_retry);
 }
 
 /// Fills in how a worker is started.

@@ -48,6 +48,7 @@ pub struct Pool {
 struct Tasks {
     keepers: std::sync::Mutex<Vec<JoinHandle<()>>>,
     timer: JoinHandle<()>,
+    scales: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
     runtime: Handle,
 }
@@ -69,6 +70,9 @@ impl Drop for Tasks {
         self.shared.close();
         self.shared.dismiss();
         self.timer.abort();
+        if let Some(scales) = &self.scales {
+            scales.abort();
+        }
     }
 }
 
@@ -110,15 +114,22 @@ impl Pool {
         keep: impl Fn(&Arc<Shared>, usize, mpsc::UnboundedReceiver<Order>) -> JoinHandle<()>,
     ) -> Self {
         let (senders, receivers): (Vec<_>, Vec<_>) =
-            (0..config.size).map(|_| mpsc::unbounded_channel()).unzip();
+            (0..config.slots()).map(|_| mpsc::unbounded_channel()).unzip();
         let shared = Arc::new(Shared::new(config, senders, lines));
         let keepers = receivers.into_iter().enumerate();
         let keepers = keepers.map(|(slot, orders)| keep(&shared, slot, orders)).collect();
         let keepers = std::sync::Mutex::new(keepers);
         let timer = runtime.spawn(shared.clone().keep_time());
+        let weighs = shared.weighs();
+        let scales = weighs.then(|| runtime.spawn(shared.clone().keep_weighing()));
         shared.open();
-        let tasks = Tasks { keepers, timer, shared: shared.clone(), runtime: runtime.clone() };
+        let tasks =
+            Tasks { keepers, timer, scales, shared: shared.clone(), runtime: runtime.clone() };
         Self { shared, tasks: Arc::new(tasks), defaults: CallDefaults::default() }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The runtime that the pool lives on.
@@ -224,11 +235,13 @@ impl Pool {
         (0..self.shared.config.size).map(|slot| self.worker_info(slot)).collect()
     }
 
-    fn worker_info(&self, slot: usize) -> WorkerInfo {
+    fn worker_info(&self, number: usize) -> WorkerInfo {
+        let (slot, generation, (state, calls, sessions)) = self.shared.read(|state| {
+            let slot = state.slot_of(number);
+            (slot, state.generation(slot), state.describe(slot))
+        });
         let pid = self.shared.pid(slot);
-        let (generation, (state, calls, sessions)) =
-            self.shared.read(|state| (state.generation(slot), state.describe(slot)));
-        let worker = WorkerRef { pool: self.shared.config.name.clone(), slot, generation };
+        let worker = WorkerRef { pool: self.shared.config.name.clone(), slot: number, generation };
         WorkerInfo { worker, pid, state, calls, memory: pid.and_then(tree_memory), sessions }
     }
 
@@ -271,7 +284,9 @@ impl Pool {
         ready.map_err(|error| error.unwrap_or_else(|| self.shared.start_error()))
     }
 
-    /// Lets a worker finish what it has and replaces it. False: that worker is gone already.
+    /// Lets a worker finish what it has and replaces it: by one that started before, where the pool
+    /// has a [`crate::Recycle`], else by one that starts then. False: that worker is gone already, or
+    /// being replaced.
     pub fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
         self.shared.is_here()
             && slot < self.shared.config.size
@@ -293,7 +308,7 @@ impl Pool {
     pub fn kill(&self) {
         if !self.is_forked() {
             self.shared.close();
-            self.shared.kill_all("killed by the host: the pool was closed in a hurry");
+            self.shared.kill_all(true);
         }
     }
 
@@ -319,7 +334,7 @@ impl Pool {
         tokio::pin!(gone);
         let limit = self.shared.config.grace.min(LONGEST_GRACE) + EXIT_LIMIT;
         if timeout(limit, &mut gone).await.is_err() {
-            self.shared.kill_all("killed by the host: the pool was closed");
+            self.shared.kill_all(false);
             let _ = timeout(KILL_LIMIT, &mut gone).await;
         }
         self.shared.dismiss();

@@ -152,12 +152,13 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
         if word.is_some_and(|word| !life.page.start(word, id.raw())) {
             return None; // taken back
         }
+        let number = self.office.read(|state| state.number(self.slot));
         let call = Call {
             tool: &tool,
             arguments: &arguments,
             session: session.as_deref(),
             session_new,
-            slot: self.slot,
+            slot: number,
         };
         let (heeds_cancel, until, value) = match (self.answer)(call) {
             Answer::Value(value) => (false, None, Some(Ok(value))),
@@ -226,9 +227,9 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             more = life.inlet.next_batch(&mut life.inbound) => (!more).then(ExitReport::default),
             order = self.orders.recv() => match order {
                 Some(Order::Start { .. }) => None,
-                Some(Order::Stop) => Some(exited(0, None)),
-                Some(Order::Kill(why)) => Some(exited(137, Some(why.into()))),
-                None => Some(ExitReport::default()),
+                Some(Order::Stop(_)) => Some(exited(0, None)),
+                Some(Order::Kill(why)) => Some(exited(137, why.told().map(Into::into))),
+                Some(Order::End) | None => Some(ExitReport::default()),
             },
             () = due => None,
         }

@@ -12,7 +12,9 @@
 
 mod builder;
 mod chunks;
+mod crashes;
 mod handle;
+mod health;
 mod job;
 #[cfg(feature = "testkit")]
 pub mod loopback;
@@ -26,10 +28,12 @@ mod stats;
 mod stream;
 mod trace;
 mod verdict;
+mod weight;
 
 pub use builder::Builder;
 pub use chunks::Chunks;
 pub use handle::{Pool, SessionHandle};
+pub use health::{HealthStatus, PoolHealth, WorkerFacts};
 pub use reply::{Canceller, Outcome, Reply};
 pub use request::{Answer, Call};
 pub use session::Session;

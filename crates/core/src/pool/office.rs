@@ -8,6 +8,7 @@ use super::shared::{Answer, Answers, Shared};
 use super::state::{Said, State};
 use crate::config::OutputMode;
 use crate::error::Violation;
+use crate::id::WorkerRef;
 use crate::process::{Printer, Stream};
 use crate::transport::{FromWorker, ToolInfo};
 use crate::worker::{Ending, Office, Port};
@@ -15,6 +16,10 @@ use crate::worker::{Ending, Office, Port};
 impl Office for Shared {
     fn starting(&self, slot: usize, generation: u64) -> Option<Instant> {
         self.event(|state, _, _, _| state.starting(slot, generation, Instant::now()))
+    }
+
+    fn name(&self, slot: usize) -> WorkerRef {
+        self.present(slot)
     }
 
     fn spawned(&self, slot: usize, pid: u32) {
@@ -32,7 +37,11 @@ impl Office for Shared {
         self.event(|state, ports, effects, _| {
             let revocable = ports.0[slot].as_ref().is_some_and(Port::is_revocable);
             state.worker_ready(slot, revocable, now, ports, effects);
+            if ports.0[slot].as_ref().is_some_and(Port::has_control) {
+                state.can_be_probed(slot, now, effects);
+            }
         });
+        self.weigh_first(slot);
         self.changed.notify_waiters();
     }
 
@@ -44,15 +53,26 @@ impl Office for Shared {
             let mut frames = frames.drain(..);
             let heard = frames.try_for_each(|frame| self.one_frame(slot, frame, state, answers));
             match heard {
-                Ok(()) => state.fill(slot, now, ports, effects),
+                Ok(()) => {
+                    state.fill(slot, now, ports, effects);
+                    state.check_use(slot, now, effects);
+                }
                 Err(_) => state.outlaw(slot, now, ports, effects),
             }
             heard
         })
     }
 
+    fn answered_probe(&self, slot: usize, probe: u64) {
+        let now = Instant::now();
+        self.event(|state, ports, effects, _| {
+            state.probe_answered(slot, probe, now, ports, effects);
+        });
+    }
+
     fn gone(&self, slot: usize, end: Ending) {
         self.tell_end(slot, &end);
+        self.count_end(slot, &end);
         let permanent = {
             let mut inner = self.lock();
             let generation = inner.state.generation(slot);
@@ -75,17 +95,19 @@ impl Office for Shared {
             state.worker_gone(slot, permanent, now, ports, effects);
         });
         self.lock().ports.0[slot] = None;
+        // In an event of its own: what the first one says of this slot is about its last worker.
+        self.event(|state, _, effects, _| state.replace_worn(now, effects));
         self.changed.notify_waiters();
     }
 
     fn printed(&self, slot: usize, stream: Stream, line: &str) {
         match self.config.worker.output {
             OutputMode::Show => {
-                Printer::global().print(&format!("{}/{slot}", self.config.name), line);
+                Printer::global().print(&self.present(slot).to_string(), line);
             }
             OutputMode::Log => {
                 if let Some(lines) = &self.lines {
-                    let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+                    let worker = self.present(slot);
                     lines(&worker, stream == Stream::Stderr, line);
                 }
             }
@@ -114,7 +136,7 @@ impl Shared {
             }
             FromWorker::Failed(id, failure) => {
                 let job = state.answered(slot, id, Said::Failure)?;
-                let worker = self.worker(slot, state.generation(slot));
+                let worker = self.worker(state.number(slot), state.generation(slot));
                 answers.extend(job.map(|job| {
                     let error = job.error(worker, failure);
                     Answer::Failure(job, error)

@@ -4,6 +4,7 @@
 //! they never wait. Answers are given to callers after it, since that may wake threads. The lock is
 //! never held across an await or anything that could run a caller's code.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,18 +13,20 @@ use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+use super::crashes::Crashes;
 use super::job::Job;
-use super::state::{Effect, Limits, NewCall, State, Words};
+use super::state::{Effect, Limits, NewCall, Parting, State, Words};
 use super::stream::Channel;
 use crate::config::PoolConfig;
-use crate::error::{Error, ExitReport, StartFailure};
+use crate::error::{Cause, Error, ExitReport, StartFailure};
 use crate::id::{CallId, WorkerRef};
 use crate::process::{Owner, owner};
 use crate::transport::ToolInfo;
 use crate::worker::{Order, Port};
 
-/// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it is
-/// standard error, text. Called on the runtime's thread; must not block.
+/// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it
+/// is standard error, text. In any case also where a worker was that had to be killed for a call that
+/// did not stop. Called on the runtime's thread; must not block.
 pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
 
 /// The present worker of each slot.
@@ -54,6 +57,8 @@ pub(super) struct Inner {
     pub(super) ports: Ports,
     pub(super) records: Vec<Record>,
     pub(super) tools: Vec<ToolInfo>,
+    /// Ends of workers, by reason.
+    pub(super) restarts: BTreeMap<Arc<str>, u64>,
     /// Kept between events, so that one costs no allocation.
     effects: Vec<Effect<Job>>,
     due: Option<Instant>,
@@ -90,6 +95,8 @@ pub(crate) struct Shared {
     /// Something changed that waiting for readiness or idleness depends on.
     pub(super) changed: Notify,
     pub(super) lines: Option<LineHandler>,
+    /// Who hears of crashes.
+    pub(super) crashes: Crashes,
     owner: Owner,
 }
 
@@ -104,23 +111,27 @@ impl Shared {
             max_queue: config.max_queue,
             start_timeout: config.start_timeout,
             grace: config.grace,
+            life: config.life,
         };
         let inner = Inner {
             state: State::new(limits, Instant::now()),
-            ports: Ports((0..config.size).map(|_| None).collect()),
-            records: vec![Record::default(); config.size],
+            ports: Ports(orders.iter().map(|_| None).collect()),
+            records: vec![Record::default(); orders.len()],
+            restarts: BTreeMap::new(),
             tools: Vec::new(),
             effects: Vec::new(),
             due: None,
             orders,
         };
         let (timer, changed) = (Notify::new(), Notify::new());
-        Self { config, inner: Mutex::new(inner), timer, changed, lines, owner: owner() }
+        let (inner, crashes) = (Mutex::new(inner), Crashes::default());
+        Self { config, inner, timer, changed, lines, crashes, owner: owner() }
     }
 
     /// Starts every slot.
     pub(super) fn open(&self) {
-        self.event(|state, _, effects, _| state.open(effects));
+        let now = Instant::now();
+        self.event(|state, _, effects, _| state.open(now, effects));
     }
 
     /// Admits a call.
@@ -164,9 +175,11 @@ impl Shared {
         }
     }
 
-    pub(super) fn recycle(&self, slot: usize, generation: Option<u64>) -> bool {
+    pub(super) fn recycle(&self, number: usize, generation: Option<u64>) -> bool {
         let now = Instant::now();
-        self.event(|state, ports, effects, _| state.recycle(slot, generation, now, ports, effects))
+        self.event(|state, ports, effects, _| {
+            state.recycle(state.slot_of(number), generation, now, ports, effects)
+        })
     }
 
     pub(super) fn drain(&self) {
@@ -179,9 +192,9 @@ impl Shared {
     }
 
     /// Ends every worker that is left, without asking it.
-    pub(super) fn kill_all(&self, why: &'static str) {
+    pub(super) fn kill_all(&self, at_once: bool) {
         for orders in &self.lock().orders {
-            let _ = orders.send(Order::Kill(why));
+            let _ = orders.send(if at_once { Order::End } else { Order::Kill(Cause::Close) });
         }
     }
 
@@ -271,10 +284,21 @@ impl Shared {
                     let error = self.ended(inner, &job, end);
                     answers.push(Answer::Failure(job, error));
                 }
+                Effect::Probe { slot, probe } => {
+                    if let Some(port) = &inner.ports.0[slot] {
+                        port.probe(probe);
+                    }
+                }
                 Effect::Start { slot, generation, after } => {
                     inner.order(slot, Order::Start { generation, after });
                 }
-                Effect::Stop { slot } => inner.order(slot, Order::Stop),
+                Effect::Stop { slot } => {
+                    let why = match inner.state.parting(slot) {
+                        Parting::Recycled(wear) => Cause::Recycle(wear.recycled()),
+                        _ => Cause::Close,
+                    };
+                    inner.order(slot, Order::Stop(why));
+                }
                 Effect::Kill { slot, why } => inner.order(slot, Order::Kill(why)),
                 Effect::Timer(at) => {
                     inner.due = Some(at);

@@ -27,7 +27,7 @@ pub struct WorkerInfo {
     pub worker: WorkerRef,
     /// Its process id, once there is one.
     pub pid: Option<u32>,
-    /// `starting`, `ready`, `busy`, `draining`, `stopping`, `condemned` or `degraded`.
+    /// `starting`, `ready`, `busy`, `stalled`, `draining`, `stopping`, `condemned` or `degraded`.
     pub state: &'static str,
     /// Calls that it answered.
     pub calls: u64,

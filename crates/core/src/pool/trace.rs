@@ -6,7 +6,7 @@ use tracing::field::{Empty, display};
 
 use super::Pool;
 use super::shared::Shared;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::id::PoolName;
 use crate::worker::Ending;
 
@@ -61,17 +61,18 @@ impl Drop for CallSpan {
 impl Shared {
     pub(super) fn tell_ready(&self, slot: usize) {
         if tracing::enabled!(target: "snakepit", tracing::Level::INFO) {
-            let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+            let worker = self.present(slot);
             let (generation, pid) = (worker.generation, self.pid(slot));
             tracing::info!(target: "snakepit", %worker, generation, pid, "worker is ready");
         }
     }
 
     pub(super) fn tell_end(&self, slot: usize, end: &Ending) {
+        self.tell_stack(slot, end);
         if !tracing::enabled!(target: "snakepit", tracing::Level::WARN) {
             return;
         }
-        let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+        let worker = self.present(slot);
         let generation = worker.generation;
         match end {
             Ending::Died(exit) => {
@@ -83,6 +84,27 @@ impl Shared {
                     target: "snakepit", %worker, generation, reason, "worker could not start"
                 );
             }
+        }
+    }
+}
+
+impl Shared {
+    /// Where the threads of a worker were that was killed for not stopping. (What a crash told was
+    /// on its standard error, and has been seen there.)
+    fn tell_stack(&self, slot: usize, end: &Ending) {
+        let Ending::Died(exit) = end else { return };
+        let Some(stack) = exit.stack.as_deref().filter(|_| exit.cause.asks_for_stack()) else {
+            return;
+        };
+        let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+        let cause = exit.cause;
+        match &self.lines {
+            Some(lines) => {
+                // A cancel is somebody's wish, a deadline is trouble.
+                let is_trouble = cause != Cause::Cancel;
+                lines(&worker, is_trouble, &format!("killed ({cause}); it was at:\n{stack}"));
+            }
+            None => tracing::warn!(target: "snakepit::worker", %worker, %cause, "{stack}"),
         }
     }
 }

@@ -15,7 +15,7 @@ impl Shared {
             Refusal::NoWorker => self.start_error(),
             Refusal::SessionBusy(session) => Error::SessionBusy { pool, session },
             Refusal::SessionLost(session, cause) => {
-                Error::SessionLost { session, cause: cause.into(), may_have_run: false }
+                Error::SessionLost { session, cause: cause.into(), exit: None, may_have_run: false }
             }
         }
     }
@@ -26,16 +26,17 @@ impl Shared {
         match end {
             End::TimedOut { limit, step } => Error::Timeout { tool, limit, step },
             End::Cancelled { may_have_run } => Error::Cancelled { tool, may_have_run },
-            End::SessionLost { session, cause, may_have_run } => {
-                Error::SessionLost { session, cause: cause.into(), may_have_run }
+            End::SessionLost { session, cause, slot, may_have_run } => {
+                let exit = slot.map(|slot| inner.records[slot].exit.clone());
+                Error::SessionLost { session, cause: cause.into(), exit, may_have_run }
             }
             End::WorkerDied { slot, generation } => {
-                let worker = self.worker(slot, generation);
+                let worker = self.worker(inner.state.number(slot), generation);
                 let exit = inner.records[slot].exit.clone();
                 Error::WorkerDied { tool, worker, exit, may_have_run: true }
             }
             End::Poison { slot, generation, deaths } => {
-                let worker = self.worker(slot, generation);
+                let worker = self.worker(inner.state.number(slot), generation);
                 let exit = inner.records[slot].exit.clone();
                 Error::PoisonCall { tool, worker, exit, deaths }
             }
@@ -46,8 +47,14 @@ impl Shared {
         }
     }
 
-    pub(super) fn worker(&self, slot: usize, generation: u64) -> WorkerRef {
-        WorkerRef { pool: self.config.name.clone(), slot, generation }
+    pub(super) fn worker(&self, number: usize, generation: u64) -> WorkerRef {
+        WorkerRef { pool: self.config.name.clone(), slot: number, generation }
+    }
+
+    /// The worker that is in a slot.
+    pub(super) fn present(&self, slot: usize) -> WorkerRef {
+        let (number, generation) = self.read(|state| (state.number(slot), state.generation(slot)));
+        self.worker(number, generation)
     }
 
     /// Why a slot cannot start, told for the first such slot.
@@ -55,7 +62,7 @@ impl Shared {
         let slot = inner.state.degraded().unwrap_or(0);
         let failed = inner.records[slot].start_failure.clone();
         let (worker, failure) = failed.map_or_else(Default::default, |(generation, failure)| {
-            (Some(self.worker(slot, generation)), failure)
+            (Some(self.worker(inner.state.number(slot), generation)), failure)
         });
         Error::Start { pool: self.config.name.clone(), worker, failure }
     }

@@ -18,7 +18,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::descriptor::HostFd;
-use super::message::{FromWorker, MAX_BOOT_ERROR, MAX_START, ToWorker};
+use super::message::{FromWorker, MAX_STACK, MAX_START, ToWorker};
 use super::sys;
 
 /// Makes a control socket: the host's end, then the worker's. Both are close-on-exec.
@@ -101,12 +101,12 @@ impl Control {
 }
 
 fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Received>> {
-    let mut buffer = vec![0; 1 + MAX_BOOT_ERROR];
+    let mut buffer = vec![0; 1 + MAX_STACK];
     let got = sys::receive(socket, &mut buffer, libc::MSG_DONTWAIT)?;
     // An empty message names its sender; the end of the stream has none.
     let Some(sender_pid) = got.sender.or((got.len > 0).then_some(0)) else { return Ok(None) };
     let message = FromWorker::decode(&buffer[..got.len])?;
-    if got.truncated && !matches!(message, FromWorker::BootError(_)) {
+    if got.truncated && !matches!(message, FromWorker::BootError(_) | FromWorker::Stack(_)) {
         return Err(too_long());
     }
     Ok(Some(Received { message, fds: got.fds, sender_pid }))
@@ -285,7 +285,7 @@ mod tests {
         let FromWorker::BootError(text) = host.recv().await.unwrap().unwrap().message else {
             panic!("not a boot error");
         };
-        assert_eq!(text.len(), MAX_BOOT_ERROR);
+        assert_eq!(text.len(), MAX_STACK);
     }
 
     #[tokio::test]

@@ -48,6 +48,12 @@ impl fmt::Display for ExitStatus {
     }
 }
 
+/// Ends this process as the default action of `signal` does, from whichever thread; what it handled
+/// before is forgotten. Returns where that signal does not end a process.
+pub fn end_by(signal: i32) {
+    super::sys::end_by(signal);
+}
+
 /// `"SIGKILL"` for 9; `None` for real-time signals and numbers that are none.
 pub fn signal_name(signal: i32) -> Option<&'static str> {
     Signal::try_from(signal).ok().map(Signal::as_str)

@@ -6,10 +6,12 @@
 //! | `C` | host → worker | call u64 | |
 //! | `G` | host → worker | call u64, items u64, bytes u64 | |
 //! | `P` | host → worker | nonce u64 | |
+//! | `T` | host → worker | | |
 //! | `W` | shim → host | pid u32, start time u64 | pidfd of the worker |
 //! | `X` | shim → host | si_code i32, si_status i32 | |
 //! | `E` | worker → host | UTF-8 text | |
 //! | `A` | worker → host | nonce u64 | |
+//! | `T` | worker → host | UTF-8 text | |
 //!
 //! Python's boot code writes `E` by hand, before any native code is loaded: keep that one trivial.
 
@@ -21,6 +23,9 @@ use bytes::Bytes;
 pub const MAX_START: usize = 128 * 1024;
 /// Longest text of a boot error in bytes; longer ones are cut.
 pub const MAX_BOOT_ERROR: usize = 32 * 1024;
+
+/// Longest text of stacks in bytes; longer ones are cut.
+pub const MAX_STACK: usize = 64 * 1024;
 
 /// What the host tells a worker beside its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub enum ToWorker {
     Probe {
         nonce: u64,
     },
+    /// Tell me where your threads are; SIGTERM is next.
+    Trace,
 }
 
 /// What the host hears. The sender's pid tells whether the shim or the worker says it.
@@ -62,6 +69,8 @@ pub enum FromWorker {
     ProbeAnswer {
         nonce: u64,
     },
+    /// Where the threads of its interpreter are.
+    Stack(String),
 }
 
 impl ToWorker {
@@ -85,6 +94,7 @@ impl ToWorker {
                 message(b'G', &[&call.to_le_bytes(), &items.to_le_bytes(), &bytes.to_le_bytes()])
             }
             Self::Probe { nonce } => message(b'P', &[&nonce.to_le_bytes()]),
+            Self::Trace => message(b'T', &[]),
         })
     }
 
@@ -98,6 +108,7 @@ impl ToWorker {
             b'C' => Self::Cancel { call: rest.u64()? },
             b'G' => Self::Grant { call: rest.u64()?, items: rest.u64()?, bytes: rest.u64()? },
             b'P' => Self::Probe { nonce: rest.u64()? },
+            b'T' => Self::Trace,
             _ => return Err(malformed(raw)),
         };
         rest.end().map(|()| message)
@@ -113,18 +124,15 @@ impl FromWorker {
             Self::WorkerExited { code, status } => {
                 message(b'X', &[&code.to_le_bytes(), &status.to_le_bytes()])
             }
-            Self::BootError(text) => {
-                let longest = text.len().min(MAX_BOOT_ERROR);
-                let cut = (0..=longest).rev().find(|&end| text.is_char_boundary(end));
-                message(b'E', &[&text.as_bytes()[..cut.unwrap_or(0)]])
-            }
+            Self::BootError(text) => message(b'E', &[beginning(text, MAX_BOOT_ERROR)]),
             Self::ProbeAnswer { nonce } => message(b'A', &[&nonce.to_le_bytes()]),
+            Self::Stack(text) => message(b'T', &[beginning(text, MAX_STACK)]),
         }
     }
 
     /// # Errors
     ///
-    /// `InvalidData` for an unknown kind or a wrong length. A boot error need not be UTF-8.
+    /// `InvalidData` for an unknown kind or a wrong length. A text need not be UTF-8.
     pub fn decode(raw: &[u8]) -> io::Result<Self> {
         let (kind, mut rest) = Fields::of(raw)?;
         let message = match kind {
@@ -132,10 +140,17 @@ impl FromWorker {
             b'X' => Self::WorkerExited { code: rest.u32()? as i32, status: rest.u32()? as i32 },
             b'E' => Self::BootError(String::from_utf8_lossy(rest.take_all()).into_owned()),
             b'A' => Self::ProbeAnswer { nonce: rest.u64()? },
+            b'T' => Self::Stack(String::from_utf8_lossy(rest.take_all()).into_owned()),
             _ => return Err(malformed(raw)),
         };
         rest.end().map(|()| message)
     }
+}
+
+/// At most `longest` bytes of a text, whole characters.
+fn beginning(text: &str, longest: usize) -> &[u8] {
+    let cut = (0..=text.len().min(longest)).rev().find(|&end| text.is_char_boundary(end));
+    &text.as_bytes()[..cut.unwrap_or(0)]
 }
 
 fn message(kind: u8, fields: &[&[u8]]) -> Vec<u8> {
@@ -206,6 +221,7 @@ mod tests {
                 bytes
             }),
             any::<u64>().prop_map(|nonce| ToWorker::Probe { nonce }),
+            Just(ToWorker::Trace),
         ]
     }
 
@@ -216,6 +232,7 @@ mod tests {
             any::<[i32; 2]>().prop_map(|[code, status]| FromWorker::WorkerExited { code, status }),
             any::<String>().prop_map(FromWorker::BootError),
             any::<u64>().prop_map(|nonce| FromWorker::ProbeAnswer { nonce }),
+            any::<String>().prop_map(FromWorker::Stack),
         ]
     }
 

@@ -10,6 +10,9 @@
 //!
 //! The shim watches two lives. When the worker dies, it says how and ends the rest of the tree;
 //! when the host dies, it ends the whole tree. It adopts what the tree orphans, so nothing escapes.
+//! Who answers when a shim itself is killed or stopped: the host while it lives, the worker's own
+//! watcher, and sibling shims, by the mark of the run ([`sweep`]); later hosts by the ledger
+//! ([`rundir`]).
 //!
 //! This module decides nothing: not when a worker is stopped, not whether one is replaced. All that
 //! is particular to Linux (5.4 or later) stays in here.
@@ -20,13 +23,20 @@ pub mod exit;
 pub mod fork;
 pub mod memory;
 pub mod message;
+pub mod oom;
 pub mod output;
 pub mod page;
 pub mod pidfd;
 pub mod printer;
+pub mod run;
+pub mod rundir;
 pub mod shim;
 pub mod spawn;
+pub mod stack;
+pub mod sweep;
 
+mod estate;
+mod ledger;
 mod procfs;
 mod sys;
 mod tree;
@@ -34,13 +44,19 @@ mod watch;
 
 pub use control::{Control, Received, WorkerControl};
 pub use descriptor::HostFd;
-pub use exit::{ExitStatus, signal_name};
+pub use estate::Cleanup;
+pub use exit::{ExitStatus, end_by, signal_name};
 pub use fork::{CloseInChild, Owner, PerProcess, close_in_child, owner};
 pub use memory::tree_memory;
 pub use message::{FromWorker, ToWorker};
-pub use output::{Stream, Tail, pump};
+pub use oom::OomCounter;
+pub use output::{CrashText, Stream, Tail, pump};
 pub use page::{Page, WordState};
 pub use pidfd::Pidfd;
 pub use printer::Printer;
-pub use shim::{ForkHooks, WorkerSide, become_program, become_worker};
+pub use run::{RUN_VARIABLE, RunToken};
+pub use rundir::{Entry, RunDir, cleanup};
+pub use shim::{ForkHooks, WorkerSide, become_program, become_worker, die_with_shim};
 pub use spawn::{Child, Command, Shim, spawn};
+pub use stack::StackDump;
+pub use sweep::{Swept, end_in_place_of_shim, sweep_worker};

@@ -145,6 +145,34 @@ impl Tail {
     }
 }
 
+/// What Python's fault handler wrote when the interpreter crashed: all threads, however much came
+/// after it.
+#[derive(Clone, Debug, Default)]
+pub struct CrashText(Option<String>);
+
+impl CrashText {
+    const FIRST_LINE: &str = "Fatal Python error: ";
+    const LIMIT: usize = 64 * 1024;
+
+    /// Looks at a line of standard error.
+    pub fn push(&mut self, line: &str) {
+        if line.starts_with(Self::FIRST_LINE) {
+            self.0 = Some(String::new());
+        }
+        if let Some(text) = &mut self.0
+            && text.len() + line.len() < Self::LIMIT
+        {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+
+    /// The text; `None` where there was no crash.
+    pub fn text(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -197,6 +225,20 @@ mod tests {
         writing.join().unwrap();
         assert_eq!(found.len(), 50_000);
         assert_eq!(found[49_999], (Stream::Stderr, "line 49999".to_owned()));
+    }
+
+    #[test]
+    fn a_crash_is_told_from_its_first_line_on() {
+        let mut crash = CrashText::default();
+        crash.push("all is well");
+        assert_eq!(crash.text(), None);
+        crash.push("Fatal Python error: Segmentation fault");
+        crash.push("");
+        crash.push("Current thread 0x0000 (most recent call first):");
+        (0..10_000).for_each(|index| crash.push(&format!("Extension modules: {index}")));
+        let text = crash.text().unwrap();
+        assert!(text.starts_with("Fatal Python error: Segmentation fault\n\nCurrent thread"));
+        assert!(text.len() <= CrashText::LIMIT);
     }
 
     #[test]

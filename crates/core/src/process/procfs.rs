@@ -5,6 +5,10 @@ use std::fs;
 
 /// Fields of `/proc/PID/stat` that tell who a process is.
 pub(super) struct Stat {
+    /// The first 15 bytes of the program's name, or what it named itself.
+    pub(super) name: Vec<u8>,
+    /// It has ended, and its parent has not asked how.
+    pub(super) is_zombie: bool,
     pub(super) parent: u32,
     /// Clock ticks since boot; with the pid it names a process for good.
     pub(super) start_time: u64,
@@ -16,12 +20,21 @@ pub(super) fn stat(pid: u32) -> Option<Stat> {
 
 fn parse_stat(raw: &[u8]) -> Option<Stat> {
     // The second field is the program's name: it may hold spaces, parentheses and any bytes.
+    let name_start = raw.iter().position(|&byte| byte == b'(')? + 1;
     let name_end = raw.iter().rposition(|&byte| byte == b')')?;
+    let name = raw.get(name_start..name_end)?.to_vec();
     let rest = std::str::from_utf8(&raw[name_end + 1..]).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    let parent = fields.nth(1)?.parse().ok()?;
+    let is_zombie = matches!(fields.next()?, "Z" | "X");
+    let parent = fields.next()?.parse().ok()?;
     let start_time = fields.nth(17)?.parse().ok()?;
-    Some(Stat { parent, start_time })
+    Some(Stat { name, is_zombie, parent, start_time })
+}
+
+/// The numbers of all processes that can be seen.
+pub(super) fn processes() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Whether this kernel lists a task's children (CONFIG_PROC_CHILDREN).
@@ -45,10 +58,8 @@ pub(super) fn children(pid: u32) -> Vec<u32> {
 /// All processes below `root`, with their parents, from one look at the whole of `/proc`.
 pub(super) fn scan_descendants(root: u32) -> Vec<(u32, u32)> {
     let mut by_parent: HashMap<u32, Vec<u32>> = HashMap::new();
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    for entry in entries.flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        if let Some((pid, stat)) = pid.and_then(|pid| Some((pid, stat(pid)?))) {
+    for pid in processes() {
+        if let Some(stat) = stat(pid) {
             by_parent.entry(stat.parent).or_default().push(pid);
         }
     }
@@ -88,6 +99,7 @@ mod tests {
         let raw = b"42 (a) R 9 (b\xff) S 7 42 42 0 -1 4194304 1 0 0 0 5 6 0 0 20 0 1 0 987654 0 0";
         let stat = parse_stat(raw).unwrap();
         assert_eq!((stat.parent, stat.start_time), (7, 987_654));
+        assert_eq!((&*stat.name, stat.is_zombie), (&b"a) R 9 (b\xff"[..], false));
         assert!(parse_stat(b"42 (cut) S 7").is_none());
         assert!(parse_stat(b"").is_none());
     }

@@ -17,6 +17,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::parent_id;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
@@ -24,6 +25,7 @@ use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{dup2_stdin, execv, setsid};
 
 use super::message::FromWorker;
+use super::run::RunToken;
 use super::{control, sys, watch};
 
 /// Exit code of a process whose host or shim was gone before it could become anything.
@@ -44,6 +46,8 @@ pub struct WorkerSide {
     pub control: OwnedFd,
     pub shim_pid: u32,
     pub host_pid: u32,
+    /// What marks this worker's processes, where its host marks them.
+    pub run: Option<RunToken>,
 }
 
 /// The host, as the process that made the control socket.
@@ -79,22 +83,23 @@ pub unsafe fn become_worker(hooks: &ForkHooks) -> io::Result<WorkerSide> {
     let control = sys::duplicate(stdin.as_fd())?;
     prepare().inspect_err(|error| report(&control, error))?;
 
+    let run = RunToken::of_process();
     let shim_pid = std::process::id();
     (hooks.before)();
     // SAFETY: the caller promises that there is no other thread.
     match unsafe { sys::fork() } {
         Ok(sys::Fork::Child) => {
-            die_with(shim_pid);
+            die_with_shim(shim_pid);
             // A session apart from the shim's: an adapter that kills its own group must not hit it.
             let _ = setsid();
             let host_pid = host.pid;
             drop(host);
             (hooks.after_child)();
-            Ok(WorkerSide { control, shim_pid, host_pid })
+            Ok(WorkerSide { control, shim_pid, host_pid, run })
         }
         Ok(sys::Fork::Parent { child }) => {
             (hooks.after_parent)();
-            watch::run(control, host, child)
+            watch::run(control, host, child, run)
         }
         Err(error) => {
             (hooks.after_parent)();
@@ -138,6 +143,13 @@ impl Host {
         Ok(Self { pid, pidfd })
     }
 
+    /// Whether the host has ended; one that only hung up has not.
+    pub(super) fn is_dead(&self) -> bool {
+        let Some(pidfd) = &self.pidfd else { return self.is_not_parent() };
+        let mut ended = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        matches!(poll(&mut ended, PollTimeout::ZERO), Ok(1))
+    }
+
     /// Whether the host has ended, for kernels where no descriptor tells.
     pub(super) fn is_not_parent(&self) -> bool {
         parent_id() != self.pid
@@ -161,8 +173,10 @@ fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// Has the kernel kill this process when its shim ends.
-fn die_with(shim_pid: u32) {
+/// Has the kernel kill this process when its shim ends, and ends it now where that has happened.
+///
+/// A worker that changes its user makes the kernel forget: it is to be said again then.
+pub fn die_with_shim(shim_pid: u32) {
     if set_pdeathsig(Signal::SIGKILL).is_err() || parent_id() != shim_pid {
         sys::exit_now(ORPHANED);
     }

@@ -93,6 +93,38 @@ pub(super) unsafe fn fork() -> io::Result<Fork> {
     }
 }
 
+/// Has this thread handle `signal` now; false where nobody has asked for that and it would end the
+/// process, or be ignored.
+pub(super) fn raise_handled(signal: c_int) -> bool {
+    // SAFETY: plain data, filled in by the calls below; all pointers live through them.
+    unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        let asked = libc::sigaction(signal, std::ptr::null(), &mut action) == 0;
+        if !asked || matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
+            return false;
+        }
+        let mut set: libc::sigset_t = mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+        // To this very thread: the handler has run when this returns.
+        libc::raise(signal) == 0
+    }
+}
+
+/// Ends this process as the default action of `signal` does; returns where that does not end it.
+pub(super) fn end_by(signal: c_int) {
+    // SAFETY: SIG_DFL runs no code of ours; plain data as above.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        let mut set: libc::sigset_t = mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+        libc::raise(signal);
+    }
+}
+
 /// Ends this process at once: no destructors, no exit handlers of an interpreter it never ran.
 pub(super) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit has no precondition.

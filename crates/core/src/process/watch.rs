@@ -6,10 +6,13 @@
 //! host dead, or it hung up ───────────────────┘    then exit with the worker's code
 //! ```
 //!
+//! A host that died cannot end what a killed sibling of this shim has left: that is swept too.
+//!
 //! The host's end is seen twice: by its pidfd, and by the socket. Neither is enough: a child that
 //! the host forked may hold the socket, and a host that hangs up lives on. The socket is never read
 //! here; what is in it is the worker's.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -22,9 +25,12 @@ use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdout};
 
 use super::exit::ExitStatus;
 use super::message::FromWorker;
+use super::run::RunToken;
 use super::shim::{Host, ORPHANED};
-use super::{control, procfs, sys, tree};
+use super::{control, procfs, sweep, sys, tree};
 
+/// What a shim is called in process lists.
+pub(super) const NAME: &CStr = c"snakepit-shim";
 /// Exit code of a shim that could not do its work; the worker dies with it.
 const BROKEN: i32 = 71;
 /// How often the parent is asked for where the host has no pidfd.
@@ -33,7 +39,7 @@ const PARENT_CHECK_MS: u16 = 200;
 const GIVE_UP_AFTER: Duration = Duration::from_secs(3);
 
 /// Watches over `worker` and ends this process after it; never returns to the interpreter.
-pub(super) fn run(control: OwnedFd, host: Host, worker: u32) -> ! {
+pub(super) fn run(control: OwnedFd, host: Host, worker: u32, run: Option<RunToken>) -> ! {
     /// Even a panic must not get back into the caller's interpreter, a second time.
     struct NeverReturn;
     impl Drop for NeverReturn {
@@ -42,7 +48,7 @@ pub(super) fn run(control: OwnedFd, host: Host, worker: u32) -> ! {
         }
     }
     let _guard = NeverReturn;
-    let code = match Watch::start(control, host, worker) {
+    let code = match Watch::start(control, host, worker, run) {
         Ok(mut watch) => watch.until_the_end(),
         Err(_) => BROKEN,
     };
@@ -58,6 +64,8 @@ struct Watch {
     /// `Some` once the worker is reaped.
     worker_end: Option<(i32, i32)>,
     child_signal: SignalFd,
+    /// Marks what this shim answers for.
+    run: Option<RunToken>,
 }
 
 /// What one round of reaping left.
@@ -67,7 +75,7 @@ enum Left {
 }
 
 impl Watch {
-    fn start(control: OwnedFd, host: Host, worker: u32) -> io::Result<Self> {
+    fn start(control: OwnedFd, host: Host, worker: u32, run: Option<RunToken>) -> io::Result<Self> {
         // All of them: whoever means to stop a worker addresses the worker.
         SigSet::all().thread_set_mask()?;
         let mut child = SigSet::empty();
@@ -75,7 +83,8 @@ impl Watch {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let child_signal = SignalFd::with_flags(&child, flags)?;
         let worker_pidfd = sys::pidfd_open(worker).ok();
-        let watch = Self { control, host, worker, worker_pidfd, worker_end: None, child_signal };
+        let worker_end = None;
+        let watch = Self { control, host, worker, worker_pidfd, worker_end, child_signal, run };
         watch.let_go_of_the_rest();
 
         let start_time = procfs::stat(worker).map_or(0, |stat| stat.start_time);
@@ -88,7 +97,7 @@ impl Watch {
     /// Keeps neither a pipe open, whose end the host awaits, nor a directory busy.
     fn let_go_of_the_rest(&self) {
         // All best effort: each failure costs a nicety, and there is nobody to tell.
-        let _ = set_name(c"snakepit-shim");
+        let _ = set_name(NAME);
         let _ = chdir("/");
         let null = io::stdin();
         let _ = dup2_stdout(&null);
@@ -113,6 +122,12 @@ impl Watch {
             }
         }
         self.end_tree();
+        if let Some(run) = self.run.take()
+            && self.host.is_dead()
+        {
+            // What a sibling has left that was killed: nobody else is there to see to it.
+            sweep::sweep_for_siblings(&run);
+        }
         let end = self.worker_end.and_then(|(code, status)| ExitStatus::from_wait(code, status));
         end.map_or(ORPHANED, ExitStatus::mirrored)
     }

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use snakepit_proto::v1;
@@ -22,9 +23,9 @@ use tonic::{Request, Response, Status, Streaming};
 use super::admission::{Admission, Attached, Guests, News, Refusal, Token};
 use super::door::{Door, HELLO_TIMEOUT, Visitor, Waiting};
 use super::opening::MAX_STREAMS;
-use super::rundir::RunDir;
 use super::{PROTOCOL, http2, wire};
 use crate::error::Violation;
+use crate::process::{Owner, RunDir, owner};
 
 /// The listening end of a pool; dropping it ends every line and removes the socket.
 pub(crate) struct Listener {
@@ -32,13 +33,14 @@ pub(crate) struct Listener {
     guests: Guests,
     waiting: Waiting,
     server: tokio::task::JoinHandle<()>,
-    _dir: RunDir,
+    dir: Arc<RunDir>,
+    owner: Owner,
 }
 
 impl Listener {
     /// Binds a fresh socket for a pool of `size` workers and serves it on the current runtime.
     pub(crate) fn bind(max_message: usize, size: usize) -> io::Result<Self> {
-        let dir = RunDir::create()?;
+        let dir = RunDir::of_process()?;
         let path = dir.socket();
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
@@ -58,12 +60,17 @@ impl Listener {
                 tracing::error!(%error, "the listener for workers ended");
             }
         });
-        Ok(Self { path, guests, waiting, server, _dir: dir })
+        Ok(Self { path, guests, waiting, server, dir, owner: owner() })
     }
 
     /// Path of the socket.
     pub(crate) fn path(&self) -> &std::path::Path {
         &self.path
+    }
+
+    /// The folder of this process, with the ledger of its workers.
+    pub(crate) fn dir(&self) -> &Arc<RunDir> {
+        &self.dir
     }
 
     /// Lets the worker in that is given `token`, for as long as what this returns lives.
@@ -80,6 +87,10 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.server.abort();
+        // In a forked child the socket is still the parent's.
+        if self.owner.is_here() {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The only module that knows tonic, prost and the generated messages. [`listener`] lets workers
 //! in: [`door`] before it is known who they are, [`opening`] what they may say until then, [`admission`]
-//! by their tokens. [`wire`] turns frames into words of the core and back, [`rundir`] owns the socket's
-//! folder, [`http2`] is what both ends agree on below the frames.
+//! by their tokens. [`wire`] turns frames into words of the core and back, [`http2`] is what both ends
+//! agree on below the frames.
 
 mod admission;
 mod door;
@@ -12,7 +12,6 @@ pub(crate) mod listener;
 #[cfg(feature = "testkit")]
 pub(crate) mod loopback;
 mod opening;
-mod rundir;
 pub(crate) mod wire;
 
 pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};

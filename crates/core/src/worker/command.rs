@@ -5,16 +5,20 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::config::WorkerConfig;
-use crate::process::ToWorker;
 use crate::process::spawn::Command;
+use crate::process::{RUN_VARIABLE, RunToken, ToWorker};
 use crate::transport::{Token, start_message};
 
 /// What mends a program that is no worker's interpreter.
 pub(super) const REMEDY: &str = "python must name a CPython 3.10 or newer";
 
-/// The process to spawn: `program args…`, where the arguments name the SDK's boot file.
-pub(super) fn command(config: &WorkerConfig) -> Command {
-    Command { program: config.program.clone(), args: config.args.clone(), env: config.env.clone() }
+/// The process to spawn: `program args…`, where the arguments name the SDK's boot file. All that it
+/// starts carries the mark `run`.
+pub(super) fn command(config: &WorkerConfig, run: &RunToken) -> Command {
+    let mut env = config.env.clone();
+    env.retain(|(name, _)| name != RUN_VARIABLE);
+    env.push((RUN_VARIABLE.into(), run.to_string().into()));
+    Command { program: config.program.clone(), args: config.args.clone(), env }
 }
 
 /// What it reads from its control socket.

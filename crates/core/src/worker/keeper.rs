@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::launch::{Launched, launch};
 use super::{Ending, Office};
 use crate::config::PoolConfig;
-use crate::id::WorkerRef;
+use crate::error::Cause;
 use crate::transport::Listener;
 
 /// What the pool wants of a slot's keeper.
@@ -17,9 +17,11 @@ pub(crate) enum Order {
     /// Fill the slot after this long.
     Start { generation: u64, after: Duration },
     /// Let the worker finish and exit.
-    Stop,
-    /// End it now.
-    Kill(&'static str),
+    Stop(Cause),
+    /// End it now: SIGTERM, SIGKILL a second later.
+    Kill(Cause),
+    /// End it at once: its pool is gone, and whoever closed it has no patience.
+    End,
 }
 
 /// Orders as a keeper receives them.
@@ -63,8 +65,7 @@ impl<O: Office> Keeper<O> {
     /// The whole life of one worker.
     async fn live(&mut self, generation: u64) {
         let Some(limit) = self.office.starting(self.slot, generation) else { return };
-        let pool = self.config.name.clone();
-        let worker = WorkerRef { pool, slot: self.slot, generation };
+        let worker = self.office.name(self.slot);
         tracing::debug!(%worker, generation, "starting");
         match launch(self, &worker, limit).await {
             Ok(launched) => {

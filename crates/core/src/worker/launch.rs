@@ -9,6 +9,7 @@
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -20,6 +21,9 @@ use crate::error::{StartFailure, Violation};
 use crate::id::WorkerRef;
 use crate::process::{FromWorker as Aside, Page, Received, spawn};
 use crate::transport::{Attached, FromWorker, Inbox, News, TOKEN_BYTES, Token, ToolInfo};
+
+/// A timer that is late by so much tells of this process, and not of the worker.
+const OVERSLEPT: Duration = Duration::from_secs(1);
 
 /// A worker that is ready.
 pub(super) struct Launched {
@@ -95,7 +99,8 @@ fn begin<O: Office>(keeper: &Keeper<O>, config: &PoolConfig) -> Outcome<(Process
     );
     // Told before there is a process that would have to be reaped.
     start.encode().map_err(|error| for_good(error.to_string()))?;
-    let child = spawn(&command::command(&config.worker)).map_err(|error| {
+    let mut entry = keeper.listener.dir().entry();
+    let child = spawn(&command::command(&config.worker, entry.token())).map_err(|error| {
         use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
         let told = format!("{error}; {}", command::REMEDY);
         match error.kind() {
@@ -103,7 +108,8 @@ fn begin<O: Office>(keeper: &Keeper<O>, config: &PoolConfig) -> Outcome<(Process
             _ => because(told),
         }
     })?;
-    let process = Process::new(&keeper.office, keeper.slot, child, admission)
+    entry.spawned(child.pid);
+    let process = Process::new(&keeper.office, keeper.slot, child, admission, entry)
         .map_err(|error| because(format!("no control socket: {error}")))?;
     // Fails only when the process has ended at once, which its exit tells.
     let _ = process.control.send(&start, &[page.fd()]);
@@ -171,12 +177,20 @@ impl Handshake<'_> {
                 },
                 order = keeper.orders.recv() => {
                     let why = match order {
-                        Some(Order::Kill(why)) => why,
-                        _ => "the pool was closed",
+                        Some(Order::Kill(why)) => why.told(),
+                        _ => None,
                     };
+                    let why = why.unwrap_or("the pool was closed");
                     return Err(because(format!("stopped while it was starting: {why}")));
                 },
-                () = sleep_until(limit) => return Err(self.late(keeper)),
+                () = sleep_until(limit) => {
+                    let now = Instant::now();
+                    if now < limit + OVERSLEPT {
+                        return Err(self.late(keeper));
+                    }
+                    // This process was stopped: what the worker said meanwhile is yet to be heard.
+                    limit = now + self.config.start_timeout;
+                }
             }
         }
     }

@@ -24,6 +24,7 @@ pub(crate) use keeper::{Keeper, Order};
 pub(crate) use port::Port;
 
 use crate::error::{ExitReport, StartFailure, Violation};
+use crate::id::WorkerRef;
 use crate::process::Stream;
 use crate::transport::{FromWorker, ToolInfo};
 
@@ -38,6 +39,9 @@ pub(crate) trait Office: Send + Sync + 'static {
     /// A worker is about to be started. None: it is not wanted. Else when it must be ready.
     fn starting(&self, slot: usize, generation: u64) -> Option<Instant>;
 
+    /// The worker that is in a slot.
+    fn name(&self, slot: usize) -> WorkerRef;
+
     /// Its process is there.
     fn spawned(&self, slot: usize, pid: u32);
 
@@ -49,6 +53,9 @@ pub(crate) trait Office: Send + Sync + 'static {
     /// # Errors
     /// How it broke the protocol; nothing that it said afterwards counts, and it gets nothing more.
     fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), Violation>;
+
+    /// Its interpreter answered a probe.
+    fn answered_probe(&self, slot: usize, probe: u64);
 
     /// It is gone, and its line is read to the end.
     fn gone(&self, slot: usize, end: Ending);

@@ -7,14 +7,21 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::Office;
-use crate::process::{Stream, Tail, pump};
+use crate::process::{CrashText, Stream, Tail, pump};
 
 /// After a death the last lines are waited for so long: a grandchild may hold the pipe open.
 const SETTLE: Duration = Duration::from_millis(30);
 
-/// Two pumps and the kept tail.
+/// Of standard error.
+#[derive(Default)]
+struct Kept {
+    tail: Tail,
+    crash: CrashText,
+}
+
+/// Two pumps and what is kept.
 pub(super) struct Output {
-    tail: Arc<Mutex<Tail>>,
+    kept: Arc<Mutex<Kept>>,
     pumps: Vec<JoinHandle<()>>,
 }
 
@@ -26,12 +33,14 @@ impl Output {
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> Self {
-        let tail = Arc::new(Mutex::new(Tail::default()));
+        let kept = Arc::new(Mutex::new(Kept::default()));
         let pumps = [(Stream::Stdout, stdout), (Stream::Stderr, stderr)].map(|(stream, fd)| {
-            let (office, tail) = (office.clone(), tail.clone());
+            let (office, kept) = (office.clone(), kept.clone());
             let pump = pump(fd, stream, move |stream, line| {
                 if stream == Stream::Stderr {
-                    lock(&tail).push(line);
+                    let mut kept = lock(&kept);
+                    kept.tail.push(line);
+                    kept.crash.push(line);
                 }
                 office.printed(slot, stream, line);
             });
@@ -41,7 +50,7 @@ impl Output {
                 }
             })
         });
-        Self { tail, pumps: pumps.into() }
+        Self { kept, pumps: pumps.into() }
     }
 
     /// The last lines of standard error of a worker that is dead.
@@ -55,7 +64,12 @@ impl Output {
             pumps.clear();
         };
         let _ = tokio::time::timeout(SETTLE, settle).await;
-        lock(&self.tail).text()
+        lock(&self.kept).tail.text()
+    }
+
+    /// What Python's fault handler wrote, if it did.
+    pub(super) fn crash(&self) -> Option<String> {
+        lock(&self.kept).crash.text().map(Into::into)
     }
 }
 
@@ -67,7 +81,7 @@ impl Drop for Output {
     }
 }
 
-fn lock(tail: &Mutex<Tail>) -> std::sync::MutexGuard<'_, Tail> {
-    // A tail of text is fit to read after any panic.
-    tail.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(kept: &Mutex<Kept>) -> std::sync::MutexGuard<'_, Kept> {
+    // Text is fit to read after any panic.
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -32,6 +32,16 @@ impl Port {
         self.page.is_some()
     }
 
+    /// Whether it can be asked for signs of life.
+    pub(crate) fn has_control(&self) -> bool {
+        self.control.is_some()
+    }
+
+    /// Asks the interpreter for an answer. One that is lost is asked for again.
+    pub(crate) fn probe(&self, probe: u64) {
+        self.tell(&ToWorker::Probe { nonce: probe });
+    }
+
     pub(crate) fn start_call(&self, mut call: ToolCall<'_>) {
         match (&self.page, call.word) {
             (Some(page), Some(word)) => {
@@ -54,6 +64,11 @@ impl Port {
         if !self.tell(&ToWorker::Grant { call: id.raw(), items, bytes }) {
             self.outbox.grant(id, items, bytes);
         }
+    }
+
+    /// Asks where its threads are. False: it does not hear.
+    pub(super) fn ask_for_stack(&self) -> bool {
+        self.tell(&ToWorker::Trace)
     }
 
     fn tell(&self, message: &ToWorker) -> bool {

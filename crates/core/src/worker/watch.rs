@@ -1,5 +1,7 @@
 //! A worker's process from spawn to reaping.
 
+mod reap;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +11,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::keeper::{Keeper, Order};
 use super::output::Output;
 use super::{KILL_AFTER, Office, Port, STOP_LIMIT};
-use crate::error::{ExitReport, Violation};
+use crate::error::{Cause, ExitReport, Violation};
 use crate::process::{
-    Child, Control, ExitStatus, FromWorker as Aside, Pidfd, Received, Shim, signal_name,
+    Child, Control, Entry, ExitStatus, FromWorker as Aside, OomCounter, Pidfd, Received, Shim,
 };
 use crate::transport::{Admission, FromWorker, Inbox, News};
 
@@ -22,8 +24,8 @@ pub(super) const STATUS_AFTER_LINE: Duration = Duration::from_secs(1);
 /// grandchild may hold the socket open.
 pub(super) const LINE_AFTER_STATUS: Duration = Duration::from_millis(250);
 
-/// The shim ends a tree, giving up on what it may not signal after 3 s; then it is ended itself.
-const REAP_LIMIT: Duration = Duration::from_secs(10);
+/// Before SIGTERM a worker may say for so long where its threads are.
+const STACK_LIMIT: Duration = Duration::from_millis(250);
 
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
@@ -39,6 +41,14 @@ pub(super) struct Process {
     shim: Shim,
     worker: Option<Pidfd>,
     status: Option<ExitStatus>,
+    /// Its line in the ledger, until nothing of it is left.
+    entry: Entry,
+    memory: Option<OomCounter>,
+    /// Somebody of ours sent it a SIGKILL.
+    killed: bool,
+    stack: Option<String>,
+    /// How the shim ended, where that is known.
+    shim_end: Option<ExitStatus>,
 }
 
 /// What happens next to a worker that is being ended.
@@ -54,6 +64,7 @@ impl Process {
         slot: usize,
         child: Child,
         admission: Admission,
+        entry: Entry,
     ) -> io::Result<Self> {
         let Child { pid, pidfd, control, stdout, stderr } = child;
         Ok(Self {
@@ -64,6 +75,11 @@ impl Process {
             shim: Shim::new(pid, pidfd)?,
             worker: None,
             status: None,
+            entry,
+            memory: None,
+            killed: false,
+            stack: None,
+            shim_end: None,
         })
     }
 
@@ -76,6 +92,8 @@ impl Process {
         match &received.message {
             Aside::WorkerIs { pid, start_time } => {
                 self.pid = Some(*pid);
+                self.entry.forked(*pid, *start_time);
+                self.memory = OomCounter::of(*pid);
                 self.worker = match received.fds.pop() {
                     Some(fd) => Some(Pidfd::from(fd)),
                     // The descriptor was lost: this process had none left.
@@ -85,19 +103,13 @@ impl Process {
             Aside::WorkerExited { code, status } => {
                 self.status = ExitStatus::from_wait(*code, *status);
             }
+            Aside::Stack(_) => {
+                if let Aside::Stack(text) = received.message {
+                    self.stack = Some(text).filter(|text| !text.is_empty());
+                }
+            }
             Aside::BootError(_) | Aside::ProbeAnswer { .. } => {}
         }
-    }
-
-    /// How the process ended that was spawned, where no shim tells of a worker.
-    pub(super) async fn shim_exit(&self) -> Option<ExitReport> {
-        let exited = timeout(KILL_AFTER, self.shim.exited()).await;
-        Some(report(exited.ok()?.ok()??))
-    }
-
-    /// How the worker ended, once the shim told.
-    pub(super) fn exit_report(&self) -> Option<ExitReport> {
-        Some(report(self.status?))
     }
 
     /// Serves a worker that is ready, until it is gone. `frames`: what it has said already.
@@ -109,6 +121,7 @@ impl Process {
         mut frames: Vec<FromWorker>,
     ) -> ExitReport {
         let mut why: Option<String> = None;
+        let mut cause: Option<Cause> = None;
         let mut next: Option<(Instant, Then)> = None;
         // Nothing is believed after the first lie.
         let mut violation = self.hear(keeper, &mut frames);
@@ -139,7 +152,16 @@ impl Process {
                     }
                 },
                 aside = self.control.recv() => match aside {
-                    Ok(Some(received)) => self.noted(received),
+                    Ok(Some(received)) => {
+                        if let Aside::ProbeAnswer { nonce } = received.message {
+                            keeper.office.answered_probe(keeper.slot, nonce);
+                        }
+                        let is_stack = matches!(received.message, Aside::Stack(_));
+                        self.noted(received);
+                        if let (true, Some((at, Then::Terminate))) = (is_stack, &mut next) {
+                            *at = Instant::now();
+                        }
+                    }
                     Ok(None) => break,
                     Err(error) => match malformed(&error) {
                         Some(broken) if violation.is_none() => {
@@ -158,6 +180,7 @@ impl Process {
                         if why.is_none() && violation.is_none() && !line_open {
                             violation = inbox.failure().cloned();
                             if violation.is_none() {
+                                cause.get_or_insert(Cause::Protocol);
                                 why = Some("killed by the host: it closed its line".into());
                             }
                         }
@@ -166,13 +189,22 @@ impl Process {
                     }
                 },
                 order = keeper.orders.recv() => match order {
-                    Some(Order::Stop) => {
+                    Some(Order::Stop(asked)) => {
+                        cause = Some(asked);
                         port.drain();
                         next = Some((Instant::now() + STOP_LIMIT, Then::Terminate));
                     }
-                    Some(Order::Kill(reason)) => {
-                        why = Some(reason.into());
-                        next = Some((Instant::now(), Then::Terminate));
+                    Some(Order::Kill(asked)) => {
+                        cause = Some(asked);
+                        why = asked.told().map(Into::into);
+                        let asks = asked.asks_for_stack() && port.ask_for_stack();
+                        let wait = if asks { STACK_LIMIT } else { Duration::ZERO };
+                        next = Some((Instant::now() + wait, Then::Terminate));
+                    }
+                    Some(Order::End) => {
+                        cause = Some(Cause::Close);
+                        why = Cause::Close.told().map(Into::into);
+                        next = Some((Instant::now(), Then::Kill));
                     }
                     // The next worker of this slot is ordered only when this one is gone.
                     Some(Order::Start { .. }) => {}
@@ -201,6 +233,15 @@ impl Process {
         {
             why.get_or_insert_with(|| format!("its shim died: {shim}"));
         }
+        if violation.is_some() {
+            cause = Some(Cause::Protocol);
+        }
+        // Asked in any case: it counts what other deaths are not to claim.
+        let own = self.own_cause();
+        report.cause = cause.unwrap_or(own);
+        if report.cause == Cause::Oom {
+            why = report.cause.told().map(Into::into);
+        }
         if let Some(violation) = &violation {
             let killed = if killed_for_it { "killed by the host: " } else { "" };
             why = Some(format!("{killed}it broke the protocol: {violation}"));
@@ -208,12 +249,13 @@ impl Process {
         report.reason = why;
         report.violation = violation;
         report.stderr = self.output.last_lines().await;
+        report.stack = self.stack.take().or_else(|| self.output.crash());
         report
     }
 
     /// Tells the office what the worker said. Some: it broke the protocol, and is killed for it.
     fn hear<O: Office>(
-        &self,
+        &mut self,
         keeper: &Keeper<O>,
         frames: &mut Vec<FromWorker>,
     ) -> Option<Violation> {
@@ -234,11 +276,12 @@ impl Process {
             Aside::WorkerIs { .. } | Aside::WorkerExited { .. } => {
                 received.sender_pid == 0 || received.sender_pid == self.shim.pid()
             }
-            Aside::BootError(_) | Aside::ProbeAnswer { .. } => true,
+            Aside::BootError(_) | Aside::ProbeAnswer { .. } | Aside::Stack(_) => true,
         }
     }
 
-    fn signal(&self, signal: i32) {
+    fn signal(&mut self, signal: i32) {
+        self.killed |= signal == SIGKILL;
         match &self.worker {
             Some(worker) => {
                 if let Err(error) = worker.signal(signal) {
@@ -249,18 +292,6 @@ impl Process {
             None => self.control.hang_up(),
         }
     }
-
-    /// Ends all that is left of the tree and waits until it is gone.
-    pub(super) async fn reap(&mut self) {
-        self.control.hang_up();
-        if timeout(REAP_LIMIT, self.shim.exited()).await.is_err() {
-            tracing::error!("a shim did not end in time; killing it");
-            if let Err(error) = self.shim.kill() {
-                tracing::error!(%error, "a shim cannot be killed");
-            }
-            let _ = timeout(KILL_AFTER, self.shim.exited()).await;
-        }
-    }
 }
 
 /// What came over the control socket that neither a worker nor a shim says, where that is the error.
@@ -268,15 +299,6 @@ pub(super) fn malformed(error: &io::Error) -> Option<Violation> {
     let detail = || format!("control socket: {error}");
     let malformed = error.kind() == io::ErrorKind::InvalidData;
     malformed.then(|| Violation::MalformedFrame { detail: detail() })
-}
-
-fn report(status: ExitStatus) -> ExitReport {
-    let (exit_code, signal) = match status {
-        ExitStatus::Exited(code) => (Some(code), None),
-        ExitStatus::Signaled { signal, .. } => (None, Some(signal)),
-    };
-    let signal_name = signal.and_then(signal_name);
-    ExitReport { exit_code, signal, signal_name, ..ExitReport::default() }
 }
 
 impl Drop for Process {

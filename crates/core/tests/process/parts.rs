@@ -18,8 +18,8 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, getpid, getsid, pause, setsid};
 use snakepit::process::{
-    Child, Command, Control, ExitStatus, ForkHooks, FromWorker, HostFd, Page, Pidfd, Printer, Shim,
-    ToWorker, WorkerControl, become_worker, owner, spawn,
+    Child, Command, Control, ExitStatus, ForkHooks, FromWorker, HostFd, Page, Pidfd, Printer,
+    RUN_VARIABLE, RunDir, Shim, ToWorker, WorkerControl, become_worker, cleanup, owner, spawn,
 };
 
 /// Names the variable by which a test knows its processes.
@@ -42,6 +42,11 @@ extern "C" fn play() {
         "daemon" => play_daemon(),
         "double" => start_program("daemon"),
         "host" => block_on(play_host()),
+        "noted_host" => block_on(play_noted_host()),
+        "cleaner" => {
+            let done = cleanup();
+            println!("ended {:?} of {:?}", done.ended, done.hosts);
+        }
         "careless" => block_on(play_careless_host()),
         "cycler" => block_on(play_cycler()),
         "forker" => play_forker(),
@@ -113,6 +118,7 @@ fn play_worker() {
             }
             ToWorker::Cancel { call } => exit(call as i32),
             ToWorker::Grant { call, .. } => raise(Signal::try_from(call as i32).unwrap()).unwrap(),
+            ToWorker::Trace => control.send(&FromWorker::Stack("here".into())).unwrap(),
             ToWorker::Start(_) => panic!("started twice"),
         }
     }
@@ -130,6 +136,31 @@ async fn play_host() {
         ForkResult::Child => wait_for_the_end(),
         ForkResult::Parent { child } => println!("ready {child}"),
     }
+    wait_for_the_end()
+}
+
+/// Two workers with families, marked and in the ledger; the shim of the first is killed. Says who
+/// the second worker is.
+async fn play_noted_host() {
+    let dir = RunDir::of_process().unwrap();
+    let mut entries = Vec::new();
+    let mut workers = Vec::new();
+    for _ in 0..2 {
+        let mut entry = dir.entry();
+        let mut command = command("worker");
+        command.env.push((RUN_VARIABLE.into(), entry.token().to_string().into()));
+        let child = spawn(&command).unwrap();
+        entry.spawned(child.pid);
+        let worker = Worker::start(child, "family").await;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", worker.pid)).unwrap();
+        let start_time = stat.split(' ').nth(21).unwrap().parse().unwrap();
+        entry.forked(worker.pid, start_time);
+        entries.push(entry);
+        workers.push(worker);
+    }
+    workers[0].shim.kill().unwrap();
+    workers[0].shim.exited().await.unwrap();
+    println!("ready {} {}", workers[1].pid, workers[1].shim.pid());
     wait_for_the_end()
 }
 

@@ -7,11 +7,12 @@ use pyo3::types::PyDict;
 use snakepit::{AdapterSource, OutputMode, PoolConfig, SourceKind, WorkerConfig};
 
 use super::errors::config_error;
+use super::life;
 use super::runtime::duration;
 use crate::codec;
 
-/// A pool's configuration, and who logs what its workers print.
-pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Option<Py<PyAny>>)> {
+/// A pool's configuration, and who logs what there is to tell of its workers.
+pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>)> {
     let py = config.py();
     let text = |name: &str| config.getattr(name)?.extract::<String>();
     let seconds = |name: &'static str| -> PyResult<_> {
@@ -46,8 +47,9 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Option<Py
         start_timeout: seconds("start_timeout")?,
         grace: seconds("grace")?,
         affinity,
+        life: life::read(&config.getattr("life")?)?,
     };
-    Ok((config, (!lines.is_none()).then(|| lines.unbind())))
+    Ok((config, lines.unbind()))
 }
 
 fn source(adapter: &Bound<'_, PyAny>) -> PyResult<AdapterSource> {

@@ -71,9 +71,11 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("tool", &**tool)?;
             Ok("Cancelled")
         }
-        Error::SessionLost { session, cause, .. } => {
+        Error::SessionLost { session, cause, exit, .. } => {
             fields.set_item("session", &**session)?;
             fields.set_item("cause", cause)?;
+            let stack = exit.as_ref().and_then(|exit| exit.stack.as_deref());
+            fields.set_item("stack", stack)?;
             Ok("SessionLost")
         }
         Error::WorkerDied { tool, worker, exit, .. } => {
@@ -131,6 +133,8 @@ fn died(
     let number = || exit.signal.map(|number| number.to_string());
     fields.set_item("signal", exit.signal_name.map(str::to_owned).or_else(number))?;
     fields.set_item("violation", exit.violation.as_ref().map(Violation::name))?;
+    fields.set_item("cause", exit.cause.to_string())?;
+    fields.set_item("stack", exit.stack.as_deref())?;
     fields.set_item("stderr", Some(&exit.stderr).filter(|text| !text.is_empty()))
 }
 

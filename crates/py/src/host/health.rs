@@ -12,7 +12,7 @@ use super::runtime::duration;
 
 /// Tells whether workers die too often.
 #[pyclass(frozen, module = "snakepit._core")]
-pub(super) struct HealthMonitor(snakepit::HealthMonitor);
+pub(super) struct HealthMonitor(pub(super) snakepit::HealthMonitor);
 
 #[pymethods]
 impl HealthMonitor {

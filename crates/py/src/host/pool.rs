@@ -11,11 +11,12 @@ use snakepit::process::Printer;
 use snakepit::{CallSpec, LineHandler, Outcome};
 
 use super::chunks::Chunks;
+use super::health::HealthMonitor;
 use super::inbox::Inbox;
 use super::leave::{self, Inside};
 use super::reply::Reply;
 use super::runtime::{self, Ended, duration};
-use super::{callbacks, config, errors};
+use super::{callbacks, config, errors, life};
 use crate::codec;
 
 /// After a second Ctrl-C, workers have so long to be gone.
@@ -87,6 +88,16 @@ impl Pool {
         self.pool.as_ref().expect("taken by drop only")
     }
 
+    /// Ends the pool without patience; for a thread that is detached.
+    fn hurry(&self) {
+        self.core().kill();
+        let close = || Box::pin(self.core().close(Duration::ZERO));
+        let limit = Some(tokio::time::Instant::now() + HURRY);
+        // Interrupts are not asked: it cannot fail, and it may time out.
+        let _ = self.driver.wait::<_, PyErr>(close, limit, None);
+        self.driver.kick();
+    }
+
     /// For what waits: the driver of a parent process must not be waited on.
     fn here(&self, py: Python<'_>) -> PyResult<(&snakepit::Pool, Inside)> {
         let inside = Inside::enter(py);
@@ -107,16 +118,13 @@ impl Pool {
         let (config, lines) = config::read(config)?;
         let driver = runtime::driver()?;
         callbacks::start()?;
-        let lines = lines.map(|handler| {
-            let handler = Arc::new(handler);
-            let handler: LineHandler = Arc::new(move |worker, is_stderr, text| {
-                let stream = if is_stderr { "stderr" } else { "stdout" };
-                callbacks::log(&handler, (worker.to_string(), stream, text.to_owned()));
-            });
-            handler
+        let handler = Arc::new(lines);
+        let lines: LineHandler = Arc::new(move |worker, is_stderr, text| {
+            let stream = if is_stderr { "stderr" } else { "stdout" };
+            callbacks::log(&handler, (worker.to_string(), stream, text.to_owned()));
         });
         let pool = py
-            .detach(|| snakepit::Pool::start_on(driver.handle(), config, lines))
+            .detach(|| snakepit::Pool::start_on(driver.handle(), config, Some(lines)))
             .map_err(|error| errors::exception(py, &error))?;
         driver.kick();
         Ok(Self { pool: Some(pool), driver })
@@ -229,7 +237,21 @@ impl Pool {
         dict.set_item("workers", stats.workers)?;
         dict.set_item("ready", stats.ready)?;
         dict.set_item("sessions", stats.sessions)?;
+        let reasons = PyDict::new(py);
+        for (reason, count) in pool.restart_reasons() {
+            reasons.set_item(&*reason, count)?;
+        }
+        dict.set_item("restart_reasons", reasons)?;
         Ok(dict)
+    }
+
+    fn health(&self, py: Python<'_>) -> PyResult<life::Health> {
+        let (pool, _inside) = self.here(py)?;
+        Ok(life::told(pool.health()))
+    }
+
+    fn monitor(&self, monitor: &HealthMonitor) {
+        self.core().monitor(&monitor.0);
     }
 
     fn workers(&self, py: Python<'_>) -> PyResult<Vec<Row>> {
@@ -272,14 +294,7 @@ impl Pool {
         let closed = runtime::wait(py, &self.driver, close, None);
         if closed.is_err() {
             // Interrupted: no more patience, but no orphans either.
-            py.detach(|| {
-                self.core().kill();
-                let close = || Box::pin(self.core().close(Duration::ZERO));
-                let limit = Some(tokio::time::Instant::now() + HURRY);
-                // Interrupts are not asked: it cannot fail, and it may time out.
-                let _ = self.driver.wait::<_, PyErr>(close, limit, None);
-                self.driver.kick();
-            });
+            py.detach(|| self.hurry());
         }
         // What workers printed last must not be lost with a host that ends now.
         py.detach(|| {
@@ -287,6 +302,18 @@ impl Pool {
             leave::come_back();
         });
         closed.map(drop)
+    }
+
+    /// Kill the workers and wait until they are gone, a second at most.
+    fn kill(&self, py: Python<'_>) {
+        if self.core().is_forked() {
+            return;
+        }
+        let _inside = Inside::enter(py);
+        py.detach(|| {
+            self.hurry();
+            leave::come_back();
+        });
     }
 
     #[getter]

@@ -13,7 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use snakepit::process::{
-    self, ForkHooks, FromWorker, Owner, Page, ToWorker, WorkerControl, WorkerSide,
+    self, ForkHooks, FromWorker, Owner, Page, RunToken, ToWorker, WorkerControl, WorkerSide,
 };
 use snakepit_proto::v1::Start;
 
@@ -27,6 +27,9 @@ pub(super) struct Side {
     pub(super) control: WorkerControl,
     /// A tool may fork; its copy of us must not answer for the worker.
     pub(super) owner: Owner,
+    pub(super) shim_pid: u32,
+    /// What marks this worker's processes.
+    pub(super) run: Option<RunToken>,
     started: OnceLock<(Start, Option<Page>)>,
 }
 
@@ -56,10 +59,12 @@ pub(crate) fn become_worker() -> PyResult<()> {
     };
     // SAFETY: the boot script calls this before `site` and before any import, so this process has
     // one thread, and it is attached as the hooks require.
-    let WorkerSide { control, .. } = unsafe { process::become_worker(&hooks) }?;
+    let WorkerSide { control, shim_pid, run, .. } = unsafe { process::become_worker(&hooks) }?;
     let side = Side {
         control: WorkerControl::new(control),
         owner: process::owner(),
+        shim_pid,
+        run,
         started: OnceLock::new(),
     };
     SIDE.set(side).map_err(|_| PyRuntimeError::new_err("this process is a worker already"))

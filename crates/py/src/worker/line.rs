@@ -7,11 +7,12 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyString};
-use snakepit::process::Page;
+use snakepit::process::{self, Page};
 use snakepit_proto::v1::adapter_source::Source;
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{FailureKind, Initialize, Ready, StartFailed, Tool as ToolInfo};
 
+use super::boot;
 use super::engine::Engine;
 use super::failure::{self, Told};
 use super::serve::{Hooks, Server, Tools};
@@ -86,6 +87,8 @@ impl Line {
             description,
             streaming,
         });
+        // `initialize` may have changed the user, which makes the kernel forget.
+        process::die_with_shim(boot::side()?.shim_pid);
         let mut engine = self.engine()?;
         engine.push(Frame::Ready(Ready { tools: tools.collect() }), 0);
         engine.flush(py);

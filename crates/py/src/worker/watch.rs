@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{getpgrp, getpid};
+use pyo3::intern;
 use pyo3::prelude::*;
-use snakepit::process::ToWorker;
+use snakepit::process::{FromWorker, StackDump, ToWorker, end_in_place_of_shim};
 
 use super::attendant::Attendant;
 use super::boot::{self, Side};
@@ -22,15 +21,26 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Starts the thread; it lives as long as the process.
 pub(super) fn start(py: Python<'_>, side: &'static Side, running: Arc<Running>) -> PyResult<()> {
     let mut attendant = Attendant::new(py, side)?;
+    let stack = register_stack_dump(py).inspect_err(|error| error.display(py)).ok();
     let body = move || {
-        let _end = EndWithHost;
-        watch(side, &running, &mut attendant);
+        let _end = EndWithHost(side);
+        watch(side, &running, &mut attendant, stack.as_ref());
     };
     thread::Builder::new().name("snakepit-watch".into()).spawn(body)?;
     Ok(())
 }
 
-fn watch(side: &Side, running: &Running, attendant: &mut Attendant) {
+/// Has the interpreter's fault handler tell where all threads are, at a signal; it needs nobody's
+/// leave for that.
+fn register_stack_dump(py: Python<'_>) -> PyResult<StackDump> {
+    let stack = StackDump::create()?;
+    let all_threads_and_no_other_handler = (StackDump::signal(), stack.file(), true, false);
+    py.import(intern!(py, "faulthandler"))?
+        .call_method1(intern!(py, "register"), all_threads_and_no_other_handler)?;
+    Ok(stack)
+}
+
+fn watch(side: &Side, running: &Running, attendant: &mut Attendant, stack: Option<&StackDump>) {
     loop {
         match side.control.recv() {
             Ok(Some((ToWorker::Cancel { call }, _))) => {
@@ -42,6 +52,10 @@ fn watch(side: &Side, running: &Running, attendant: &mut Attendant) {
                 running.grant(call, items, bytes);
             }
             Ok(Some((ToWorker::Probe { nonce }, _))) => attendant.answer(nonce),
+            Ok(Some((ToWorker::Trace, _))) => {
+                let text = stack.and_then(StackDump::take).unwrap_or_default();
+                let _host_is_gone = side.control.send(&FromWorker::Stack(text));
+            }
             Ok(Some((ToWorker::Start(_), _))) => {} // a second one means nothing
             // A newer host may say what we do not know.
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {}
@@ -53,17 +67,13 @@ fn watch(side: &Side, running: &Running, attendant: &mut Attendant) {
     }
 }
 
-/// Ends the worker, and what it started in its group, when the watcher ends for whatever reason:
-/// without it nothing can be cancelled and nobody notices the end of the host.
-struct EndWithHost;
+/// Ends the worker, and all that it started, when the watcher ends for whatever reason: without it
+/// nothing can be cancelled and nobody notices the end of the host.
+struct EndWithHost(&'static Side);
 
 impl Drop for EndWithHost {
     fn drop(&mut self) {
-        thread::sleep(GRACE);
-        // Only a group of our own: an adapter may have joined another.
-        if getpgrp() == getpid() {
-            let _unless_we_are_dead = killpg(getpgrp(), Signal::SIGKILL);
-        }
+        end_in_place_of_shim(self.0.shim_pid, self.0.run.as_ref(), GRACE);
         boot::exit_now()
     }
 }

@@ -15,6 +15,7 @@ mod requeueing;
 mod sessions;
 mod starting;
 mod streaming;
+mod upkeep;
 mod violations;
 
 use std::sync::Arc;

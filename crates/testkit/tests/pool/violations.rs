@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use snakepit::{CallSpec, Error, ExitReport, Pool, Violation};
+use snakepit::{CallSpec, Cause, Error, ExitReport, Pool, Violation};
 use snakepit_testkit::{Builder, Gate, PATIENCE, TestPool, call, pool, soon, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -62,6 +62,7 @@ fn check(exit: &ExitReport, name: &str, told: &str) {
     let violation = exit.violation.as_ref().expect("a violation");
     assert_eq!(violation.name(), name, "{violation}");
     assert_eq!(exit.signal_name, Some("SIGKILL"), "{exit}");
+    assert_eq!(exit.cause, Cause::Protocol);
     let reason = exit.reason.as_deref().unwrap_or_default();
     assert_eq!(reason, format!("killed by the host: it broke the protocol: {violation}"));
     assert!(reason.contains(told), "{reason:?} does not say {told:?}");

@@ -12,6 +12,7 @@ from _socket import MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SO
 
 MAX_START = 128 * 1024
 MAX_BOOT_ERROR = 32 * 1024
+MAX_STACK = 64 * 1024
 _LONGEST = 64
 """Bytes, of any message but the first."""
 _RIGHTS_SPACE = 2048
@@ -62,6 +63,10 @@ class Control:
     def answer(self, nonce: bytes) -> None:
         """Answer a probe; blocks while the host's end is full."""
         self._socket.send(b"A" + nonce, MSG_NOSIGNAL)
+
+    def stack(self, text: bytes) -> None:
+        """Say where the threads are; blocks while the host's end is full."""
+        self._socket.send(b"T" + text, MSG_NOSIGNAL)
 
     def worker_is(self, pid: int, start_time: int, pidfd: int | None) -> None:
         rights = pidfd.to_bytes(4, sys.byteorder) if pidfd is not None else b""

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::slot::{Phase, UNAVAILABLE};
 use super::{Effect, End, Place, State, Words};
 use crate::call::Step;
+use crate::error::Cause;
 use crate::id::CallId;
 
 impl<J> State<J> {
@@ -77,12 +78,12 @@ impl<J> State<J> {
                 (Some(at), _) if at > now => next = Some(next.map_or(at, |next| next.min(at))),
                 (Some(_), Place::Queued(_)) => late.push((id, call.limit, Step::Queued)),
                 (Some(_), _) if call.job.is_some() => late.push((id, call.limit, Step::Sent)),
-                (Some(_), Place::Sent { slot, .. }) => condemned.push(slot),
+                (Some(_), Place::Sent { slot, .. }) => condemned.push((slot, call.given_up)),
                 _ => {}
             }
         }
-        for slot in condemned {
-            self.condemn(slot, out);
+        for (slot, why) in condemned {
+            self.condemn(slot, why, out);
         }
         let mut freed = Vec::new();
         for (id, limit, step) in late {
@@ -95,6 +96,7 @@ impl<J> State<J> {
         if let Some(next) = next {
             self.watch(next, out);
         }
+        self.tick_life(now, words, out);
     }
 
     /// Fills several slots in one event. What is sent in an event cannot be taken back in it: so
@@ -122,12 +124,11 @@ impl<J> State<J> {
     }
 
     /// Ends the worker of a slot: it did not let go of a call in time.
-    fn condemn(&mut self, slot: usize, out: &mut Vec<Effect<J>>) {
+    fn condemn(&mut self, slot: usize, why: Cause, out: &mut Vec<Effect<J>>) {
         let it = &mut self.slots[slot];
-        if matches!(it.phase, Phase::Ready | Phase::Draining) {
+        if it.phase.serves() {
             it.phase = Phase::Condemned;
             self.loads[slot] = UNAVAILABLE;
-            let why = "killed by the host: a call outlived its deadline or cancel";
             out.push(Effect::Kill { slot, why });
         }
     }
@@ -163,6 +164,8 @@ impl<J> State<J> {
         call.kill_at = now.checked_add(self.limits.grace);
         let kill_at = call.kill_at;
         let end = end(true);
+        call.given_up =
+            if matches!(end, End::TimedOut { .. }) { Cause::Deadline } else { Cause::Cancel };
         self.count(&end);
         out.push(Effect::End { job, end });
         if !matches!(self.slots[slot].phase, Phase::Condemned | Phase::Outlawed) {

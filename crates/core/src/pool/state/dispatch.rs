@@ -25,6 +25,10 @@ impl<J> State<J> {
     /// `calls` answers of one worker came together; each is told by [`State::answered`] then.
     pub(crate) fn progressed(&mut self, slot: usize, calls: usize, now: Instant) {
         let it = &mut self.slots[slot];
+        it.standing.progressed(now);
+        if it.phase == Phase::Ready && self.loads[slot] == UNAVAILABLE {
+            self.loads[slot] = it.lane.len() as u32; // It was stalled; it is filled next.
+        }
         if calls > 0 && !it.lane.is_empty() {
             it.prefetch.observe(now.saturating_duration_since(it.since), calls);
             it.since = now;
@@ -132,7 +136,7 @@ impl<J> State<J> {
         out: &mut Vec<Effect<J>>,
     ) {
         if self.door == Door::Closed || self.loads[slot] == UNAVAILABLE {
-            if self.slots[slot].phase == Phase::Draining {
+            if self.slots[slot].phase.is_leaving() {
                 self.give(slot, now, out);
             }
             return self.retire(slot, out);
@@ -171,7 +175,7 @@ impl<J> State<J> {
     /// here, before it costs a worker anything.
     fn next_for(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) -> Option<CallId> {
         loop {
-            let leaving = self.slots[slot].phase == Phase::Draining;
+            let leaving = self.slots[slot].phase.is_leaving();
             let id = if leaving { self.queue.pop_pinned(slot) } else { self.queue.pop(slot) }?;
             let Some(call) = self.table.get_mut(id) else { continue };
             if call.deadline.is_some_and(|deadline| deadline <= now) {
@@ -187,7 +191,7 @@ impl<J> State<J> {
             }
             let bound = session.object.as_ref().and_then(|object| object.get());
             if self.homes.is_lost(&session.id, bound) {
-                self.session_lost(id, "its worker is gone", out);
+                self.session_lost(id, None, "its worker is gone", out);
                 continue;
             }
             match self.homes.get(&session.id) {
@@ -199,8 +203,8 @@ impl<J> State<J> {
 
     /// Sends a call to its session's home, or has it wait there.
     fn send_home(&mut self, home: usize, id: CallId, now: Instant, out: &mut Vec<Effect<J>>) {
-        let ready = self.loads[home] != UNAVAILABLE && !self.queue.has_pinned(home);
-        if ready && self.slots[home].has_room(now) {
+        let serves = self.loads[home] != UNAVAILABLE || self.slots[home].takes_sessions();
+        if serves && !self.queue.has_pinned(home) && self.slots[home].has_room(now) {
             return self.send(home, id, now, out);
         }
         let Some(call) = self.table.get_mut(id) else { return };
@@ -220,6 +224,7 @@ impl<J> State<J> {
             if let Some(object) = &session.object {
                 object.set_first(home.binding);
             }
+            self.slots[slot].standing.strict |= session.affinity.is_strict();
         }
         let it = &mut self.slots[slot];
         if it.lane.is_empty() {
@@ -282,10 +287,22 @@ impl<J> State<J> {
         false
     }
 
-    /// Takes up to `most` calls that any worker may run back from `slot`, the last sent first.
+    /// Takes up to `most` calls that any worker may run back from `slot`, the last sent first, but
+    /// for its next one.
     pub(super) fn take_back(&mut self, slot: usize, most: usize, words: &impl Words) -> usize {
+        self.take_back_behind(slot, 1, most, words)
+    }
+
+    /// As [`Self::take_back`], but for the first `kept`.
+    pub(super) fn take_back_behind(
+        &mut self,
+        slot: usize,
+        kept: usize,
+        most: usize,
+        words: &impl Words,
+    ) -> usize {
         let mut taken = 0;
-        for at in (1..self.slots[slot].lane.len()).rev() {
+        for at in (kept..self.slots[slot].lane.len()).rev() {
             if taken == most {
                 break;
             }

@@ -20,10 +20,12 @@ mod dispatch;
 #[cfg(feature = "testkit")]
 pub mod rehearsal;
 mod slot;
+mod standing;
 mod submit;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +33,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::call::Step;
+use crate::config::Life;
+use crate::error::Cause;
 use crate::id::CallId;
 use crate::policy::affinity::Homes;
 use crate::policy::queue::Queue;
+use crate::policy::startup::Startup;
 pub(crate) use credit::Window;
 pub(crate) use dispatch::Said;
 use slot::{Phase, Slot, UNAVAILABLE};
+pub(crate) use standing::Parting;
 pub(crate) use submit::{NewCall, Refusal};
 use table::{Call, Place, Table};
 
@@ -60,12 +66,14 @@ pub(crate) enum Effect<J> {
     Grant { slot: usize, id: CallId, items: u64, bytes: u64 },
     /// The call ended without an answer of its worker.
     End { job: J, end: End },
+    /// Ask the worker whether its interpreter makes progress.
+    Probe { slot: usize, probe: u64 },
     /// Fill the slot after this long.
     Start { slot: usize, generation: u64, after: Duration },
     /// Let the worker finish and exit.
     Stop { slot: usize },
     /// End the worker: SIGTERM, SIGKILL a second later.
-    Kill { slot: usize, why: &'static str },
+    Kill { slot: usize, why: Cause },
     /// Call [`State::tick`] no later than then.
     Timer(Instant),
 }
@@ -73,13 +81,33 @@ pub(crate) enum Effect<J> {
 /// How a call ended, other than by an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    TimedOut { limit: Duration, step: Step },
-    Cancelled { may_have_run: bool },
-    SessionLost { session: Arc<str>, cause: &'static str, may_have_run: bool },
-    WorkerDied { slot: usize, generation: u64 },
-    Poison { slot: usize, generation: u64, deaths: u32 },
+    TimedOut {
+        limit: Duration,
+        step: Step,
+    },
+    Cancelled {
+        may_have_run: bool,
+    },
+    /// `slot`: of the worker that ended under it, where one did.
+    SessionLost {
+        session: Arc<str>,
+        cause: &'static str,
+        slot: Option<usize>,
+        may_have_run: bool,
+    },
+    WorkerDied {
+        slot: usize,
+        generation: u64,
+    },
+    Poison {
+        slot: usize,
+        generation: u64,
+        deaths: u32,
+    },
     NoWorker,
-    Closed { may_have_run: bool },
+    Closed {
+        may_have_run: bool,
+    },
 }
 
 /// Limits that the state enforces.
@@ -89,6 +117,7 @@ pub(crate) struct Limits {
     pub(crate) max_queue: usize,
     pub(crate) start_timeout: Duration,
     pub(crate) grace: Duration,
+    pub(crate) life: Life,
 }
 
 /// Counts since the pool was made, and of now.
@@ -132,7 +161,14 @@ pub(crate) struct State<J> {
     table: Table<J>,
     queue: Queue,
     homes: Homes,
+    /// One for each worker of the pool, and spare ones: a worker is replaced by one that starts
+    /// while it still serves. Who serves in which slot under which number: `numbers`.
     slots: Vec<Slot>,
+    /// The slot of each of the pool's workers, by the number that users know.
+    numbers: Vec<usize>,
+    /// The last generation of each number.
+    generations: Vec<u64>,
+    startup: Startup,
     /// Calls in each worker, [`UNAVAILABLE`] where nothing may be sent: scanned for every call, so
     /// kept apart from the slots.
     loads: Vec<u32>,
@@ -143,24 +179,28 @@ pub(crate) struct State<J> {
 
 impl<J> State<J> {
     pub(crate) fn new(limits: Limits, now: Instant) -> Self {
+        let slots = limits.size + limits.life.spares(limits.size);
+        let life = limits.life;
         Self {
             limits,
             door: Door::Open,
             table: Table::default(),
-            queue: Queue::new(limits.size, limits.max_queue),
-            homes: Homes::new(limits.size),
-            slots: (0..limits.size).map(|_| Slot::new(limits.start_timeout, now)).collect(),
-            loads: vec![UNAVAILABLE; limits.size],
+            queue: Queue::new(slots, limits.max_queue),
+            homes: Homes::new(slots),
+            slots: (0..slots).map(|place| Slot::new(place, &limits, now)).collect(),
+            numbers: (0..limits.size).collect(),
+            generations: vec![0; limits.size],
+            startup: Startup::new(life.startup_batch_size, life.startup_batch_delay),
+            loads: vec![UNAVAILABLE; slots],
             due: None,
             counters: Counters::default(),
         }
     }
 
     /// The first start of every slot.
-    pub(crate) fn open(&mut self, out: &mut Vec<Effect<J>>) {
-        for slot in 0..self.slots.len() {
-            let generation = self.slots[slot].next_generation();
-            out.push(Effect::Start { slot, generation, after: Duration::ZERO });
+    pub(crate) fn open(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
+        for slot in 0..self.limits.size {
+            self.plan(slot, Duration::ZERO, now, out);
         }
     }
 
@@ -198,19 +238,24 @@ impl<J> State<J> {
 
     /// Workers that are ready.
     pub(crate) fn ready(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.phase == Phase::Ready).count()
+        let serves = |slot: &&Slot| slot.phase == Phase::Ready && !slot.standing.is_stalled();
+        self.numbers.iter().map(|&slot| &self.slots[slot]).filter(serves).count()
     }
 
     /// The first slot that cannot start, if any.
     pub(crate) fn degraded(&self) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.degraded)
+        self.numbers.iter().copied().find(|&slot| self.slots[slot].degraded)
     }
 
     /// State, calls answered and sessions of a slot, for people.
     pub(crate) fn describe(&self, slot: usize) -> (&'static str, u64, u32) {
         let Slot { phase, answered, lane, .. } = &self.slots[slot];
-        let busy = *phase == Phase::Ready && !lane.is_empty();
-        let name = if busy { "busy" } else { phase.name(self.slots[slot].degraded) };
+        let ready = *phase == Phase::Ready;
+        let name = match phase {
+            _ if ready && self.slots[slot].standing.is_stalled() => "stalled",
+            _ if ready && !lane.is_empty() => "busy",
+            _ => phase.name(self.slots[slot].degraded),
+        };
         (name, *answered, self.homes.count(slot))
     }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{Effect, Limits, NewCall, Said, State, Words};
 use crate::call::SessionKey;
+use crate::config::Life;
 use crate::id::CallId;
 use crate::policy::prefetch::Prefetch;
 use crate::policy::queue::Queue;
@@ -54,6 +55,7 @@ impl Rehearsal {
             max_queue: 1000,
             start_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(2),
+            life: Life::default(),
         };
         let mut this = Self {
             state: State::new(limits, now),
@@ -62,7 +64,7 @@ impl Rehearsal {
             now,
             out: Vec::new(),
         };
-        this.state.open(&mut this.out);
+        this.state.open(now, &mut this.out);
         this.out.clear();
         for slot in 0..workers {
             let generation = this.state.generation(slot);

@@ -6,15 +6,18 @@
 //!   │             failed              ▼                                                  │
 //!   └────────────────┴──────◀── Condemned, Outlawed (killed) ◀───────────────────────────┘
 //! ```
+//!
+//! A worker that was replaced while it served is Retiring before it is Draining, for its sessions.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Door, Effect, End, Place, State, Words};
+use super::standing::{Role, Standing};
+use super::{Door, Effect, End, Limits, Place, State, Words};
 use crate::id::CallId;
 use crate::policy::prefetch::{self, Prefetch};
+use crate::policy::recycle::Wear;
 use crate::policy::restart::{Next, Restart};
 
 /// The load of a slot that takes no calls.
@@ -31,6 +34,8 @@ pub(super) enum Phase {
     Empty,
     Starting,
     Ready,
+    /// Another one has its number; it serves its sessions.
+    Retiring,
     Draining,
     Stopping,
     /// It did not let go of a call.
@@ -45,7 +50,7 @@ impl Phase {
             Self::Empty | Self::Starting if degraded => "degraded",
             Self::Empty | Self::Starting => "starting",
             Self::Ready => "ready",
-            Self::Draining => "draining",
+            Self::Retiring | Self::Draining => "draining",
             Self::Stopping => "stopping",
             Self::Condemned | Self::Outlawed => "condemned",
         }
@@ -54,11 +59,21 @@ impl Phase {
     /// What a session is told that lived in a worker which ended, or will, in this phase.
     pub(super) fn loss(self) -> &'static str {
         match self {
-            Self::Draining | Self::Stopping => "its worker was recycled",
+            Self::Retiring | Self::Draining | Self::Stopping => "its worker was recycled",
             Self::Condemned => "its worker was killed: a call outlived its deadline or cancel",
             Self::Outlawed => "its worker was killed: it broke the protocol",
             _ => "its worker died",
         }
+    }
+
+    /// It gets no work but what only it can do.
+    pub(super) fn is_leaving(self) -> bool {
+        matches!(self, Self::Retiring | Self::Draining)
+    }
+
+    /// It runs calls.
+    pub(super) fn serves(self) -> bool {
+        self == Self::Ready || self.is_leaving()
     }
 }
 
@@ -77,13 +92,15 @@ pub(super) struct Slot {
     /// The last calls that it answered, by their number: some, so that a second answer can be told
     /// from one to a call that it never had.
     recent: [CallId; RECENT],
-    restart: Restart,
+    pub(super) restart: Restart,
+    pub(super) standing: Standing,
     /// Bit n: word n is free. None is where the worker does not honour them.
     words: u64,
 }
 
 impl Slot {
-    pub(super) fn new(start_timeout: Duration, now: Instant) -> Self {
+    pub(super) fn new(place: usize, limits: &Limits, now: Instant) -> Self {
+        let (budget, retry) = (limits.life.max_failed_starts, limits.life.degraded_retry);
         Self {
             generation: 0,
             phase: Phase::Empty,
@@ -93,15 +110,20 @@ impl Slot {
             since: now,
             answered: 0,
             recent: [CallId::NONE; RECENT],
-            restart: Restart::new(start_timeout, now),
+            restart: Restart::new(limits.start_timeout, budget, retry, now),
+            standing: Standing::new(place, limits.size, now),
             words: 0,
         }
     }
 
-    pub(super) fn next_generation(&mut self) -> u64 {
-        self.generation += 1;
-        self.phase = Phase::Empty;
-        self.generation
+    /// What a session is told that lived in its worker.
+    pub(super) fn loss(&self) -> &'static str {
+        match self.phase {
+            Phase::Condemned if self.standing.gave_up_on => {
+                "its worker was killed: it had been stalled for too long"
+            }
+            phase => phase.loss(),
+        }
     }
 
     /// Whether one more call may be sent.
@@ -150,6 +172,7 @@ impl<J> State<J> {
             return None;
         }
         it.phase = Phase::Starting;
+        it.standing.changed = now;
         Some(it.restart.limit(now))
     }
 
@@ -168,11 +191,14 @@ impl<J> State<J> {
         it.words = if revocable { u64::MAX } else { 0 };
         (it.degraded, it.since, it.answered) = (false, now, 0);
         it.recent = [CallId::NONE; RECENT];
+        self.start_is_through(slot, now, out);
+        let it = &mut self.slots[slot];
         if it.phase == Phase::Stopping {
             return; // It was told to stop while it started.
         }
         it.phase = Phase::Ready;
         self.loads[slot] = 0;
+        self.begin_life(slot, now, words, out);
         self.fill(slot, now, words, out);
     }
 
@@ -187,24 +213,27 @@ impl<J> State<J> {
         out: &mut Vec<Effect<J>>,
     ) {
         let it = &mut self.slots[slot];
-        let (phase, generation) = (it.phase, it.generation);
+        let (phase, generation, cause) = (it.phase, it.generation, it.loss());
         it.phase = Phase::Empty;
+        it.standing.end_life(now);
         self.loads[slot] = UNAVAILABLE;
         let lane = std::mem::take(&mut it.lane);
-        let cause = phase.loss();
         self.homes.evict(slot);
         for id in lane {
             self.orphan(id, slot, generation, cause, words, out);
         }
         for id in self.queue.take_pinned(slot) {
-            self.session_lost(id, cause, out);
+            self.session_lost(id, Some(slot), cause, out);
         }
+        self.start_is_through(slot, now, out);
         if self.door == Door::Closed {
             return;
         }
-        let unasked = [Phase::Ready, Phase::Draining, Phase::Condemned, Phase::Outlawed];
-        if unasked.contains(&phase) {
+        if phase.serves() || matches!(phase, Phase::Condemned | Phase::Outlawed) {
             self.counters.worker_deaths += 1;
+        }
+        if self.is_replaced(slot) {
+            return self.spread(now, out);
         }
         let it = &mut self.slots[slot];
         let next = match phase {
@@ -212,19 +241,19 @@ impl<J> State<J> {
             Phase::Ready | Phase::Condemned | Phase::Outlawed => {
                 it.restart.died(it.answered > 0, now)
             }
-            Phase::Draining | Phase::Stopping => it.restart.died(true, now),
+            Phase::Retiring | Phase::Draining | Phase::Stopping => it.restart.died(true, now),
         };
         let after = match next {
             Next::Start(after) => after,
             Next::Degrade(after) => {
-                it.degraded = true;
+                // While another one serves under its number nothing is lost yet.
+                it.degraded = matches!(it.standing.role, Role::Main);
                 after
             }
         };
-        let generation = it.next_generation();
         self.counters.restarts += 1;
-        out.push(Effect::Start { slot, generation, after });
-        if self.slots.iter().all(|slot| slot.degraded) {
+        self.plan(slot, after, now, out);
+        if self.is_hopeless() {
             for id in self.queue.take_all() {
                 let died_under = self.table.get(id).and_then(|call| call.died_under);
                 let end = died_under.map_or(End::NoWorker, |(slot, generation)| End::WorkerDied {
@@ -250,7 +279,10 @@ impl<J> State<J> {
         if generation.is_some_and(|wanted| wanted != it.generation) || it.phase != Phase::Ready {
             return false;
         }
-        it.phase = Phase::Draining;
+        if self.has_spares() {
+            return self.wear_out(slot, Wear::Request, now, out);
+        }
+        self.slots[slot].phase = Phase::Draining;
         self.loads[slot] = UNAVAILABLE;
         if self.take_back(slot, usize::MAX, words) > 0 {
             self.spread(now, out);
@@ -270,7 +302,7 @@ impl<J> State<J> {
     ) {
         let it = &mut self.slots[slot];
         // One that is leaving, or being killed already, gets nothing either.
-        if !matches!(it.phase, Phase::Ready | Phase::Draining) {
+        if !it.phase.serves() {
             return;
         }
         it.phase = Phase::Outlawed;
@@ -284,7 +316,7 @@ impl<J> State<J> {
     pub(super) fn retire(&mut self, slot: usize, out: &mut Vec<Effect<J>>) {
         let leaving = self.door == Door::Closed || self.slots[slot].phase == Phase::Draining;
         let it = &mut self.slots[slot];
-        let running = matches!(it.phase, Phase::Ready | Phase::Draining | Phase::Starting);
+        let running = it.phase.serves() || it.phase == Phase::Starting;
         if leaving && running && it.lane.is_empty() && !self.queue.has_pinned(slot) {
             it.phase = Phase::Stopping;
             self.loads[slot] = UNAVAILABLE;
@@ -309,7 +341,7 @@ impl<J> State<J> {
         if call.job.is_none() {
             self.table.remove(id);
         } else if untouched && strict {
-            self.session_lost(id, cause, out);
+            self.session_lost(id, Some(slot), cause, out);
         } else if untouched || call.idempotent && !call.partly_seen && !strict {
             if !untouched && call.died_under.replace((slot, generation)).is_some() {
                 return self.end(id, End::Poison { slot, generation, deaths: 2 }, out);
@@ -325,12 +357,13 @@ impl<J> State<J> {
     pub(super) fn session_lost(
         &mut self,
         id: CallId,
+        slot: Option<usize>,
         cause: &'static str,
         out: &mut Vec<Effect<J>>,
     ) {
         let Some(call) = self.table.get(id) else { return };
         let Some(key) = &call.session else { return };
         let session = key.id.clone();
-        self.end(id, End::SessionLost { session, cause, may_have_run: false }, out);
+        self.end(id, End::SessionLost { session, cause, slot, may_have_run: false }, out);
     }
 }

@@ -9,6 +9,7 @@ use super::credit::{Credit, Window};
 use super::slot::{Phase, UNAVAILABLE};
 use super::{Call, Door, Effect, Place, State};
 use crate::call::{Affinity, SessionKey};
+use crate::error::Cause;
 use crate::id::CallId;
 
 /// A call at the door.
@@ -66,6 +67,7 @@ impl<J> State<J> {
             partly_seen: false,
             credit: window.map(|window| Box::new(Credit::new(window))),
             kill_at: None,
+            given_up: Cause::Unknown,
         });
         if let Some(deadline) = deadline {
             self.watch(deadline, out);
@@ -86,7 +88,7 @@ impl<J> State<J> {
         if self.door != Door::Open {
             return Err(Refusal::Closed);
         }
-        if self.slots.iter().all(|slot| slot.degraded) {
+        if self.is_hopeless() {
             return Err(Refusal::NoWorker);
         }
         let route = match session {
@@ -115,7 +117,10 @@ impl<J> State<J> {
                 let least = self.loads[slot];
                 let equal = (0..self.loads.len())
                     .filter(|&slot| self.loads[slot] == least && self.slots[slot].has_room(now));
-                Route::Now(equal.min_by_key(|&slot| self.homes.count(slot)).unwrap_or(slot))
+                // One that is to be replaced soon would lose what comes to live there.
+                let burden =
+                    |&slot: &usize| (self.slots[slot].standing.is_worn(), self.homes.count(slot));
+                Route::Now(equal.min_by_key(burden).unwrap_or(slot))
             }
             wait => wait,
         }
@@ -130,10 +135,10 @@ impl<J> State<J> {
         }
         let Some(home) = home else { return Ok(self.new_home(now)) };
         let slot = &self.slots[home.slot];
-        if strict && slot.phase != Phase::Ready {
-            return Err(Refusal::SessionLost(session.id.clone(), slot.phase.loss()));
+        if strict && !matches!(slot.phase, Phase::Ready | Phase::Retiring) {
+            return Err(Refusal::SessionLost(session.id.clone(), slot.loss()));
         }
-        let ready = self.loads[home.slot] != UNAVAILABLE;
+        let ready = self.loads[home.slot] != UNAVAILABLE || strict && slot.takes_sessions();
         let free = ready && slot.has_room(now);
         match session.affinity {
             Affinity::StrictQueue if free => Ok(Route::Now(home.slot)),

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::credit::Credit;
 use crate::call::SessionKey;
+use crate::error::Cause;
 use crate::id::CallId;
 use crate::policy::queue::Lane;
 
@@ -39,6 +40,8 @@ pub(super) struct Call<J> {
     pub(super) credit: Option<Box<Credit>>,
     /// The worker must have let go of it by then, or is killed.
     pub(super) kill_at: Option<Instant>,
+    /// Why its caller gave it up, if so: its deadline, or a cancel.
+    pub(super) given_up: Cause,
 }
 
 #[derive(Debug)]

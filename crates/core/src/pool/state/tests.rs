@@ -10,6 +10,8 @@ mod life;
 mod prefetching;
 mod routing;
 mod sessions;
+mod tending;
+mod upkeep;
 mod violations;
 mod worker;
 mod world;

@@ -74,7 +74,7 @@ pub fn serve_control(control: &WorkerControl, calls: &Calls) {
                 // A host that is gone is noticed by the next `recv`.
                 let _ = control.send(&FromWorker::ProbeAnswer { nonce });
             }
-            ToWorker::Start(_) => {}
+            ToWorker::Trace | ToWorker::Start(_) => {}
         }
     }
     exit(NO_HOST);

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::tending::any_life;
 use super::violations::{Lie, any_lie};
 use super::worker::Life;
 use super::{Spec, World};
 use crate::call::{Affinity, Binding, SessionKey};
+use crate::config;
 use crate::pool::state::Refusal;
 use crate::pool::state::slot::Phase;
 
@@ -29,6 +31,9 @@ enum Event {
     Advance(u64),
     Tick,
     Recycle { slot: usize, this: bool },
+    Weigh { slot: usize, bytes: u64 },
+    AnswerProbes(usize),
+    WaitForTimer,
     Drain,
     Close,
 }
@@ -92,6 +97,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         15 => any_span().prop_map(Event::Advance),
         1 => Just(Event::Tick),
         2 => (slot(), any::<bool>()).prop_map(|(slot, this)| Event::Recycle { slot, this }),
+        2 => (slot(), 1..4u64).prop_map(|(slot, bytes)| Event::Weigh { slot, bytes }),
+        4 => slot().prop_map(Event::AnswerProbes),
+        6 => Just(Event::WaitForTimer),
         1 => prop_oneof![4 => Just(Event::Tick), 1 => Just(Event::Drain), 1 => Just(Event::Close)],
     ]
 }
@@ -103,8 +111,8 @@ struct Chaos {
 }
 
 impl Chaos {
-    fn new(size: usize, max_queue: usize) -> Self {
-        Self { world: World::new(size, max_queue), objects: Default::default() }
+    fn new(size: usize, max_queue: usize, life: config::Life) -> Self {
+        Self { world: World::living(size, max_queue, life), objects: Default::default() }
     }
 
     fn happen(&mut self, event: Event) {
@@ -176,6 +184,17 @@ impl Chaos {
                 let generation = world.state.generation(slot);
                 world.recycle(slot, Some(generation + u64::from(!this)));
             }
+            Event::Weigh { slot, bytes } => world.weigh(slot % size, bytes),
+            Event::AnswerProbes(slot) => {
+                if life(slot) == Life::Ready {
+                    world.answer_probes(slot % size);
+                }
+            }
+            Event::WaitForTimer => {
+                if world.timer.is_some() {
+                    world.wait_for_timer();
+                }
+            }
             Event::Drain => world.state.drain(),
             Event::Close => world.close(),
         }
@@ -222,10 +241,11 @@ impl Chaos {
                 assert_eq!(*capacity, self.world.limits.max_queue);
                 assert!(state.queued() >= *capacity);
             }
-            Refusal::NoWorker => assert!(state.slots.iter().all(|slot| slot.degraded)),
+            Refusal::NoWorker => assert!(state.is_hopeless()),
             Refusal::SessionBusy(_) => {
                 let home = home.expect("busy at home");
-                assert!(!state.slots[home.slot].lane.is_empty());
+                let slot = &state.slots[home.slot];
+                assert!(!slot.lane.is_empty() || slot.standing.is_stalled());
             }
             Refusal::SessionLost(..) => {
                 let session = spec.strict().expect("a strict session");
@@ -269,7 +289,8 @@ impl Chaos {
                     Life::Planned(at) => Some(at),
                     _ => None,
                 });
-                let next = planned.min().expect("a call waits, and nothing will ever happen");
+                let next = planned.chain(self.world.timer).min();
+                let next = next.expect("a call waits, and nothing will ever happen");
                 self.world.advance(next.saturating_duration_since(self.world.now));
             }
         }
@@ -287,6 +308,7 @@ impl Chaos {
             }
             Life::Ready => {
                 let mut moved = worker.unfilled;
+                moved |= world.answer_probes(slot);
                 while world.finish(slot) || world.begin(slot).is_some() {
                     moved = true;
                 }
@@ -328,12 +350,13 @@ proptest! {
     fn every_call_ends_once(
         size in 1..5usize,
         max_queue in prop_oneof![0..4usize, Just(50)],
+        life in any_life(),
         up in any::<bool>(),
         settle in any::<bool>(),
         events in prop::collection::vec(any_event(), 0..250),
     ) {
-        let mut chaos = Chaos::new(size, max_queue);
-        if up {
+        let mut chaos = Chaos::new(size, max_queue, life);
+        if up && life.startup_batch_size.is_none() {
             (0..size).for_each(|slot| chaos.world.bring_up(slot));
         }
         for event in events {

@@ -30,9 +30,16 @@ impl World {
                 Effect::Start { slot, generation, after } => {
                     let worker = &mut self.workers[slot];
                     assert_eq!(worker.life, Life::None, "slot {slot} is filled");
-                    assert_eq!(generation, worker.generation + 1);
+                    let next = worker.generation + 1;
+                    let spares = self.state.has_spares();
+                    assert!(generation == next || spares && generation > next);
                     assert!(!self.closed, "a start after the close");
                     *worker = Worker::new(Life::Planned(self.now + after), generation);
+                    if let Some(batch) = self.limits.life.startup_batch_size {
+                        let starts =
+                            |it: &&Worker| matches!(it.life, Life::Planned(_) | Life::Starting);
+                        assert!(self.workers.iter().filter(starts).count() <= batch);
+                    }
                 }
                 Effect::Stop { slot } => {
                     let worker = &mut self.workers[slot];
@@ -46,6 +53,11 @@ impl World {
                     let worker = &mut self.workers[slot];
                     assert!(worker.life == Life::Ready && !worker.killed, "killed twice");
                     worker.killed = true;
+                }
+                Effect::Probe { slot, probe } => {
+                    let worker = &mut self.workers[slot];
+                    assert!(worker.life == Life::Ready && !worker.killed && !worker.stopped);
+                    worker.probes.push(probe);
                 }
                 Effect::Timer(at) => self.timer = Some(self.timer.map_or(at, |old| old.min(at))),
             }
@@ -124,11 +136,28 @@ impl World {
                 assert!(call.begun.contains(&place), "{id} was not begun");
             }
             End::Poison { deaths, .. } => assert!(*deaths == 2 && call.spec.idempotent),
-            End::NoWorker => assert!(self.state.slots.iter().all(|slot| slot.degraded)),
+            End::NoWorker => assert!(self.state.is_hopeless()),
             End::Closed { .. } => assert!(self.closed),
             End::Cancelled { .. } => {}
         }
         let told = Outcome::Ended(end.clone()).may_have_run();
         assert!(told || call.begun.is_empty(), "{id} may have run, told otherwise: {end:?}");
+    }
+}
+
+impl Outcome {
+    /// What the caller is told; see [`crate::Error::may_have_run`].
+    pub(super) fn may_have_run(&self) -> bool {
+        match self {
+            Self::Ended(end) => match end {
+                End::TimedOut { step, .. } => *step == Step::Running,
+                End::Cancelled { may_have_run }
+                | End::SessionLost { may_have_run, .. }
+                | End::Closed { may_have_run } => *may_have_run,
+                End::WorkerDied { .. } | End::Poison { .. } => true,
+                End::NoWorker => false,
+            },
+            Self::Answered => true,
+        }
     }
 }

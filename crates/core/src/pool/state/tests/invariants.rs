@@ -4,6 +4,7 @@ use super::World;
 use super::worker::{Life, Worker};
 use crate::policy::prefetch;
 use crate::pool::state::slot::{Phase, Slot, UNAVAILABLE};
+use crate::pool::state::standing::Role;
 use crate::pool::state::table::{Call, Place};
 
 impl World {
@@ -22,22 +23,49 @@ impl World {
         let (it, worker) = (&self.state.slots[slot], &self.workers[slot]);
         let Slot { phase, lane, .. } = it;
         let load = self.state.loads[slot];
-        if *phase == Phase::Ready {
+        if *phase == Phase::Ready && !it.standing.is_stalled() {
             assert_eq!(load as usize, lane.len(), "the load of slot {slot}");
         } else {
             assert_eq!(load, UNAVAILABLE, "slot {slot} is {phase:?}");
         }
         match worker.life {
-            Life::None => assert!(self.closed && *phase == Phase::Empty),
+            Life::None => {
+                let waits = it.standing.role == Role::Resting || self.state.startup.is_limited();
+                assert!((self.closed || waits) && *phase == Phase::Empty);
+            }
             Life::Planned(_) => assert_eq!(*phase, Phase::Empty),
             Life::Starting if worker.stopped => assert_eq!(*phase, Phase::Stopping),
             Life::Starting => assert_eq!(*phase, Phase::Starting),
             Life::Ready if worker.killed => assert_eq!(*phase, Phase::Condemned),
             Life::Ready if worker.stopped => assert_eq!(*phase, Phase::Stopping),
             Life::Ready if worker.outlawed => assert_eq!(*phase, Phase::Outlawed),
-            Life::Ready => assert!(matches!(phase, Phase::Ready | Phase::Draining)),
+            Life::Ready => assert!(phase.serves()),
         }
+        self.check_standing(slot, it);
         self.check_lane(slot, it, worker);
+    }
+
+    /// Every number has one slot, and whatever will be due for a worker, the timer is set no later.
+    fn check_standing(&self, slot: usize, it: &Slot) {
+        let number = it.standing.number;
+        match it.standing.role {
+            Role::Main => assert_eq!(self.state.numbers[number], slot),
+            Role::Heir(old) => {
+                assert_eq!((self.state.numbers[number], it.phase.serves()), (old, false));
+                assert!(self.state.slots[old].standing.is_worn() || self.closed);
+            }
+            Role::Leaving => assert_ne!(it.phase, Phase::Ready),
+            Role::Resting => assert_eq!(it.phase, Phase::Empty),
+        }
+        assert!(it.phase != Phase::Retiring || self.state.homes.count(slot) > 0);
+        if self.closed || !it.phase.serves() {
+            return;
+        }
+        let beat = it.standing.beat.map(|beat| beat.due());
+        let due = beat.into_iter().chain(it.standing.leaves_at);
+        for due in due.chain(it.standing.limits.expires().filter(|_| !it.standing.is_worn())) {
+            assert!(self.timer.is_some_and(|timer| timer <= due), "slot {slot}: {due:?}");
+        }
     }
 
     /// The lane is what the worker has, and each call in it has a word of its own.
@@ -101,7 +129,7 @@ impl World {
         if let Some(due) = due.min() {
             assert!(self.timer.is_some_and(|timer| timer <= due), "nothing watches {due:?}");
         }
-        if self.closed || self.state.slots.iter().all(|slot| slot.degraded) {
+        if self.closed || self.state.is_hopeless() {
             assert_eq!(self.state.queued(), 0);
         }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::worker::Life;
 use super::{Outcome, Spec, World};
 use crate::call::Affinity::StrictQueue;
-use crate::policy::restart::RECOVERY;
 use crate::pool::state::{End, Refusal};
 
 /// How long after its death the next worker of a slot is planned.
@@ -48,7 +47,7 @@ fn calls_wait_while_one_slot_may_start_and_end_when_none_can() {
     fail_to_start(&mut world, 1, false);
     assert_eq!(world.end(call), &End::NoWorker);
     assert_eq!(world.submit(Spec::default()), Err(Refusal::NoWorker));
-    assert_eq!(wait(&world, 1), RECOVERY);
+    assert_eq!(wait(&world, 1), world.limits.life.degraded_retry);
     assert_eq!(world.state.counters().worker_deaths, 0, "none had been ready");
 }
 
@@ -59,7 +58,7 @@ fn a_degraded_slot_that_starts_at_last_serves_again() {
     assert_eq!(world.state.degraded(), Some(0));
     assert_eq!(world.state.describe(0).0, "degraded");
     fail_to_start(&mut world, 0, false);
-    assert_eq!(wait(&world, 0), RECOVERY, "one more try, not five");
+    assert_eq!(wait(&world, 0), world.limits.life.degraded_retry, "one more try, not five");
 
     world.bring_up(0);
     assert_eq!((world.state.degraded(), world.state.ready()), (None, 1));

@@ -11,8 +11,8 @@ fn strict() -> Spec {
     Spec::session("s", StrictQueue)
 }
 
-fn lost(cause: &'static str) -> End {
-    End::SessionLost { session: "s".into(), cause, may_have_run: false }
+fn lost(slot: impl Into<Option<usize>>, cause: &'static str) -> End {
+    End::SessionLost { session: "s".into(), cause, slot: slot.into(), may_have_run: false }
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn death_loses_the_session_and_its_object_stays_lost() {
     world.begin(home);
     world.die(home, false);
     assert!(matches!(world.end(running), End::WorkerDied { .. }));
-    assert_eq!(world.end(waiting), &lost("its worker died"));
+    assert_eq!(world.end(waiting), &lost(home, "its worker died"));
 
     let refused = Refusal::SessionLost("s".into(), "its worker is gone");
     assert_eq!(world.submit(strict().object(&object)), Err(refused.clone()));
@@ -112,7 +112,7 @@ fn a_strict_call_that_was_not_begun_is_lost_with_its_session() {
     let mut world = World::ready(1);
     let call = world.call(strict());
     world.die(0, false);
-    assert_eq!(world.end(call), &lost("its worker died"), "its state was in that worker");
+    assert_eq!(world.end(call), &lost(0, "its worker died"), "its state was in that worker");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn an_object_that_is_lost_while_its_call_waits_is_told_when_its_turn_comes() {
     world.die(0, false);
     world.bring_up(0);
     world.work(0);
-    assert_eq!(world.end(second), &lost("its worker is gone"));
+    assert_eq!(world.end(second), &lost(None, "its worker is gone"));
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn sessions_of_a_killed_worker_are_told_that_a_call_outlived_its_deadline() {
     assert!(world.workers[0].killed);
     world.die(0, false);
     let cause = "its worker was killed: a call outlived its deadline or cancel";
-    let told = End::SessionLost { session: "t".into(), cause, may_have_run: false };
+    let told = End::SessionLost { session: "t".into(), cause, slot: Some(0), may_have_run: false };
     assert_eq!(world.end(bound), &told);
     assert_eq!(world.outcome(call), None, "it had no home yet");
 }

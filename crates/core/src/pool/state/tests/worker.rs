@@ -93,6 +93,8 @@ pub(super) struct Worker {
     pub(super) killed: bool,
     /// It broke the protocol: the host kills it and listens no more.
     pub(super) outlawed: bool,
+    /// Probes that it has not answered.
+    pub(super) probes: Vec<u64>,
     pub(super) inbox: VecDeque<Frame>,
     pub(super) running: Option<Frame>,
     /// Answers that the host has not read.
@@ -110,6 +112,7 @@ impl Worker {
             stopped: false,
             killed: false,
             outlawed: false,
+            probes: Vec::new(),
             inbox: VecDeque::new(),
             running: None,
             finished: Vec::new(),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::worker::{Life, Page, Worker};
-use crate::call::{Affinity, Binding, SessionKey, Step};
+use crate::call::{Affinity, Binding, SessionKey};
+use crate::config;
 use crate::id::CallId;
 use crate::pool::state::{Effect, End, Limits, NewCall, Refusal, Said, State, Window};
 
@@ -103,19 +104,27 @@ pub(crate) struct World {
 impl World {
     /// Workers are planned, none is started.
     pub(crate) fn new(size: usize, max_queue: usize) -> Self {
+        Self::living(size, max_queue, config::Life { heartbeat: None, ..Default::default() })
+    }
+
+    /// As `new`, with workers that are looked after like that.
+    pub(crate) fn living(size: usize, max_queue: usize, life: config::Life) -> Self {
         let now = Instant::now();
         let limits = Limits {
             size,
             max_queue,
             start_timeout: Duration::from_secs(20),
             grace: Duration::from_secs(2),
+            life,
         };
+        let state = State::new(limits, now);
+        let slots = state.slots.len();
         let mut world = Self {
-            state: State::new(limits, now),
+            state,
             limits,
             now,
-            page: Page::new(size),
-            workers: (0..size).map(|_| Worker::new(Life::None, 0)).collect(),
+            page: Page::new(slots),
+            workers: (0..slots).map(|_| Worker::new(Life::None, 0)).collect(),
             calls: Vec::new(),
             by_id: HashMap::new(),
             timer: None,
@@ -124,7 +133,7 @@ impl World {
             last_plain: None,
             out: Vec::new(),
         };
-        world.state.open(&mut world.out);
+        world.state.open(now, &mut world.out);
         world.carry_out();
         world
     }
@@ -195,6 +204,10 @@ impl World {
         let worker = &mut self.workers[slot];
         (worker.life, worker.revocable) = (Life::Ready, revocable);
         self.state.worker_ready(slot, revocable, self.now, &self.page, &mut self.out);
+        // Whoever has words has a control socket.
+        if revocable {
+            self.state.can_be_probed(slot, self.now, &mut self.out);
+        }
         self.carry_out();
     }
 
@@ -240,6 +253,9 @@ impl World {
             return false;
         }
         let finished = std::mem::take(&mut self.workers[slot].finished);
+        if finished.is_empty() {
+            return false;
+        }
         self.state.progressed(slot, finished.len(), self.now);
         for &id in &finished {
             let said = if self.spec(id).streaming { Said::End } else { Said::Value };
@@ -249,13 +265,14 @@ impl World {
                 None => assert!(self.outcome(id).is_some(), "the job of {id} is lost"),
             }
         }
-        self.workers[slot].unfilled |= !finished.is_empty();
-        !finished.is_empty()
+        self.workers[slot].unfilled = true;
+        true
     }
 
     pub(crate) fn fill(&mut self, slot: usize) {
         self.workers[slot].unfilled = false;
         self.state.fill(slot, self.now, &self.page, &mut self.out);
+        self.state.check_use(slot, self.now, &mut self.out);
         self.carry_out();
     }
 
@@ -288,6 +305,8 @@ impl World {
         let call = self.record_mut(frame.id);
         assert_eq!(wanted, call.outcome.is_none());
         call.partly |= wanted;
+        self.state.progressed(slot, 0, self.now);
+        self.fill(slot);
     }
 
     /// The reader of a stream takes what is there.
@@ -306,6 +325,8 @@ impl World {
         let generation = self.workers[slot].generation;
         self.workers[slot] = Worker::new(Life::None, generation);
         self.state.worker_gone(slot, permanent, self.now, &self.page, &mut self.out);
+        self.carry_out();
+        self.state.replace_worn(self.now, &mut self.out);
         self.carry_out();
     }
 
@@ -373,22 +394,5 @@ impl World {
 
     pub(super) fn record_mut(&mut self, id: CallId) -> &mut Record {
         &mut self.calls[self.by_id[&id]]
-    }
-}
-
-impl Outcome {
-    /// What the caller is told; see [`crate::Error::may_have_run`].
-    pub(super) fn may_have_run(&self) -> bool {
-        match self {
-            Self::Ended(end) => match end {
-                End::TimedOut { step, .. } => *step == Step::Running,
-                End::Cancelled { may_have_run }
-                | End::SessionLost { may_have_run, .. }
-                | End::Closed { may_have_run } => *may_have_run,
-                End::WorkerDied { .. } | End::Poison { .. } => true,
-                End::NoWorker => false,
-            },
-            Self::Answered => true,
-        }
     }
 }

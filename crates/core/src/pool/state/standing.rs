@@ -1,0 +1,184 @@
+//! What a slot is to the pool, and what is known about the life of the worker in it.
+
+use tokio::time::Instant;
+
+use super::slot::{Phase, Slot};
+use super::{Door, State};
+use crate::config::Life;
+use crate::policy::heartbeat::Beat;
+use crate::policy::recycle::{Limits, Wear};
+
+/// What a slot is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It has its number.
+    Main,
+    /// It starts, to take over the number of that slot.
+    Heir(usize),
+    /// It was replaced, and goes when it is empty.
+    Leaving,
+    /// It is spare.
+    Resting,
+}
+
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) role: Role,
+    /// The number it has, or had last.
+    pub(super) number: usize,
+    /// Since when the worker is what it is: starting, ready, stalled, leaving, gone.
+    pub(super) changed: Instant,
+    /// When the worker last did anything that only its interpreter does.
+    pub(super) heard: Option<Instant>,
+    /// Where the worker can be asked.
+    pub(super) beat: Option<Beat>,
+    pub(super) limits: Limits,
+    /// The worker is to be replaced.
+    pub(super) worn: Option<Wear>,
+    /// It is being killed because it stalled.
+    pub(super) gave_up_on: bool,
+    /// A session that may not move has lived in the worker.
+    pub(super) strict: bool,
+    /// Then a worker that was replaced waits for its sessions no longer.
+    pub(super) leaves_at: Option<Instant>,
+}
+
+impl Standing {
+    pub(super) fn new(place: usize, size: usize, now: Instant) -> Self {
+        let spare = place >= size;
+        Self {
+            role: if spare { Role::Resting } else { Role::Main },
+            number: if spare { 0 } else { place },
+            changed: now,
+            heard: None,
+            beat: None,
+            limits: Limits::new(None, 0, now),
+            worn: None,
+            gave_up_on: false,
+            strict: false,
+            leaves_at: None,
+        }
+    }
+
+    /// The worker became ready.
+    pub(super) fn begin_life(&mut self, life: &Life, nth: u64, now: Instant) {
+        (self.changed, self.heard) = (now, Some(now));
+        self.limits = Limits::new(life.recycle, nth, now);
+        (self.strict, self.gave_up_on) = (false, false);
+    }
+
+    /// The worker is gone.
+    pub(super) fn end_life(&mut self, now: Instant) {
+        (self.changed, self.heard) = (now, None);
+        (self.beat, self.worn, self.leaves_at) = (None, None, None);
+    }
+
+    /// The worker said something.
+    pub(super) fn progressed(&mut self, now: Instant) {
+        self.heard = Some(now);
+        if let Some(beat) = &mut self.beat
+            && beat.is_stalled()
+        {
+            beat.progressed(now);
+            self.changed = now;
+        }
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.beat.is_some_and(|beat| beat.is_stalled())
+    }
+
+    pub(super) fn is_worn(&self) -> bool {
+        self.worn.is_some()
+    }
+}
+
+impl Slot {
+    /// It gets calls of its sessions, though no others.
+    pub(super) fn takes_sessions(&self) -> bool {
+        self.phase == Phase::Retiring && !self.standing.is_stalled()
+    }
+}
+
+/// What is known of one of the pool's workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// It takes calls, or would if it were not stalled.
+    pub(crate) ready: bool,
+    pub(crate) stalled: bool,
+    pub(crate) degraded: bool,
+    pub(crate) changed: Instant,
+    pub(crate) heard: Option<Instant>,
+}
+
+/// What the pool has to do with the end of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// The pool is being closed.
+    Closing,
+    /// It had not become ready.
+    NeverReady,
+    /// Nothing: it ended by itself.
+    Unasked,
+    /// It did not let go of a call.
+    Condemned,
+    /// It had been stalled for too long.
+    Stalled,
+    /// It broke the protocol.
+    Outlawed,
+    /// It was told to go.
+    Recycled(Wear),
+}
+
+impl<J> State<J> {
+    /// The number that users know the worker of a slot by.
+    pub(crate) fn number(&self, slot: usize) -> usize {
+        self.slots[slot].standing.number
+    }
+
+    /// The slot of one of the pool's workers.
+    pub(crate) fn slot_of(&self, number: usize) -> usize {
+        self.numbers[number]
+    }
+
+    pub(crate) fn facts(&self, slot: usize) -> Facts {
+        let Slot { phase, degraded, standing, .. } = &self.slots[slot];
+        Facts {
+            ready: *phase == Phase::Ready,
+            stalled: standing.is_stalled(),
+            degraded: *degraded,
+            changed: standing.changed,
+            heard: standing.heard,
+        }
+    }
+
+    /// What the pool would have to do with it if the worker of a slot were gone now.
+    pub(crate) fn parting(&self, slot: usize) -> Parting {
+        let Slot { phase, standing, .. } = &self.slots[slot];
+        match phase {
+            _ if self.door == Door::Closed => Parting::Closing,
+            Phase::Empty | Phase::Starting => Parting::NeverReady,
+            Phase::Ready | Phase::Retiring | Phase::Draining => Parting::Unasked,
+            Phase::Condemned if standing.gave_up_on => Parting::Stalled,
+            Phase::Condemned => Parting::Condemned,
+            Phase::Outlawed => Parting::Outlawed,
+            Phase::Stopping => Parting::Recycled(standing.worn.unwrap_or(Wear::Request)),
+        }
+    }
+
+    /// The slots of workers that may be weighed, and their generations.
+    pub(crate) fn weighable(&self) -> impl Iterator<Item = (usize, u64)> {
+        let slots = self.numbers.iter().map(|&slot| (slot, &self.slots[slot]));
+        let weighable = slots.filter(|(_, it)| it.phase == Phase::Ready && !it.standing.is_worn());
+        weighable.map(|(slot, it)| (slot, it.generation))
+    }
+
+    /// No worker can start.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.numbers.iter().all(|&slot| self.slots[slot].degraded)
+    }
+
+    pub(super) fn has_spares(&self) -> bool {
+        self.slots.len() > self.numbers.len()
+    }
+}

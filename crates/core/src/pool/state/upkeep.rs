@@ -1,0 +1,321 @@
+//! Keeps workers going: starts them a few at a time, asks them for signs of life, replaces them
+//! when they are worn out.
+//!
+//! ```text
+//! Main, worn ──a spare slot is free──▶ its Heir starts ──ready──▶ the Heir is Main
+//!                                                                  │
+//!                              Resting ◀──gone── Leaving ◀── the old one, once it is empty
+//! ```
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::slot::{Phase, UNAVAILABLE};
+use super::standing::Role;
+use super::{Door, Effect, State, Words};
+use crate::error::Cause;
+use crate::policy::heartbeat::{Beat, Pulse};
+use crate::policy::recycle::Wear;
+
+impl<J> State<J> {
+    /// The slot is to be filled, after so long, as soon as a start is allowed.
+    pub(super) fn plan(
+        &mut self,
+        slot: usize,
+        after: Duration,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let it = &mut self.slots[slot];
+        let last = &mut self.generations[it.standing.number];
+        // Above both, so that neither a number nor a slot ever sees one twice.
+        *last = it.generation.max(*last) + 1;
+        (it.generation, it.phase) = (*last, Phase::Empty);
+        if self.startup.is_limited() {
+            self.startup.want(slot, now + after);
+            self.start_next(now, out);
+        } else {
+            out.push(Effect::Start { slot, generation: it.generation, after });
+        }
+    }
+
+    /// A start has come out, one way or the other.
+    pub(super) fn start_is_through(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
+        if self.startup.is_limited() {
+            self.startup.through(slot, now);
+            self.start_next(now, out);
+        }
+    }
+
+    fn start_next(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
+        if self.door == Door::Closed {
+            return;
+        }
+        while let Some(slot) = self.startup.next(now) {
+            let generation = self.slots[slot].generation;
+            out.push(Effect::Start { slot, generation, after: Duration::ZERO });
+        }
+        if let Some(due) = self.startup.due() {
+            self.watch(due, out);
+        }
+    }
+
+    /// The worker of a slot became ready.
+    pub(super) fn begin_life(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let it = &mut self.slots[slot];
+        let nth = it.generation.wrapping_add(it.standing.number as u64);
+        it.standing.begin_life(&self.limits.life, nth, now);
+        if let Some(expires) = it.standing.limits.expires() {
+            self.watch(expires, out);
+        }
+        if let Role::Heir(old) = self.slots[slot].standing.role {
+            self.hand_over(old, slot, now, words, out);
+        }
+    }
+
+    /// The worker of a slot can be asked for signs of life.
+    pub(crate) fn can_be_probed(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
+        let it = &mut self.slots[slot];
+        if let Some(heartbeat) = self.limits.life.heartbeat
+            && it.phase.serves()
+        {
+            let beat = Beat::new(heartbeat, self.limits.life.stall_kill, now);
+            it.standing.beat = Some(beat);
+            self.watch(beat.due(), out);
+        }
+    }
+
+    /// The interpreter of a worker answered a probe.
+    pub(crate) fn probe_answered(
+        &mut self,
+        slot: usize,
+        probe: u64,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let standing = &mut self.slots[slot].standing;
+        let was_stalled = standing.is_stalled();
+        let Some(beat) = standing.beat.as_mut() else { return };
+        if !beat.answered(probe, now) {
+            return;
+        }
+        let due = beat.due();
+        standing.heard = Some(now);
+        if was_stalled {
+            standing.changed = now;
+        }
+        self.watch(due, out);
+        if was_stalled {
+            self.recover(slot, now, words, out);
+        }
+    }
+
+    /// A worker holds so many bytes.
+    pub(crate) fn weighed(
+        &mut self,
+        slot: usize,
+        generation: u64,
+        bytes: u64,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let it = &mut self.slots[slot];
+        if it.generation == generation
+            && it.phase == Phase::Ready
+            && let Some(wear) = it.standing.limits.weighed(bytes)
+        {
+            self.wear_out(slot, wear, now, out);
+        }
+    }
+
+    /// A worker has answered; is it worn out?
+    pub(crate) fn check_use(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
+        let it = &self.slots[slot];
+        if let Some(wear) = it.standing.limits.used(it.answered) {
+            self.wear_out(slot, wear, now, out);
+        }
+    }
+
+    /// The worker of a slot is to be replaced. False: it is being replaced already, or going.
+    pub(super) fn wear_out(
+        &mut self,
+        slot: usize,
+        wear: Wear,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
+    ) -> bool {
+        let it = &mut self.slots[slot];
+        let whole = it.phase == Phase::Ready && !it.standing.is_worn();
+        if whole {
+            it.standing.worn = Some(wear);
+            self.replace_worn(now, out);
+        }
+        whole
+    }
+
+    /// Starts replacements, as long as there is a spare slot for one.
+    pub(crate) fn replace_worn(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
+        if !self.has_spares() || self.door != Door::Open {
+            return;
+        }
+        for number in 0..self.numbers.len() {
+            let old = self.numbers[number];
+            let it = &self.slots[old];
+            if !it.standing.is_worn() || it.phase != Phase::Ready || self.heir_of(old).is_some() {
+                continue;
+            }
+            let Some(spare) = self.with_role(Role::Resting) else { return };
+            let standing = &mut self.slots[spare].standing;
+            (standing.role, standing.number) = (Role::Heir(old), number);
+            // Nothing that another number's starts did counts here.
+            self.slots[spare].restart.died(true, now);
+            self.counters.restarts += 1;
+            self.plan(spare, Duration::ZERO, now, out);
+        }
+    }
+
+    /// The worker of a slot is gone. True: it needs no other one there.
+    pub(super) fn is_replaced(&mut self, slot: usize) -> bool {
+        match (self.slots[slot].standing.role, self.heir_of(slot)) {
+            (Role::Main, Some(heir)) => {
+                // It did not live to see its replacement, which is on its way.
+                self.slots[heir].standing.role = Role::Main;
+                self.numbers[self.slots[slot].standing.number] = heir;
+            }
+            (Role::Leaving, _) => {}
+            _ => return false,
+        }
+        self.slots[slot].standing.role = Role::Resting;
+        true
+    }
+
+    /// The heir is ready: it takes the number of the old one, which ends what only it can.
+    fn hand_over(
+        &mut self,
+        old: usize,
+        heir: usize,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        self.numbers[self.slots[heir].standing.number] = heir;
+        self.slots[heir].standing.role = Role::Main;
+        let it = &mut self.slots[old];
+        it.standing.role = Role::Leaving;
+        if it.phase != Phase::Ready {
+            return; // It is being killed.
+        }
+        it.standing.changed = now;
+        self.loads[old] = UNAVAILABLE;
+        if self.take_back(old, usize::MAX, words) > 0 {
+            self.spread(now, out);
+        }
+        let keeps = self.slots[old].standing.strict && self.homes.count(old) > 0;
+        let it = &mut self.slots[old];
+        it.phase = if keeps { Phase::Retiring } else { Phase::Draining };
+        if let Some(recycle) = self.limits.life.recycle.filter(|_| keeps) {
+            let until = now + recycle.session_drain;
+            it.standing.leaves_at = Some(until);
+            self.watch(until, out);
+        }
+        self.retire(old, out);
+    }
+
+    /// Looks after every worker for which something is due.
+    pub(super) fn tick_life(&mut self, now: Instant, words: &impl Words, out: &mut Vec<Effect<J>>) {
+        if self.door == Door::Closed {
+            return;
+        }
+        for slot in 0..self.slots.len() {
+            if !self.slots[slot].phase.serves() {
+                continue;
+            }
+            self.tick_beat(slot, now, words, out);
+            let standing = &self.slots[slot].standing;
+            let (expires, leaves_at) = (standing.limits.expires(), standing.leaves_at);
+            if let Some(expires) = expires.filter(|_| !standing.is_worn()) {
+                match expires <= now {
+                    true => _ = self.wear_out(slot, Wear::Age, now, out),
+                    false => self.watch(expires, out),
+                }
+            }
+            match leaves_at {
+                Some(until) if until <= now => {
+                    let it = &mut self.slots[slot];
+                    it.standing.leaves_at = None;
+                    if it.phase == Phase::Retiring {
+                        it.phase = Phase::Draining;
+                        self.retire(slot, out);
+                    }
+                }
+                Some(until) => self.watch(until, out),
+                None => {}
+            }
+        }
+        if self.startup.is_limited() {
+            self.start_next(now, out);
+        }
+    }
+
+    fn tick_beat(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let standing = &mut self.slots[slot].standing;
+        let (Some(beat), Some(heard)) = (&mut standing.beat, standing.heard) else { return };
+        let pulse = beat.tick(heard, now);
+        let due = beat.due();
+        match pulse {
+            Pulse::Wait => {}
+            Pulse::Ask(probe) => out.push(Effect::Probe { slot, probe }),
+            Pulse::Stalled(probe) => {
+                standing.changed = now;
+                out.push(Effect::Probe { slot, probe });
+                self.stall(slot, now, words, out);
+            }
+            Pulse::Kill => {
+                standing.gave_up_on = true;
+                self.slots[slot].phase = Phase::Condemned;
+                self.loads[slot] = UNAVAILABLE;
+                return out.push(Effect::Kill { slot, why: Cause::Stall });
+            }
+        }
+        self.watch(due, out);
+    }
+
+    /// A worker does not answer: others run what it has certainly not begun, and what comes.
+    fn stall(&mut self, slot: usize, now: Instant, words: &impl Words, out: &mut Vec<Effect<J>>) {
+        self.loads[slot] = UNAVAILABLE;
+        if self.take_back_behind(slot, 0, usize::MAX, words) > 0 {
+            self.spread(now, out);
+        }
+    }
+
+    /// A worker answers again.
+    fn recover(&mut self, slot: usize, now: Instant, words: &impl Words, out: &mut Vec<Effect<J>>) {
+        if self.slots[slot].phase == Phase::Ready {
+            self.loads[slot] = self.slots[slot].lane.len() as u32;
+        }
+        self.fill(slot, now, words, out);
+    }
+
+    fn heir_of(&self, slot: usize) -> Option<usize> {
+        self.with_role(Role::Heir(slot))
+    }
+
+    fn with_role(&self, role: Role) -> Option<usize> {
+        // Spare slots only come after the others at first; in time they are anywhere.
+        self.slots.iter().position(|it| it.standing.role == role)
+    }
+}

@@ -1,0 +1,60 @@
+//! Ends what a dead host has left running: first by its shims, then by number, then by mark.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::ledger::{Estate, Named};
+use super::pidfd::Pidfd;
+use super::run::Mark;
+use super::sweep::{Spare, sweep};
+
+/// Shims that run have so long to do their work: they leave nothing.
+const SHIMS: Duration = Duration::from_secs(1);
+
+/// What a cleanup did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleanup {
+    /// Process numbers that the dead hosts had.
+    pub hosts: Vec<u32>,
+    /// Processes that had outlived them, and are gone.
+    pub ended: BTreeSet<u32>,
+    /// Processes that this user may not signal.
+    pub refused: BTreeSet<u32>,
+    /// Run folders removed.
+    pub folders: usize,
+}
+
+/// Ends all that `estate` names or marks.
+pub(super) fn settle(estate: &Estate, done: &mut Cleanup) {
+    done.hosts.push(estate.host.pid);
+    if !estate.is_of_this_boot {
+        return;
+    }
+    let alive = |named: &&Named| named.is_alive();
+    let left: Vec<Named> =
+        estate.shims.iter().chain(&estate.workers).filter(alive).copied().collect();
+    // A stopped one is the likeliest reason why something is left.
+    for shim in &estate.shims {
+        signal(*shim, libc::SIGCONT, done);
+    }
+    let until = Instant::now() + SHIMS;
+    while estate.shims.iter().any(|shim| shim.is_alive()) && Instant::now() < until {
+        thread::sleep(Duration::from_millis(2));
+    }
+    for named in &left {
+        signal(*named, libc::SIGKILL, done);
+    }
+    let swept = sweep(&Mark::Run(estate.run.clone()), Spare::Me);
+    done.refused.extend(&swept.refused);
+    done.ended.extend(&swept.killed);
+    done.ended.extend(left.iter().map(|named| named.pid));
+    done.ended.retain(|pid| !done.refused.contains(pid));
+}
+
+fn signal(named: Named, signal: i32, done: &mut Cleanup) {
+    let Ok(pidfd) = Pidfd::open_started(named.pid, named.start_time) else { return };
+    if pidfd.signal(signal).is_err() {
+        done.refused.insert(named.pid);
+    }
+}

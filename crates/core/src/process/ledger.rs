@@ -1,0 +1,254 @@
+//! The file in which a host process notes its workers, so that another one can end them after it.
+//!
+//! ```text
+//! snakepit-ledger 1 PID START BOOT-ID PID-NAMESPACE RUN
+//! SHIM START WORKER START                                one line of fixed length a worker
+//!                                                        (blank: free; START 0: not known yet)
+//! ```
+//!
+//! The host holds a lock on the file as long as it lives. START is field 22 of `/proc/PID/stat`;
+//! with the number it names a process for good, within one boot and one namespace of numbers.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use nix::fcntl::{Flock, FlockArg};
+
+use super::fork::{CloseInChild, close_in_child};
+use super::procfs;
+use super::run::RunId;
+
+/// Name of the file in a run folder.
+pub(super) const FILE: &str = "ledger";
+
+const MAGIC: &str = "snakepit-ledger 1";
+/// Four numbers of at most 20 digits, with room to spare.
+const LINE: usize = 96;
+/// No host has a ledger of this size: 100,000 workers.
+const MAX_FILE: u64 = 10 << 20;
+
+/// A process, named for good within one boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) pid: u32,
+    pub(super) start_time: u64,
+}
+
+impl Named {
+    /// The process that has this number now.
+    pub(super) fn now(pid: u32) -> Option<Self> {
+        Some(Self { pid, start_time: procfs::stat(pid)?.start_time })
+    }
+
+    /// Whether it runs; a zombie does not.
+    pub(super) fn is_alive(self) -> bool {
+        procfs::stat(self.pid)
+            .is_some_and(|stat| stat.start_time == self.start_time && !stat.is_zombie)
+    }
+}
+
+/// This process's own.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    // The lock would live on in a forked child that keeps the file open.
+    closing: Option<CloseInChild>,
+    // None only in `drop`. Forgotten in a fork: to unlock it there would unlock the parent's.
+    file: Option<Flock<File>>,
+    first_line: u64,
+    /// True: taken.
+    places: Mutex<Vec<bool>>,
+}
+
+impl Ledger {
+    /// Makes and locks the file.
+    pub(super) fn create(path: &Path, run: &RunId) -> io::Result<Self> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+            .map_err(|(_, errno)| io::Error::from(errno))?;
+        let me = Named::now(std::process::id()).ok_or(io::ErrorKind::Unsupported)?;
+        let (boot, namespace) = (boot_id(), pid_namespace());
+        let head = format!("{MAGIC} {} {} {boot} {namespace} {run}\n", me.pid, me.start_time);
+        file.write_all(head.as_bytes())?;
+        let closing = Some(close_in_child(file.as_raw_fd()));
+        let first_line = head.len() as u64;
+        Ok(Self { closing, file: Some(file), first_line, places: Mutex::default() })
+    }
+
+    /// Takes a free line.
+    pub(super) fn take(&self) -> usize {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        match places.iter().position(|taken| !taken) {
+            Some(place) => {
+                places[place] = true;
+                place
+            }
+            None => {
+                places.push(true);
+                places.len() - 1
+            }
+        }
+    }
+
+    /// Writes who is on a line.
+    pub(super) fn write(&self, place: usize, shim: Named, worker: Option<Named>) {
+        let worker = worker.unwrap_or(Named { pid: 0, start_time: 0 });
+        let numbers = [u64::from(shim.pid), shim.start_time, worker.pid.into(), worker.start_time];
+        self.put(place, &numbers.map(|number| number.to_string()).join(" "));
+    }
+
+    /// Frees a line.
+    pub(super) fn free(&self, place: usize) {
+        self.put(place, "");
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)[place] = false;
+    }
+
+    fn put(&self, place: usize, text: &str) {
+        let line = format!("{text:<width$}\n", width = LINE - 1);
+        let at = self.first_line + (place * LINE) as u64;
+        // A full disk costs the sweep after a death of ours its certainty, and nobody a call.
+        let file = self.file.as_ref().expect("taken by drop only");
+        if let Err(error) = file.write_all_at(line.as_bytes(), at) {
+            tracing::warn!(%error, "the ledger of workers cannot be written");
+        }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        let here = self.closing.take().is_some_and(|closing| closing.is_here());
+        if !here {
+            std::mem::forget(self.file.take());
+        }
+    }
+}
+
+/// What a dead host has left: its ledger, locked, so that one process at a time sees to it.
+#[derive(Debug)]
+pub(super) struct Estate {
+    _lock: Flock<File>,
+    pub(super) host: Named,
+    pub(super) run: RunId,
+    pub(super) shims: Vec<Named>,
+    pub(super) workers: Vec<Named>,
+    /// False: of another boot, or another namespace. The numbers mean nothing here.
+    pub(super) is_of_this_boot: bool,
+}
+
+/// Whose ledger it is.
+#[derive(Debug)]
+pub(super) enum Found {
+    Dead(Box<Estate>),
+    /// Its host lives, or somebody else is seeing to it.
+    Busy,
+    /// It is no ledger of ours.
+    Foreign,
+}
+
+/// Reads the ledger at `path`.
+///
+/// # Errors
+///
+/// `NotFound` where there is none.
+pub(super) fn open(path: &Path) -> io::Result<Found> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let Ok(mut lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
+        return Ok(Found::Busy);
+    };
+    if lock.metadata()?.nlink() == 0 {
+        return Ok(Found::Busy); // Somebody has just seen to it.
+    }
+    let mut text = String::new();
+    (&mut *lock).take(MAX_FILE).read_to_string(&mut text)?;
+    let Some(estate) = parse(&text, lock) else { return Ok(Found::Foreign) };
+    // A file system without locks: the process itself must say that it is gone.
+    let lives = estate.is_of_this_boot && estate.host.is_alive();
+    Ok(if lives { Found::Busy } else { Found::Dead(Box::new(estate)) })
+}
+
+fn parse(text: &str, lock: Flock<File>) -> Option<Estate> {
+    let mut lines = text.lines();
+    let head: Vec<&str> = lines.next()?.strip_prefix(MAGIC)?.split_ascii_whitespace().collect();
+    let [pid, start_time, boot, namespace, run] = head[..] else { return None };
+    let host = Named { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? };
+    let is_of_this_boot = boot == boot_id() && namespace == pid_namespace();
+    let mut estate = Estate {
+        _lock: lock,
+        host,
+        run: RunId::parse(run)?,
+        shims: Vec::new(),
+        workers: Vec::new(),
+        is_of_this_boot,
+    };
+    for line in lines {
+        let numbers: Vec<u64> =
+            line.split_ascii_whitespace().map_while(|number| number.parse().ok()).collect();
+        let [shim, shim_start, worker, worker_start] = numbers[..] else { continue };
+        for (list, pid, start_time) in
+            [(&mut estate.shims, shim, shim_start), (&mut estate.workers, worker, worker_start)]
+        {
+            // Numbers 0 and 1 mean everybody, and init.
+            if let Ok(pid @ 2..) = u32::try_from(pid) {
+                list.push(Named { pid, start_time });
+            }
+        }
+    }
+    Some(estate)
+}
+
+fn boot_id() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.map_or_else(|_| "-".into(), |id| id.trim().to_owned())
+}
+
+/// Its inode. Numbers of processes are those of a namespace.
+fn pid_namespace() -> String {
+    fs::metadata("/proc/self/ns/pid").map_or_else(|_| "-".into(), |file| file.ino().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_after_the_host_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        assert_eq!(open(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        let run = RunId::random().unwrap();
+        let ledger = Ledger::create(&path, &run).unwrap();
+        let name = |pid| Named { pid, start_time: u64::MAX - u64::from(pid) };
+        let places = [ledger.take(), ledger.take(), ledger.take()];
+        ledger.write(places[0], name(10), Some(name(11)));
+        ledger.write(places[1], name(20), Some(name(21)));
+        ledger.write(places[2], name(30), None);
+        ledger.free(places[1]);
+        assert_eq!(ledger.take(), places[1], "a freed line is used again");
+        assert!(matches!(open(&path).unwrap(), Found::Busy), "the host lives");
+
+        drop(ledger);
+        assert!(matches!(open(&path).unwrap(), Found::Busy), "and still does, without a lock");
+        let text = fs::read_to_string(&path).unwrap();
+        let me = Named::now(std::process::id()).unwrap();
+        let other = text.replacen(&me.start_time.to_string(), "1", 1);
+        fs::write(&path, other).unwrap();
+        let Found::Dead(estate) = open(&path).unwrap() else { panic!("its host is dead") };
+        assert_eq!((estate.shims, estate.workers), (vec![name(10), name(30)], vec![name(11)]));
+        assert!(estate.run == run && estate.is_of_this_boot);
+    }
+
+    #[test]
+    fn a_file_of_others_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        for text in ["", "notes\n", "snakepit-ledger 1 1 2 3 4 5\n", "snakepit-ledger 9 1 2 3 4\n"]
+        {
+            fs::write(&path, text).unwrap();
+            assert!(matches!(open(&path).unwrap(), Found::Foreign), "{text:?}");
+        }
+    }
+}

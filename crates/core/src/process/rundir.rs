@@ -1,0 +1,229 @@
+//! The folder of a host process: its sockets, and the ledger of its workers. Private, short, removed
+//! with the last pool by the process that made it; what a killed host left is [cleaned up](cleanup).
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+
+use super::estate::{self, Cleanup};
+use super::fork::{Owner, PerProcess, owner};
+use super::ledger::{self, Found, Ledger, Named};
+use super::run::{RunId, RunToken};
+
+/// Longest path that fits `sockaddr_un` everywhere, with room to spare.
+const MAX_PATH: usize = 100;
+/// Of the longest name of a socket: a number and this.
+const SOCKET: &str = ".sock";
+const MAX_SOCKET: usize = 20 + SOCKET.len();
+
+const PREFIX: &str = "snakepit-";
+/// A folder that is not yet complete: no sweep looks at it.
+const UNFINISHED: &str = ".snakepit-";
+
+/// A folder younger than this may be one that is being made.
+const YOUNG: Duration = Duration::from_secs(60);
+
+static OF_PROCESS: PerProcess<Mutex<Weak<RunDir>>> = PerProcess::new();
+
+/// This process's folder, for as long as anybody holds it.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    run: RunId,
+    ledger: Ledger,
+    next: AtomicU64,
+    owner: Owner,
+}
+
+impl RunDir {
+    /// The folder of this process, made if there is none: of mode 0700, under `$XDG_RUNTIME_DIR`,
+    /// the temporary folder or `/tmp`, the first where it can be made and a socket's path is short
+    /// enough. The first one of a process starts a cleanup behind it.
+    pub fn of_process() -> io::Result<Arc<Self>> {
+        static CLEANED: PerProcess<Once> = PerProcess::new();
+        CLEANED.get(Once::new).call_once(|| {
+            // Without a thread to spare it is left for another host.
+            let _ = thread::Builder::new().name("snakepit-cleanup".into()).spawn(cleanup);
+        });
+        let mut slot =
+            OF_PROCESS.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dir) = slot.upgrade() {
+            return Ok(dir);
+        }
+        let dir = Arc::new(Self::create()?);
+        *slot = Arc::downgrade(&dir);
+        Ok(dir)
+    }
+
+    fn create() -> io::Result<Self> {
+        let mut last = io::Error::from(io::ErrorKind::NotFound);
+        for base in bases() {
+            if base.as_os_str().len() + PREFIX.len() + MAX_SOCKET + 8 > MAX_PATH {
+                last = io::Error::from(io::ErrorKind::InvalidFilename);
+                continue;
+            }
+            match Self::create_in(&base) {
+                Ok(dir) => return Ok(dir),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn create_in(base: &Path) -> io::Result<Self> {
+        let run = RunId::random()?;
+        let mode = Permissions::from_mode(0o700);
+        let made =
+            tempfile::Builder::new().prefix(UNFINISHED).permissions(mode).tempdir_in(base)?;
+        let ledger = Ledger::create(&made.path().join(ledger::FILE), &run)?;
+        // Seen by others only now, when the ledger is locked.
+        let name = made.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let path = base.join(name.trim_start_matches('.'));
+        fs::rename(made.path(), &path)?;
+        let _moved = made.keep();
+        Ok(Self { path, run, ledger, next: AtomicU64::new(0), owner: owner() })
+    }
+
+    /// A path for a socket, in the folder, that nobody else gets.
+    pub fn socket(&self) -> PathBuf {
+        self.path.join(format!("{}{SOCKET}", self.next.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// A place in the ledger, and a mark, for a worker that is about to be spawned.
+    pub fn entry(self: &Arc<Self>) -> Entry {
+        let token = self.run.worker(self.next.fetch_add(1, Ordering::Relaxed));
+        Entry { place: self.ledger.take(), dir: self.clone(), token, shim: None }
+    }
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        // A forked child drops its copy; the folder is still the parent's.
+        if self.owner.is_here()
+            && let Err(error) = fs::remove_dir_all(&self.path)
+        {
+            tracing::debug!(path = %self.path.display(), %error, "run folder not removed");
+        }
+    }
+}
+
+/// One worker in the ledger, until this is dropped: then nothing of it is left, or its shim, which
+/// was told, sees to it.
+#[derive(Debug)]
+pub struct Entry {
+    dir: Arc<RunDir>,
+    place: usize,
+    token: RunToken,
+    shim: Option<Named>,
+}
+
+impl Entry {
+    /// The mark of the worker, for its environment.
+    pub fn token(&self) -> &RunToken {
+        &self.token
+    }
+
+    /// Its shim has been spawned.
+    pub fn spawned(&mut self, shim: u32) {
+        self.shim = Named::now(shim);
+        self.note(None);
+    }
+
+    /// The worker itself is known.
+    pub fn forked(&self, worker: u32, start_time: u64) {
+        self.note(Some(Named { pid: worker, start_time }));
+    }
+
+    fn note(&self, worker: Option<Named>) {
+        if let Some(shim) = self.shim
+            && self.dir.owner.is_here()
+        {
+            self.dir.ledger.write(self.place, shim, worker);
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.dir.owner.is_here() {
+            self.dir.ledger.free(self.place);
+        }
+    }
+}
+
+/// Ends what killed hosts of this user have left, and removes their run folders.
+///
+/// What belongs to a living host is not touched, nor is what another boot or another container has
+/// left running. Blocks: a few milliseconds where there is nothing to do, at most some four seconds
+/// a dead host. Every host does this by itself, in the background, with its first pool.
+pub fn cleanup() -> Cleanup {
+    let mut done = Cleanup::default();
+    for base in bases() {
+        cleanup_in(&base, &mut done);
+    }
+    done
+}
+
+fn cleanup_in(base: &Path, done: &mut Cleanup) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if !is_ours(&path, &entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        match ledger::open(&path.join(ledger::FILE)) {
+            Ok(Found::Dead(left)) => {
+                estate::settle(&left, done);
+                done.folders += usize::from(remove(&path));
+            }
+            // Its host was killed in the moment of making it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_old(&path) => {
+                done.folders += usize::from(remove(&path));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_ours(path: &Path, name: &str) -> bool {
+    let named = name.starts_with(PREFIX) || name.starts_with(UNFINISHED) && is_old(path);
+    // Not through a link: that could lead to somebody else's.
+    named
+        && fs::symlink_metadata(path)
+            .is_ok_and(|folder| folder.is_dir() && folder.uid() == geteuid().as_raw())
+}
+
+fn is_old(path: &Path) -> bool {
+    let changed = fs::symlink_metadata(path).and_then(|folder| folder.modified());
+    changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > YOUNG))
+}
+
+/// Removes a folder of ours, unless something else has appeared in it.
+fn remove(dir: &Path) -> bool {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == &SOCKET[1..]) {
+            let _ = fs::remove_file(path);
+        }
+    }
+    let _ = fs::remove_file(dir.join(ledger::FILE));
+    fs::remove_dir(dir).is_ok()
+}
+
+fn bases() -> Vec<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let all = runtime.into_iter().chain([std::env::temp_dir(), PathBuf::from("/tmp")]);
+    let mut bases: Vec<PathBuf> = Vec::new();
+    for base in all.filter(|base| base.is_absolute()) {
+        if !bases.contains(&base) {
+            bases.push(base);
+        }
+    }
+    bases
+}

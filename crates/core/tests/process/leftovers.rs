@@ -1,0 +1,114 @@
+//! What outlives a shim that was killed or stopped, and who ends it.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use snakepit::process::{Child, Pidfd, RUN_VARIABLE, RunDir, Shim, spawn, sweep_worker};
+
+use super::parts::{Worker, command_of, killed};
+use super::{Run, first_line};
+
+/// Sleeper, daemon, and the daemon of a parent that is gone.
+const FAMILY: usize = 3;
+
+impl Run {
+    fn spawn_in(&self, role: &str, folder: &Path) -> Child {
+        let mut command = command_of(role, &self.0);
+        command.env.push(("XDG_RUNTIME_DIR".into(), folder.into()));
+        spawn(&command).unwrap()
+    }
+
+    async fn marked_family(&self, mark: &str) -> Worker {
+        let mut command = command_of("worker", &self.0);
+        command.env.push((RUN_VARIABLE.into(), mark.into()));
+        let worker = Worker::start(spawn(&command).unwrap(), "family").await;
+        self.until("the family", |alive| alive.len() == 2 + FAMILY).await;
+        worker
+    }
+}
+
+fn signal(pid: u32, signal: i32) {
+    Pidfd::open(pid).unwrap().signal(signal).unwrap();
+}
+
+#[tokio::test]
+async fn a_sweep_ends_what_a_killed_shim_left_and_touches_no_other_worker() {
+    let dir = RunDir::of_process().unwrap();
+    let (left, living) = (dir.entry(), dir.entry());
+    let (run, others) = (Run::new(), Run::new());
+    let worker = run.marked_family(&left.token().to_string()).await;
+    let sibling = others.marked_family(&living.token().to_string()).await;
+
+    worker.shim.kill().unwrap();
+    assert_eq!(worker.shim.exited().await.unwrap(), Some(killed()));
+    run.until("the worker is gone", |alive| alive.len() == FAMILY).await;
+    let family = run.alive();
+    let swept = sweep_worker(left.token());
+    assert_eq!(HashSet::from_iter(swept.killed), family);
+    assert!(swept.refused.is_empty());
+    run.nothing_is_left().await;
+
+    assert_eq!(others.alive().len(), 2 + FAMILY);
+    drop(sibling.control);
+    assert!(sibling.shim.exited().await.unwrap().is_some());
+    others.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_shim_sweeps_for_its_killed_sibling_when_their_host_dies() {
+    let (run, folder) = (Run::new(), tempfile::tempdir().unwrap());
+    let host = run.spawn_in("noted_host", folder.path());
+    let shim = Shim::new(host.pid, host.pidfd).unwrap();
+    first_line(host.stdout).await;
+    run.until("two families, one without a shim", |alive| alive.len() == 3 + 2 * FAMILY).await;
+    shim.kill().unwrap();
+    assert_eq!(shim.exited().await.unwrap(), Some(killed()));
+    run.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_cleanup_ends_what_a_dead_host_left_and_spares_the_living() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dead, living) = (Run::new(), Run::new());
+    let sibling = living.spawn_in("noted_host", folder.path());
+    first_line(sibling.stdout).await;
+    living.until("its families", |alive| alive.len() == 3 + 2 * FAMILY).await;
+
+    let host = dead.spawn_in("noted_host", folder.path());
+    let told = first_line(host.stdout).await;
+    let shim_pid: u32 = told.rsplit(' ').next().unwrap().parse().unwrap();
+    dead.until("its families", |alive| alive.len() == 3 + 2 * FAMILY).await;
+    // The one that would sweep for its sibling cannot.
+    signal(shim_pid, libc::SIGSTOP);
+    signal(host.pid, libc::SIGKILL);
+    Shim::new(host.pid, host.pidfd).unwrap().exited().await.unwrap();
+    assert_eq!(dead.alive().len(), 2 + 2 * FAMILY, "nobody sees to it yet");
+
+    let cleaner = Run::new().spawn_in("cleaner", folder.path());
+    let done = first_line(cleaner.stdout).await;
+    assert!(done.contains(&host.pid.to_string()), "{done}");
+    Shim::new(cleaner.pid, cleaner.pidfd).unwrap().exited().await.unwrap();
+    dead.nothing_is_left().await;
+    assert_eq!(living.alive().len(), 3 + 2 * FAMILY, "its host lives");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "one folder is left");
+
+    signal(sibling.pid, libc::SIGKILL);
+    Shim::new(sibling.pid, sibling.pidfd).unwrap().exited().await.unwrap();
+    living.nothing_is_left().await;
+}
+
+#[test]
+fn a_run_folder_is_private_shared_and_goes_with_its_last_holder() {
+    use std::os::unix::fs::PermissionsExt;
+
+    // Other tests of this process may hold it too.
+    let dir = RunDir::of_process().unwrap();
+    let again = RunDir::of_process().unwrap();
+    let (first, second) = (dir.socket(), again.socket());
+    assert_eq!(first.parent(), second.parent());
+    assert_ne!(first, second);
+    let mode = fs::metadata(first.parent().unwrap()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert!(first.as_os_str().len() <= 100, "it fits sockaddr_un");
+}

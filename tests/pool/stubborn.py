@@ -1,0 +1,96 @@
+"""Adapters that do not stop, crash, or leave processes behind. Imported by workers."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from snakepit_bridge import BaseAdapter, tool
+
+from .adapters import touch, wait_for
+
+FOREVER = 600
+
+
+class Stubborn(BaseAdapter):
+    @tool
+    def ping(self) -> str:
+        return "pong"
+
+    @tool
+    def hold(self, started: str, release: str) -> str:
+        touch(started)
+        wait_for(release)
+        return "released"
+
+    @tool
+    def hold_the_interpreter(self, started: str) -> None:
+        """In C, as a library does that forgets others."""
+        touch(started)
+        ctypes.PyDLL(None).sleep(FOREVER)
+
+    @tool
+    def ignore_sigterm(self, started: str) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        touch(started)
+        time.sleep(FOREVER)
+
+    @tool
+    def block_all_signals(self, started: str) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        touch(started)
+        time.sleep(FOREVER)
+
+    @tool
+    def forget_the_fault_handler(self, started: str) -> None:
+        for number in range(signal.SIGRTMIN, signal.SIGRTMAX + 1):
+            faulthandler.unregister(number)
+            signal.signal(number, signal.SIG_DFL)
+        touch(started)
+        time.sleep(FOREVER)
+
+    @tool
+    def crash(self) -> None:
+        faulthandler._sigsegv()
+
+    @tool
+    def abort(self) -> None:
+        os.abort()
+
+    @tool
+    def eat_memory(self) -> None:
+        blocks = []
+        while True:
+            blocks.append(b"x" * (1 << 22))
+
+    @tool
+    def family(self, clean: bool = False) -> list[int]:
+        """Starts children of three kinds; ``clean``: with an environment made from nothing."""
+        environment = {"PATH": os.environ["PATH"]} if clean else None
+        plain = subprocess.Popen(["sleep", str(FOREVER)], env=environment)
+        session = subprocess.Popen(["sleep", str(FOREVER)], start_new_session=True, env=environment)
+        script = (
+            "import os, subprocess;"
+            f"print(subprocess.Popen(['sleep', '{FOREVER}'], stdout=2).pid, flush=True);"
+            "os._exit(0)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", script],
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            env=environment,
+            check=True,
+        )
+        return [plain.pid, session.pid, int(done.stdout)]
+
+
+class ChangesUser(Stubborn):
+    """Which makes the kernel forget that it is to die with its shim."""
+
+    def initialize(self) -> None:
+        os.setuid(65534)
