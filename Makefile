@@ -201,14 +201,17 @@ test-mypy: $(VENV)/.group-lint $(VENV)/.group-test
 test-stubs: $(INSTALLED) $(VENV)/.group-lint
 	@.ci/step "stubtest of snakepit._core" $(BIN)/python -m mypy.stubtest snakepit._core
 
+# Most tests wait for processes more than they compute: four at once use two cores.
+PYTEST := $(BIN)/python -m pytest -n 4 --dist worksteal
+
 test-python: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-demo
-	@.ci/step "pytest on $$($(BIN)/python --version)" $(BIN)/python -m pytest
+	@.ci/step "pytest on $$($(BIN)/python --version)" $(PYTEST)
 
 # What calls, streams, sessions and deaths are does not depend on the end of the line.
 GRPCIO_TESTS := $(addprefix tests/pool/test_,$(addsuffix .py, \
 	bad_input calls cancel children deadline death sessions streams))
 test-grpcio: $(INSTALLED) $(VENV)/.group-test
-	@SNAKEPIT_LINE=grpcio .ci/step "pool over the grpcio end" $(BIN)/python -m pytest -q $(GRPCIO_TESTS)
+	@SNAKEPIT_LINE=grpcio .ci/step "pool over the grpcio end" $(PYTEST) -q $(GRPCIO_TESTS)
 
 # A static pattern: make tries no implicit rule for a phony target.
 $(filter test-python-3.%,$(TEST_STEPS)): test-python-%: $(INSTALLED)

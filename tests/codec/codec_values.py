@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import pkgutil
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,12 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
+
+
+def title(value: Any) -> str:
+    """A test's name for ``value``, the same in every process: no address."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))[:40]
+
 
 CODECS = {
     "native": ("snakepit._core:encode", "snakepit._core:decode", "snakepit.errors"),

@@ -13,7 +13,7 @@ import zoneinfo
 from typing import Any, NamedTuple
 
 import pytest
-from codec_values import KEYS, SCALARS, Codec, load, nested, same
+from codec_values import KEYS, SCALARS, Codec, load, nested, same, title
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_codec_refusals import REFUSED
@@ -191,7 +191,7 @@ def test_they_encode_alike(native: Codec, others: list[Codec], value: Any) -> No
         agree(native, others, packed)
 
 
-@pytest.mark.parametrize("value", [row[0] for row in [*REFUSED, *PLAIN_VALUES]], ids=repr)
+@pytest.mark.parametrize("value", [row[0] for row in [*REFUSED, *PLAIN_VALUES]], ids=title)
 def test_they_treat_odd_types_alike(native: Codec, others: list[Codec], value: Any) -> None:
     for whole in (value, [value], {"a": (value, 1)}):
         told = encoded(native, whole)
