@@ -131,12 +131,14 @@ async fn stream(
 struct Refusal {
     status: StatusCode,
     told: String,
+    /// Where the pool knows when to come again.
+    retry_after: Option<Duration>,
 }
 
 /// The request is no JSON, or none that names arguments.
 impl From<JsonRejection> for Refusal {
     fn from(error: JsonRejection) -> Self {
-        Self { status: error.status(), told: error.body_text() }
+        Self { status: error.status(), told: error.body_text(), retry_after: None }
     }
 }
 
@@ -144,26 +146,29 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let status = match &error {
             // Nothing ran, and later it may: the client is told when to come again.
-            Error::QueueFull { .. } | Error::PoolClosed { may_have_run: false, .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Error::QueueFull { .. }
+            | Error::CircuitOpen { .. }
+            | Error::PoolClosed { may_have_run: false, .. } => StatusCode::SERVICE_UNAVAILABLE,
             Error::ToolNotFound { .. } => StatusCode::NOT_FOUND,
             Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Error::Remote { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self { status, told: error.to_string() }
+        Self { status, told: error.to_string(), retry_after: error.retry_after() }
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { status, told } = self;
+        let Self { status, told, retry_after } = self;
         let told = Json(json!({"error": told}));
         match status {
             StatusCode::SERVICE_UNAVAILABLE => {
-                (status, [(header::RETRY_AFTER, "1")], told).into_response()
+                // Whole seconds, rounded up: who comes too early is refused again.
+                let wait = retry_after.unwrap_or(Duration::from_secs(1));
+                let seconds = wait.as_secs_f64().ceil().max(1.0).to_string();
+                (status, [(header::RETRY_AFTER, seconds)], told).into_response()
             }
             _ => (status, told).into_response(),
         }

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
     from snakepit._cleanup import CleanupReport, cleanup
+    from snakepit._guard import CrashBarrier
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
     from snakepit._life import Heartbeat, Recycle
     from snakepit._pool_health import PoolHealth, WorkerFacts
@@ -66,6 +67,7 @@ __all__ = [
     "CircuitOpen",
     "CleanupReport",
     "ConfigError",
+    "CrashBarrier",
     "DecodeError",
     "EncodeError",
     "ForkedPool",
@@ -114,6 +116,7 @@ _LAZY = {
     "Backoff": "snakepit._retry",
     "BreakerStats": "snakepit._breaker",
     "CircuitBreaker": "snakepit._breaker",
+    "CrashBarrier": "snakepit._guard",
     "HealthMonitor": "snakepit._health",
     "HealthStats": "snakepit._health",
     "Heartbeat": "snakepit._life",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from snakepit._base import Affinity
     from snakepit._duration import Duration, Unset
+    from snakepit._retry import RetryPolicy
 
 
 class AsyncPool(PoolBase):
@@ -43,6 +44,7 @@ class AsyncPool(PoolBase):
         session: AsyncSession | str | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
+        retry: RetryPolicy | None = None,
     ) -> Any:
         """Run one tool on one worker and return its result.
 
@@ -53,7 +55,14 @@ class AsyncPool(PoolBase):
         native = None if session is None else self._route(session)
         try:
             reply = self._engine.execute_async(
-                tool, args, native, self._limit(timeout), idempotent, inbox_of(loop), future
+                tool,
+                args,
+                native,
+                self._limit(timeout),
+                idempotent,
+                inbox_of(loop),
+                future,
+                *self._more(retry),
             )
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
@@ -71,6 +80,7 @@ class AsyncPool(PoolBase):
         session: AsyncSession | str | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
+        retry: RetryPolicy | None = None,
     ) -> asyncio.Future[Any]:
         """Start one tool and return its future at once; cancelling that cancels the call.
 
@@ -81,7 +91,14 @@ class AsyncPool(PoolBase):
         native = None if session is None else self._route(session)
         try:
             reply = self._engine.execute_async(
-                tool, args, native, self._limit(timeout), idempotent, inbox_of(loop), future
+                tool,
+                args,
+                native,
+                self._limit(timeout),
+                idempotent,
+                inbox_of(loop),
+                future,
+                *self._more(retry),
             )
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)

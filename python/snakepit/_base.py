@@ -28,10 +28,13 @@ from snakepit._source import Program
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
+    from snakepit._breaker import CircuitBreaker
     from snakepit._duration import Duration, Unset
     from snakepit._engine import Engine, NativeSession
+    from snakepit._guard import CrashBarrier
     from snakepit._life import Heartbeat, Recycle
     from snakepit._pool_health import PoolHealth
+    from snakepit._retry import RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
 
 Affinity = Literal["strict_queue", "strict_fail_fast", "hint"]
@@ -47,6 +50,7 @@ _PARAMETERS = {
     "pythonpath",
     "timeout",
     "max_queue",
+    "max_queue_bytes",
     "max_message",
     "start_timeout",
     "drain_timeout",
@@ -65,6 +69,9 @@ _PARAMETERS = {
     "line",
     "inline",
     "handle_sigterm",
+    "retry",
+    "circuit_breaker",
+    "crash_barrier",
 }
 
 
@@ -87,6 +94,7 @@ class PoolBase:
             ``None``: no limit.
         max_queue: Calls that may wait for a worker, from 1 to 131071; one more raises
             ``QueueFull``.
+        max_queue_bytes: Bytes of arguments that may wait; one call may, whatever its size.
         max_message: Bytes of one encoded argument map, result or chunk, from 1 KiB to 2 GiB.
         start_timeout: Seconds that a worker may take until its ``initialize()`` has returned.
         drain_timeout: Seconds that calls under way get when the pool is closed. Then they are
@@ -124,6 +132,12 @@ class PoolBase:
             makes the pool on another thread than the main one. ``True``: the same, and
             ``ConfigError`` where it cannot be. ``False``: the process ends at once, and its workers
             with it.
+        retry: When a call whose worker died is made again, unless the call says otherwise; only
+            idempotent ones are, and all retries of a pool are paid for from one budget (500
+            tokens, 14 a retry, 1 back an answer). Default: once, at once.
+        circuit_breaker: Refuses calls with ``CircuitOpen`` while the pool fails. Default: none.
+        crash_barrier: Prefers other workers to one in the place of which one crashed. Default:
+            none. Without it, too, a slot whose workers keep dying is left out for a while.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -150,6 +164,7 @@ class PoolBase:
         pythonpath: Iterable[str | PathLike[str]] = (),
         timeout: Duration | None = 300.0,
         max_queue: int = 1000,
+        max_queue_bytes: int = 256 * 1024 * 1024,
         max_message: int = 256 * 1024 * 1024,
         start_timeout: Duration = 60.0,
         drain_timeout: Duration = 30.0,
@@ -168,6 +183,9 @@ class PoolBase:
         line: Literal["auto", "native", "grpcio"] | None = None,
         inline: bool = False,
         handle_sigterm: Literal["auto"] | bool = "auto",
+        retry: RetryPolicy | None = None,
+        circuit_breaker: CircuitBreaker | None = None,
+        crash_barrier: CrashBarrier | None = None,
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
@@ -186,6 +204,7 @@ class PoolBase:
             python=python,
             pythonpath=pythonpath,
             max_queue=max_queue,
+            max_queue_bytes=max_queue_bytes,
             max_message=max_message,
             start_timeout=start_timeout,
             grace=grace,
@@ -204,6 +223,9 @@ class PoolBase:
             ),
             line=line,
             inline=inline,
+            retry=retry,
+            circuit_breaker=circuit_breaker,
+            crash_barrier=crash_barrier,
         )
         self._config = config
         heeds_sigterm = (
@@ -248,8 +270,8 @@ class PoolBase:
         from snakepit._stats import WorkerInfo, WorkerRef
 
         return [
-            WorkerInfo(WorkerRef(self.name, slot, generation), pid, state, calls, memory, sessions)
-            for slot, generation, pid, state, calls, memory, sessions in self._engine.workers()
+            WorkerInfo(WorkerRef(self.name, row[0], row[1]), *row[2:])
+            for row in self._engine.workers()
         ]
 
     def health(self) -> PoolHealth:
@@ -278,6 +300,13 @@ class PoolBase:
 
     def _limit(self, timeout: Duration | Unset | None) -> float | None:
         return self._timeout if timeout is UNSET else limit("timeout", timeout)
+
+    def _more(self, retry: RetryPolicy | None) -> tuple[_core.RetryPolicy, ...]:
+        if retry is None:
+            return ()
+        from snakepit import _guard
+
+        return (_guard.call_policy(retry),)
 
     def _bind(self, session_id: object, affinity: str | None) -> NativeSession:
         # The wire writes "no session" as an empty id.

@@ -62,6 +62,10 @@ class CircuitBreaker:
     success; a probe that ends so frees its place for another. A probe that never ends keeps it:
     give calls a timeout. Results of calls from before the last change of state do not count.
 
+    Given to a pool (``circuit_breaker=``), it decides about the pool's calls: deaths of workers,
+    deadlines that passed and workers that cannot start are failures. Pools that are given one
+    breaker share it.
+
     Args:
         failure_threshold: Failures in a row that open it. Not used with ``window``.
         reset_timeout: Seconds from its opening until it is half open.
@@ -73,6 +77,8 @@ class CircuitBreaker:
         failure_rate: Share of failures in the window that opens it; above 0, at most 1.
         exclude: Exceptions that are neither failure nor success: a class, some classes, or a
             function of the exception.
+        count_remote_errors: For a pool's breaker: what tools raise is a failure, too. A breaker of
+            functions counts every exception that is not excluded.
         name: Shown in errors.
 
     Raises:
@@ -88,7 +94,7 @@ class CircuitBreaker:
         ... def guarded(url): ...
     """
 
-    __slots__ = ("_exclude", "_name", "_native")
+    __slots__ = ("_count_remote_errors", "_exclude", "_excludes", "_name", "_native")
 
     def __init__(
         self,
@@ -100,6 +106,7 @@ class CircuitBreaker:
         minimum_calls: int | None = None,
         failure_rate: float = 0.5,
         exclude: Errors = (),
+        count_remote_errors: bool = False,
         name: str | None = None,
     ) -> None:
         if window is not None:
@@ -111,6 +118,8 @@ class CircuitBreaker:
                 f"failure_rate: a number is needed, not {failure_rate!r}", field="failure_rate"
             )
         self._exclude = matcher("exclude", exclude)
+        self._excludes = exclude != ()
+        self._count_remote_errors = bool(count_remote_errors)
         self._name = name
         self._native = _core.CircuitBreaker(
             positive("failure_threshold", failure_threshold, most=_MOST),

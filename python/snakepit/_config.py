@@ -27,7 +27,11 @@ from snakepit._source import AdapterSource, Program, adapter_source
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
+    from snakepit import _core
+    from snakepit._breaker import CircuitBreaker
     from snakepit._duration import Duration
+    from snakepit._guard import CrashBarrier
+    from snakepit._retry import RetryPolicy
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
@@ -38,6 +42,7 @@ _PROFILES = ("process",)
 # would leave no room for what the line itself has to say.
 _MOST_WORKERS = 4096
 _MOST_WAITING = 2**17 - 1
+_MOST_BYTES = 2**63 - 1
 _SMALLEST_MESSAGE, _LARGEST_MESSAGE = 1024, 2**31 - 1
 LINES = ("auto", "native", "grpcio")
 _OUTPUTS = ("show", "log", "drop")
@@ -106,6 +111,7 @@ class PoolConfig(NamedTuple):
     sys_path: list[str]
     env: dict[str, str]
     max_queue: int
+    max_queue_bytes: int
     max_message: int
     start_timeout: float
     grace: float
@@ -114,6 +120,9 @@ class PoolConfig(NamedTuple):
     life: Life
     log_lines: Callable[[list[tuple[str, str, str]]], None]
     """Also where lines are not logged: where a worker was that had to be killed is."""
+    retry: _core.RetryPolicy | None
+    circuit_breaker: tuple[_core.CircuitBreaker, bool] | None
+    crash_barrier: tuple[float, int] | None
 
     @classmethod
     def build(
@@ -127,6 +136,7 @@ class PoolConfig(NamedTuple):
         python: str | PathLike[str] | None,
         pythonpath: Iterable[str | PathLike[str]],
         max_queue: int,
+        max_queue_bytes: int,
         max_message: int,
         start_timeout: Duration,
         grace: Duration,
@@ -137,6 +147,9 @@ class PoolConfig(NamedTuple):
         life: Life,
         line: str | None,
         inline: bool,
+        retry: RetryPolicy | None,
+        circuit_breaker: CircuitBreaker | None,
+        crash_barrier: CrashBarrier | None,
     ) -> PoolConfig:
         """Check the parameters of a pool.
 
@@ -164,6 +177,7 @@ class PoolConfig(NamedTuple):
             sys_path=import_path(path, front),
             env=worker_environment(env, secrets, workers, not is_own(path), front),
             max_queue=positive("max_queue", max_queue, most=_MOST_WAITING),
+            max_queue_bytes=positive("max_queue_bytes", max_queue_bytes, most=_MOST_BYTES),
             max_message=positive(
                 "max_message", max_message, least=_SMALLEST_MESSAGE, most=_LARGEST_MESSAGE
             ),
@@ -173,7 +187,21 @@ class PoolConfig(NamedTuple):
             worker_output=choice("worker_output", worker_output, _OUTPUTS),
             life=life,
             log_lines=_log_lines,
+            **_guards(retry, circuit_breaker, crash_barrier),
         )
+
+
+def _guards(retry: object, breaker: object, barrier: object) -> dict[str, Any]:
+    if retry is breaker is barrier is None:
+        # What they are made of is imported only where there are some.
+        return {"retry": None, "circuit_breaker": None, "crash_barrier": None}
+    from snakepit import _guard
+
+    return {
+        "retry": _guard.retry_policy(retry),
+        "circuit_breaker": _guard.circuit_breaker(breaker),
+        "crash_barrier": _guard.crash_barrier(barrier),
+    }
 
 
 def refuse_unknown(unknown: Collection[str], known: Iterable[str]) -> None:

@@ -58,6 +58,8 @@ class _PoolConfig(Protocol):
     @property
     def max_queue(self) -> int: ...
     @property
+    def max_queue_bytes(self) -> int: ...
+    @property
     def max_message(self) -> int: ...
     @property
     def start_timeout(self) -> float: ...
@@ -72,6 +74,12 @@ class _PoolConfig(Protocol):
     @property
     def log_lines(self) -> Callable[[list[tuple[str, str, str]]], None]: ...
     # (worker, stream, text): what workers print for "log", and their stacks in any case
+    @property
+    def retry(self) -> RetryPolicy | None: ...  # None: the engine's own
+    @property
+    def circuit_breaker(self) -> tuple[CircuitBreaker, bool] | None: ...  # tools' errors count?
+    @property
+    def crash_barrier(self) -> tuple[float, int] | None: ...  # seconds of taint, restarts
 
 class _Life(Protocol):
     """How workers live: ``snakepit._config.Life``. Durations are seconds."""
@@ -103,11 +111,19 @@ class _Stats(TypedDict):
     timeouts: int
     queue_timeouts: int
     rejected: int
+    shed: int
+    retries: int
+    retries_refused: int
+    quarantined: int
     worker_deaths: int
     restarts: int
     workers: int
     ready: int
     sessions: int
+    queued_bytes: int
+    retry_tokens: int
+    circuit: str | None
+    barred: int
     restart_reasons: dict[str, int]
 
 _Facts: TypeAlias = tuple[int, int, str, bool, bool, bool, float, float | None, int, str | None]
@@ -117,8 +133,8 @@ last progress, crashes in the last minute, why it cannot start"""
 _Health: TypeAlias = tuple[str, list[_Facts], int, int]
 """status, workers, crashes in the last minute, crashes ever"""
 
-_Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int]
-"""slot, generation, pid, state, calls, memory in bytes, sessions"""
+_Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int, str, bool]
+"""slot, generation, pid, state, calls, memory in bytes, sessions, breaker, tainted"""
 
 @final
 class Session:
@@ -195,6 +211,7 @@ class Pool:
         session: Session | None,
         timeout: float | None,
         idempotent: bool,
+        retry: RetryPolicy | None = None,
     ) -> Any: ...
     def submit(
         self,
@@ -203,6 +220,7 @@ class Pool:
         session: Session | None,
         timeout: float | None,
         idempotent: bool,
+        retry: RetryPolicy | None = None,
     ) -> Reply: ...
     def execute_async(
         self,
@@ -213,6 +231,7 @@ class Pool:
         idempotent: bool,
         inbox: Inbox,
         future: AsyncioFuture[Any],
+        retry: RetryPolicy | None = None,
     ) -> Reply: ...
     def stream(
         self,

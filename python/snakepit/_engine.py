@@ -58,6 +58,7 @@ class Engine(Protocol):
         session: Any,
         timeout: float | None,
         idempotent: bool,
+        retry: _core.RetryPolicy | None = None,
     ) -> Any: ...
     def submit(
         self,
@@ -66,6 +67,7 @@ class Engine(Protocol):
         session: Any,
         timeout: float | None,
         idempotent: bool,
+        retry: _core.RetryPolicy | None = None,
     ) -> NativeReply: ...
     def execute_async(
         self,
@@ -76,6 +78,7 @@ class Engine(Protocol):
         idempotent: bool,
         inbox: _core.Inbox,
         future: asyncio.Future[Any],
+        retry: _core.RetryPolicy | None = None,
     ) -> NativeReply: ...
     def stream(
         self,

@@ -75,6 +75,7 @@ class InlineEngine:
         session: InlineSession | None,
         timeout: float | None,
         idempotent: bool,
+        retry: _core.RetryPolicy | None = None,
     ) -> Any:
         with self._lock:
             bound, call, keywords = self._begin(tool, args, session, timeout, streams=False)
@@ -89,6 +90,7 @@ class InlineEngine:
         session: InlineSession | None,
         timeout: float | None,
         idempotent: bool,
+        retry: _core.RetryPolicy | None = None,
     ) -> InlineReply:
         try:
             return InlineReply(self.execute(tool, args, session, timeout, idempotent), None)
@@ -106,6 +108,7 @@ class InlineEngine:
         idempotent: bool,
         inbox: _core.Inbox,
         future: asyncio.Future[Any],
+        retry: _core.RetryPolicy | None = None,
     ) -> InlineReply:
         reply = self.submit(tool, args, session, timeout, idempotent)
         if (error := reply.exception()) is not None:
@@ -269,12 +272,20 @@ class InlineEngine:
             "timeouts": 0,
             "queue_timeouts": 0,
             "rejected": self._counts["rejected"],
+            "shed": 0,
+            "retries": 0,
+            "retries_refused": 0,
+            "quarantined": 0,
             "worker_deaths": 0,
             "restarts": self._counts["restarts"],
             "workers": 1,
             "ready": int(self._live is not None),
             "sessions": len(self.sessions),
             "restart_reasons": {},
+            "queued_bytes": 0,
+            "retry_tokens": 0,
+            "circuit": None,
+            "barred": 0,
         }
 
     def health(self) -> _core._Health:
@@ -290,7 +301,8 @@ class InlineEngine:
     def workers(self) -> list[_core._Worker]:
         state = "starting" if self._live is None else "ready"
         calls = self._counts["completed"]
-        return [(0, self._generation, self._owner, state, calls, None, len(self.sessions))]
+        sessions = len(self.sessions)
+        return [(0, self._generation, self._owner, state, calls, None, sessions, "closed", False)]
 
     def await_ready(self, timeout: float | None) -> None:
         with self._lock:

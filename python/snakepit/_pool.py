@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from snakepit._base import Affinity
     from snakepit._duration import Duration, Unset
+    from snakepit._retry import RetryPolicy
 
 
 class Pool(PoolBase):
@@ -41,6 +42,7 @@ class Pool(PoolBase):
         session: Session | str | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
+        retry: RetryPolicy | None = None,
     ) -> Any:
         """Run one tool on one worker and return its result.
 
@@ -52,16 +54,19 @@ class Pool(PoolBase):
             session: Calls of one session share one worker; see ``session()``.
             timeout: Seconds for the whole call, waiting included; ``None``: no limit. Default:
                 the pool's.
-            idempotent: Allow another try where the call may have run already.
+            idempotent: Allow another try where the call may have run already: its worker died.
+            retry: When there is one. Default: the pool's.
 
         Returns:
             What the tool returned: ``None``, numbers, strings, ``bytes``, lists, dicts, dates,
             ``Decimal``, ``UUID``, numpy arrays. Tuples arrive as lists.
 
         Raises:
-            QueueFull: As many calls wait as the pool allows. Nothing ran.
+            QueueFull: As much waits as the pool allows; ``error.retry_after``. Nothing ran.
+            CircuitOpen: The pool's circuit breaker refuses calls; ``error.retry_after``.
             CallTimeout: ``timeout`` passed; ``error.step`` tells whether the tool had started.
             WorkerDied: The worker's process ended; ``error.exit_code`` or ``error.signal``.
+            PoisonCall: Two did, each while it ran this call.
             SessionLost: The session's worker is gone.
             ToolNotFound: The adapter has no such tool; ``error.suggestions``.
             ConfigError: The name of the tool, the session or ``timeout`` cannot be one.
@@ -75,7 +80,9 @@ class Pool(PoolBase):
         """
         native = None if session is None else self._route(session)
         try:
-            return self._engine.execute(tool, args, native, self._limit(timeout), idempotent)
+            return self._engine.execute(
+                tool, args, native, self._limit(timeout), idempotent, *self._more(retry)
+            )
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
 
@@ -87,6 +94,7 @@ class Pool(PoolBase):
         session: Session | str | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
+        retry: RetryPolicy | None = None,
     ) -> Future:
         """Start one tool and return its future at once.
 
@@ -95,7 +103,9 @@ class Pool(PoolBase):
         """
         native = None if session is None else self._route(session)
         try:
-            reply = self._engine.submit(tool, args, native, self._limit(timeout), idempotent)
+            reply = self._engine.submit(
+                tool, args, native, self._limit(timeout), idempotent, *self._more(retry)
+            )
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
         return Future(reply)

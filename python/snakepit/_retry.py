@@ -100,6 +100,9 @@ class RetryPolicy:
     answered with another attempt unless ``idempotent`` is true. Other exceptions say nothing
     about that; to hand a function over is to say that it may run again after them.
 
+    Given to a pool (``retry=``) or to one of its calls, it says when a call whose worker died is
+    made again there: on another worker, with the same deadline, and only if it is idempotent.
+
     Args:
         max_attempts: Attempts in all, the first one included.
         backoff: Pauses between them: a ``Backoff``, or seconds in turn, of which the last repeats.

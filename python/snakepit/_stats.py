@@ -23,7 +23,7 @@ class PoolStats:
     errors: int
     """Calls that ended in an error other than a deadline that passed or a cancel."""
     queued: int
-    """Calls that wait for a worker now."""
+    """Calls that wait for a worker now, or rest before they are tried again."""
     running: int
     """Calls at a worker now."""
     completed: int
@@ -37,6 +37,14 @@ class PoolStats:
     rejected: int
     """Calls refused at the door: the queue was full, the pool was closed, no worker could start,
     or the call's session was lost or busy."""
+    shed: int
+    """Those of them that a full queue or an open circuit breaker refused."""
+    retries: int
+    """Calls that were made again because their worker had died."""
+    retries_refused: int
+    """Calls that were not, because the retry budget was empty."""
+    quarantined: int
+    """Calls given up because two workers had died under them (``PoisonCall``)."""
     worker_deaths: int
     """Workers that ended without being asked to."""
     restarts: int
@@ -47,6 +55,14 @@ class PoolStats:
     """Slots whose worker takes calls now."""
     sessions: int
     """Sessions that have a home worker now."""
+    queued_bytes: int
+    """Bytes of the arguments that wait now."""
+    retry_tokens: int
+    """Tokens left in the retry budget: a retry takes 14, an answer brings 1, 500 fit."""
+    circuit: str | None
+    """``"closed"``, ``"open"`` or ``"half_open"``; ``None``: the pool has no circuit breaker."""
+    barred: int
+    """Slots that get no new calls, or one at a time, because their workers kept dying."""
     restart_reasons: Mapping[str, int] = field(default_factory=dict)
     """Ends of workers so far, by reason: ``recycle_calls``, ``recycle_age``, ``recycle_memory``,
     ``recycle_request``, ``deadline``, ``stall``, ``protocol``, ``signal_9``, ``exit_1`` and the
@@ -81,3 +97,7 @@ class WorkerInfo:
     """Bytes that its process tree holds for itself (anonymous and swapped); ``None``: unknown."""
     sessions: int
     """Sessions at home there."""
+    breaker: str
+    """What the slot's breaker does: ``"closed"``, ``"open"`` or ``"half_open"``."""
+    tainted: bool
+    """Whether other slots are preferred, since its worker crashed; see ``CrashBarrier``."""

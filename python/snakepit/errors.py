@@ -86,10 +86,16 @@ class ForkedPool(SnakepitError):
 
 
 class QueueFull(SnakepitError):
-    """As many calls wait as the pool allows. Shed load, or raise ``max_queue``. Nothing ran."""
+    """As much waits as the pool allows. Shed load, or raise ``max_queue`` or ``max_queue_bytes``.
+
+    Nothing ran.
+    """
 
     pool: str | None = None
     capacity: int | None = None
+    """Calls that may wait."""
+    retry_after: float | None = None
+    """Seconds until half of what waits will have been worked off, at the rate of late."""
 
 
 class SessionBusy(QueueFull):

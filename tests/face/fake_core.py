@@ -236,12 +236,16 @@ class Pool:
     def stats(self) -> dict[str, int]:
         names = (
             "requests errors queued running completed cancelled timeouts queue_timeouts rejected "
-            "worker_deaths restarts workers ready sessions"
+            "worker_deaths restarts workers ready sessions shed retries retries_refused "
+            "quarantined queued_bytes retry_tokens circuit barred"
         )
         return {name: index for index, name in enumerate(names.split())}
 
     def workers(self) -> list[tuple[Any, ...]]:
-        return [(0, 1, 4242, "ready", 7, 1 << 20, 2), (1, 3, None, "starting", 0, None, 0)]
+        return [
+            (0, 1, 4242, "ready", 7, 1 << 20, 2, "closed", False),
+            (1, 3, None, "starting", 0, None, 0, "open", True),
+        ]
 
     def health(self) -> tuple[Any, ...]:
         facts = (0, 1, "busy", True, True, True, 1.5, 0.25, 1, None)

@@ -39,6 +39,7 @@ def test_size_is_a_whole_number_of_at_least_one(size: Any) -> None:
         ("size", -(10**5000), 1),
         ("max_queue", 131_072, 131_071),
         ("max_queue", 10**30, 131_071),
+        ("max_queue_bytes", 10**30, 2**63 - 1),
         ("max_message", 1023, 1024),
         ("max_message", 2**31, 2**31 - 1),
         ("max_message", 10**30, 2**31 - 1),
@@ -158,6 +159,8 @@ def test_what_the_engine_reads(make_pool: Any) -> None:
         adapter_args=arguments,
         timeout=timedelta(minutes=2),
         max_queue=5,
+        max_queue_bytes=4096,
+        crash_barrier=snakepit.CrashBarrier(taint=timedelta(minutes=1), max_restarts=0),
         max_message=2048,
         start_timeout=timedelta(seconds=7),
         grace=0,
@@ -170,7 +173,8 @@ def test_what_the_engine_reads(make_pool: Any) -> None:
     assert (config.name, config.size, config.affinity) == ("gpu-1", 3, "hint")
     assert config.adapter == ("module", Adapter.__module__, "Adapter", ())
     assert config.adapter_args == {"name": "small"}
-    assert (config.max_queue, config.max_message) == (5, 2048)
+    assert (config.max_queue, config.max_queue_bytes, config.max_message) == (5, 4096, 2048)
+    assert (config.crash_barrier, config.retry, config.circuit_breaker) == ((60.0, 0), None, None)
     assert (config.start_timeout, config.grace) == (7.0, 0.0)
     assert config.python == sys.executable
     flag, boot, line, core, *program = config.arguments

@@ -178,6 +178,21 @@ class Basic(BaseAdapter):
         time.sleep(pause)
         return os.getpid()
 
+    @tool
+    def die_once(self, mark: str) -> int:
+        """The first worker that runs it dies; the next one answers."""
+        if not os.path.exists(mark):
+            touch(mark)
+            os._exit(3)
+        return os.getpid()
+
+    @tool
+    def die_while(self, mark: str) -> str:
+        """Dies as long as the test wants it."""
+        if os.path.exists(mark):
+            os._exit(3)
+        return "well"
+
     # --- sessions -------------------------------------------------------------------------------
 
     @tool

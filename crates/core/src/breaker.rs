@@ -5,11 +5,10 @@ use std::thread;
 
 use tokio::time::Instant;
 
+use crate::config::BreakerConfig;
 use crate::error::Error;
 use crate::executor;
-use crate::policy::breaker::{
-    self, Breaker, BreakerConfig, BreakerState, BreakerStats, CircuitOpen,
-};
+use crate::policy::breaker::{self, Breaker, BreakerState, BreakerStats, CircuitOpen};
 
 /// Refuses calls for a while after calls have failed, then lets a few try. Cheap to clone; clones
 /// are the same breaker.
@@ -153,7 +152,7 @@ mod tests {
     use super::*;
 
     fn breaker() -> CircuitBreaker {
-        let trip = crate::policy::breaker::Trip::Consecutive(1);
+        let trip = crate::config::Trip::Consecutive(1);
         CircuitBreaker::new(BreakerConfig { trip, ..BreakerConfig::default() }).unwrap()
     }
 
@@ -205,7 +204,7 @@ mod tests {
 
     #[test]
     fn threads_at_a_half_open_breaker_get_no_more_than_its_probes() {
-        let trip = crate::policy::breaker::Trip::Consecutive(1);
+        let trip = crate::config::Trip::Consecutive(1);
         let config = BreakerConfig { trip, reset_timeout: Duration::ZERO, half_open_max_calls: 3 };
         let breaker = CircuitBreaker::new(config).unwrap();
         breaker.acquire().unwrap().failure();

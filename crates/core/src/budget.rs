@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::config::BudgetConfig;
 use crate::error::Error;
-use crate::policy::budget::{Budget, BudgetConfig};
+use crate::policy::budget::Budget;
 
 /// Bounds the retries of all callers that share it: a retry costs tokens, which only successes
 /// bring back, so that retries cannot multiply an outage. Cheap to clone; clones are one budget.

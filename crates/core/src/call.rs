@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::config::RetryPolicy;
+
 /// How strictly the calls of a session stay with the worker that holds its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Affinity {
@@ -82,6 +84,8 @@ pub struct CallSpec {
     pub timeout: Option<Duration>,
     /// Whether it may run again where it may have run already.
     pub idempotent: bool,
+    /// When it is made again after its worker died. None: as the pool says.
+    pub retry: Option<Arc<RetryPolicy>>,
 }
 
 impl CallSpec {
@@ -93,6 +97,7 @@ impl CallSpec {
             session: None,
             timeout: None,
             idempotent: false,
+            retry: None,
         }
     }
 }

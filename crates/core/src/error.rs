@@ -144,13 +144,35 @@ pub enum Error {
         pool: PoolName,
     },
 
-    /// The bounded queue is full. Shed load or raise `max_queue`.
-    #[error("pool {pool}: queue is full ({capacity} calls waiting)")]
+    /// The bounded queue is full. Shed load, come again later, or raise `max_queue` or
+    /// `max_queue_bytes`.
+    #[error(
+        "pool {pool}: queue is full ({waiting} calls of {bytes} bytes wait, {capacity} calls may); \
+         there will be room after some {retry_after:?}"
+    )]
     QueueFull {
         /// The pool.
         pool: PoolName,
         /// `max_queue`.
         capacity: usize,
+        /// Calls that wait.
+        waiting: usize,
+        /// Bytes of their arguments.
+        bytes: u64,
+        /// When half of them will have been worked off, by the rate of late.
+        retry_after: Duration,
+    },
+
+    /// The pool's circuit breaker refuses calls, since too many have failed. Nothing ran.
+    #[error(
+        "pool {pool}: the circuit breaker refuses calls; asking again can help after \
+         {retry_after:?}"
+    )]
+    CircuitOpen {
+        /// The pool.
+        pool: PoolName,
+        /// To ask earlier cannot help. Zero: probes are under way, and any of them may close it.
+        retry_after: Duration,
     },
 
     /// The session's worker is busy and the session's affinity is `strict_fail_fast`.
@@ -294,6 +316,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// How long to stay away, where the error tells: of a full queue and an open circuit breaker.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::QueueFull { retry_after, .. } | Self::CircuitOpen { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            _ => None,
+        }
+    }
+
     /// True unless it is certain that no worker began the call.
     pub fn may_have_run(&self) -> bool {
         match self {
@@ -302,6 +334,7 @@ impl Error {
             | Self::NotReady { .. }
             | Self::ForkedPool { .. }
             | Self::QueueFull { .. }
+            | Self::CircuitOpen { .. }
             | Self::SessionBusy { .. }
             | Self::Encode { .. }
             | Self::ToolNotFound { .. } => false,

@@ -112,16 +112,16 @@ pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
 pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{
-    AdapterSource, Env, Heartbeat, Life, Line, OutputMode, PoolConfig, PoolOptions, Recycle,
-    SourceKind, WorkerConfig,
+    AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, CrashBarrier, Env, Guards,
+    Heartbeat, Jitter, Life, Line, OutputMode, PoolConfig, PoolOptions, Recycle, RetryPolicy,
+    SourceKind, Trip, WorkerConfig,
 };
 pub use error::{Cause, Direction, Error, ExitReport, Failure, Recycled, StartFailure, Violation};
 pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};
-pub use policy::breaker::{BreakerConfig, BreakerState, BreakerStats, CircuitOpen, Trip};
-pub use policy::budget::BudgetConfig;
+pub use policy::breaker::{BreakerState, BreakerStats, CircuitOpen};
 pub use policy::health::{HealthConfig, HealthStats, WorkerHealth};
-pub use policy::retry::{Backoff, Fault, GiveUp, Jitter, NextAttempt, RetryPolicy};
+pub use policy::retry::{Fault, GiveUp, NextAttempt};
 /// Names that the face in Python keeps to as well; not for embedders.
 #[doc(hidden)]
 pub mod environment {

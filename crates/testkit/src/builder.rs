@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use snakepit::{
-    AdapterSource, Affinity, Error, Life, OutputMode, Pool, PoolConfig, SourceKind, WorkerConfig,
+    AdapterSource, Affinity, Error, Guards, Life, OutputMode, Pool, PoolConfig, SourceKind,
+    WorkerConfig,
 };
 use tokio::runtime::Handle;
 
@@ -84,6 +85,18 @@ impl Builder {
     /// So many calls may wait.
     pub fn max_queue(mut self, calls: usize) -> Self {
         self.config.max_queue = calls;
+        self
+    }
+
+    /// So many bytes of arguments may wait.
+    pub fn max_queue_bytes(mut self, bytes: u64) -> Self {
+        self.config.max_queue_bytes = bytes;
+        self
+    }
+
+    /// What the pool does while workers fail.
+    pub fn guards(mut self, guards: Guards) -> Self {
+        self.config.guards = guards;
         self
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use snakepit::loopback::{Answer, Call, start_on};
-use snakepit::{AdapterSource, OutputMode, Pool, PoolConfig, SourceKind, WorkerConfig};
+use snakepit::{AdapterSource, Guards, OutputMode, Pool, PoolConfig, SourceKind, WorkerConfig};
 use tokio::runtime::Handle;
 
 /// A pool of `size` workers that are tasks of the current runtime, to be started.
@@ -39,6 +39,12 @@ impl Loopback {
         self
     }
 
+    /// What the pool does while workers fail.
+    pub fn guards(mut self, guards: Guards) -> Self {
+        self.0.guards = guards;
+        self
+    }
+
     /// Between the cancel of a running call and the end of its worker.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.0.grace = grace;
@@ -47,6 +53,14 @@ impl Loopback {
 
     /// Starts the pool on the current runtime and waits until every worker is ready.
     pub async fn start(self) -> Pool {
+        self.start_with(answer).await
+    }
+
+    /// The same, with workers that do as `answer` says.
+    pub async fn start_with(
+        self,
+        answer: impl Fn(Call<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Pool {
         let pool = start_on(&Handle::current(), self.0, answer).expect("a fit configuration");
         pool.await_ready(None).await.expect("tasks start");
         pool

@@ -1,9 +1,13 @@
 //! What a pool is told when it is made.
 
+mod breaker;
 pub(crate) mod environ;
+mod guard;
+mod guarded;
 mod life;
 mod options;
 mod read;
+mod retry;
 mod source;
 mod suggest;
 #[cfg(test)]
@@ -13,9 +17,12 @@ mod worker;
 
 use std::time::Duration;
 
+pub use breaker::{BreakerConfig, Trip};
 pub use environ::Env;
+pub use guard::{BreakerRule, CrashBarrier, Guards};
 pub use life::{Heartbeat, Life, Recycle};
 pub use options::PoolOptions;
+pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
 pub(crate) use source::is_name;
 pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
 
@@ -34,6 +41,8 @@ pub struct PoolConfig {
     pub worker: WorkerConfig,
     /// So many calls may wait; one more is refused.
     pub max_queue: usize,
+    /// And so many bytes of arguments; one call may wait whatever its size.
+    pub max_queue_bytes: u64,
     /// Largest encoded value in bytes, either way.
     pub max_message: usize,
     /// From the first try to fill a slot until its worker is ready.
@@ -44,22 +53,26 @@ pub struct PoolConfig {
     pub affinity: Affinity,
     /// How workers live: probes, replacement, starts.
     pub life: Life,
+    /// What it does while workers fail.
+    pub guards: Guards,
 }
 
 impl PoolConfig {
-    /// A pool of `size` workers with every limit at its default: 1,000 waiting calls, 256 MiB
-    /// messages, 60 s to start, 2 s of grace.
+    /// A pool of `size` workers with every limit at its default: 1,000 waiting calls of
+    /// 256 MiB in all, 256 MiB messages, 60 s to start, 2 s of grace.
     pub fn new(name: impl Into<PoolName>, size: usize, worker: WorkerConfig) -> Self {
         Self {
             name: name.into(),
             size,
             worker,
             max_queue: 1000,
+            max_queue_bytes: 256 << 20,
             max_message: 256 << 20,
             start_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(2),
             affinity: Affinity::default(),
             life: Life::default(),
+            guards: Guards::default(),
         }
     }
 
@@ -90,7 +103,8 @@ impl PoolConfig {
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
         }
-        self.life.validate()
+        self.life.validate()?;
+        self.guards.validate()
     }
 }
 

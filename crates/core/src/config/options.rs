@@ -7,10 +7,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::guarded::{Barrier, Breaker, Budget, Retry};
 use super::read::{Limited, Named, Size, Span, Word};
 use super::suggest::closest;
 use super::upkeep::Table;
-use super::{Env, Heartbeat, Line, OutputMode, Recycle};
+use super::{
+    BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Line, OutputMode, Recycle, RetryPolicy,
+};
 use crate::call::Affinity;
 use crate::value::Map;
 
@@ -113,6 +116,8 @@ parameters! {
     idle_timeout: Option<Duration>, read as Span;
     /// Calls that may wait for a worker. Default: 1000.
     max_queue: usize, read as usize;
+    /// Bytes of arguments that may wait; one call may whatever its size. Default: 256 MiB.
+    max_queue_bytes: usize, read as Size;
     /// Bytes of one encoded argument map, result or chunk. Default: 256 MiB.
     max_message: usize, read as Size;
     /// How long a worker may take until its `initialize()` has returned. Default: 60 s.
@@ -140,6 +145,23 @@ parameters! {
     max_failed_starts: u32, read as u32;
     /// Between two tries of a degraded slot. Default: 30 s.
     degraded_retry: Duration, read as Limited;
+    /// When a call whose worker died is made again: a table of `max_attempts`, `backoff` (pauses, or
+    /// a table of `base`, `max` and `multiplier`), `jitter` (`full`, `equal` or `none`) and
+    /// `idempotent`. Default: once, at once, and only calls that say that they are idempotent.
+    retry: RetryPolicy, read as Retry;
+    /// How many such retries there may be in all: a table of `capacity`, `retry_cost` and `deposit`.
+    /// Default: 500, 14 and 1.
+    retry_budget: BudgetConfig, read as Budget;
+    /// Refuses calls while the pool fails: a table of `failure_threshold`, or `window`,
+    /// `minimum_calls` and `failure_rate`; `reset_timeout`, `half_open_max_calls` and
+    /// `count_remote_errors`. Default: none.
+    circuit_breaker: BreakerRule, read as Breaker;
+    /// Takes slots whose workers keep dying out of the rotation, never more than half of them; a
+    /// table as above. Default: half of the last 20 calls of a slot and 5 at least, 30 s, one probe.
+    worker_breaker: BreakerRule, read as Breaker;
+    /// Prefers other slots to one whose worker crashed: a table of `taint` and `max_restarts`.
+    /// Default: none.
+    crash_barrier: CrashBarrier, read as Barrier;
     /// The workers' environment. Default: inherited.
     env: Env, read as Env;
     /// Names of variables that workers do not get in any case.

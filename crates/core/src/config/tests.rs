@@ -16,7 +16,12 @@ fn every_parameter_is_read() {
             "python": "/venv", "pythonpath": "src", "timeout": null, "idle_timeout": 1.5,
             "max_queue": 7, "max_message": "1.5MiB", "start_timeout": "2m", "drain_timeout": "0s",
             "grace": "500ms", "affinity": "hint", "env": {"A": "1", "B": null},
-            "secrets": ["TOKEN"], "worker_output": "log", "line": "native"}"#,
+            "secrets": ["TOKEN"], "worker_output": "log", "line": "native",
+            "max_queue_bytes": "1KiB", "retry": {"max_attempts": 2, "backoff": ["100ms", 1],
+            "jitter": "equal", "idempotent": true}, "retry_budget": {"deposit": 0},
+            "circuit_breaker": {"failure_threshold": 3, "count_remote_errors": true},
+            "worker_breaker": {"window": 10, "reset_timeout": "1s"},
+            "crash_barrier": {"taint": "5s"}}"#,
     );
     let options = options.expect("all of them");
     assert_eq!(options.adapter.as_deref(), Some("a:B"));
@@ -34,6 +39,26 @@ fn every_parameter_is_read() {
     assert_eq!(options.env, Some(Env::inherit().set("A", "1").remove("B")));
     assert_eq!(options.worker_output, Some(OutputMode::Log));
     assert_eq!(options.line, Some(Line::Native));
+    assert_eq!(options.max_queue_bytes, Some(1024));
+    let retry = RetryPolicy {
+        max_attempts: 2,
+        backoff: Backoff::List(vec![Duration::from_millis(100), Duration::from_secs(1)]),
+        jitter: Jitter::Equal,
+        idempotent: true,
+    };
+    assert_eq!(options.retry, Some(retry));
+    let budget = BudgetConfig { deposit: 0, ..BudgetConfig::default() };
+    assert_eq!(options.retry_budget, Some(budget));
+    let limits = BreakerConfig { trip: Trip::Consecutive(3), ..BreakerConfig::default() };
+    let breaker = BreakerRule { limits, count_remote_errors: true };
+    assert_eq!(options.circuit_breaker, Some(breaker));
+    let trip = Trip::Rate { window: 10, minimum_calls: 10, failure_rate: 0.5 };
+    let limits =
+        BreakerConfig { trip, reset_timeout: Duration::from_secs(1), ..BreakerConfig::default() };
+    let breaker = BreakerRule { limits, count_remote_errors: false };
+    assert_eq!(options.worker_breaker, Some(breaker));
+    let barrier = CrashBarrier { taint: Duration::from_secs(5), ..CrashBarrier::default() };
+    assert_eq!(options.crash_barrier, Some(barrier));
 }
 
 #[test]
@@ -50,6 +75,9 @@ fn what_is_wrong_is_told_with_its_name_and_what_would_be_right() {
         (r#"{"line": "tcp"}"#, "line: unknown line \"tcp\""),
         (r#"{"env": "clean"}"#, "env: invalid value"),
         (r#"{"size": "two"}"#, "size: invalid type"),
+        (r#"{"retry": {"attempts": 2}}"#, "retry: unknown field `attempts`"),
+        (r#"{"retry": {"jitter": "some"}}"#, "retry: unknown jitter \"some\""),
+        (r#"{"circuit_breaker": {"failure_rate": 0.5}}"#, "need a window"),
     ] {
         let error = json(text).expect_err(text);
         assert!(error.contains(expected), "{text}: {error}");

@@ -5,7 +5,8 @@ use tokio::time::Instant;
 use super::Error;
 use crate::breaker::CircuitBreaker;
 use crate::budget::RetryBudget;
-use crate::policy::retry::{Attempts, Fault, NextAttempt, RetryPolicy};
+use crate::config::RetryPolicy;
+use crate::policy::retry::{Attempts, Fault, NextAttempt};
 
 /// The attempts of one call: its policy, and what bounds them besides.
 #[derive(Clone, Debug)]

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use super::*;
 use crate::breaker::CircuitBreaker;
 use crate::budget::RetryBudget;
-use crate::policy::breaker::{BreakerConfig, BreakerState, Trip};
-use crate::policy::budget::BudgetConfig;
-use crate::policy::retry::{Backoff, Fault, Jitter, RetryPolicy};
+use crate::config::{Backoff, BreakerConfig, BudgetConfig, Jitter, RetryPolicy, Trip};
+use crate::policy::breaker::BreakerState;
+use crate::policy::retry::Fault;
 
 const TRANSIENT: Fault =
     Fault { retriable: true, may_have_run: false, counts: true, retry_after: None };

@@ -13,37 +13,7 @@
 //! by 35 calls at the start. A retry that succeeds gets nothing back beyond that: the bound above
 //! would be gone.
 
-use crate::error::Error;
-
-/// Figures of a retry budget, in tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BudgetConfig {
-    /// What the bucket holds, and begins with. Default: 500.
-    pub capacity: u32,
-    /// What a retry takes. Default: 14.
-    pub retry_cost: u32,
-    /// What a success puts in. Default: 1.
-    pub deposit: u32,
-}
-
-impl Default for BudgetConfig {
-    fn default() -> Self {
-        Self { capacity: 500, retry_cost: 14, deposit: 1 }
-    }
-}
-
-impl BudgetConfig {
-    /// # Errors
-    /// [`Error::Config`]: a retry is free, or costs more than the bucket can hold.
-    pub fn validate(&self) -> Result<(), Error> {
-        if (1..=self.capacity).contains(&self.retry_cost) {
-            return Ok(());
-        }
-        let Self { capacity, retry_cost, .. } = self;
-        let message = format!("must be from 1 to capacity, which is {capacity}, not {retry_cost}");
-        Err(Error::Config { field: "retry_cost", message })
-    }
-}
+use crate::config::BudgetConfig;
 
 /// The bucket.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@ pub(crate) mod health;
 pub(crate) mod heartbeat;
 pub(crate) mod prefetch;
 pub(crate) mod queue;
+pub(crate) mod rate;
 pub(crate) mod recycle;
 pub(crate) mod restart;
 pub(crate) mod retry;

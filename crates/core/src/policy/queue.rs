@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Whatever the lane, the call that was admitted first goes first; a call that comes back from a
-//! dead worker keeps its place.
+//! dead worker keeps its place. It is bounded in calls and in the bytes of their arguments.
 
 use std::collections::VecDeque;
 
@@ -16,22 +16,38 @@ use crate::id::CallId;
 /// Which calls wait, in order of admission.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    shared: VecDeque<CallId>,
-    pinned: Vec<VecDeque<CallId>>,
+    shared: VecDeque<Waiting>,
+    pinned: Vec<VecDeque<Waiting>>,
     len: usize,
-    capacity: usize,
+    bytes: u64,
+    bounds: Bounds,
+}
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) calls: usize,
+    pub(crate) bytes: u64,
+}
+
+/// A call that waits, and the bytes of its arguments.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    id: CallId,
+    bytes: u32,
 }
 
 /// Where a call waits.
 pub(crate) type Lane = Option<usize>;
 
 impl Queue {
-    pub(crate) fn new(slots: usize, capacity: usize) -> Self {
+    pub(crate) fn new(slots: usize, bounds: Bounds) -> Self {
         Self {
             shared: VecDeque::new(),
             pinned: (0..slots).map(|_| VecDeque::new()).collect(),
             len: 0,
-            capacity,
+            bytes: 0,
+            bounds,
         }
     }
 
@@ -39,52 +55,58 @@ impl Queue {
         self.len
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.len >= self.capacity
+    /// Bytes of what waits.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+    /// Whether one more call may wait. Where nothing does, its size is no matter: else it never
+    /// could.
+    pub(crate) fn has_room(&self, bytes: u32) -> bool {
+        let within = || self.bytes + u64::from(bytes) <= self.bounds.bytes;
+        self.len < self.bounds.calls && (self.bytes == 0 || within())
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     /// Adds a call in its place by admission; never refuses, since calls that come back from a
     /// worker were admitted once.
-    pub(crate) fn put(&mut self, id: CallId, lane: Lane) {
+    pub(crate) fn put(&mut self, id: CallId, bytes: u32, lane: Lane) {
         let lane = self.lane_mut(lane);
         let at = match lane.back() {
-            Some(&last) if last > id => lane.partition_point(|&other| other < id),
+            Some(last) if last.id > id => lane.partition_point(|other| other.id < id),
             _ => lane.len(),
         };
-        lane.insert(at, id);
+        lane.insert(at, Waiting { id, bytes });
         self.len += 1;
+        self.bytes += u64::from(bytes);
     }
 
     /// Removes a call that its caller gave up. True: it was there.
     pub(crate) fn remove(&mut self, id: CallId, lane: Lane) -> bool {
         let lane = self.lane_mut(lane);
-        let Ok(at) = lane.binary_search(&id) else { return false };
-        lane.remove(at);
-        self.len -= 1;
-        true
+        let Ok(at) = lane.binary_search_by_key(&id, |waiting| waiting.id) else { return false };
+        let removed = lane.remove(at);
+        self.forget(removed).is_some()
     }
 
     /// The call that `slot` should run next.
     pub(crate) fn pop(&mut self, slot: usize) -> Option<CallId> {
         let pinned = &mut self.pinned[slot];
         let next = match (self.shared.front(), pinned.front()) {
-            (Some(shared), Some(own)) if own < shared => pinned.pop_front(),
+            (Some(shared), Some(own)) if own.id < shared.id => pinned.pop_front(),
             (Some(_), _) => self.shared.pop_front(),
             (None, _) => pinned.pop_front(),
         };
-        self.len -= usize::from(next.is_some());
-        next
+        self.forget(next)
     }
 
     /// The next call that only `slot` may run.
     pub(crate) fn pop_pinned(&mut self, slot: usize) -> Option<CallId> {
         let next = self.pinned[slot].pop_front();
-        self.len -= usize::from(next.is_some());
-        next
+        self.forget(next)
     }
 
     pub(crate) fn has_pinned(&self, slot: usize) -> bool {
@@ -93,28 +115,31 @@ impl Queue {
 
     /// The oldest call that any slot may run.
     pub(crate) fn shared_front(&self) -> Option<CallId> {
-        self.shared.front().copied()
+        self.shared.front().map(|waiting| waiting.id)
     }
 
     /// Empties the lane of a slot whose worker is gone.
-    pub(crate) fn take_pinned(&mut self, slot: usize) -> VecDeque<CallId> {
-        let taken = std::mem::take(&mut self.pinned[slot]);
-        self.len -= taken.len();
-        taken
+    pub(crate) fn take_pinned(&mut self, slot: usize) -> Vec<CallId> {
+        std::iter::from_fn(|| self.pop_pinned(slot)).collect()
     }
 
     /// Empties every lane, oldest call first.
     pub(crate) fn take_all(&mut self) -> Vec<CallId> {
-        let mut all: Vec<_> = self.shared.drain(..).collect();
-        for lane in &mut self.pinned {
-            all.extend(lane.drain(..));
-        }
+        let lanes = std::iter::once(&mut self.shared).chain(&mut self.pinned);
+        let mut all: Vec<_> = lanes.flat_map(|lane| lane.drain(..)).map(|it| it.id).collect();
         all.sort_unstable();
-        self.len = 0;
+        (self.len, self.bytes) = (0, 0);
         all
     }
 
-    fn lane_mut(&mut self, lane: Lane) -> &mut VecDeque<CallId> {
+    fn forget(&mut self, left: Option<Waiting>) -> Option<CallId> {
+        let Waiting { id, bytes } = left?;
+        self.len -= 1;
+        self.bytes -= u64::from(bytes);
+        Some(id)
+    }
+
+    fn lane_mut(&mut self, lane: Lane) -> &mut VecDeque<Waiting> {
         match lane {
             Some(slot) => &mut self.pinned[slot],
             None => &mut self.shared,
@@ -132,12 +157,16 @@ mod tests {
         CallId::new(sequence, 0)
     }
 
+    fn queue(slots: usize) -> Queue {
+        Queue::new(slots, Bounds { calls: 10, bytes: 100 })
+    }
+
     #[test]
     fn the_call_admitted_first_goes_first_whatever_its_lane() {
-        let mut queue = Queue::new(2, 10);
-        queue.put(id(1), None);
-        queue.put(id(2), Some(0));
-        queue.put(id(3), None);
+        let mut queue = queue(2);
+        queue.put(id(1), 1, None);
+        queue.put(id(2), 1, Some(0));
+        queue.put(id(3), 1, None);
         assert_eq!(queue.pop(1), Some(id(1)));
         assert_eq!(queue.pop(0), Some(id(2)));
         assert_eq!(queue.pop(0), Some(id(3)));
@@ -146,26 +175,38 @@ mod tests {
 
     #[test]
     fn a_call_that_comes_back_keeps_its_place() {
-        let mut queue = Queue::new(1, 10);
+        let mut queue = queue(1);
         for n in 1..=3 {
-            queue.put(id(n), None);
+            queue.put(id(n), 1, None);
         }
         let first = queue.pop(0).expect("just put");
-        queue.put(first, None);
+        queue.put(first, 1, None);
         assert_eq!(queue.pop(0), Some(id(1)));
+    }
+
+    #[test]
+    fn it_is_full_of_calls_or_of_bytes_and_one_call_may_always_wait() {
+        let mut queue = queue(1);
+        assert!(queue.has_room(1000), "else this call could never wait");
+        queue.put(id(1), 60, None);
+        assert!(queue.has_room(40) && !queue.has_room(41));
+        (2..=10).for_each(|n| queue.put(id(n), 1, Some(0)));
+        assert!(!queue.has_room(0), "ten calls");
+        queue.take_pinned(0);
+        assert!(queue.has_room(40));
     }
 
     proptest! {
         /// Whatever is put, removed and popped: nothing is lost, nothing comes twice, `len` is true.
         #[test]
         fn nothing_is_lost(ops in prop::collection::vec((0u8..4, 0u64..40, 0usize..3), 0..200)) {
-            let mut queue = Queue::new(3, usize::MAX);
+            let mut queue = queue(3);
             let mut model: std::collections::BTreeMap<u64, Lane> = Default::default();
             for (op, n, slot) in ops {
                 let lane = (slot > 0).then_some(slot);
                 match op {
                     0 | 1 if !model.contains_key(&n) => {
-                        queue.put(id(n), lane);
+                        queue.put(id(n), n as u32, lane);
                         model.insert(n, lane);
                     }
                     2 => {
@@ -185,6 +226,7 @@ mod tests {
                     _ => {}
                 }
                 prop_assert_eq!(queue.len(), model.len());
+                prop_assert_eq!(queue.bytes(), model.keys().sum::<u64>());
             }
         }
     }

@@ -18,112 +18,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::budget::Budget;
+use crate::config::{Backoff, Jitter, RetryPolicy};
 use crate::error::Error;
 
 /// No pause is longer, whatever the figures say, so that adding it to a moment cannot overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// The pauses between attempts, before jitter.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Backoff {
-    /// `base`, then each `multiplier` times the one before, none above `max`.
-    Exponential {
-        /// The first pause.
-        base: Duration,
-        /// The longest pause.
-        max: Duration,
-        /// At least 1.
-        multiplier: f64,
-    },
-    /// These pauses in turn; the last one repeats. Not empty.
-    List(Vec<Duration>),
-}
-
-/// How a pause is spread, so that callers that failed together do not come back together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Jitter {
-    /// Not at all.
-    None,
-    /// Evenly from zero to the pause.
-    Full,
-    /// Evenly from half of the pause to the pause.
-    Equal,
-}
-
-/// When a call that failed is made again.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RetryPolicy {
-    /// Attempts in all, the first one included. Default: 3.
-    pub max_attempts: u32,
-    /// The pauses between them. Default: 100 ms, doubled each time, at most 30 s.
-    pub backoff: Backoff,
-    /// How pauses are spread. Default: full.
-    pub jitter: Jitter,
-    /// The call may run twice without harm. Default: false.
-    pub idempotent: bool,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            max_attempts: 3,
-            backoff: Backoff::Exponential {
-                base: Duration::from_millis(100),
-                max: Duration::from_secs(30),
-                multiplier: 2.0,
-            },
-            jitter: Jitter::Full,
-            idempotent: false,
-        }
-    }
-}
-
-impl RetryPolicy {
-    /// # Errors
-    /// [`Error::Config`] naming the first field that makes no sense.
-    pub fn validate(&self) -> Result<(), Error> {
-        let wrong = |field, message: String| Err(Error::Config { field, message });
-        if self.max_attempts == 0 {
-            return wrong("max_attempts", "must be at least 1: the first attempt counts".into());
-        }
-        match &self.backoff {
-            Backoff::List(pauses) if pauses.is_empty() => {
-                wrong("backoff", "needs at least one pause; 0 means none".into())
-            }
-            Backoff::Exponential { multiplier, .. }
-                if !(multiplier.is_finite() && *multiplier >= 1.0) =>
-            {
-                wrong("multiplier", format!("must be at least 1, not {multiplier}"))
-            }
-            Backoff::Exponential { base, max, .. } if base > max => {
-                wrong("base", format!("must be at most max, which is {max:?}, not {base:?}"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The pause after the failed attempt of that number, from 1; no jitter.
-    fn pause(&self, attempt: u32) -> Duration {
-        let before = attempt.saturating_sub(1);
-        let pause = match &self.backoff {
-            Backoff::List(pauses) => {
-                let last = pauses.len().saturating_sub(1);
-                pauses.get(last.min(before as usize)).copied().unwrap_or_default()
-            }
-            Backoff::Exponential { base, max, multiplier } => {
-                let growth = multiplier.powi(before.min(i32::MAX as u32) as i32);
-                // Infinite, or not a number where `base` is zero, once the growth is infinite.
-                let seconds = base.as_secs_f64() * growth;
-                if base.is_zero() {
-                    Duration::ZERO
-                } else {
-                    Duration::try_from_secs_f64(seconds).unwrap_or(*max).min(*max)
-                }
-            }
-        };
-        pause.min(LONGEST)
-    }
-}
 
 /// What an error means for another try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +52,7 @@ impl From<&Error> for Fault {
             ),
             may_have_run: error.may_have_run(),
             counts: !matches!(error, Error::Cancelled { .. }),
-            retry_after: None,
+            retry_after: error.retry_after(),
         }
     }
 }
@@ -236,7 +135,7 @@ impl Attempts {
         if self.made >= policy.max_attempts {
             return NextAttempt::Stop(GiveUp::Attempts);
         }
-        let pause = self.random.spread(policy.pause(self.made), policy.jitter);
+        let pause = self.random.spread(pause(policy, self.made), policy.jitter);
         let pause = pause.max(fault.retry_after.unwrap_or_default().min(LONGEST));
         if self.deadline.is_some_and(|deadline| now + pause >= deadline) {
             return NextAttempt::Stop(GiveUp::Deadline);
@@ -246,6 +145,28 @@ impl Attempts {
         }
         NextAttempt::After(pause)
     }
+}
+
+/// The pause after the failed attempt of that number, from 1; no jitter.
+fn pause(policy: &RetryPolicy, attempt: u32) -> Duration {
+    let before = attempt.saturating_sub(1);
+    let pause = match &policy.backoff {
+        Backoff::List(pauses) => {
+            let last = pauses.len().saturating_sub(1);
+            pauses.get(last.min(before as usize)).copied().unwrap_or_default()
+        }
+        Backoff::Exponential { base, max, multiplier } => {
+            let growth = multiplier.powi(before.min(i32::MAX as u32) as i32);
+            // Infinite, or not a number where `base` is zero, once the growth is infinite.
+            let seconds = base.as_secs_f64() * growth;
+            if base.is_zero() {
+                Duration::ZERO
+            } else {
+                Duration::try_from_secs_f64(seconds).unwrap_or(*max).min(*max)
+            }
+        }
+    };
+    pause.min(LONGEST)
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014): a few bits of jitter need no library.

@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use super::{LineHandler, Pool};
 use crate::call::Affinity;
 use crate::config::{
-    AdapterSource, CallDefaults, Env, Heartbeat, Line, OutputMode, PoolConfig, PoolOptions,
-    Recycle, WorkerConfig, is_name,
+    AdapterSource, BreakerRule, BudgetConfig, CallDefaults, CrashBarrier, Env, Guards, Heartbeat,
+    Line, OutputMode, PoolConfig, PoolOptions, Recycle, RetryPolicy, WorkerConfig, is_name,
 };
 use crate::error::{Error, StartFailure};
 use crate::id::PoolName;
@@ -88,6 +88,18 @@ impl Builder {
         idle_timeout: impl Into<Option<Duration>>;
         /// Calls that may wait for a worker.
         max_queue: usize;
+        /// Bytes of arguments that may wait.
+        max_queue_bytes: usize;
+        /// When a call whose worker died is made again.
+        retry: RetryPolicy;
+        /// How many such retries there may be in all.
+        retry_budget: BudgetConfig;
+        /// Refuses calls while the pool fails.
+        circuit_breaker: BreakerRule;
+        /// Takes slots whose workers keep dying out of the rotation.
+        worker_breaker: BreakerRule;
+        /// Prefers other slots to one whose worker crashed.
+        crash_barrier: CrashBarrier;
         /// Bytes of one encoded argument map, result or chunk.
         max_message: usize;
         /// How long a worker may take until its `initialize()` has returned.
@@ -277,6 +289,19 @@ fn limits(config: &mut PoolConfig, options: &PoolOptions) {
     life.startup_batch_delay = options.startup_batch_delay.unwrap_or(life.startup_batch_delay);
     life.max_failed_starts = options.max_failed_starts.unwrap_or(life.max_failed_starts);
     life.degraded_retry = options.degraded_retry.unwrap_or(life.degraded_retry);
+    config.max_queue_bytes =
+        options.max_queue_bytes.map_or(config.max_queue_bytes, |bytes| bytes as u64);
+    guards(&mut config.guards, options);
+}
+
+fn guards(guards: &mut Guards, options: &PoolOptions) {
+    if let Some(retry) = &options.retry {
+        guards.retry = retry.clone();
+    }
+    guards.retry_budget = options.retry_budget.unwrap_or(guards.retry_budget);
+    guards.circuit_breaker = options.circuit_breaker.or(guards.circuit_breaker);
+    guards.worker_breaker = options.worker_breaker.or(guards.worker_breaker);
+    guards.crash_barrier = options.crash_barrier.or(guards.crash_barrier);
 }
 
 /// Fills in how a worker is started.

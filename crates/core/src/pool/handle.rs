@@ -14,6 +14,7 @@ use super::shared::{LineHandler, Shared};
 use super::state::NewCall;
 use super::stats::{PoolStats, WorkerInfo};
 use super::stream::{Channel, ChunkStream};
+use crate::breaker::CircuitBreaker;
 use crate::call::{Affinity, Binding, CallSpec, SessionKey};
 use crate::config::{CallDefaults, PoolConfig};
 use crate::error::{Direction, Error};
@@ -39,7 +40,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(2);
 /// waiting: call [`Pool::close`] for an orderly end.
 #[derive(Clone)]
 pub struct Pool {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     tasks: Arc<Tasks>,
     pub(super) defaults: CallDefaults,
 }
@@ -184,12 +185,15 @@ impl Pool {
         if !self.shared.is_here() {
             return Err(Error::ForkedPool { pool: self.shared.config.name.clone() });
         }
-        let CallSpec { tool, arguments, session, timeout, idempotent } = spec;
+        let CallSpec { tool, arguments, session, timeout, idempotent, retry } = spec;
         for (field, text) in [("tool", Some(&tool)), ("session", session.as_ref().map(|s| &s.id))] {
             if let Some(length) = text.map(|text| text.len()).filter(|&length| length > MAX_NAME) {
                 let message = format!("{length} bytes are too long for a name; {MAX_NAME} fit");
                 return Err(Error::Config { field, message });
             }
+        }
+        if let Some(policy) = &retry {
+            policy.validate()?;
         }
         let limit = self.shared.config.max_message;
         if arguments.len() > limit {
@@ -197,8 +201,9 @@ impl Pool {
             return Err(Error::TooLarge { tool, direction: Direction::Arguments, size, limit });
         }
         let id = session.as_ref().map(|session| session.id.clone());
-        let job = Job { tool, arguments, session: id, sink };
-        self.shared.submit(NewCall { job, session, timeout, idempotent })
+        let bytes = u32::try_from(arguments.len()).unwrap_or(u32::MAX);
+        let job = Job { tool, arguments, session: id, sink, pass: None };
+        self.shared.submit(NewCall { job, session, timeout, idempotent, retry, bytes })
     }
 
     /// A session for [`CallSpec`]s: its calls share one worker, as strictly as `affinity` says
@@ -220,10 +225,14 @@ impl Pool {
         self.shared.read(|state| PoolStats {
             counters: state.counters(),
             queued: state.queued(),
+            queued_bytes: state.queued_bytes(),
             running: state.in_workers(),
             workers: self.shared.config.size,
             ready: state.ready(),
             sessions: state.sessions(),
+            retry_tokens: state.retry_tokens(),
+            circuit: self.circuit_breaker().map(CircuitBreaker::state),
+            barred: state.distrusted(),
         })
     }
 
@@ -236,13 +245,16 @@ impl Pool {
     }
 
     fn worker_info(&self, number: usize) -> WorkerInfo {
-        let (slot, generation, (state, calls, sessions)) = self.shared.read(|state| {
+        let (slot, generation, described, trust) = self.shared.read(|state| {
             let slot = state.slot_of(number);
-            (slot, state.generation(slot), state.describe(slot))
+            (slot, state.generation(slot), state.describe(slot), state.trust(slot))
         });
         let pid = self.shared.pid(slot);
         let worker = WorkerRef { pool: self.shared.config.name.clone(), slot: number, generation };
-        WorkerInfo { worker, pid, state, calls, memory: pid.and_then(tree_memory), sessions }
+        let (state, calls, sessions) = described;
+        let (breaker, tainted) = trust;
+        let memory = pid.and_then(tree_memory);
+        WorkerInfo { worker, pid, state, calls, memory, sessions, breaker, tainted }
     }
 
     /// The tools of the adapter, as the last worker that became ready told them.

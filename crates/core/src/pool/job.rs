@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::gate::Pass;
 use super::reply::Cell;
 use super::state::Window;
 use super::stream::{Channel, WINDOW};
@@ -19,6 +20,8 @@ pub(super) struct Job {
     pub(super) arguments: Bytes,
     pub(super) session: Option<Arc<str>>,
     pub(super) sink: Sink,
+    /// Of the pool's circuit breaker; dropped with the call, it says nothing about it.
+    pub(super) pass: Option<Pass>,
 }
 
 /// Where the answer goes.
@@ -64,6 +67,10 @@ impl Job {
 
     /// The worker's answer: the value of a plain call, nothing at the end of a stream.
     pub(super) fn succeed(self, value: Bytes) {
+        // Before the caller knows: what it does next must find the breaker as it will be.
+        if let Some(pass) = self.pass {
+            pass.succeed();
+        }
         match self.sink {
             Sink::Reply(cell) => cell.complete(Ok(value)),
             Sink::Stream(channel) => channel.end(Ok(())),
@@ -71,6 +78,9 @@ impl Job {
     }
 
     pub(super) fn fail(self, error: Error) {
+        if let Some(pass) = self.pass {
+            pass.fail(&error);
+        }
         match self.sink {
             Sink::Reply(cell) => cell.complete(Err(error)),
             Sink::Stream(channel) => channel.end(Err(error)),

@@ -13,6 +13,7 @@
 mod builder;
 mod chunks;
 mod crashes;
+mod gate;
 mod handle;
 mod health;
 mod job;

@@ -5,12 +5,12 @@ use tokio::time::Instant;
 
 use super::job::{Job, Sink};
 use super::shared::{Answer, Answers, Shared};
-use super::state::{Said, State};
+use super::state::{Effect, Said, State};
 use crate::config::OutputMode;
 use crate::error::Violation;
 use crate::id::WorkerRef;
 use crate::process::{Printer, Stream};
-use crate::transport::{FromWorker, ToolInfo};
+use crate::transport::{FromWorker, ToolInfo, WorkerFailure};
 use crate::worker::{Ending, Office, Port};
 
 impl Office for Shared {
@@ -51,7 +51,8 @@ impl Office for Shared {
             let ends = |frame: &&FromWorker| !matches!(frame, FromWorker::Chunks(..));
             state.progressed(slot, frames.iter().filter(ends).count(), now);
             let mut frames = frames.drain(..);
-            let heard = frames.try_for_each(|frame| self.one_frame(slot, frame, state, answers));
+            let mut listen = |frame| self.one_frame((slot, now), frame, state, effects, answers);
+            let heard = frames.try_for_each(&mut listen);
             match heard {
                 Ok(()) => {
                     state.fill(slot, now, ports, effects);
@@ -120,22 +121,25 @@ impl Shared {
     /// One frame of a worker. Err: what no honest worker says.
     fn one_frame(
         &self,
-        slot: usize,
+        (slot, now): (usize, Instant),
         frame: FromWorker,
         state: &mut State<Job>,
+        effects: &mut Vec<Effect<Job>>,
         answers: &mut Answers,
     ) -> Result<(), Violation> {
         match frame {
             FromWorker::Value(id, value) => {
-                let job = state.answered(slot, id, Said::Value)?;
+                let job = state.answered(slot, id, Said::Value, now, effects)?;
                 answers.extend(job.map(|job| Answer::Value(job, value)));
             }
             FromWorker::End(id) => {
-                let job = state.answered(slot, id, Said::End)?;
+                let job = state.answered(slot, id, Said::End, now, effects)?;
                 answers.extend(job.map(|job| Answer::Value(job, Bytes::new())));
             }
             FromWorker::Failed(id, failure) => {
-                let job = state.answered(slot, id, Said::Failure)?;
+                let raised = matches!(failure, WorkerFailure::Exception(_));
+                let said = if raised { Said::Raised } else { Said::Failure };
+                let job = state.answered(slot, id, said, now, effects)?;
                 let worker = self.worker(state.number(slot), state.generation(slot));
                 answers.extend(job.map(|job| {
                     let error = job.error(worker, failure);

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::trace::CallSpan;
 use super::{Chunks, Pool, Reply};
 use crate::call::{CallSpec, SessionKey};
+use crate::config::RetryPolicy;
 use crate::error::Error;
 use crate::value::{self, CodecError};
 
@@ -91,8 +92,8 @@ impl Pool {
     pub fn call(&self, tool: impl Into<Arc<str>>) -> Call<'_> {
         let (timeout, idle_timeout) = (None, self.defaults.idle_timeout);
         let tool = tool.into();
-        let (arguments, session, idempotent) = (None, None, false);
-        Call { pool: self, tool, arguments, session, timeout, idle_timeout, idempotent }
+        let (arguments, session, idempotent, retry) = (None, None, false, None);
+        Call { pool: self, tool, arguments, session, timeout, idle_timeout, idempotent, retry }
     }
 }
 
@@ -108,6 +109,7 @@ pub struct Call<'p> {
     timeout: Option<Option<Duration>>,
     idle_timeout: Option<Duration>,
     idempotent: bool,
+    retry: Option<Arc<RetryPolicy>>,
 }
 
 impl Call<'_> {
@@ -146,6 +148,12 @@ impl Call<'_> {
     /// May run again where it may have run already: when its worker died. Default: false.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = idempotent;
+        self
+    }
+
+    /// When it is made again after its worker died, where it is idempotent. Default: the pool's.
+    pub fn retry(mut self, policy: impl Into<Arc<RetryPolicy>>) -> Self {
+        self.retry = Some(policy.into());
         self
     }
 
@@ -193,7 +201,8 @@ impl Call<'_> {
         self,
         default: Option<Duration>,
     ) -> (CallSpan, Option<Duration>, Result<CallSpec, Error>) {
-        let Self { pool, tool, arguments, session, timeout, idle_timeout, idempotent } = self;
+        let Self { pool, tool, arguments, session, timeout, idle_timeout, idempotent, retry } =
+            self;
         let id = session.as_ref().map(|session| &*session.id);
         let span = CallSpan::open(pool, &tool, id);
         // The wire writes "no session" as an empty id.
@@ -210,8 +219,14 @@ impl Call<'_> {
             }),
         };
         let timeout = timeout.unwrap_or(default);
-        let spec =
-            arguments.map(|arguments| CallSpec { tool, arguments, session, timeout, idempotent });
+        let spec = arguments.map(|arguments| CallSpec {
+            tool,
+            arguments,
+            session,
+            timeout,
+            idempotent,
+            retry,
+        });
         (span, idle_timeout, spec)
     }
 }

@@ -14,12 +14,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use super::crashes::Crashes;
+use super::gate::{Gate, Pass};
 use super::job::Job;
-use super::state::{Effect, Limits, NewCall, Parting, State, Words};
+use super::state::{Effect, Limits, NewCall, Parting, Refusal, State, Words};
 use super::stream::Channel;
+use crate::breaker::CircuitBreaker;
 use crate::config::PoolConfig;
 use crate::error::{Cause, Error, ExitReport, StartFailure};
 use crate::id::{CallId, WorkerRef};
+use crate::policy::breaker::CircuitOpen;
 use crate::process::{Owner, owner};
 use crate::transport::ToolInfo;
 use crate::worker::{Order, Port};
@@ -86,6 +89,12 @@ pub(super) enum Answer {
     Chunks(Arc<Channel>, Vec<Bytes>),
 }
 
+/// Who refused a call at the door.
+enum Refused {
+    ByBreaker(CircuitOpen),
+    ByState(Refusal, Option<Pass>),
+}
+
 /// What handles, keepers and the timer of a pool share.
 pub(crate) struct Shared {
     pub(super) config: Arc<PoolConfig>,
@@ -97,6 +106,7 @@ pub(crate) struct Shared {
     pub(super) lines: Option<LineHandler>,
     /// Who hears of crashes.
     pub(super) crashes: Crashes,
+    pub(super) gate: Gate,
     owner: Owner,
 }
 
@@ -109,10 +119,18 @@ impl Shared {
         let limits = Limits {
             size: config.size,
             max_queue: config.max_queue,
+            max_queue_bytes: config.max_queue_bytes,
             start_timeout: config.start_timeout,
             grace: config.grace,
             life: config.life,
+            guards: config.guards.clone(),
+            // Without a source of randomness pauses are not spread, which harms no call.
+            seed: getrandom::u64().unwrap_or_default(),
         };
+        let gate = Gate::new(config.guards.circuit_breaker.and_then(|rule| {
+            let breaker = CircuitBreaker::new(rule.limits).ok()?; // checked with the rest
+            Some((breaker, rule.count_remote_errors))
+        }));
         let inner = Inner {
             state: State::new(limits, Instant::now()),
             ports: Ports(orders.iter().map(|_| None).collect()),
@@ -125,7 +143,7 @@ impl Shared {
         };
         let (timer, changed) = (Notify::new(), Notify::new());
         let (inner, crashes) = (Mutex::new(inner), Crashes::default());
-        Self { config, inner, timer, changed, lines, crashes, owner: owner() }
+        Self { config, inner, timer, changed, lines, crashes, gate, owner: owner() }
     }
 
     /// Starts every slot.
@@ -138,8 +156,34 @@ impl Shared {
     pub(super) fn submit(&self, new: NewCall<Job>) -> Result<CallId, Error> {
         let now = Instant::now();
         let window = new.job.window();
-        self.event(|state, _, effects, _| state.submit(new, window, now, effects))
-            .map_err(|refusal| self.refused(refusal))
+        let admitted = self.event(|state, _, effects, _| {
+            let pass = self.gate.admit().map_err(|open| {
+                state.shed();
+                Refused::ByBreaker(open)
+            })?;
+            match state.submit(new, window, now, effects) {
+                Ok(id) => {
+                    // No answer can come before this event is over.
+                    if let Some(job) = state.job(id) {
+                        job.pass = pass;
+                    }
+                    Ok(id)
+                }
+                Err(refusal) => Err(Refused::ByState(refusal, pass)),
+            }
+        });
+        admitted.map_err(|refused| match refused {
+            Refused::ByBreaker(CircuitOpen { retry_after }) => {
+                Error::CircuitOpen { pool: self.config.name.clone(), retry_after }
+            }
+            Refused::ByState(refusal, pass) => {
+                let error = self.refused(refusal);
+                if let Some(pass) = pass {
+                    pass.fail(&error);
+                }
+                error
+            }
+        })
     }
 
     /// Whether this process made the pool. In a fork of it nothing here may be touched: the lock may

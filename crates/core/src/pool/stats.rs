@@ -2,6 +2,7 @@
 
 use super::state::Counters;
 use crate::id::WorkerRef;
+use crate::policy::breaker::BreakerState;
 
 /// Counts of one pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +11,8 @@ pub struct PoolStats {
     pub counters: Counters,
     /// Calls that wait now.
     pub queued: usize,
+    /// Bytes of their arguments.
+    pub queued_bytes: u64,
     /// Calls in workers now.
     pub running: usize,
     /// Slots.
@@ -18,6 +21,12 @@ pub struct PoolStats {
     pub ready: usize,
     /// Sessions that have a home.
     pub sessions: usize,
+    /// Tokens left in the retry budget.
+    pub retry_tokens: u32,
+    /// What the pool's circuit breaker does, where it has one.
+    pub circuit: Option<BreakerState>,
+    /// Slots whose own breaker is not closed.
+    pub barred: usize,
 }
 
 /// One row of the pool's table.
@@ -36,4 +45,8 @@ pub struct WorkerInfo {
     pub memory: Option<u64>,
     /// Sessions that live in it.
     pub sessions: u32,
+    /// What the slot's breaker does with new calls.
+    pub breaker: BreakerState,
+    /// Whether others are preferred, since its worker crashed a short while ago.
+    pub tainted: bool,
 }

@@ -118,6 +118,7 @@ fn word(error: &Error) -> &'static str {
         Error::PoolClosed { .. } => "pool_closed",
         Error::ForkedPool { .. } => "forked_pool",
         Error::QueueFull { .. } => "queue_full",
+        Error::CircuitOpen { .. } => "circuit_open",
         Error::SessionBusy { .. } => "session_busy",
         Error::Timeout { .. } => "timeout",
         Error::Cancelled { .. } => "cancelled",

@@ -2,7 +2,7 @@
 
 use super::job::Job;
 use super::shared::{Inner, Shared};
-use super::state::{End, Refusal};
+use super::state::{End, Full, Refusal};
 use crate::error::Error;
 use crate::id::WorkerRef;
 
@@ -11,7 +11,9 @@ impl Shared {
         let pool = self.config.name.clone();
         match refusal {
             Refusal::Closed => Error::PoolClosed { pool, may_have_run: false },
-            Refusal::QueueFull(capacity) => Error::QueueFull { pool, capacity },
+            Refusal::QueueFull(Full { capacity, waiting, bytes, retry_after }) => {
+                Error::QueueFull { pool, capacity, waiting, bytes, retry_after }
+            }
             Refusal::NoWorker => self.start_error(),
             Refusal::SessionBusy(session) => Error::SessionBusy { pool, session },
             Refusal::SessionLost(session, cause) => {

@@ -15,7 +15,7 @@ use super::runtime::duration;
 
 /// Refuses calls for a while after calls have failed.
 #[pyclass(frozen, module = "snakepit._core")]
-pub(super) struct CircuitBreaker(snakepit::CircuitBreaker);
+pub(super) struct CircuitBreaker(pub(super) snakepit::CircuitBreaker);
 
 /// The right to make one call; dropped without a verdict it says nothing about the call.
 #[pyclass(frozen, module = "snakepit._core")]

@@ -1,13 +1,18 @@
 //! Reads `snakepit._config.PoolConfig` off its attributes.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use snakepit::{AdapterSource, OutputMode, PoolConfig, SourceKind, WorkerConfig};
+use snakepit::{
+    AdapterSource, CrashBarrier, Guards, OutputMode, PoolConfig, SourceKind, WorkerConfig,
+};
 
+use super::breaker::CircuitBreaker;
 use super::errors::config_error;
 use super::life;
+use super::retry::RetryPolicy;
 use super::runtime::duration;
 use crate::codec;
 
@@ -48,8 +53,32 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         grace: seconds("grace")?,
         affinity,
         life: life::read(&config.getattr("life")?)?,
+        max_queue_bytes: config.getattr("max_queue_bytes")?.extract()?,
+        guards: guards(config)?,
     };
     Ok((config, lines.unbind()))
+}
+
+fn guards(config: &Bound<'_, PyAny>) -> PyResult<Guards> {
+    let mut guards = Guards::default();
+    if let Some(retry) = config.getattr("retry")?.extract::<Option<Py<RetryPolicy>>>()? {
+        guards.retry = (*retry.get().0).clone();
+    }
+    let barrier = config.getattr("crash_barrier")?.extract::<Option<(f64, u32)>>()?;
+    guards.crash_barrier = barrier.map(|(taint, max_restarts)| CrashBarrier {
+        taint: duration(Some(taint)).unwrap_or(Duration::MAX),
+        max_restarts,
+    });
+    Ok(guards)
+}
+
+/// The breaker that the pool shares with its owner, and whether exceptions of tools are failures.
+pub(super) fn breaker(
+    config: &Bound<'_, PyAny>,
+) -> PyResult<Option<(snakepit::CircuitBreaker, bool)>> {
+    let breaker =
+        config.getattr("circuit_breaker")?.extract::<Option<(Py<CircuitBreaker>, bool)>>()?;
+    Ok(breaker.map(|(breaker, count_remote_errors)| (breaker.get().0.clone(), count_remote_errors)))
 }
 
 fn source(adapter: &Bound<'_, PyAny>) -> PyResult<AdapterSource> {

@@ -51,10 +51,16 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("pool", pool.as_str())?;
             Ok("ForkedPool")
         }
-        Error::QueueFull { pool, capacity } => {
+        Error::QueueFull { pool, capacity, retry_after, .. } => {
             fields.set_item("pool", pool.as_str())?;
             fields.set_item("capacity", capacity)?;
+            fields.set_item("retry_after", retry_after.as_secs_f64())?;
             Ok("QueueFull")
+        }
+        Error::CircuitOpen { pool, retry_after } => {
+            fields.set_item("pool", pool.as_str())?;
+            fields.set_item("retry_after", retry_after.as_secs_f64())?;
+            Ok("CircuitOpen")
         }
         Error::SessionBusy { pool, session } => {
             fields.set_item("pool", pool.as_str())?;

@@ -8,13 +8,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::blocking::Driver;
 use snakepit::process::Printer;
-use snakepit::{CallSpec, LineHandler, Outcome};
+use snakepit::{BreakerState, CallSpec, LineHandler, Outcome};
 
 use super::chunks::Chunks;
 use super::health::HealthMonitor;
 use super::inbox::Inbox;
 use super::leave::{self, Inside};
 use super::reply::Reply;
+use super::retry::RetryPolicy;
 use super::runtime::{self, Ended, duration};
 use super::{callbacks, config, errors, life};
 use crate::codec;
@@ -35,7 +36,7 @@ pub(super) struct Pool {
 }
 
 /// One row of the pool's table; see `_Worker` in the stub.
-type Row = (usize, u64, Option<u32>, &'static str, u64, Option<u64>, u32);
+type Row = (usize, u64, Option<u32>, &'static str, u64, Option<u64>, u32, &'static str, bool);
 
 fn spec(
     tool: &str,
@@ -43,6 +44,7 @@ fn spec(
     session: Option<&Session>,
     timeout: Option<f64>,
     idempotent: bool,
+    retry: Option<&RetryPolicy>,
 ) -> PyResult<CallSpec> {
     Ok(CallSpec {
         tool: tool.into(),
@@ -50,6 +52,7 @@ fn spec(
         session: session.map(|session| session.0.key()),
         timeout: duration(timeout),
         idempotent,
+        retry: retry.map(|policy| policy.0.clone()),
     })
 }
 
@@ -115,6 +118,7 @@ impl Pool {
     #[new]
     fn new(py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<Self> {
         let _inside = Inside::enter(py);
+        let breaker = config::breaker(config)?;
         let (config, lines) = config::read(config)?;
         let driver = runtime::driver()?;
         callbacks::start()?;
@@ -126,10 +130,15 @@ impl Pool {
         let pool = py
             .detach(|| snakepit::Pool::start_on(driver.handle(), config, Some(lines)))
             .map_err(|error| errors::exception(py, &error))?;
+        if let Some((breaker, count_remote_errors)) = breaker {
+            pool.guard_by(breaker, count_remote_errors);
+        }
         driver.kick();
         Ok(Self { pool: Some(pool), driver })
     }
 
+    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None))]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn execute<'py>(
         &self,
         py: Python<'py>,
@@ -138,9 +147,10 @@ impl Pool {
         session: Option<&Session>,
         timeout: Option<f64>,
         idempotent: bool,
+        retry: Option<&RetryPolicy>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (pool, _inside) = self.here(py)?;
-        let spec = spec(tool, args, session, timeout, idempotent)?;
+        let spec = spec(tool, args, session, timeout, idempotent, retry)?;
         let submit = || match pool.submit(spec) {
             Ok(reply) => Submitted::Reply(reply),
             Err(error) => Submitted::Refused(Some(error)),
@@ -151,6 +161,8 @@ impl Pool {
         }
     }
 
+    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None))]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn submit(
         &self,
         py: Python<'_>,
@@ -159,9 +171,10 @@ impl Pool {
         session: Option<&Session>,
         timeout: Option<f64>,
         idempotent: bool,
+        retry: Option<&RetryPolicy>,
     ) -> PyResult<Reply> {
         let (pool, _inside) = self.here(py)?;
-        let spec = spec(tool, args, session, timeout, idempotent)?;
+        let spec = spec(tool, args, session, timeout, idempotent, retry)?;
         let hold = Box::new(self.driver.hold());
         // Attached: a leaf lock of bounded work; to detach would invite another thread in.
         match pool.submit_holding(spec, Some(hold)) {
@@ -170,6 +183,7 @@ impl Pool {
         }
     }
 
+    #[pyo3(signature = (tool, args, session, timeout, idempotent, inbox, future, retry=None))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn execute_async(
         &self,
@@ -181,8 +195,9 @@ impl Pool {
         idempotent: bool,
         inbox: &Inbox,
         future: Py<PyAny>,
+        retry: Option<&RetryPolicy>,
     ) -> PyResult<Reply> {
-        let reply = self.submit(py, tool, args, session, timeout, idempotent)?;
+        let reply = self.submit(py, tool, args, session, timeout, idempotent, retry)?;
         inbox.deliver_to(future, &reply);
         Ok(reply)
     }
@@ -197,7 +212,7 @@ impl Pool {
         idle_timeout: Option<f64>,
     ) -> PyResult<Chunks> {
         let (pool, _inside) = self.here(py)?;
-        let spec = spec(tool, args, session, timeout, false)?;
+        let spec = spec(tool, args, session, timeout, false, None)?;
         let hold = Box::new(self.driver.hold());
         match pool.stream_holding(spec, Some(hold)) {
             Ok(stream) => Ok(Chunks::new(stream, self.driver.clone(), duration(idle_timeout))),
@@ -232,6 +247,10 @@ impl Pool {
         dict.set_item("timeouts", counters.timeouts)?;
         dict.set_item("queue_timeouts", counters.queue_timeouts)?;
         dict.set_item("rejected", counters.rejected)?;
+        dict.set_item("shed", counters.shed)?;
+        dict.set_item("retries", counters.retries)?;
+        dict.set_item("retries_refused", counters.retries_refused)?;
+        dict.set_item("quarantined", counters.quarantined)?;
         dict.set_item("worker_deaths", counters.worker_deaths)?;
         dict.set_item("restarts", counters.restarts)?;
         dict.set_item("workers", stats.workers)?;
@@ -242,6 +261,10 @@ impl Pool {
             reasons.set_item(&*reason, count)?;
         }
         dict.set_item("restart_reasons", reasons)?;
+        dict.set_item("queued_bytes", stats.queued_bytes)?;
+        dict.set_item("retry_tokens", stats.retry_tokens)?;
+        dict.set_item("circuit", stats.circuit.map(BreakerState::as_str))?;
+        dict.set_item("barred", stats.barred)?;
         Ok(dict)
     }
 
@@ -263,7 +286,9 @@ impl Pool {
         });
         let row = |row: snakepit::WorkerInfo| {
             let (slot, generation) = (row.worker.slot, row.worker.generation);
-            (slot, generation, row.pid, row.state, row.calls, row.memory, row.sessions)
+            let breaker = row.breaker.as_str();
+            let snakepit::WorkerInfo { pid, state, calls, memory, sessions, tainted, .. } = row;
+            (slot, generation, pid, state, calls, memory, sessions, breaker, tainted)
         };
         Ok(rows.into_iter().map(row).collect())
     }

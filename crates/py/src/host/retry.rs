@@ -1,7 +1,7 @@
 //! `snakepit.RetryPolicy` and `snakepit.RetryBudget` on the core's. What an error is, the face says;
 //! whether and when there is another attempt, the core.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyo3::IntoPyObject;
@@ -16,7 +16,7 @@ use super::runtime::duration;
 
 /// When a call that failed is made again.
 #[pyclass(frozen, module = "snakepit._core")]
-pub(super) struct RetryPolicy(snakepit::RetryPolicy);
+pub(super) struct RetryPolicy(pub(super) Arc<snakepit::RetryPolicy>);
 
 /// Bounds the retries of all callers that share it.
 #[pyclass(frozen, module = "snakepit._core")]
@@ -62,7 +62,7 @@ impl RetryPolicy {
         let policy = snakepit::RetryPolicy { max_attempts, backoff, jitter, idempotent };
         let _inside = Inside::enter(py);
         policy.validate().map_err(|error| errors::exception(py, &error))?;
-        Ok(Self(policy))
+        Ok(Self(Arc::new(policy)))
     }
 
     /// No attempt begins once `timeout` seconds have passed.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::Error;
 
 const RESET: Duration = Duration::from_secs(30);
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::budget::BudgetConfig;
 use super::*;
+use crate::config::BudgetConfig;
 
 const NEVER_RAN: Fault =
     Fault { retriable: true, may_have_run: false, counts: true, retry_after: None };
@@ -104,12 +104,23 @@ fn an_empty_budget_stops_retries_and_is_not_drawn_on_by_what_stops_anyway() {
     assert_eq!(next(), NextAttempt::Stop(GiveUp::Budget));
 }
 
+fn full_queue() -> Error {
+    Error::QueueFull {
+        pool: "p".into(),
+        capacity: 1,
+        waiting: 1,
+        bytes: 0,
+        retry_after: Duration::from_secs(3),
+    }
+}
+
 #[test]
 fn errors_of_calls_are_judged_by_whether_another_worker_could_do_better() {
     let tool: Arc<str> = "tool".into();
-    let full = Error::QueueFull { pool: "p".into(), capacity: 1 };
+    let full = full_queue();
     let fault = Fault::from(&full);
     assert!(fault.retriable && !fault.may_have_run && fault.counts);
+    assert_eq!(fault.retry_after, Some(Duration::from_secs(3)));
     let cancelled = Fault::from(&Error::Cancelled { tool: tool.clone(), may_have_run: true });
     assert!(!cancelled.retriable && !cancelled.counts);
     let unknown = Error::ToolNotFound { tool, suggestions: Vec::new() };
@@ -176,7 +187,7 @@ proptest! {
         let mut begun = 1;
         loop {
             now += ms(slow);
-            let plain = policy.pause(begun);
+            let plain = super::pause(&policy, begun);
             match attempts.failed(&policy, NEVER_RAN, None, now) {
                 NextAttempt::After(pause) => {
                     prop_assert!(pause <= plain);

@@ -45,7 +45,7 @@ impl<J> State<J> {
     ) -> bool {
         let Some(call) = self.table.get(id).filter(|call| call.job.is_some()) else { return false };
         let step = match call.place {
-            Place::Queued(_) => Step::Queued,
+            Place::Queued(_) | Place::Resting(_) => Step::Queued,
             Place::Sent { .. } => Step::Sent,
         };
         let freed = self.give_up(id, now, words, out, |may_have_run| {
@@ -66,33 +66,53 @@ impl<J> State<J> {
         }
     }
 
-    /// Time has passed: ends what is over its deadline, kills workers that were given grace enough.
+    /// Time has passed: ends what is over its deadline, kills workers that were given grace enough,
+    /// tries again what has rested.
     pub(crate) fn tick(&mut self, now: Instant, words: &impl Words, out: &mut Vec<Effect<J>>) {
         self.due = None;
         let mut late = Vec::new();
         let mut condemned = Vec::new();
-        let mut next: Option<Instant> = None;
+        let mut rested = Vec::new();
+        let (mut freed, mut next) = self.forgive(now);
         for (id, call) in self.table.iter() {
             let at = if call.job.is_some() { call.deadline } else { call.kill_at };
+            let over = at.is_some_and(|at| at <= now);
+            let rests_until = match call.place {
+                Place::Resting(until) if !over && until <= now => {
+                    rested.push(id);
+                    None
+                }
+                Place::Resting(until) => Some(until),
+                _ => None,
+            };
+            for at in at.into_iter().chain(rests_until).filter(|_| !over) {
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
             match (at, call.place) {
-                (Some(at), _) if at > now => next = Some(next.map_or(at, |next| next.min(at))),
-                (Some(_), Place::Queued(_)) => late.push((id, call.limit, Step::Queued)),
+                _ if !over => {}
+                (Some(_), Place::Queued(_) | Place::Resting(_)) => {
+                    late.push((id, call.limit, Step::Queued));
+                }
                 (Some(_), _) if call.job.is_some() => late.push((id, call.limit, Step::Sent)),
                 (Some(_), Place::Sent { slot, .. }) => condemned.push((slot, call.given_up)),
                 _ => {}
             }
         }
+        // Whoever is the last that can serve gets what waits, trusted or not.
+        let deal = !rested.is_empty() || !condemned.is_empty() && !self.guards.are_clear();
         for (slot, why) in condemned {
             self.condemn(slot, why, out);
         }
-        let mut freed = Vec::new();
+        for id in rested {
+            self.requeue(id);
+        }
         for (id, limit, step) in late {
             freed.extend(self.give_up(id, now, words, out, |may_have_run| {
                 let step = if may_have_run { Step::Running } else { step };
                 End::TimedOut { limit, step }
             }));
         }
-        self.fill_freed(freed, now, words, out);
+        self.fill_freed(freed, deal, now, words, out);
         if let Some(next) = next {
             self.watch(next, out);
         }
@@ -100,10 +120,12 @@ impl<J> State<J> {
     }
 
     /// Fills several slots in one event. What is sent in an event cannot be taken back in it: so
-    /// first all that they may take over is fetched, then it is dealt out.
+    /// first all that they may take over is fetched, then it is dealt out. `deal`: also where no
+    /// slot is free.
     fn fill_freed(
         &mut self,
         mut freed: Vec<usize>,
+        deal: bool,
         now: Instant,
         words: &impl Words,
         out: &mut Vec<Effect<J>>,
@@ -111,11 +133,11 @@ impl<J> State<J> {
         freed.sort_unstable();
         freed.dedup();
         for &slot in &freed {
-            if self.loads[slot] == 0 {
+            if self.loads[slot] == 0 && !self.is_barred(slot) {
                 self.take_over(slot, words);
             }
         }
-        if !freed.is_empty() {
+        if deal || !freed.is_empty() {
             self.spread(now, out);
         }
         for slot in freed {
@@ -149,6 +171,11 @@ impl<J> State<J> {
         let (slot, word) = match call.place {
             Place::Queued(lane) => {
                 self.queue.remove(id, lane);
+                self.end(id, end(ran_before), out);
+                return None;
+            }
+            Place::Resting(_) => {
+                self.resting -= 1;
                 self.end(id, end(ran_before), out);
                 return None;
             }

@@ -1,5 +1,6 @@
 //! Calls into workers and out of them: send, answer, refill, take back.
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::credit::{Amount, Credit};
@@ -17,13 +18,16 @@ pub(crate) enum Said {
     Value,
     /// With the good end of a stream.
     End,
-    /// With what went wrong.
+    /// With an exception of the adapter's code.
+    Raised,
+    /// With what else went wrong.
     Failure,
 }
 
 impl<J> State<J> {
     /// `calls` answers of one worker came together; each is told by [`State::answered`] then.
     pub(crate) fn progressed(&mut self, slot: usize, calls: usize, now: Instant) {
+        self.rate.observe(calls, self.queue.len() > 0, now);
         let it = &mut self.slots[slot];
         it.standing.progressed(now);
         if it.phase == Phase::Ready && self.loads[slot] == UNAVAILABLE {
@@ -44,6 +48,8 @@ impl<J> State<J> {
         slot: usize,
         id: CallId,
         said: Said,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
     ) -> Result<Option<J>, Violation> {
         let word = match self.table.get(id) {
             Some(Call { place: Place::Sent { slot: at, word }, credit, .. }) if *at == slot => {
@@ -51,7 +57,7 @@ impl<J> State<J> {
                 let right_kind = match said {
                     Said::Value => !streaming,
                     Said::End => streaming,
-                    Said::Failure => true,
+                    Said::Raised | Said::Failure => true,
                 };
                 if !right_kind {
                     return Err(Violation::WrongKind { call: id, streaming });
@@ -60,14 +66,19 @@ impl<J> State<J> {
             }
             _ => return Err(self.not_in(slot, id)),
         };
+        let wanted = self.table.get(id).is_some_and(|call| call.job.is_some());
+        self.vouch(slot, said == Said::Raised && wanted, now, out);
         self.leave(slot, id, word);
         self.slots[slot].note_answer(id);
         let job = self.table.remove(id).and_then(|call| call.job);
-        if job.is_some() {
-            let failed = said == Said::Failure;
+        if wanted {
+            let failed = matches!(said, Said::Raised | Said::Failure);
             let count =
                 if failed { &mut self.counters.errors } else { &mut self.counters.completed };
             *count += 1;
+            if !failed {
+                self.budget.deposit();
+            }
         }
         Ok(job)
     }
@@ -135,6 +146,20 @@ impl<J> State<J> {
         words: &impl Words,
         out: &mut Vec<Effect<J>>,
     ) {
+        self.fill_alone(slot, now, words, out);
+        if !self.guards.are_clear() {
+            // Who may have what has changed, or it took over what it may not run itself.
+            self.spread(now, out);
+        }
+    }
+
+    fn fill_alone(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
         if self.door == Door::Closed || self.loads[slot] == UNAVAILABLE {
             if self.slots[slot].phase.is_leaving() {
                 self.give(slot, now, out);
@@ -148,7 +173,10 @@ impl<J> State<J> {
             self.spread(now, out);
         }
         self.give(slot, now, out);
-        while self.slots[slot].lane.is_empty() && self.take_over(slot, words) {
+        while self.slots[slot].lane.is_empty()
+            && !self.is_barred(slot)
+            && self.take_over(slot, words)
+        {
             self.give(slot, now, out);
         }
     }
@@ -164,19 +192,51 @@ impl<J> State<J> {
     /// Deals what waits for any worker out to all that have room, the least loaded first.
     pub(super) fn spread(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
         while self.queue.shared_front().is_some() {
-            let Some(slot) = self.least_loaded(now) else { break };
-            let Some(id) = self.next_for(slot, now, out) else { break };
+            let Some((slot, id)) = self.pick(now, out) else { break };
             self.send(slot, id, now, out);
         }
+    }
+
+    fn pick(&mut self, now: Instant, out: &mut Vec<Effect<J>>) -> Option<(usize, CallId)> {
+        let first = self.least_loaded(now)?;
+        if let Some(id) = self.next_for(first, now, out) {
+            return Some((first, id));
+        }
+        // All that waits avoids that slot.
+        (0..self.loads.len()).find_map(|slot| {
+            let open = slot != first && self.may_have(slot, now);
+            let id = open.then(|| self.next_for(slot, now, out)).flatten()?;
+            Some((slot, id))
+        })
     }
 
     /// The next call that this slot may run. A session's first call makes the slot its home; one
     /// whose home turned out to be elsewhere goes there. A call whose deadline has passed ends
     /// here, before it costs a worker anything.
     fn next_for(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) -> Option<CallId> {
+        let mut avoided = SmallVec::<[CallId; 2]>::new();
+        let next = self.next_but(slot, &mut avoided, now, out);
+        for id in avoided {
+            self.requeue(id);
+        }
+        next
+    }
+
+    /// The same; what avoids this slot is taken out.
+    fn next_but(
+        &mut self,
+        slot: usize,
+        avoided: &mut SmallVec<[CallId; 2]>,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
+    ) -> Option<CallId> {
         loop {
-            let leaving = self.slots[slot].phase.is_leaving();
+            let leaving = self.slots[slot].phase.is_leaving() || self.is_barred(slot);
             let id = if leaving { self.queue.pop_pinned(slot) } else { self.queue.pop(slot) }?;
+            if self.avoids(id, slot) {
+                avoided.push(id);
+                continue;
+            }
             let Some(call) = self.table.get_mut(id) else { continue };
             if call.deadline.is_some_and(|deadline| deadline <= now) {
                 let ran_before = call.died_under.is_some();
@@ -209,7 +269,7 @@ impl<J> State<J> {
         }
         let Some(call) = self.table.get_mut(id) else { return };
         call.place = Place::Queued(Some(home));
-        self.queue.put(id, Some(home));
+        self.queue.put(id, call.bytes, Some(home));
     }
 
     /// Hands a call to the worker of `slot`, which has room.
@@ -242,6 +302,7 @@ impl<J> State<J> {
         }
         let left = call.deadline.map(|deadline| deadline.saturating_duration_since(now));
         out.push(Effect::Send { slot, id, word, session_new, left });
+        self.probe(slot, id, now);
     }
 
     /// Takes a call out of its worker's lane.
@@ -253,6 +314,7 @@ impl<J> State<J> {
             if self.loads[slot] != UNAVAILABLE {
                 self.loads[slot] -= 1;
             }
+            self.probe_left(slot, id);
         }
     }
 
@@ -293,6 +355,24 @@ impl<J> State<J> {
         self.take_back_behind(slot, 1, most, words)
     }
 
+    /// A slot gets no more calls: others run what its worker has certainly not begun, but for its
+    /// first `kept`.
+    pub(super) fn withdraw(
+        &mut self,
+        slot: usize,
+        kept: usize,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        self.loads[slot] = UNAVAILABLE;
+        let taken = self.take_back_behind(slot, kept, usize::MAX, words);
+        // Whoever is the last that can serve gets what waits, trusted or not.
+        if taken > 0 || !self.guards.are_clear() {
+            self.spread(now, out);
+        }
+    }
+
     /// As [`Self::take_back`], but for the first `kept`.
     pub(super) fn take_back_behind(
         &mut self,
@@ -313,9 +393,8 @@ impl<J> State<J> {
             if strict || call.job.is_none() || !words.revoke(slot, word, id) {
                 continue;
             }
-            call.place = Place::Queued(None);
             self.leave(slot, id, Some(word));
-            self.queue.put(id, None);
+            self.requeue(id);
             taken += 1;
         }
         taken

@@ -3,7 +3,7 @@
 //! ```text
 //! submit ─▶ Queued ─▶ Sent(slot) ─▶ answered
 //!              │  ▲       │ worker died, not begun
-//!              │  └───────┘
+//!              │  └───────┘  (or it is tried again, after a pause in which it is Resting)
 //!              ▼          ▼
 //!            ended      ended (deadline, cancel, death): the caller is freed at once;
 //!                       a call that runs on stays here, without its job, until the worker
@@ -17,8 +17,10 @@
 mod credit;
 mod deadline;
 mod dispatch;
+mod guard;
 #[cfg(feature = "testkit")]
 pub mod rehearsal;
+mod retry;
 mod slot;
 mod standing;
 mod submit;
@@ -33,17 +35,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::call::Step;
-use crate::config::Life;
+use crate::config;
 use crate::error::Cause;
 use crate::id::CallId;
 use crate::policy::affinity::Homes;
-use crate::policy::queue::Queue;
+use crate::policy::breaker::BreakerState;
+use crate::policy::budget::Budget;
+use crate::policy::queue::{Bounds, Queue};
+use crate::policy::rate::Rate;
 use crate::policy::startup::Startup;
 pub(crate) use credit::Window;
 pub(crate) use dispatch::Said;
+use guard::Guards;
 use slot::{Phase, Slot, UNAVAILABLE};
 pub(crate) use standing::Parting;
-pub(crate) use submit::{NewCall, Refusal};
+pub(crate) use submit::{Full, NewCall, Refusal};
 use table::{Call, Place, Table};
 
 /// What a worker has made of the calls that wait in it: one atomic word a call, shared with it.
@@ -111,13 +117,17 @@ pub(crate) enum End {
 }
 
 /// Limits that the state enforces.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) size: usize,
     pub(crate) max_queue: usize,
+    pub(crate) max_queue_bytes: u64,
     pub(crate) start_timeout: Duration,
     pub(crate) grace: Duration,
-    pub(crate) life: Life,
+    pub(crate) life: config::Life,
+    pub(crate) guards: config::Guards,
+    /// Spreads the pauses of retries.
+    pub(crate) seed: u64,
 }
 
 /// Counts since the pool was made, and of now.
@@ -137,6 +147,14 @@ pub struct Counters {
     pub queue_timeouts: u64,
     /// Calls refused at the door.
     pub rejected: u64,
+    /// Of these: because the queue was full or the circuit breaker open.
+    pub shed: u64,
+    /// Calls that were made again because their worker had died.
+    pub retries: u64,
+    /// Calls that were not, because the retry budget was empty.
+    pub retries_refused: u64,
+    /// Calls given up because two workers had died under them.
+    pub quarantined: u64,
     /// Workers that ended without being told to.
     pub worker_deaths: u64,
     /// Workers started beyond the first of each slot.
@@ -160,6 +178,11 @@ pub(crate) struct State<J> {
     door: Door,
     table: Table<J>,
     queue: Queue,
+    /// Calls that rest before they are tried again; in no lane of the queue.
+    resting: usize,
+    rate: Rate,
+    budget: Budget,
+    guards: Guards,
     homes: Homes,
     /// One for each worker of the pool, and spare ones: a worker is replaced by one that starts
     /// while it still serves. Who serves in which slot under which number: `numbers`.
@@ -180,12 +203,16 @@ pub(crate) struct State<J> {
 impl<J> State<J> {
     pub(crate) fn new(limits: Limits, now: Instant) -> Self {
         let slots = limits.size + limits.life.spares(limits.size);
-        let life = limits.life;
+        let (life, guards) = (&limits.life, &limits.guards);
+        let bounds = Bounds { calls: limits.max_queue, bytes: limits.max_queue_bytes };
         Self {
-            limits,
             door: Door::Open,
             table: Table::default(),
-            queue: Queue::new(slots, limits.max_queue),
+            queue: Queue::new(slots, bounds),
+            resting: 0,
+            rate: Rate::new(now),
+            budget: Budget::new(guards.retry_budget),
+            guards: Guards::new(slots, limits.size, guards),
             homes: Homes::new(slots),
             slots: (0..slots).map(|place| Slot::new(place, &limits, now)).collect(),
             numbers: (0..limits.size).collect(),
@@ -194,6 +221,7 @@ impl<J> State<J> {
             loads: vec![UNAVAILABLE; slots],
             due: None,
             counters: Counters::default(),
+            limits,
         }
     }
 
@@ -210,7 +238,27 @@ impl<J> State<J> {
 
     /// Calls that wait for a worker.
     pub(crate) fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.resting
+    }
+
+    /// Bytes of arguments that wait.
+    pub(crate) fn queued_bytes(&self) -> u64 {
+        self.queue.bytes()
+    }
+
+    /// Tokens left for retries.
+    pub(crate) fn retry_tokens(&self) -> u32 {
+        self.budget.tokens()
+    }
+
+    /// Slots that are barred from new calls, or on probation.
+    pub(crate) fn distrusted(&self) -> usize {
+        self.guards.distrusted()
+    }
+
+    /// What the breaker of a slot does, and whether the slot is tainted by a crash.
+    pub(crate) fn trust(&self, slot: usize) -> (BreakerState, bool) {
+        self.guards.describe(slot)
     }
 
     /// Calls that are in a worker.
@@ -287,7 +335,7 @@ impl<J> State<J> {
             return;
         }
         self.door = Door::Closed;
-        for id in self.queue.take_all() {
+        for id in self.take_waiting() {
             let may_have_run = self.table.get(id).is_some_and(|call| call.died_under.is_some());
             self.end(id, End::Closed { may_have_run }, out);
         }

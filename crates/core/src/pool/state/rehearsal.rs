@@ -14,7 +14,7 @@ use crate::call::SessionKey;
 use crate::config::Life;
 use crate::id::CallId;
 use crate::policy::prefetch::Prefetch;
-use crate::policy::queue::Queue;
+use crate::policy::queue::{Bounds, Queue};
 
 /// How long a worker takes for a call: short enough for prefetching at its deepest.
 const SERVICE: Duration = Duration::from_micros(5);
@@ -53,9 +53,12 @@ impl Rehearsal {
         let limits = Limits {
             size: workers,
             max_queue: 1000,
+            max_queue_bytes: u64::MAX,
             start_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(2),
             life: Life::default(),
+            guards: Default::default(),
+            seed: 0,
         };
         let mut this = Self {
             state: State::new(limits, now),
@@ -80,7 +83,14 @@ impl Rehearsal {
 
     /// Admits a call; it goes to a worker or waits.
     pub fn submit(&mut self, session: Option<&SessionKey>, timeout: Option<Duration>) {
-        let new = NewCall { job: (), session: session.cloned(), timeout, idempotent: false };
+        let new = NewCall {
+            job: (),
+            session: session.cloned(),
+            timeout,
+            idempotent: false,
+            retry: None,
+            bytes: 0,
+        };
         let admitted = self.state.submit(new, None, self.now, &mut self.out);
         debug_assert!(admitted.is_ok(), "more calls than may wait");
         self.send();
@@ -94,7 +104,7 @@ impl Rehearsal {
             let Some(id) = oldest else { continue }; // it was taken back
             self.now += SERVICE;
             self.state.progressed(slot, 1, self.now);
-            let job = self.state.answered(slot, id, Said::Value);
+            let job = self.state.answered(slot, id, Said::Value, self.now, &mut self.out);
             debug_assert_eq!(job, Ok(Some(())), "a call that is wanted");
             self.state.fill(slot, self.now, &self.lanes, &mut self.out);
             self.send();
@@ -116,10 +126,10 @@ impl Rehearsal {
 /// Puts `calls` into a queue of `slots`, every fourth for one slot only, and takes them out again.
 /// How many came out.
 pub fn queue(slots: usize, calls: u64) -> usize {
-    let mut queue = Queue::new(slots, usize::MAX);
+    let mut queue = Queue::new(slots, Bounds { calls: usize::MAX, bytes: u64::MAX });
     for call in 0..calls {
         let pinned = (call % 4 == 0).then_some(call as usize % slots);
-        queue.put(CallId::new(call, 0), pinned);
+        queue.put(CallId::new(call, 0), 0, pinned);
     }
     (0..slots)
         .cycle()

@@ -220,7 +220,7 @@ impl<J> State<J> {
         let lane = std::mem::take(&mut it.lane);
         self.homes.evict(slot);
         for id in lane {
-            self.orphan(id, slot, generation, cause, words, out);
+            self.orphan(id, (slot, generation), cause, now, words, out);
         }
         for id in self.queue.take_pinned(slot) {
             self.session_lost(id, Some(slot), cause, out);
@@ -231,6 +231,9 @@ impl<J> State<J> {
         }
         if phase.serves() || matches!(phase, Phase::Condemned | Phase::Outlawed) {
             self.counters.worker_deaths += 1;
+            self.fell(slot, phase, now, out);
+        } else if phase == Phase::Stopping {
+            self.renew(slot);
         }
         if self.is_replaced(slot) {
             return self.spread(now, out);
@@ -254,7 +257,7 @@ impl<J> State<J> {
         self.counters.restarts += 1;
         self.plan(slot, after, now, out);
         if self.is_hopeless() {
-            for id in self.queue.take_all() {
+            for id in self.take_waiting() {
                 let died_under = self.table.get(id).and_then(|call| call.died_under);
                 let end = died_under.map_or(End::NoWorker, |(slot, generation)| End::WorkerDied {
                     slot,
@@ -283,10 +286,7 @@ impl<J> State<J> {
             return self.wear_out(slot, Wear::Request, now, out);
         }
         self.slots[slot].phase = Phase::Draining;
-        self.loads[slot] = UNAVAILABLE;
-        if self.take_back(slot, usize::MAX, words) > 0 {
-            self.spread(now, out);
-        }
+        self.withdraw(slot, 1, now, words, out);
         self.retire(slot, out);
         true
     }
@@ -306,10 +306,7 @@ impl<J> State<J> {
             return;
         }
         it.phase = Phase::Outlawed;
-        self.loads[slot] = UNAVAILABLE;
-        if self.take_back(slot, usize::MAX, words) > 0 {
-            self.spread(now, out);
-        }
+        self.withdraw(slot, 1, now, words, out);
     }
 
     /// Stops a worker that has nothing left to do and gets nothing more.
@@ -328,13 +325,13 @@ impl<J> State<J> {
     fn orphan(
         &mut self,
         id: CallId,
-        slot: usize,
-        generation: u64,
+        (slot, generation): (usize, u64),
         cause: &'static str,
+        now: Instant,
         words: &impl Words,
         out: &mut Vec<Effect<J>>,
     ) {
-        let Some(call) = self.table.get_mut(id) else { return };
+        let Some(call) = self.table.get(id) else { return };
         let Place::Sent { word, .. } = call.place else { return };
         let untouched = word.is_some_and(|word| words.untouched(slot, word, id));
         let strict = call.session.as_ref().is_some_and(|session| session.affinity.is_strict());
@@ -342,14 +339,10 @@ impl<J> State<J> {
             self.table.remove(id);
         } else if untouched && strict {
             self.session_lost(id, Some(slot), cause, out);
-        } else if untouched || call.idempotent && !call.partly_seen && !strict {
-            if !untouched && call.died_under.replace((slot, generation)).is_some() {
-                return self.end(id, End::Poison { slot, generation, deaths: 2 }, out);
-            }
-            call.place = Place::Queued(None);
-            self.queue.put(id, None);
+        } else if untouched {
+            self.requeue(id);
         } else {
-            self.end(id, End::WorkerDied { slot, generation }, out);
+            self.retry(id, (slot, generation), strict, now, out);
         }
     }
 

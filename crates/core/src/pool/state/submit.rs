@@ -9,6 +9,7 @@ use super::credit::{Credit, Window};
 use super::slot::{Phase, UNAVAILABLE};
 use super::{Call, Door, Effect, Place, State};
 use crate::call::{Affinity, SessionKey};
+use crate::config::RetryPolicy;
 use crate::error::Cause;
 use crate::id::CallId;
 
@@ -19,16 +20,28 @@ pub(crate) struct NewCall<J> {
     pub(crate) session: Option<SessionKey>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) idempotent: bool,
+    pub(crate) retry: Option<Arc<RetryPolicy>>,
+    /// Of its arguments.
+    pub(crate) bytes: u32,
 }
 
 /// Why a call is not admitted; nothing of it remains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Closed,
-    QueueFull(usize),
+    QueueFull(Full),
     NoWorker,
     SessionBusy(Arc<str>),
     SessionLost(Arc<str>, &'static str),
+}
+
+/// What a queue that is full tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full {
+    pub(crate) capacity: usize,
+    pub(crate) waiting: usize,
+    pub(crate) bytes: u64,
+    pub(crate) retry_after: Duration,
 }
 
 /// Where a call goes from the door.
@@ -50,8 +63,9 @@ impl<J> State<J> {
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) -> Result<CallId, Refusal> {
-        let route = self.admit(new.session.as_ref(), now).inspect_err(|_| {
+        let route = self.admit(new.session.as_ref(), new.bytes, now).inspect_err(|refusal| {
             self.counters.rejected += 1;
+            self.counters.shed += u64::from(matches!(refusal, Refusal::QueueFull(_)));
         })?;
         self.counters.requests += 1;
         // A deadline beyond what the clock can hold is none.
@@ -63,6 +77,8 @@ impl<J> State<J> {
             deadline,
             limit: new.timeout.unwrap_or(Duration::MAX),
             idempotent: new.idempotent,
+            retry: new.retry,
+            bytes: new.bytes,
             died_under: None,
             partly_seen: false,
             credit: window.map(|window| Box::new(Credit::new(window))),
@@ -78,13 +94,31 @@ impl<J> State<J> {
                 if let Some(call) = self.table.get_mut(id) {
                     call.place = Place::Queued(lane);
                 }
-                self.queue.put(id, lane);
+                if self.queue.len() == 0 {
+                    self.rate.observe(0, false, now);
+                }
+                self.queue.put(id, new.bytes, lane);
+                if !self.guards.are_clear() {
+                    // What waits in front may avoid a slot that takes this one.
+                    self.spread(now, out);
+                }
             }
         }
         Ok(id)
     }
 
-    fn admit(&self, session: Option<&SessionKey>, now: Instant) -> Result<Route, Refusal> {
+    /// A call was refused before it came to this door.
+    pub(crate) fn shed(&mut self) {
+        self.counters.rejected += 1;
+        self.counters.shed += 1;
+    }
+
+    fn admit(
+        &self,
+        session: Option<&SessionKey>,
+        bytes: u32,
+        now: Instant,
+    ) -> Result<Route, Refusal> {
         if self.door != Door::Open {
             return Err(Refusal::Closed);
         }
@@ -95,8 +129,15 @@ impl<J> State<J> {
             None => self.any_slot(now),
             Some(session) => self.home_slot(session, now)?,
         };
-        if matches!(route, Route::Wait(_)) && self.queue.is_full() || !self.table.has_room() {
-            return Err(Refusal::QueueFull(self.queue.capacity()));
+        let full = matches!(route, Route::Wait(_)) && !self.queue.has_room(bytes);
+        if full || !self.table.has_room() {
+            let waiting = self.queue.len();
+            return Err(Refusal::QueueFull(Full {
+                capacity: self.queue.bounds().calls,
+                waiting,
+                bytes: self.queue.bytes(),
+                retry_after: self.rate.retry_after(waiting, now),
+            }));
         }
         Ok(route)
     }
@@ -114,9 +155,8 @@ impl<J> State<J> {
     fn new_home(&self, now: Instant) -> Route {
         match self.any_slot(now) {
             Route::Now(slot) => {
-                let least = self.loads[slot];
                 let equal = (0..self.loads.len())
-                    .filter(|&slot| self.loads[slot] == least && self.slots[slot].has_room(now));
+                    .filter(|&it| self.are_equal(slot, it) && self.slots[it].has_room(now));
                 // One that is to be replaced soon would lose what comes to live there.
                 let burden =
                     |&slot: &usize| (self.slots[slot].standing.is_worn(), self.homes.count(slot));
@@ -145,13 +185,18 @@ impl<J> State<J> {
             Affinity::StrictQueue => Ok(Route::Wait(Some(home.slot))),
             Affinity::StrictFailFast if ready && slot.lane.is_empty() => Ok(Route::Now(home.slot)),
             Affinity::StrictFailFast => Err(Refusal::SessionBusy(session.id.clone())),
-            Affinity::Hint if ready && slot.lane.is_empty() => Ok(Route::Now(home.slot)),
+            Affinity::Hint if ready && slot.lane.is_empty() && !self.is_barred(home.slot) => {
+                Ok(Route::Now(home.slot))
+            }
             Affinity::Hint => Ok(self.any_slot(now)),
         }
     }
 
     /// The slot with the fewest calls that has room for one more.
     pub(super) fn least_loaded(&self, now: Instant) -> Option<usize> {
+        if !self.guards.are_clear() {
+            return self.most_trusted(now);
+        }
         let mut best = None;
         let mut least = UNAVAILABLE;
         for (slot, &load) in self.loads.iter().enumerate() {

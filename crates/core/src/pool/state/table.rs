@@ -1,11 +1,13 @@
 //! The calls that are alive, found by id without hashing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::credit::Credit;
 use crate::call::SessionKey;
+use crate::config::RetryPolicy;
 use crate::error::Cause;
 use crate::id::CallId;
 use crate::policy::queue::Lane;
@@ -14,6 +16,8 @@ use crate::policy::queue::Lane;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Queued(Lane),
+    /// Its worker died, and it is tried again from then on.
+    Resting(Instant),
     /// In the worker of a slot; the word tells whether it has begun, where there is one.
     Sent {
         slot: usize,
@@ -32,6 +36,10 @@ pub(super) struct Call<J> {
     /// What the caller asked for, to name it in the error.
     pub(super) limit: Duration,
     pub(super) idempotent: bool,
+    /// When it is made again; None: as the pool says.
+    pub(super) retry: Option<Arc<RetryPolicy>>,
+    /// Of its arguments, while it waits.
+    pub(super) bytes: u32,
     /// The worker that died under it, if one did: then it may have run, wherever it is now.
     pub(super) died_under: Option<(usize, u64)>,
     /// The caller has seen a part of the answer: it must not run twice.

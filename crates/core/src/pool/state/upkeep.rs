@@ -194,6 +194,7 @@ impl<J> State<J> {
             _ => return false,
         }
         self.slots[slot].standing.role = Role::Resting;
+        self.renew(slot);
         true
     }
 
@@ -214,10 +215,8 @@ impl<J> State<J> {
             return; // It is being killed.
         }
         it.standing.changed = now;
-        self.loads[old] = UNAVAILABLE;
-        if self.take_back(old, usize::MAX, words) > 0 {
-            self.spread(now, out);
-        }
+        self.renew(old);
+        self.withdraw(old, 1, now, words, out);
         let keeps = self.slots[old].standing.strict && self.homes.count(old) > 0;
         let it = &mut self.slots[old];
         it.phase = if keeps { Phase::Retiring } else { Phase::Draining };
@@ -296,10 +295,7 @@ impl<J> State<J> {
 
     /// A worker does not answer: others run what it has certainly not begun, and what comes.
     fn stall(&mut self, slot: usize, now: Instant, words: &impl Words, out: &mut Vec<Effect<J>>) {
-        self.loads[slot] = UNAVAILABLE;
-        if self.take_back_behind(slot, 0, usize::MAX, words) > 0 {
-            self.spread(now, out);
-        }
+        self.withdraw(slot, 0, now, words, out);
     }
 
     /// A worker answers again.

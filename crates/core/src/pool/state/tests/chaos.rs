@@ -5,18 +5,21 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::guards::any_guards;
 use super::tending::any_life;
 use super::violations::{Lie, any_lie};
 use super::worker::Life;
+use super::world::MAX_QUEUE_BYTES;
 use super::{Spec, World};
 use crate::call::{Affinity, Binding, SessionKey};
 use crate::config;
 use crate::pool::state::Refusal;
 use crate::pool::state::slot::Phase;
+use crate::pool::state::table::Place;
 
 #[derive(Clone, Debug)]
 enum Event {
-    Submit { session: Option<Who>, timeout: Option<u64>, idempotent: bool, streaming: bool },
+    Submit { session: Option<Who>, timeout: Option<u64>, spec: Spec },
     Start(usize),
     Ready { slot: usize, revocable: bool },
     Begin(usize),
@@ -70,16 +73,27 @@ fn any_span() -> impl Strategy<Value = u64> {
     ]
 }
 
+/// What a call is, whoever makes it.
+fn any_spec() -> impl Strategy<Value = Spec> {
+    let bytes = prop_oneof![4 => 0..20u32, 1 => 0..2000u32];
+    (any::<bool>(), prop::bool::weighted(0.3), prop::bool::weighted(0.2), bytes).prop_map(
+        |(idempotent, streaming, raises, bytes)| Spec {
+            idempotent,
+            streaming,
+            raises,
+            bytes,
+            ..Spec::default()
+        },
+    )
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let slot = || 0..5usize;
     let timeout = prop::option::of(prop_oneof![Just(0), any_span()]);
     let session = prop::option::of(any_who());
     prop_oneof![
-        40 => (session, timeout, any::<bool>(), prop::bool::weighted(0.3)).prop_map(
-            |(session, timeout, idempotent, streaming)| {
-                Event::Submit { session, timeout, idempotent, streaming }
-            },
-        ),
+        40 => (session, timeout, any_spec())
+            .prop_map(|(session, timeout, spec)| Event::Submit { session, timeout, spec }),
         8 => slot().prop_map(Event::Start),
         8 => (slot(), prop::bool::weighted(0.8))
             .prop_map(|(slot, revocable)| Event::Ready { slot, revocable }),
@@ -111,8 +125,8 @@ struct Chaos {
 }
 
 impl Chaos {
-    fn new(size: usize, max_queue: usize, life: config::Life) -> Self {
-        Self { world: World::living(size, max_queue, life), objects: Default::default() }
+    fn new(size: usize, max_queue: usize, life: config::Life, guards: config::Guards) -> Self {
+        Self { world: World::with(size, max_queue, life, guards), objects: Default::default() }
     }
 
     fn happen(&mut self, event: Event) {
@@ -120,9 +134,7 @@ impl Chaos {
         let world = &mut self.world;
         let life = |slot: usize| world.workers[slot % size].life;
         match event {
-            Event::Submit { session, timeout, idempotent, streaming } => {
-                self.submit(session, timeout, idempotent, streaming)
-            }
+            Event::Submit { session, timeout, spec } => self.submit(session, timeout, spec),
             Event::Start(slot) => {
                 if matches!(life(slot), Life::Planned(at) if at <= world.now) {
                     world.start(slot % size);
@@ -202,13 +214,7 @@ impl Chaos {
         self.check_overdue();
     }
 
-    fn submit(
-        &mut self,
-        who: Option<Who>,
-        timeout: Option<u64>,
-        idempotent: bool,
-        streaming: bool,
-    ) {
+    fn submit(&mut self, who: Option<Who>, timeout: Option<u64>, spec: Spec) {
         let session = who.map(|Who { name, affinity, object }| {
             if object == Some(true) {
                 self.objects[name] = Arc::default();
@@ -217,12 +223,12 @@ impl Chaos {
             SessionKey { id: NAMES[name].into(), affinity, object }
         });
         let timeout = timeout.map(Duration::from_micros);
-        let spec = Spec { session, timeout, idempotent, streaming };
-        let before = self.world.state.queued();
+        let spec = Spec { session, timeout, ..spec };
+        let before = self.world.state.queue.len();
         let rejected = self.world.state.counters().rejected;
         match self.world.submit(spec.clone()) {
             Ok(_) => {
-                let queued = self.world.state.queued();
+                let queued = self.world.state.queue.len();
                 assert!(queued <= before || queued <= self.world.limits.max_queue);
             }
             Err(refusal) => {
@@ -237,9 +243,10 @@ impl Chaos {
         let home = spec.strict().and_then(|session| state.homes.get(&session.id));
         match refusal {
             Refusal::Closed => assert!(!state.is_open()),
-            Refusal::QueueFull(capacity) => {
-                assert_eq!(*capacity, self.world.limits.max_queue);
-                assert!(state.queued() >= *capacity);
+            Refusal::QueueFull(full) => {
+                assert_eq!(full.capacity, self.world.limits.max_queue);
+                let bytes = full.bytes + u64::from(spec.bytes);
+                assert!(full.waiting >= full.capacity || bytes > MAX_QUEUE_BYTES);
             }
             Refusal::NoWorker => assert!(state.is_hopeless()),
             Refusal::SessionBusy(_) => {
@@ -262,10 +269,14 @@ impl Chaos {
         if world.timer.is_some_and(|timer| timer <= world.now) {
             return;
         }
+        assert!(world.state.due_of_guards().is_none_or(|due| due > world.now));
         for call in world.calls.iter().filter(|call| call.outcome.is_none()) {
             assert!(call.deadline.is_none_or(|deadline| deadline > world.now), "{}", call.id);
         }
         for (id, call) in world.state.table.iter() {
+            if let Place::Resting(until) = call.place {
+                assert!(until > world.now, "{id} overslept");
+            }
             if call.kill_at.is_some_and(|at| at <= world.now) {
                 let (slot, _) = *world.calls[world.by_id[&id]].sent.last().expect("sent");
                 let worker = &world.workers[slot];
@@ -289,6 +300,7 @@ impl Chaos {
                     Life::Planned(at) => Some(at),
                     _ => None,
                 });
+                // Calls may rest before they are tried again.
                 let next = planned.chain(self.world.timer).min();
                 let next = next.expect("a call waits, and nothing will ever happen");
                 self.world.advance(next.saturating_duration_since(self.world.now));
@@ -349,14 +361,16 @@ proptest! {
     #[test]
     fn every_call_ends_once(
         size in 1..5usize,
+        guards in any_guards(),
         max_queue in prop_oneof![0..4usize, Just(50)],
         life in any_life(),
         up in any::<bool>(),
         settle in any::<bool>(),
         events in prop::collection::vec(any_event(), 0..250),
     ) {
-        let mut chaos = Chaos::new(size, max_queue, life);
-        if up && life.startup_batch_size.is_none() {
+        let no_batches = life.startup_batch_size.is_none();
+        let mut chaos = Chaos::new(size, max_queue, life, guards);
+        if up && no_batches {
             (0..size).for_each(|slot| chaos.world.bring_up(slot));
         }
         for event in events {

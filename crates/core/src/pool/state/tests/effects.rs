@@ -82,12 +82,13 @@ impl World {
         assert!(it.lane.len() == 1 || room, "slot {slot} has no room for {id}");
 
         let now = self.now;
+        let may_repeat = self.may_repeat(self.spec(id));
         let call = &mut self.calls[self.by_id[&id]];
         assert!(call.outcome.is_none());
         assert_eq!(left, call.deadline.map(|deadline| deadline.saturating_duration_since(now)));
         let fresh = call.sent.is_empty() && call.spec.timeout == Some(Duration::ZERO);
         assert!(left != Some(Duration::ZERO) || fresh, "{id} is sent after its deadline");
-        let again = call.spec.idempotent && !call.partly && call.begun.len() < 2;
+        let again = may_repeat && !call.partly && call.begun.len() < 2;
         assert!(call.begun.is_empty() || again, "{id} must not run again");
         let first = call.sent.is_empty();
         call.sent.push(place);
@@ -135,7 +136,9 @@ impl World {
                 let place = (*slot, *generation);
                 assert!(call.begun.contains(&place), "{id} was not begun");
             }
-            End::Poison { deaths, .. } => assert!(*deaths == 2 && call.spec.idempotent),
+            End::Poison { deaths, .. } => {
+                assert!(*deaths == 2 && self.may_repeat(&call.spec) && call.begun.len() == 2);
+            }
             End::NoWorker => assert!(self.state.is_hopeless()),
             End::Closed { .. } => assert!(self.closed),
             End::Cancelled { .. } => {}

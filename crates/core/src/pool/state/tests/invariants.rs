@@ -2,6 +2,7 @@
 
 use super::World;
 use super::worker::{Life, Worker};
+use crate::policy::breaker::BreakerState;
 use crate::policy::prefetch;
 use crate::pool::state::slot::{Phase, Slot, UNAVAILABLE};
 use crate::pool::state::standing::Role;
@@ -89,7 +90,7 @@ impl World {
     }
 
     fn check_calls(&self) {
-        let (mut queued, mut sent, mut wanted) = (0, 0, 0);
+        let (mut queued, mut bytes, mut sent, mut wanted) = (0, 0, 0, 0);
         for (id, call) in self.state.table.iter() {
             let record = &self.calls[self.by_id[&id]];
             assert_eq!(call.job.is_some(), record.outcome.is_none(), "the job of {id}");
@@ -97,7 +98,12 @@ impl World {
             match call.place {
                 Place::Queued(_) => {
                     queued += 1;
+                    bytes += u64::from(call.bytes);
                     assert!(call.job.is_some(), "nobody waits for {id}, which is queued");
+                }
+                Place::Resting(_) => {
+                    queued += 1;
+                    assert!(call.job.is_some() && call.died_under.is_some(), "{id} rests");
                 }
                 Place::Sent { slot, .. } => {
                     sent += 1;
@@ -105,7 +111,7 @@ impl World {
                 }
             }
         }
-        assert_eq!(self.state.queued(), queued);
+        assert_eq!((self.state.queued(), self.state.queued_bytes()), (queued, bytes));
         assert_eq!(self.state.in_workers(), sent);
         let open = self.calls.iter().filter(|call| call.outcome.is_none()).count() as u64;
         assert_eq!(wanted, open, "an admitted call is lost");
@@ -122,16 +128,30 @@ impl World {
             matches!(self.state.slots[slot].phase, Phase::Condemned | Phase::Outlawed)
         };
         let due = self.state.table.iter().filter_map(|(_, call)| match call.place {
+            Place::Resting(until) => Some(call.deadline.map_or(until, |at| at.min(until))),
             _ if call.job.is_some() => call.deadline,
             Place::Sent { slot, .. } if condemned(slot) => None,
             _ => call.kill_at,
         });
-        if let Some(due) = due.min() {
+        if let Some(due) = due.chain(self.state.due_of_guards()).min() {
             assert!(self.timer.is_some_and(|timer| timer <= due), "nothing watches {due:?}");
         }
         if self.closed || self.state.is_hopeless() {
             assert_eq!(self.state.queued(), 0);
         }
+        self.check_guards();
+    }
+
+    /// Retries are paid for, and the pool is never left without workers that it trusts.
+    fn check_guards(&self) {
+        let told = self.state.counters();
+        let budget = self.limits.guards.retry_budget;
+        let paid = u64::from(budget.capacity) + u64::from(budget.deposit) * told.completed;
+        assert!(told.retries * u64::from(budget.retry_cost) <= paid, "unpaid retries: {told:?}");
+        assert!(self.state.distrusted() <= self.limits.size / 2, "too many slots are barred");
+        let (probing, plain) = (0..self.workers.len())
+            .partition::<Vec<_>, _>(|&slot| self.state.trust(slot).0 == BreakerState::HalfOpen);
+        assert!(plain.len() >= probing.len(), "{probing:?}");
     }
 
     /// No call waits in vain: room is used, and a worker without work has looked for some.
@@ -141,24 +161,34 @@ impl World {
             let all = state.slots.iter().enumerate();
             all.filter(|(slot, _)| state.loads[*slot] != UNAVAILABLE)
         };
-        let idle = ready().any(|(_, it)| it.lane.is_empty());
-        let room = ready().any(|(_, it)| it.has_room(self.now));
+        let open = || ready().filter(|(slot, _)| !state.is_barred(*slot));
+        let idle: Vec<_> =
+            open().filter(|(_, it)| it.lane.is_empty()).map(|(slot, _)| slot).collect();
+        // Whether all those had better not run it.
+        let avoids = |id| idle.iter().all(|&slot| state.avoids(id, slot));
         let stalled =
             ready().any(|(_, it)| it.lane.len() > 1 && prefetch::stalled(it.since, self.now));
         if let Some(front) = state.queue.shared_front() {
-            assert!(!idle, "{front} waits though a worker is idle");
+            let room = open().any(|(slot, it)| it.has_room(self.now) && !state.avoids(front, slot));
             assert!(!room || stalled, "{front} waits though a worker has room");
+        }
+        for (id, call) in state.table.iter().filter(|(_, it)| it.place == Place::Queued(None)) {
+            assert!(avoids(id), "{id} waits though {idle:?} are idle: {call:?}");
         }
         for (slot, it) in ready() {
             // With some in hand it may have room and not be told: others took calls from it.
             let in_vain = state.queue.has_pinned(slot) && it.lane.is_empty();
             assert!(!in_vain, "a call waits for slot {slot}, which is idle");
         }
-        if idle {
+        // A slot that is trusted again, or needed again, takes nothing over before it is next filled.
+        if idle.iter().any(|&slot| state.trust(slot).0 == BreakerState::Closed) {
             let behind = ready().flat_map(|(_, it)| it.lane.iter().skip(1));
             for id in behind {
                 let call = state.table.get(*id).expect("alive");
-                assert!(!self.is_movable(call, *id), "{id} waits in a worker, another is idle");
+                assert!(
+                    avoids(*id) || !self.is_movable(call, *id),
+                    "{id} waits in a worker, another is idle"
+                );
             }
         }
     }
@@ -169,7 +199,7 @@ impl World {
             Place::Sent { slot, .. } => {
                 record.begun.contains(&(slot, self.workers[slot].generation))
             }
-            Place::Queued(_) => false,
+            Place::Queued(_) | Place::Resting(_) => false,
         };
         !begun && call.job.is_some() && record.spec.strict().is_none()
     }

@@ -1,7 +1,10 @@
 //! Which call goes where, and in which order.
 
+use std::time::Duration;
+
+use super::world::MAX_QUEUE_BYTES;
 use super::{Outcome, Spec, World};
-use crate::pool::state::Refusal;
+use crate::pool::state::{Full, Refusal};
 
 fn plain() -> Spec {
     Spec::default()
@@ -48,17 +51,57 @@ fn who_comes_later_does_not_overtake_those_that_wait() {
     assert_eq!(world.begin(0), Some(waiting));
 }
 
+/// What a full queue tells a call that it refuses.
+fn refused(world: &mut World, spec: Spec) -> Full {
+    match world.submit(spec) {
+        Err(Refusal::QueueFull(full)) => full,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_queue_is_full_of_bytes_too_and_takes_one_call_whatever_its_size() {
+    let mut world = World::new(1, 10);
+    let sized = |bytes: u64| Spec { bytes: bytes as u32, ..plain() };
+    let huge = world.call(sized(2 * MAX_QUEUE_BYTES));
+    let full = refused(&mut world, sized(1));
+    assert_eq!((full.waiting, full.bytes), (1, 2 * MAX_QUEUE_BYTES));
+    assert!(world.cancel(huge));
+
+    world.call(sized(MAX_QUEUE_BYTES - 1));
+    world.call(sized(1));
+    assert_eq!(refused(&mut world, sized(1)).waiting, 2);
+    assert_eq!((world.state.counters().shed, world.state.counters().rejected), (2, 2));
+    world.bring_up(0);
+    world.work(0);
+    assert_eq!(world.state.queued_bytes(), 0, "what was sent waits no more");
+}
+
+#[test]
+fn a_full_queue_tells_when_it_will_have_room() {
+    let mut world = World::ready(1);
+    world.calls(101, &plain());
+    assert_eq!(refused(&mut world, plain()).retry_after, Duration::from_secs(1), "not known yet");
+    for _ in 0..50 {
+        world.advance(Duration::from_millis(10));
+        world.work(0);
+        world.call(plain());
+    }
+    let told = refused(&mut world, plain()).retry_after.as_millis();
+    assert!((450..=550).contains(&told), "50 calls at 100 a second take {told} ms");
+}
+
 #[test]
 fn a_full_queue_refuses_until_a_place_is_free() {
     let mut world = World::new(1, 2);
     let first = world.call(plain());
     world.call(plain());
-    assert_eq!(world.submit(plain()), Err(Refusal::QueueFull(2)));
+    assert_eq!(refused(&mut world, plain()).capacity, 2);
     assert_eq!(world.state.counters().rejected, 1);
 
     assert!(world.cancel(first));
     world.call(plain());
-    assert_eq!(world.submit(plain()), Err(Refusal::QueueFull(2)));
+    assert_eq!(refused(&mut world, plain()).capacity, 2);
     world.bring_up(0);
     world.call(plain());
 }
@@ -66,10 +109,10 @@ fn a_full_queue_refuses_until_a_place_is_free() {
 #[test]
 fn without_a_queue_only_free_workers_admit() {
     let mut world = World::new(1, 0);
-    assert_eq!(world.submit(plain()), Err(Refusal::QueueFull(0)));
+    assert_eq!(refused(&mut world, plain()).capacity, 0);
     world.bring_up(0);
     world.call(plain());
-    assert_eq!(world.submit(plain()), Err(Refusal::QueueFull(0)));
+    assert_eq!(refused(&mut world, plain()).capacity, 0);
 }
 
 #[test]

@@ -43,12 +43,12 @@ impl World {
                 let fits = match said {
                     Said::Value => !streaming,
                     Said::End => streaming,
-                    Said::Failure => true,
+                    Said::Raised | Said::Failure => true,
                 };
                 if mine && fits {
                     return;
                 }
-                self.state.answered(slot, id, said).map(drop)
+                self.answered(slot, id, said).map(drop)
             }
             Lie::Goes(items) => {
                 if mine && streaming && (1..=room as usize).contains(&items) {
@@ -59,7 +59,7 @@ impl World {
             }
             Lie::MadeUp => {
                 let id = CallId::new(id.sequence() + 1_000_000, id.index());
-                self.state.answered(slot, id, Said::Failure).map(drop)
+                self.answered(slot, id, Said::Failure).map(drop)
             }
         };
         let violation = told.expect_err("a lie");
@@ -105,7 +105,7 @@ fn a_second_answer_is_told_from_one_to_a_call_that_the_worker_does_not_have() {
     let calls = world.calls(80, &Spec::default());
     let waiting = calls.into_iter().find(|&id| world.sent(id).is_empty()).expect("no room for all");
     assert_eq!([running, elsewhere].map(|id| world.sent(id)), [[0], [1]]);
-    let say = |world: &mut World, id| world.state.answered(0, id, Said::Failure).unwrap_err();
+    let say = |world: &mut World, id| world.answered(0, id, Said::Failure).unwrap_err();
 
     assert_eq!(say(&mut world, answered), Violation::AnsweredTwice { call: answered });
     assert_eq!(say(&mut world, elsewhere), Violation::NotItsCall { call: elsewhere });
@@ -126,7 +126,7 @@ fn an_answer_long_after_the_first_is_one_to_a_call_that_it_does_not_have() {
         plain(&mut world);
         world.work(0);
     }
-    let told = world.state.answered(0, first, Said::Value).unwrap_err();
+    let told = world.answered(0, first, Said::Value).unwrap_err();
     assert_eq!(told, Violation::NotItsCall { call: first });
 }
 
@@ -137,7 +137,7 @@ fn what_the_worker_before_it_answered_is_no_second_answer() {
     world.work(0);
     world.die(0, false);
     world.bring_up(0);
-    let told = world.state.answered(0, call, Said::Value).unwrap_err();
+    let told = world.answered(0, call, Said::Value).unwrap_err();
     assert_eq!(told, Violation::NotItsCall { call });
 }
 
@@ -146,12 +146,12 @@ fn a_stream_ends_as_a_stream_and_a_plain_call_with_a_value() {
     let mut world = World::ready(2);
     let (call, stream) = (plain(&mut world), world.call(Spec::stream()));
     let wrong = |call, streaming| Err(Violation::WrongKind { call, streaming });
-    let mut say = |slot, id, said| world.state.answered(slot, id, said).map(|job| job.is_some());
+    let mut say = |slot, id, said| world.answered(slot, id, said).map(|job| job.is_some());
     assert_eq!(say(0, call, Said::End), wrong(call, false));
     assert_eq!(say(1, stream, Said::Value), wrong(stream, true));
     let chunk = world.state.partly_answered(0, call, [1].into_iter());
     assert_eq!(chunk.map(|job| job.is_some()), wrong(call, false));
-    let mut say = |slot, id, said| world.state.answered(slot, id, said).map(|job| job.is_some());
+    let mut say = |slot, id, said| world.answered(slot, id, said).map(|job| job.is_some());
     assert_eq!(say(0, call, Said::Value), Ok(true));
     assert_eq!(say(1, stream, Said::End), Ok(true));
 }

@@ -1,64 +1,26 @@
 //! A simulated pool: carries out what the state wants and records what becomes of each call.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::spec::Spec;
 use super::worker::{Life, Page, Worker};
-use crate::call::{Affinity, Binding, SessionKey};
-use crate::config;
+use crate::config::{self, Guards};
+use crate::error::Violation;
 use crate::id::CallId;
 use crate::pool::state::{Effect, End, Limits, NewCall, Refusal, Said, State, Window};
 
 /// Of every stream.
 pub(super) const WINDOW: Window = Window { items: 3, bytes: 30 };
 
+/// That may wait.
+pub(super) const MAX_QUEUE_BYTES: u64 = 1000;
+
 /// What the state owns of a call; the number of its record.
 #[derive(Debug)]
 pub(crate) struct Job(pub(super) usize);
-
-/// A call to submit; `Spec::default()` has no session, no limit and may not run twice.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Spec {
-    pub(super) session: Option<SessionKey>,
-    pub(super) timeout: Option<Duration>,
-    pub(super) idempotent: bool,
-    pub(super) streaming: bool,
-}
-
-impl Spec {
-    pub(super) fn stream() -> Self {
-        Self { streaming: true, ..Self::default() }
-    }
-
-    pub(super) fn session(id: &str, affinity: Affinity) -> Self {
-        Self {
-            session: Some(SessionKey { id: id.into(), affinity, object: None }),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn object(mut self, object: &Arc<Binding>) -> Self {
-        self.session.as_mut().expect("a session").object = Some(object.clone());
-        self
-    }
-
-    pub(super) fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    pub(super) fn idempotent(mut self) -> Self {
-        self.idempotent = true;
-        self
-    }
-
-    pub(super) fn strict(&self) -> Option<&SessionKey> {
-        self.session.as_ref().filter(|session| session.affinity.is_strict())
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -104,20 +66,33 @@ pub(crate) struct World {
 impl World {
     /// Workers are planned, none is started.
     pub(crate) fn new(size: usize, max_queue: usize) -> Self {
-        Self::living(size, max_queue, config::Life { heartbeat: None, ..Default::default() })
+        Self::guarded(size, max_queue, Guards::default())
     }
 
     /// As `new`, with workers that are looked after like that.
     pub(crate) fn living(size: usize, max_queue: usize, life: config::Life) -> Self {
+        Self::with(size, max_queue, life, Guards::default())
+    }
+
+    /// As `new`, with guards that are not the usual ones.
+    pub(crate) fn guarded(size: usize, max_queue: usize, guards: Guards) -> Self {
+        let life = config::Life { heartbeat: None, ..Default::default() };
+        Self::with(size, max_queue, life, guards)
+    }
+
+    pub(super) fn with(size: usize, max_queue: usize, life: config::Life, guards: Guards) -> Self {
         let now = Instant::now();
         let limits = Limits {
             size,
             max_queue,
+            max_queue_bytes: MAX_QUEUE_BYTES,
             start_timeout: Duration::from_secs(20),
             grace: Duration::from_secs(2),
             life,
+            guards,
+            seed: 1,
         };
-        let state = State::new(limits, now);
+        let state = State::new(limits.clone(), now);
         let slots = state.slots.len();
         let mut world = Self {
             state,
@@ -163,6 +138,8 @@ impl World {
             session: spec.session.clone(),
             timeout: spec.timeout,
             idempotent: spec.idempotent,
+            retry: spec.retry.clone(),
+            bytes: spec.bytes,
         };
         let window = spec.streaming.then_some(WINDOW);
         let id = self.state.submit(new, window, self.now, &mut self.out)?;
@@ -258,15 +235,29 @@ impl World {
         }
         self.state.progressed(slot, finished.len(), self.now);
         for &id in &finished {
-            let said = if self.spec(id).streaming { Said::End } else { Said::Value };
-            let job = self.state.answered(slot, id, said).expect("the worker has this call");
-            match job {
+            let said = match self.spec(id) {
+                Spec { raises: true, .. } => Said::Raised,
+                Spec { streaming: true, .. } => Said::End,
+                _ => Said::Value,
+            };
+            let job = self.answered(slot, id, said);
+            match job.expect("the worker has this call") {
                 Some(Job(call)) => self.ended(call, Outcome::Answered),
                 None => assert!(self.outcome(id).is_some(), "the job of {id} is lost"),
             }
         }
         self.workers[slot].unfilled = true;
+        self.carry_out(); // a slot that is barred now asks for the timer
         true
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        slot: usize,
+        id: CallId,
+        said: Said,
+    ) -> Result<Option<Job>, Violation> {
+        self.state.answered(slot, id, said, self.now, &mut self.out)
     }
 
     pub(crate) fn fill(&mut self, slot: usize) {
@@ -386,6 +377,12 @@ impl World {
     /// Calls in the worker of a slot.
     pub(crate) fn load(&self, slot: usize) -> usize {
         self.state.slots[slot].lane.len()
+    }
+
+    /// Whether a call may run again where it may have run.
+    pub(super) fn may_repeat(&self, spec: &Spec) -> bool {
+        let policy = spec.retry.as_deref().unwrap_or(&self.limits.guards.retry);
+        spec.idempotent || policy.idempotent
     }
 
     pub(super) fn spec(&self, id: CallId) -> &Spec {

@@ -1,0 +1,86 @@
+//! A call whose worker died under it: does it run again, when, and who pays?
+//!
+//! ```text
+//! died ─▶ a second time? PoisonCall ─▶ policy and budget say no? WorkerDied ─▶ Resting ─▶ Queued
+//! ```
+//!
+//! A call that certainly had not begun is no retry: it goes back to its place and costs nothing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Effect, End, Place, State};
+use crate::id::CallId;
+use crate::policy::retry::{Attempts, Fault, GiveUp, NextAttempt};
+
+impl<J> State<J> {
+    /// The worker of a call died, and it may have run. `stays`: it belongs to that worker alone.
+    pub(super) fn retry(
+        &mut self,
+        id: CallId,
+        (slot, generation): (usize, u64),
+        stays: bool,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let Some(call) = self.table.get_mut(id) else { return };
+        if call.died_under.replace((slot, generation)).is_some() {
+            self.counters.quarantined += 1;
+            return self.end(id, End::Poison { slot, generation, deaths: 2 }, out);
+        }
+        let policy = call.retry.as_deref().unwrap_or(&self.limits.guards.retry);
+        let restarts = self.limits.guards.crash_barrier.map_or(1, |barrier| barrier.max_restarts);
+        let fault = Fault {
+            retriable: !stays && !call.partly_seen && restarts > 0,
+            may_have_run: !(call.idempotent || policy.idempotent),
+            counts: true,
+            retry_after: None,
+        };
+        let seed = self.limits.seed ^ id.raw();
+        let mut attempts = Attempts::new(call.deadline, seed);
+        match attempts.failed(policy, fault, Some(&mut self.budget), now) {
+            NextAttempt::After(pause) => {
+                self.counters.retries += 1;
+                self.rest(id, pause, now, out);
+            }
+            NextAttempt::Stop(why) => {
+                self.counters.retries_refused += u64::from(why == GiveUp::Budget);
+                self.end(id, End::WorkerDied { slot, generation }, out);
+            }
+        }
+    }
+
+    fn rest(&mut self, id: CallId, pause: Duration, now: Instant, out: &mut Vec<Effect<J>>) {
+        let Some(call) = self.table.get_mut(id) else { return };
+        match now.checked_add(pause) {
+            Some(until) if !pause.is_zero() => {
+                call.place = Place::Resting(until);
+                self.resting += 1;
+                self.watch(until, out);
+            }
+            _ => self.requeue(id),
+        }
+    }
+
+    /// Puts a call back to its place among those that any worker may run.
+    pub(super) fn requeue(&mut self, id: CallId) {
+        let Some(call) = self.table.get_mut(id) else { return };
+        self.resting -= usize::from(matches!(call.place, Place::Resting(_)));
+        call.place = Place::Queued(None);
+        self.queue.put(id, call.bytes, None);
+    }
+
+    /// Takes every call out that is in no worker, oldest first.
+    pub(super) fn take_waiting(&mut self) -> Vec<CallId> {
+        let mut all = self.queue.take_all();
+        if self.resting > 0 {
+            let resting =
+                self.table.iter().filter(|(_, call)| matches!(call.place, Place::Resting(_)));
+            all.extend(resting.map(|(id, _)| id));
+            all.sort_unstable();
+            self.resting = 0;
+        }
+        all
+    }
+}
