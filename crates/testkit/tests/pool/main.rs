@@ -8,6 +8,7 @@ mod closing;
 mod deadlines;
 mod deaths;
 mod dropping;
+mod overload;
 mod paused;
 mod queueing;
 mod recycling;

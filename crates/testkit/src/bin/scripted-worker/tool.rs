@@ -19,6 +19,7 @@
 //! | `count` | `N [GATE]` | streams 0 to N-1 within the window; tells the gate `full SENT` when it must wait, `cancelled SENT` |
 //! | `weigh` | `N SIZE` | the same with items of so many bytes |
 //! | `race` | `MICROS` | answers so long before or after the deadline, whatever is said meanwhile |
+//! | `work` | `MICROS` | keeps the whole thread for so long |
 //! | `bomb` | `N` | answers a list in a list, so many inside each other |
 //! | `stall` | `N GATE` | streams N items, then passes the gate, deaf to cancels |
 
@@ -158,6 +159,11 @@ pub async fn run(start: &StartCall, call: &Running, side: &Side, line: &Line) ->
             // With the whole thread: the runtime's timers count milliseconds.
             std::thread::sleep(wait);
             value(text)
+        }
+        "work" => {
+            line.flush().await;
+            std::thread::sleep(Duration::from_micros(number().unsigned_abs().into()));
+            value("done")
         }
         "bomb" => Outcome::Value(vec![0x91; number() as usize].into()),
         "stall" => {
