@@ -71,7 +71,8 @@
 //! # Features
 //!
 //! `testkit`: pools that are answered inside the process, for tests and benchmarks of programs that
-//! embed this crate. Off by default; exempt from version promises.
+//! embed this crate. `failpoints`: places where tests of such programs let starts, lines and workers
+//! fail, by `SNAKEPIT_FAIL`. Off by default; exempt from version promises.
 //!
 //! # Inside
 //!
@@ -96,6 +97,14 @@ mod call;
 mod config;
 mod error;
 pub mod executor;
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod failpoint;
+#[cfg(feature = "testkit")]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod fuzzing;
 mod health;
 mod id;
 mod interpreter;

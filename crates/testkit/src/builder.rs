@@ -132,12 +132,19 @@ impl Builder {
     }
 
     /// Starts the pool and does not wait.
-    pub fn open(mut self) -> TestPool {
+    pub fn open(self) -> TestPool {
+        self.try_open().expect("a configuration that makes sense")
+    }
+
+    /// The same, where it may be refused.
+    ///
+    /// # Errors
+    /// As [`Pool::start_on`].
+    pub fn try_open(mut self) -> Result<TestPool, Error> {
         let (name, value) = self.mark.variable();
         self.config.worker.env.push((name.into(), value.into()));
-        let pool = Pool::start_on(&Handle::current(), self.config, None)
-            .expect("a configuration that makes sense");
-        TestPool { pool, mark: self.mark }
+        let pool = Pool::start_on(&Handle::current(), self.config, None)?;
+        Ok(TestPool { pool, mark: self.mark })
     }
 }
 

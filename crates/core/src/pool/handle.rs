@@ -89,6 +89,9 @@ impl Pool {
         lines: Option<LineHandler>,
     ) -> Result<Self, Error> {
         config.validate()?;
+        #[cfg(feature = "failpoints")]
+        crate::failpoint::arm_from_environment()
+            .map_err(|message| Error::Config { field: crate::failpoint::VARIABLE, message })?;
         let config = Arc::new(config);
         let _entered = runtime.enter();
         let listener = Listener::bind(config.max_message, config.size).map_err(|error| {

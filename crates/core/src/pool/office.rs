@@ -46,6 +46,9 @@ impl Office for Shared {
     }
 
     fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), Violation> {
+        // Late, it fails by the state's rules alone.
+        #[cfg(feature = "failpoints")]
+        let _ = crate::failpoint::check(crate::failpoint::Point::Reply);
         let now = Instant::now();
         self.event(|state, ports, effects, answers| {
             let ends = |frame: &&FromWorker| !matches!(frame, FromWorker::Chunks(..));

@@ -111,7 +111,10 @@ impl Ledger {
         let at = self.first_line + (place * LINE) as u64;
         // A full disk costs the sweep after a death of ours its certainty, and nobody a call.
         let file = self.file.as_ref().expect("taken by drop only");
-        if let Err(error) = file.write_all_at(line.as_bytes(), at) {
+        let written = file.write_all_at(line.as_bytes(), at);
+        #[cfg(feature = "failpoints")]
+        let written = written.and(crate::failpoint::check(crate::failpoint::Point::Ledger));
+        if let Err(error) = written {
             tracing::warn!(%error, "the ledger of workers cannot be written");
         }
     }
@@ -171,33 +174,51 @@ pub(super) fn open(path: &Path) -> io::Result<Found> {
 }
 
 fn parse(text: &str, lock: Flock<File>) -> Option<Estate> {
+    let Told { host, boot, namespace, run, shims, workers } = tell(text)?;
+    let is_of_this_boot = boot == boot_id() && namespace == pid_namespace();
+    Some(Estate { _lock: lock, host, run, shims, workers, is_of_this_boot })
+}
+
+/// What a ledger says.
+struct Told<'a> {
+    host: Named,
+    boot: &'a str,
+    namespace: &'a str,
+    run: RunId,
+    shims: Vec<Named>,
+    workers: Vec<Named>,
+}
+
+fn tell(text: &str) -> Option<Told<'_>> {
     let mut lines = text.lines();
     let head: Vec<&str> = lines.next()?.strip_prefix(MAGIC)?.split_ascii_whitespace().collect();
     let [pid, start_time, boot, namespace, run] = head[..] else { return None };
     let host = Named { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? };
-    let is_of_this_boot = boot == boot_id() && namespace == pid_namespace();
-    let mut estate = Estate {
-        _lock: lock,
-        host,
-        run: RunId::parse(run)?,
-        shims: Vec::new(),
-        workers: Vec::new(),
-        is_of_this_boot,
-    };
+    let run = RunId::parse(run)?;
+    let (shims, workers) = (Vec::new(), Vec::new());
+    let mut told = Told { host, boot, namespace, run, shims, workers };
     for line in lines {
         let numbers: Vec<u64> =
             line.split_ascii_whitespace().map_while(|number| number.parse().ok()).collect();
         let [shim, shim_start, worker, worker_start] = numbers[..] else { continue };
         for (list, pid, start_time) in
-            [(&mut estate.shims, shim, shim_start), (&mut estate.workers, worker, worker_start)]
+            [(&mut told.shims, shim, shim_start), (&mut told.workers, worker, worker_start)]
         {
-            // Numbers 0 and 1 mean everybody, and init.
-            if let Ok(pid @ 2..) = u32::try_from(pid) {
-                list.push(Named { pid, start_time });
+            // Numbers 0 and 1 mean everybody, and init; what is too large for the system's signed
+            // numbers would be one below zero: a group of processes.
+            if let Ok(pid @ 2..) = i32::try_from(pid) {
+                list.push(Named { pid: pid.unsigned_abs(), start_time });
             }
         }
     }
-    Some(estate)
+    Some(told)
+}
+
+/// The processes that would be ended, were this the ledger of a dead host.
+#[cfg(feature = "testkit")]
+pub(super) fn named(text: &str) -> Vec<u32> {
+    let told = tell(text).map(|told| [told.shims, told.workers].concat()).unwrap_or_default();
+    told.into_iter().map(|named| named.pid).collect()
 }
 
 fn boot_id() -> String {
@@ -239,6 +260,18 @@ mod tests {
         let Found::Dead(estate) = open(&path).unwrap() else { panic!("its host is dead") };
         assert_eq!((estate.shims, estate.workers), (vec![name(10), name(30)], vec![name(11)]));
         assert!(estate.run == run && estate.is_of_this_boot);
+    }
+
+    #[test]
+    fn numbers_that_are_not_those_of_one_process_are_nobodys() {
+        let run = "a5".repeat(16);
+        let text = format!(
+            "{MAGIC} 9 9 boot 4 {run}\n0 1 1 1\n2147483648 1 4294967295 1\n\
+             18446744073709551615 1 2147483647 1\n"
+        );
+        let told = tell(&text).expect("a ledger");
+        assert!(told.shims.is_empty());
+        assert_eq!(told.workers, [Named { pid: 2_147_483_647, start_time: 1 }]);
     }
 
     #[test]

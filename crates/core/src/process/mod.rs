@@ -36,6 +36,8 @@ pub mod stack;
 pub mod sweep;
 
 mod estate;
+#[cfg(feature = "testkit")]
+pub(crate) mod fuzzing;
 mod ledger;
 mod procfs;
 mod sys;

@@ -77,6 +77,8 @@ unsafe impl Sync for Page {}
 impl Page {
     /// Makes a page, all words free: the host's side.
     pub fn create() -> io::Result<Self> {
+        #[cfg(feature = "failpoints")]
+        crate::failpoint::check(crate::failpoint::Point::Page)?;
         // Some systems refuse memory files that could be executed; kernels before 6.3 know no flag
         // that promises it.
         let no_exec = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);

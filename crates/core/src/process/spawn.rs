@@ -22,6 +22,8 @@ use super::descriptor::HostFd;
 use super::exit::ExitStatus;
 use super::pidfd::Pidfd;
 use super::{control, pidfd, sys};
+#[cfg(feature = "failpoints")]
+use crate::failpoint::{self, Point};
 
 /// Room for a burst of output: a worker waits only when the host has not read for this many bytes.
 const PIPE_BYTES: i32 = 1 << 20;
@@ -57,6 +59,8 @@ pub struct Child {
 /// of a `#!` line is missing), `PermissionDenied`, `Unsupported` for a file that is no program of
 /// this system; `InvalidInput` for a NUL inside an argument.
 pub fn spawn(command: &Command) -> io::Result<Child> {
+    #[cfg(feature = "failpoints")]
+    failpoint::check(Point::Spawn).map_err(|error| cannot("start", command, error))?;
     let program = c_string(command.program.as_os_str())?;
     let mut args = vec![program.clone()];
     for arg in &command.args {

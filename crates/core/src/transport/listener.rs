@@ -25,6 +25,8 @@ use super::door::{Door, HELLO_TIMEOUT, Visitor, Waiting};
 use super::opening::MAX_STREAMS;
 use super::{PROTOCOL, http2, wire};
 use crate::error::Violation;
+#[cfg(feature = "failpoints")]
+use crate::failpoint::{self, Point};
 use crate::process::{Owner, RunDir, owner};
 
 /// The listening end of a pool; dropping it ends every line and removes the socket.
@@ -152,6 +154,8 @@ impl Host for Service {
             let _ = keeper.send(News::Broke(violation));
             return Err(status);
         }
+        #[cfg(feature = "failpoints")]
+        passed(Point::Handshake).await?;
         visitor.introduce();
         let (frames, outbound) = mpsc::unbounded_channel();
         let (reading, read_to_end) = oneshot::channel();
@@ -164,8 +168,19 @@ impl Host for Service {
         };
         // The keeper may have given up meanwhile; the stream then ends at once.
         let _ = keeper.send(News::Attached(Box::new(attached)));
-        Ok(Response::new(Box::pin(Outbound { frames: outbound, read_to_end })))
+        let outbound = Outbound { frames: outbound, read_to_end };
+        #[cfg(feature = "failpoints")]
+        let outbound = tokio_stream::StreamExt::then(outbound, async |frame| {
+            passed(Point::Send).await?;
+            frame
+        });
+        Ok(Response::new(Box::pin(outbound)))
     }
+}
+
+#[cfg(feature = "failpoints")]
+async fn passed(point: Point) -> Result<(), Status> {
+    failpoint::pass(point).await.map_err(|error| Status::unavailable(error.to_string()))
 }
 
 /// Frames to a worker, until its own have been read to the end: a worker that has said its last

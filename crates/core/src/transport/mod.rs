@@ -7,6 +7,8 @@
 
 mod admission;
 mod door;
+#[cfg(feature = "testkit")]
+pub(crate) mod fuzzing;
 pub(crate) mod http2;
 pub(crate) mod listener;
 #[cfg(feature = "testkit")]

@@ -8,7 +8,7 @@ use crate::error::Violation;
 
 /// Bytes that a peer may say before Hello has been read, and the largest first message that it may
 /// announce; Hello and all that HTTP/2 puts around it take less than 4 KiB.
-const BEFORE_HELLO: usize = frame_limit(0);
+pub(super) const BEFORE_HELLO: usize = frame_limit(0);
 
 /// Streams on one connection. A worker has one; a second is let in to be told that it may not.
 pub(super) const MAX_STREAMS: u32 = 2;

@@ -104,7 +104,7 @@ impl Inbox {
     /// Waits for a frame and takes all that are there. False: the line has ended, and `batch` may
     /// still hold its last frames. Nothing is lost when the future is dropped while it waits.
     pub(crate) async fn next_batch(&mut self, batch: &mut Vec<FromWorker>) -> bool {
-        poll_fn(|cx| {
+        let more = poll_fn(|cx| {
             loop {
                 match Pin::new(&mut self.frames).poll_next(cx) {
                     Poll::Ready(Some(Ok(frame))) => batch.push(read(frame)),
@@ -130,7 +130,14 @@ impl Inbox {
                 }
             }
         })
-        .await
+        .await;
+        #[cfg(feature = "failpoints")]
+        if crate::failpoint::pass(crate::failpoint::Point::Recv).await.is_err() {
+            batch.clear();
+            self.reading = None;
+            return false;
+        }
+        more
     }
 }
 
@@ -155,7 +162,7 @@ pub(super) fn violation(status: &Status, limit: usize) -> Option<Violation> {
     }
 }
 
-fn read(frame: v1::WorkerFrame) -> FromWorker {
+pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
     match frame.frame {
         Some(Frame::Result(result)) => {
             let id = CallId::from_raw(result.call_id);

@@ -18,6 +18,10 @@ pub(super) fn command(config: &WorkerConfig, run: &RunToken) -> Command {
     let mut env = config.env.clone();
     env.retain(|(name, _)| name != RUN_VARIABLE);
     env.push((RUN_VARIABLE.into(), run.to_string().into()));
+    #[cfg(feature = "failpoints")]
+    if let Some(plan) = crate::failpoint::for_next_worker() {
+        env.push((crate::failpoint::VARIABLE.into(), plan.into()));
+    }
     Command { program: config.program.clone(), args: config.args.clone(), env }
 }
 

@@ -9,6 +9,7 @@ mod deadlines;
 mod deaths;
 mod dropping;
 mod guards;
+mod overload;
 mod paused;
 mod queueing;
 mod recycling;

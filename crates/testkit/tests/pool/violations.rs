@@ -85,6 +85,7 @@ lies! {
     start_failed_in_a_call: plain "start-failed" => "out_of_turn" "StartFailed after Ready";
     a_frame_of_no_kind: plain "blank" => "unknown_frame" "a frame of an unknown kind";
     bytes_that_are_no_protobuf: plain "no-frame" => "malformed_frame" "failed to decode";
+    a_frame_that_is_too_deep: plain "deep" => "malformed_frame" "failed to decode";
     a_message_that_is_none: plain "aside" => "malformed_frame" "control socket: malformed";
     a_frame_that_is_too_large: plain "large" => "too_large" "a frame of more than 66560 bytes";
     an_answer_to_no_call: plain "about 4398046511104" => "unknown_call" "which nobody made";
@@ -98,6 +99,35 @@ lies! {
     more_items_in_one_frame: stream "pile 2000" => "credit_exceeded" "1025 items and 4100 bytes";
     more_bytes_than_granted:
         stream "heap 30 60000" => "credit_exceeded" "18 items and 1080000 bytes";
+}
+
+#[tokio::test]
+async fn a_million_names_of_metadata_end_the_line_and_cost_no_memory() {
+    let before = resident();
+    let exit = only_the_liar_is_ended(false, "headers 1000000").await;
+    let violation = exit.violation.as_ref().expect("a violation");
+    assert_eq!(violation.name(), "malformed_frame", "{violation}");
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes more");
+}
+
+/// Bytes of memory that this process has now; other tests run beside.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    pages.expect("a number") * 4096
+}
+
+#[tokio::test]
+async fn a_value_that_is_too_deep_is_an_error_of_its_call_alone() {
+    let pool = pool(1).start().await;
+    let before = pool.run("whoami", "").await.expect("an answer");
+    let raw = pool.submit(call("bomb", "1000000")).expect("admitted").await.expect("bytes");
+    assert_eq!(raw.len(), 1_000_000);
+    let told = snakepit::value::decode::<snakepit::Value>(&raw).expect_err("too deep");
+    assert!(told.to_string().contains("nested deeper than 128"), "{told}");
+    assert_eq!(pool.run("whoami", "").await.expect("an answer"), before);
+    pool.finish().await;
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ pub const RINGS: &[Ring] = &[
     },
     Ring {
         word: "effects",
-        modules: &["process", "transport", "telemetry", "blocking", "interpreter"],
+        modules: &["process", "transport", "telemetry", "blocking", "interpreter", "failpoint"],
         rule: "effects touch the world and decide nothing",
     },
     Ring {
@@ -25,7 +25,7 @@ pub const RINGS: &[Ring] = &[
     },
     Ring {
         word: "promise",
-        modules: &["pool", "host", "breaker", "budget", "health", "executor", ""], // "": the crate root
+        modules: &["pool", "host", "breaker", "budget", "health", "executor", "fuzzing", ""], // "": the crate root
         rule: "the promise is what embedders see",
     },
 ];

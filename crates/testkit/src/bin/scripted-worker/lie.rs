@@ -9,6 +9,8 @@
 //! | `end` | the end of a stream |
 //! | `two-ready` | Ready twice |
 //! | `no-http` | bytes on the line's socket that are not HTTP/2 |
+//! | `deep` | a frame of groups inside each other, 60,000 of them |
+//! | `headers N` | so many names of metadata in one block of HTTP/2 |
 //! | `aside` | a message on the control socket that is none |
 //! | `attach` | a second line with its token |
 //! | `about N`, `go-on N` | an answer, an item, of the call of that number |
@@ -18,6 +20,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::process::exit;
 
 use bytes::Bytes;
+use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
@@ -69,6 +72,29 @@ pub async fn borrow(script: &Script, token: &str, path: &str) {
     std::future::pending().await
 }
 
+/// A block of headers without an end, on the line's own connection. The host hangs up on it.
+fn metadata(line: &Line, names: u64) {
+    const HEADERS: u8 = 1;
+    const CONTINUATION: u8 = 9;
+    // Literals that no table of HPACK keeps.
+    let block = b"\x10\x01a\x01b".repeat(1024);
+    let length = (block.len() as u32).to_be_bytes();
+    for part in 0..names.div_ceil(1024) {
+        let kind = if part == 0 { HEADERS } else { CONTINUATION };
+        let head = [length[1], length[2], length[3], kind, 0, 0, 0, 0, 3];
+        let frame = [&head[..], &block].concat();
+        let mut rest = &frame[..];
+        while !rest.is_empty() {
+            // With the thread: nothing else may be said in between.
+            match send(line.socket().as_raw_fd(), rest, MsgFlags::MSG_NOSIGNAL) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(Errno::EAGAIN) => std::thread::sleep(std::time::Duration::from_millis(1)),
+                Err(_) => return,
+            }
+        }
+    }
+}
+
 /// What a call does that lies: passes the gate, lies, and waits for what comes of it.
 pub async fn call(start: &StartCall, script: &Script, side: &Side, line: &Line) -> ! {
     let text = String::from_utf8_lossy(&start.arguments).into_owned();
@@ -106,6 +132,9 @@ pub async fn tell(what: &str, call: Option<&StartCall>, script: &Script, side: &
             let sent = send(line.socket().as_raw_fd(), &[0xff; 64], MsgFlags::empty());
             sent.expect("a connected socket");
         }
+        // The beginning of field 1 as a group, again and again.
+        "deep" => line.say_bytes(vec![0x0b; 60_000].into()),
+        "headers" => metadata(line, number()),
         "aside" => {
             let socket = side.control.as_fd().as_raw_fd();
             send(socket, b"?", MsgFlags::empty()).expect("a connected socket");

@@ -7,6 +7,7 @@
 //! calls   what cancels and grants say about calls                     written by the control thread
 //! tool    what a call does
 //! lie     what is said that no honest worker says
+//! point   where it fails because its host's test says so
 //! ```
 //!
 //! One call at a time, in the order in which they came, each claimed in the shared page before
@@ -16,6 +17,7 @@ mod boot;
 mod calls;
 mod lie;
 mod line;
+mod point;
 mod script;
 mod tool;
 
@@ -32,6 +34,7 @@ use tokio::sync::mpsc;
 use boot::Side;
 use calls::Calls;
 use line::{Incoming, Line};
+use point::{Point, fails};
 use script::{Ending, Script};
 
 /// Exit code of a worker whose host is gone.
@@ -40,8 +43,16 @@ const NO_HOST: i32 = 70;
 /// Exit code of a worker that the host did not let in.
 const REFUSED: i32 = 71;
 
+/// Exit code of a worker that a test's plan has ended.
+const FAILED: i32 = 72;
+
 fn main() {
+    point::arm();
     let script = Script::from_args();
+    // What became a shim or was left behind has passed here, too.
+    if !script.lingers && script.borrowed.is_none() && fails(Point::Exec) {
+        exit(FAILED);
+    }
     if script.lingers {
         stay();
     }
@@ -67,16 +78,22 @@ async fn live(script: &Script, side: Side) {
     std::thread::spawn(move || boot::serve_control(&control, &heard));
 
     lie::instead_of_dialling(script, &side.start).await;
+    if fails(Point::Dial) {
+        exit(REFUSED);
+    }
     let Ok((line, mut incoming)) = line::dial(script, &side.start).await else { exit(REFUSED) };
     let Some(FromHost::Initialize(initialize)) = incoming.next().await else { exit(REFUSED) };
-    initialize_as(script, &side, &line, &initialize).await;
+    match fails(Point::Warmup) {
+        true => fail(&line, "planned to fail", false).await,
+        false => initialize_as(script, &side, &line, &initialize).await,
+    }
 
     let (sender, mut queue) = mpsc::unbounded_channel();
     tokio::spawn(read(incoming, sender, calls.clone()));
     while let Some(frame) = queue.recv().await {
         match frame {
             FromHost::StartCall(call) => take_up(&call, &calls, script, &side, &line).await,
-            FromHost::Drain(_) if script.heeds_drain => {
+            FromHost::Drain(_) if script.heeds_drain && !fails(Point::Shutdown) => {
                 line.flush().await;
                 exit(0);
             }
@@ -137,6 +154,9 @@ async fn fail(line: &Line, message: &str, permanent: bool) {
 }
 
 async fn take_up(start: &v1::StartCall, calls: &Calls, script: &Script, side: &Side, line: &Line) {
+    if fails(Point::Take) {
+        exit(FAILED);
+    }
     let word = start.word.checked_sub(1).zip(side.page.as_ref());
     if let Some((index, page)) = word
         && !page.start(index, start.call_id)
@@ -147,16 +167,35 @@ async fn take_up(start: &v1::StartCall, calls: &Calls, script: &Script, side: &S
         lie::call(start, script, side, line).await;
     }
     let call = calls.begin(start.call_id);
-    let outcome = match tool::run(start, &call, side, line).await {
+    let outcome = match planned(&[Point::Decode, Point::Run]) {
+        Some(failure) => failure,
+        None => tool::run(start, &call, side, line).await,
+    };
+    let outcome = match outcome {
         Outcome::Value(value) if start.streaming => {
             tool::say_items(start, vec![value], line);
             Outcome::End(v1::StreamEnd {})
         }
-        outcome => outcome,
+        outcome => planned(&[Point::Encode]).unwrap_or(outcome),
     };
     calls.end(start.call_id);
-    line.answer(start.call_id, outcome);
-    if let Some((index, page)) = word {
+    if !fails(Point::Answer) {
+        line.answer(start.call_id, outcome);
+    }
+    let done = !fails(Point::Ack);
+    if let Some((index, page)) = word
+        && done
+    {
         page.finish(index, start.call_id);
     }
+}
+
+/// What comes of a call that fails at one of these places.
+fn planned(points: &[Point]) -> Option<Outcome> {
+    let failed = points.iter().find(|point| fails(**point))?;
+    let kind = match failed {
+        Point::Encode => FailureKind::Encode,
+        _ => FailureKind::Exception,
+    };
+    Some(Outcome::Failure(tool::failure(kind, &format!("planned at {failed:?}"))))
 }

@@ -18,11 +18,15 @@
 //! | `orphan` | `N [GATE]` | leaves a process behind that holds the line's socket; exits with N |
 //! | `count` | `N [GATE]` | streams 0 to N-1 within the window; tells the gate `full SENT` when it must wait, `cancelled SENT` |
 //! | `weigh` | `N SIZE` | the same with items of so many bytes |
+//! | `race` | `MICROS` | answers so long before or after the deadline, whatever is said meanwhile |
+//! | `work` | `MICROS` | keeps the whole thread for so long |
+//! | `bomb` | `N` | answers a list in a list, so many inside each other |
 //! | `stall` | `N GATE` | streams N items, then passes the gate, deaf to cancels |
 
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::process::exit;
+use std::time::Duration;
 
 use bytes::Bytes;
 use nix::sys::signal::{Signal, raise};
@@ -36,6 +40,7 @@ use tokio::net::UnixStream;
 use super::boot::Side;
 use super::calls::Running;
 use super::line::Line;
+use super::point::{Point, fails};
 use super::stay;
 
 /// What the worker tells of its tools.
@@ -147,6 +152,20 @@ pub async fn run(start: &StartCall, call: &Running, side: &Side, line: &Line) ->
             let item = |_| Bytes::from(vec![0; size]);
             count(start, number(), item, Gate::enter(None).await, call, line).await
         }
+        "race" => {
+            let left = Duration::from_micros(start.time_left_us);
+            let offset = Duration::from_micros(number().unsigned_abs().into());
+            let wait = if number() < 0 { left.saturating_sub(offset) } else { left + offset };
+            // With the whole thread: the runtime's timers count milliseconds.
+            std::thread::sleep(wait);
+            value(text)
+        }
+        "work" => {
+            line.flush().await;
+            std::thread::sleep(Duration::from_micros(number().unsigned_abs().into()));
+            value("done")
+        }
+        "bomb" => Outcome::Value(vec![0x91; number() as usize].into()),
         "stall" => {
             for item in 0..number() {
                 say_items(start, vec![item.to_string().into()], line);
@@ -192,6 +211,9 @@ async fn count(
         if call.is_cancelled() {
             gate.tell(&format!("cancelled {}", sent.0)).await;
             return cancelled();
+        }
+        if fails(Point::Item) {
+            return Outcome::Failure(failure(FailureKind::Exception, "planned at Item"));
         }
         say_items(start, vec![item], line);
         sent = (sent.0 + 1, sent.1 + length);
