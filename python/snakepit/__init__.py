@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from snakepit._cleanup import CleanupReport, cleanup
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
     from snakepit._life import Heartbeat, Recycle
+    from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
@@ -73,6 +74,7 @@ __all__ = [
     "HealthMonitor",
     "HealthStats",
     "Heartbeat",
+    "Limits",
     "MessageTooLarge",
     "PoisonCall",
     "Pool",
@@ -117,6 +119,7 @@ _LAZY = {
     "HealthMonitor": "snakepit._health",
     "HealthStats": "snakepit._health",
     "Heartbeat": "snakepit._life",
+    "Limits": "snakepit._limits",
     "PoolHealth": "snakepit._pool_health",
     "PoolStats": "snakepit._stats",
     "Recycle": "snakepit._life",

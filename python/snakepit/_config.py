@@ -28,6 +28,7 @@ from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
     from snakepit._duration import Duration
+    from snakepit._environ import Environment
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
@@ -105,6 +106,8 @@ class PoolConfig(NamedTuple):
     bridge_path: str
     sys_path: list[str]
     env: dict[str, str]
+    env_by_slot: dict[str, list[str]]
+    limits: tuple[Any, ...] | None
     max_queue: int
     max_message: int
     start_timeout: float
@@ -131,7 +134,8 @@ class PoolConfig(NamedTuple):
         start_timeout: Duration,
         grace: Duration,
         affinity: str,
-        env: str | Mapping[str, str | None],
+        limits: object,
+        env: Environment,
         secrets: Iterable[str],
         worker_output: str,
         life: Life,
@@ -153,6 +157,7 @@ class PoolConfig(NamedTuple):
         workers = positive("size", size, most=_MOST_WORKERS)
         source, bridge = adapter_source(adapter, inline=inline), bridge_directory()
         end = _line(line)
+        variables, by_slot = worker_environment(env, secrets, workers, not is_own(path), front)
         return cls(
             name=_pool_name(name),
             size=workers,
@@ -162,7 +167,9 @@ class PoolConfig(NamedTuple):
             arguments=boot_arguments(bridge, end, source.command),
             bridge_path=bridge,
             sys_path=import_path(path, front),
-            env=worker_environment(env, secrets, workers, not is_own(path), front),
+            env=variables,
+            env_by_slot=by_slot,
+            limits=_limits(limits),
             max_queue=positive("max_queue", max_queue, most=_MOST_WAITING),
             max_message=positive(
                 "max_message", max_message, least=_SMALLEST_MESSAGE, most=_LARGEST_MESSAGE
@@ -232,6 +239,15 @@ def choice(field: str, value: object, choices: tuple[str, ...]) -> str:
     raise ConfigError(
         f"{field}: must be one of {listed}, but is {value!r}", field=field, suggestion=close[0]
     )
+
+
+def _limits(limits: object) -> tuple[Any, ...] | None:
+    if limits is None:
+        return None  # The engine's defaults are those of Limits.
+    from snakepit._life import rule
+    from snakepit._limits import Limits
+
+    return rule("limits", Limits, limits)
 
 
 def _line(line: str | None) -> str:

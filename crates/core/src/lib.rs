@@ -112,8 +112,8 @@ pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
 pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{
-    AdapterSource, Env, Heartbeat, Life, Line, OutputMode, PoolConfig, PoolOptions, Recycle,
-    SourceKind, WorkerConfig,
+    AdapterSource, ByPlace, Env, Heartbeat, Life, Limits, Line, OutputMode, PoolConfig,
+    PoolOptions, Recycle, SourceKind, WorkerConfig,
 };
 pub use error::{Cause, Direction, Error, ExitReport, Failure, Recycled, StartFailure, Violation};
 pub use health::HealthMonitor;
@@ -125,7 +125,7 @@ pub use policy::retry::{Backoff, Fault, GiveUp, Jitter, NextAttempt, RetryPolicy
 /// Names that the face in Python keeps to as well; not for embedders.
 #[doc(hidden)]
 pub mod environment {
-    pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, THREAD_COUNTS};
+    pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, STRICT_PREFIXES, THREAD_COUNTS};
 }
 pub use process::{Cleanup, cleanup};
 /// For whoever is the worker at the other end of a line; not for embedders.

@@ -1,7 +1,9 @@
 //! What a pool is told when it is made.
 
+mod by_place;
 pub(crate) mod environ;
 mod life;
+mod limits;
 mod options;
 mod read;
 mod source;
@@ -13,8 +15,10 @@ mod worker;
 
 use std::time::Duration;
 
+pub use by_place::ByPlace;
 pub use environ::Env;
 pub use life::{Heartbeat, Life, Recycle};
+pub use limits::Limits;
 pub use options::PoolOptions;
 pub(crate) use source::is_name;
 pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
@@ -90,6 +94,7 @@ impl PoolConfig {
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
         }
+        self.worker.limits.validate()?;
         self.life.validate()
     }
 }

@@ -9,8 +9,8 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::read::{Limited, Named, Size, Span, Word};
 use super::suggest::closest;
-use super::upkeep::Table;
-use super::{Env, Heartbeat, Line, OutputMode, Recycle};
+use super::upkeep::{Table, Whole};
+use super::{Env, Heartbeat, Limits, Line, OutputMode, Recycle};
 use crate::call::Affinity;
 use crate::value::Map;
 
@@ -140,7 +140,13 @@ parameters! {
     max_failed_starts: u32, read as u32;
     /// Between two tries of a degraded slot. Default: 30 s.
     degraded_retry: Duration, read as Limited;
-    /// The workers' environment. Default: inherited.
+    /// What each worker may take of the machine: a table of `nice`, `address_space`, `open_files`,
+    /// `core_files`, `umask`, `no_new_privs` and `oom_score`. Default: all of its defaults.
+    limits: Limits, read as Whole<Limits>;
+    /// The workers' environment: `"inherit"`, `"strict"`, or a table that is laid over what is
+    /// inherited; or a list of such a word and such a table. A value is a text, in which `{slot}`
+    /// stands for the worker's place, or a list of texts that the places have in turn; null
+    /// removes. Default: inherited.
     env: Env, read as Env;
     /// Names of variables that workers do not get in any case.
     secrets: Vec<String>, read as Word<String>;

@@ -18,7 +18,7 @@ use crate::call::{Affinity, Binding, CallSpec, SessionKey};
 use crate::config::{CallDefaults, PoolConfig};
 use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
-use crate::process::tree_memory;
+use crate::process::{limits::beyond_system, tree_memory};
 use crate::transport::{Listener, ToolInfo};
 use crate::worker::{Keeper, Order};
 
@@ -88,6 +88,9 @@ impl Pool {
         lines: Option<LineHandler>,
     ) -> Result<Self, Error> {
         config.validate()?;
+        if let Some(message) = beyond_system(&config.worker.limits) {
+            return Err(Error::Config { field: "limits", message });
+        }
         let config = Arc::new(config);
         let _entered = runtime.enter();
         let listener = Listener::bind(config.max_message, config.size).map_err(|error| {

@@ -47,7 +47,7 @@ pub(super) async fn launch<O: Office>(
     limit: Instant,
 ) -> Result<Launched, Failed> {
     let config = keeper.config.clone();
-    let (process, page) = begin(keeper, &config).map_err(|failure| (failure, None))?;
+    let (process, page) = begin(keeper, &config, worker.slot).map_err(|failure| (failure, None))?;
     let page = Arc::new(page);
     let (line, dialled_by) = (None, None);
     let mut handshake =
@@ -85,7 +85,11 @@ fn broke(violation: Violation) -> Box<StartFailure> {
 }
 
 /// Spawns the process and tells it where to dial.
-fn begin<O: Office>(keeper: &Keeper<O>, config: &PoolConfig) -> Outcome<(Process, Page)> {
+fn begin<O: Office>(
+    keeper: &Keeper<O>,
+    config: &PoolConfig,
+    place: usize,
+) -> Outcome<(Process, Page)> {
     let mut token: Token = [0; TOKEN_BYTES];
     getrandom::fill(&mut token)
         .map_err(|error| because(format!("no random numbers for a token: {error}")))?;
@@ -100,14 +104,15 @@ fn begin<O: Office>(keeper: &Keeper<O>, config: &PoolConfig) -> Outcome<(Process
     // Told before there is a process that would have to be reaped.
     start.encode().map_err(|error| for_good(error.to_string()))?;
     let mut entry = keeper.listener.dir().entry();
-    let child = spawn(&command::command(&config.worker, entry.token())).map_err(|error| {
-        use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
-        let told = format!("{error}; {}", command::REMEDY);
-        match error.kind() {
-            NotFound | NotADirectory | PermissionDenied | Unsupported => for_good(told),
-            _ => because(told),
-        }
-    })?;
+    let child =
+        spawn(&command::command(&config.worker, place, entry.token())).map_err(|error| {
+            use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
+            let told = format!("{error}; {}", command::REMEDY);
+            match error.kind() {
+                NotFound | NotADirectory | PermissionDenied | Unsupported => for_good(told),
+                _ => because(told),
+            }
+        })?;
     entry.spawned(child.pid);
     let process = Process::new(&keeper.office, keeper.slot, child, admission, entry)
         .map_err(|error| because(format!("no control socket: {error}")))?;
