@@ -154,8 +154,10 @@ def test_too_many_files_are_an_exception_of_the_call(make_pool: MakePool, line: 
     pool = make_pool(LIMITED, size=1, line=line, limits=Limits(open_files=64))
     worker = pool.execute("pid")
     for _ in range(3):
-        with pytest.raises(OSError, match="Too many open files"):
+        with pytest.raises(OSError, match="Too many open files") as caught:
             pool.execute("open_all")
+        assert isinstance(caught.value, RemoteError)
+        assert ", in open_all" in str(caught.value.remote_traceback)
         # What it opened is open still: not one descriptor is left for the worker.
         assert pool.execute("open_files") > 30
     assert [pool.execute("ping") for _ in range(20)] == ["pong"] * 20
