@@ -115,7 +115,9 @@ pub use config::{
     AdapterSource, ByPlace, Env, Heartbeat, Life, Limits, Line, OutputMode, PoolConfig,
     PoolOptions, Recycle, SourceKind, WorkerConfig,
 };
-pub use error::{Cause, Direction, Error, ExitReport, Failure, Recycled, StartFailure, Violation};
+pub use error::{
+    Cause, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure, Violation,
+};
 pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};
 pub use policy::breaker::{BreakerConfig, BreakerState, BreakerStats, CircuitOpen, Trip};

@@ -21,6 +21,19 @@ pub const LIMITS_VARIABLE: &str = "SNAKEPIT_LIMITS";
 /// What the kernel knows as the most inviting victim.
 const WORST_SCORE: i32 = 1000;
 
+/// Whether this process may make a file so long. Asked before, since the kernel answers an attempt
+/// with SIGXFSZ, which ends a process that does not ignore it.
+///
+/// # Errors
+///
+/// `EFBIG`, as the kernel would.
+pub(super) fn may_write(bytes: u64) -> io::Result<()> {
+    match getrlimit(Resource::RLIMIT_FSIZE) {
+        Ok((soft, _)) if soft < bytes => Err(io::Error::from_raw_os_error(libc::EFBIG)),
+        _ => Ok(()),
+    }
+}
+
 /// Why this system cannot grant `limits`; `None`: it can.
 pub fn beyond_system(limits: &Limits) -> Option<String> {
     let asked = [

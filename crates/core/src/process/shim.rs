@@ -189,7 +189,11 @@ pub fn die_with_shim(shim_pid: u32) {
     }
 }
 
+/// What the system refused, as a host knows it again: trying again may help.
+pub const REFUSED_BY_SYSTEM: &str = "this process cannot become a worker: ";
+
+/// The text ends as `io::Error` tells a number of the system's: `(os error 11)`.
 fn report(control: &OwnedFd, error: &io::Error) {
-    let text = format!("this process cannot become a worker: {error}");
+    let text = format!("{REFUSED_BY_SYSTEM}{error}");
     control::tell(control.as_fd(), &FromWorker::BootError(text), None);
 }

@@ -52,7 +52,7 @@ def become() -> Control:
         shim = posix.getpid()
         child = posix.fork()
     except OSError as error:
-        control.boot_error(f"this process cannot become a worker: {error}")
+        _report(control, error)
         raise
     if child:
         _watch_over(control, host, child)
@@ -62,7 +62,7 @@ def become() -> Control:
     try:
         take_on()
     except OSError as error:
-        control.boot_error(f"this process cannot become a worker: {error}")
+        _report(control, error)
         posix._exit(_REFUSED)
     if host.pidfd is not None:
         posix.close(host.pidfd)
@@ -122,6 +122,12 @@ def _prepare() -> None:
     # one.
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def _report(control: Control, error: OSError) -> None:
+    # The host knows these words, and the number at the end.
+    number = f" (os error {error.errno})" if error.errno else ""
+    control.boot_error(f"this process cannot become a worker: {error.strerror or error}{number}")
 
 
 def _lead_a_session() -> None:
