@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from snakepit._guard import CrashBarrier
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
     from snakepit._life import Heartbeat, Recycle
+    from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
@@ -75,6 +76,7 @@ __all__ = [
     "HealthMonitor",
     "HealthStats",
     "Heartbeat",
+    "Limits",
     "MessageTooLarge",
     "PoisonCall",
     "Pool",
@@ -120,6 +122,7 @@ _LAZY = {
     "HealthMonitor": "snakepit._health",
     "HealthStats": "snakepit._health",
     "Heartbeat": "snakepit._life",
+    "Limits": "snakepit._limits",
     "PoolHealth": "snakepit._pool_health",
     "PoolStats": "snakepit._stats",
     "Recycle": "snakepit._life",

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from snakepit._breaker import CircuitBreaker
     from snakepit._duration import Duration, Unset
     from snakepit._engine import Engine, NativeSession
+    from snakepit._environ import Environment
     from snakepit._guard import CrashBarrier
     from snakepit._life import Heartbeat, Recycle
+    from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth
     from snakepit._retry import RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
@@ -63,6 +65,7 @@ _PARAMETERS = {
     "startup_batch_delay",
     "max_failed_starts",
     "degraded_retry",
+    "limits",
     "env",
     "secrets",
     "worker_output",
@@ -113,10 +116,16 @@ class PoolBase:
             again only each ``degraded_retry`` seconds. When all slots are, calls raise
             ``StartError`` with the reason.
         degraded_retry: Seconds between two tries of a degraded slot.
+        limits: What each worker may take of the machine: a ``Limits``. Default: no core files, no
+            new privileges, and the kernel's first choice where memory runs out.
         env: Environment of the workers. ``"inherit"``: this process's. ``"strict"``: only what
-            names paths, language and devices. A mapping: inherited, with these set (or removed,
-            where the value is ``None``). ``SNAKEPIT_*`` never passes. Thread counts of numeric
-            libraries that nobody has set become cores / ``size``.
+            names paths, language, devices and thread counts. A mapping: inherited, with these set
+            (or removed, where the value is ``None``). Both in a tuple: ``("strict", {...})``.
+            ``{slot}`` in a value stands for the worker's place in the pool, from 0, and
+            ``{{name}}`` for ``{name}``; a list of values is had by the places in turn. A worker
+            that replaces another has its place. So ``{"CUDA_VISIBLE_DEVICES": "{slot}"}`` gives
+            each worker a GPU, and ``["0", "1"]`` shares out two. ``SNAKEPIT_*`` never passes.
+            Thread counts of numeric libraries that nobody has set become cores / ``size``.
         secrets: Names of variables that workers do not get.
         worker_output: What workers print: ``"show"`` on this process's stderr with the worker's
             name in front, ``"log"`` to the logger ``snakepit.worker``, or ``"drop"``.
@@ -177,7 +186,8 @@ class PoolBase:
         startup_batch_delay: Duration = 0.0,
         max_failed_starts: int = 5,
         degraded_retry: Duration = 30.0,
-        env: Literal["inherit", "strict"] | Mapping[str, str | None] = "inherit",
+        limits: Limits | Mapping[str, Any] | None = None,
+        env: Environment = "inherit",
         secrets: Iterable[str] = (),
         worker_output: Literal["show", "log", "drop"] = "show",
         line: Literal["auto", "native", "grpcio"] | None = None,
@@ -209,6 +219,7 @@ class PoolBase:
             start_timeout=start_timeout,
             grace=grace,
             affinity=affinity,
+            limits=limits,
             env=env,
             secrets=secrets,
             worker_output=worker_output,

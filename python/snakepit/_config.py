@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from snakepit import _core
     from snakepit._breaker import CircuitBreaker
     from snakepit._duration import Duration
+    from snakepit._environ import Environment
     from snakepit._guard import CrashBarrier
     from snakepit._retry import RetryPolicy
 
@@ -110,6 +111,8 @@ class PoolConfig(NamedTuple):
     bridge_path: str
     sys_path: list[str]
     env: dict[str, str]
+    env_by_slot: dict[str, list[str]]
+    limits: tuple[Any, ...] | None
     max_queue: int
     max_queue_bytes: int
     max_message: int
@@ -141,7 +144,8 @@ class PoolConfig(NamedTuple):
         start_timeout: Duration,
         grace: Duration,
         affinity: str,
-        env: str | Mapping[str, str | None],
+        limits: object,
+        env: Environment,
         secrets: Iterable[str],
         worker_output: str,
         life: Life,
@@ -166,6 +170,7 @@ class PoolConfig(NamedTuple):
         workers = positive("size", size, most=_MOST_WORKERS)
         source, bridge = adapter_source(adapter, inline=inline), bridge_directory()
         end = _line(line)
+        variables, by_slot = worker_environment(env, secrets, workers, not is_own(path), front)
         return cls(
             name=_pool_name(name),
             size=workers,
@@ -175,7 +180,9 @@ class PoolConfig(NamedTuple):
             arguments=boot_arguments(bridge, end, source.command),
             bridge_path=bridge,
             sys_path=import_path(path, front),
-            env=worker_environment(env, secrets, workers, not is_own(path), front),
+            env=variables,
+            env_by_slot=by_slot,
+            limits=_limits(limits),
             max_queue=positive("max_queue", max_queue, most=_MOST_WAITING),
             max_queue_bytes=positive("max_queue_bytes", max_queue_bytes, most=_MOST_BYTES),
             max_message=positive(
@@ -260,6 +267,15 @@ def choice(field: str, value: object, choices: tuple[str, ...]) -> str:
     raise ConfigError(
         f"{field}: must be one of {listed}, but is {value!r}", field=field, suggestion=close[0]
     )
+
+
+def _limits(limits: object) -> tuple[Any, ...] | None:
+    if limits is None:
+        return None  # The engine's defaults are those of Limits.
+    from snakepit._life import rule
+    from snakepit._limits import Limits
+
+    return rule("limits", Limits, limits)
 
 
 def _line(line: str | None) -> str:

@@ -22,7 +22,8 @@ def decode(data: bytes, root: str = "value") -> Any:
 
 # --- host ---------------------------------------------------------------------------------------
 
-STRICT_ENVIRONMENT: tuple[str, ...]  # what env="strict" lets through, beside LC_*
+STRICT_ENVIRONMENT: tuple[str, ...]  # what env="strict" lets through, beside THREAD_COUNTS
+STRICT_PREFIXES: tuple[str, ...]  # and beside what begins like this
 THREAD_COUNTS: tuple[str, ...]  # how numeric libraries are told their number of threads
 OF_ONE_INTERPRETER: tuple[str, ...]  # misleads every other interpreter
 
@@ -54,7 +55,11 @@ class _PoolConfig(Protocol):
     @property
     def sys_path(self) -> Sequence[str]: ...  # empty: the interpreter's own
     @property
-    def env(self) -> Mapping[str, str]: ...  # the worker's whole environment
+    def env(self) -> Mapping[str, str]: ...  # the same for all workers
+    @property
+    def env_by_slot(self) -> dict[str, list[str]]: ...  # the rest; {slot} as in env=
+    @property
+    def limits(self) -> tuple[Any, ...] | None: ...  # as the fields of snakepit.Limits
     @property
     def max_queue(self) -> int: ...
     @property

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from snakepit._duration import Duration
 
 
-class _Checked:
+class Checked:
     """Refuses keywords that there are not, with the one that was meant."""
 
     __slots__ = ()
@@ -36,7 +36,7 @@ class _Checked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat(_Checked):
+class Heartbeat(Checked):
     """When workers are asked whether their interpreter makes progress.
 
     A thread of the worker answers with the interpreter's lock in hand. So a worker that holds that
@@ -66,7 +66,7 @@ class Heartbeat(_Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recycle(_Checked):
+class Recycle(Checked):
     """When a worker is replaced by a fresh one. Every limit may be left out.
 
     The replacement starts beside the worker, which serves until it is ready: no call fails, and
@@ -113,15 +113,15 @@ class Recycle(_Checked):
             _refuse("recycle", "at_once must be above 0, and at most 1")
 
 
-Rule = TypeVar("Rule", Heartbeat, Recycle)
+Rule = TypeVar("Rule", bound=Checked)
 
 
 def rule(field: str, kind: type[Rule], value: object) -> tuple[Any, ...] | None:
-    """Return the fields of a ``Heartbeat`` or ``Recycle`` as the engine takes them.
+    """Return the fields of a ``Heartbeat``, ``Recycle`` or ``Limits`` as the engine takes them.
 
     Args:
         field: The parameter that it was given for.
-        kind: Which of the two.
+        kind: Which of them.
         value: One of them, a mapping of its keywords, or ``None``.
     """
     if value is None:
@@ -134,7 +134,7 @@ def rule(field: str, kind: type[Rule], value: object) -> tuple[Any, ...] | None:
             field=field,
         )
     spans = ("interval", "timeout", "initial_delay", "age", "session_drain")
-    each = ((item.name, getattr(value, item.name)) for item in fields(value))
+    each = ((item.name, getattr(value, item.name)) for item in fields(value))  # type: ignore[arg-type]
     return tuple(limit(name, item) if name in spans else item for name, item in each)
 
 

@@ -64,6 +64,9 @@ class StartError(SnakepitError):
     """Traceback of the adapter's import, ``__init__`` or ``initialize()``."""
     violation: str | None = None
     """What the worker did that the protocol forbids, like ``"old_protocol"``; ``None``: nothing."""
+    shortage: str | None = None
+    """What this machine was short of: ``"processes"``, ``"open_files"``, ``"memory"``, ``"space"``
+    or ``"file_size"``; the message names the limit and what lifts it. The pool tries again."""
     stderr: str | None = None
     """The last lines that the worker wrote to stderr."""
 

@@ -9,6 +9,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from ._native import Failure
@@ -50,11 +51,23 @@ def _message(value: BaseException) -> str:
 
 
 def _text(value: BaseException, traceback: TracebackType | None) -> str:
-    from traceback import format_exception
-
     while traceback is not None and _is_ours(traceback):
         traceback = traceback.tb_next
-    return _clip("".join(format_exception(value.__class__, value, traceback)), LIMIT)
+    try:
+        from traceback import format_exception
+
+        return _clip("".join(format_exception(value.__class__, value, traceback)), LIMIT)
+    except BaseException:
+        # No descriptor is left for the import, say: the places alone.
+        return _clip("".join(_places(traceback)), LIMIT)
+
+
+def _places(traceback: TracebackType | None) -> Iterator[str]:
+    yield "Traceback (most recent call last), without its lines:\n"
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        yield f'  File "{code.co_filename}", line {traceback.tb_lineno}, in {code.co_name}\n'
+        traceback = traceback.tb_next
 
 
 def _is_ours(traceback: TracebackType) -> bool:

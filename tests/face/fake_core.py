@@ -295,6 +295,7 @@ def module() -> types.ModuleType:
         "__version__": "0.1.0",
         "__build__": "abi3",
         "STRICT_ENVIRONMENT": ("PATH", "HOME"),
+        "STRICT_PREFIXES": ("LC_", "CUDA_", "OMP_"),
         "THREAD_COUNTS": ("OMP_NUM_THREADS",),
         "OF_ONE_INTERPRETER": ("PYTHONHOME",),
         "encode": encode,

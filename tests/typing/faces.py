@@ -19,7 +19,12 @@ def pools() -> None:
     snakepit.Pool(Adapter, size=4)
     snakepit.Pool("module:Class", size=4, timeout=timedelta(minutes=1), env={"A": None})
     snakepit.Pool(Adapter, size=4, affinity="hint", worker_output="log", timeout=None)
+    snakepit.Pool(Adapter, size=4, env=("strict", {"GPU": ["0", "1"], "HOME": "/scratch/{slot}"}))
+    snakepit.Pool(Adapter, size=4, limits=snakepit.Limits(nice=5, open_files=4096))
+    snakepit.Pool(Adapter, size=4, limits={"umask": 0o077})
     snakepit.Pool(Adapter)  # type: ignore[call-arg]
+    snakepit.Pool(Adapter, size=4, limits=5)  # type: ignore[arg-type]
+    snakepit.Pool(Adapter, size=4, env={"A": 1})  # type: ignore[dict-item]
     snakepit.Pool(Adapter(), size=4)  # type: ignore[arg-type]
     snakepit.Pool(Adapter, size="4")  # type: ignore[arg-type]
     snakepit.Pool(Adapter, size=4, sise=4)  # type: ignore[call-arg]

@@ -1,12 +1,14 @@
 //! Everything that can go wrong between a call and its reply, as fields.
 
 mod cause;
+mod shortage;
 mod violation;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use cause::{Cause, Recycled};
+pub use shortage::Shortage;
 pub use violation::Violation;
 
 use crate::call::Step;
@@ -73,6 +75,8 @@ pub struct StartFailure {
     pub adapter_source: bool,
     /// Trying again cannot help.
     pub permanent: bool,
+    /// What this machine was short of, where that is why; `reason` names the limit and the remedy.
+    pub shortage: Option<Shortage>,
     /// How it broke the protocol, where that is why.
     pub violation: Option<Violation>,
     /// How the process ended, where it did.

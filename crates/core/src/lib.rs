@@ -121,11 +121,13 @@ pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
 pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{
-    AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, CrashBarrier, Env, Guards,
-    Heartbeat, Jitter, Life, Line, OutputMode, PoolConfig, PoolOptions, Recycle, RetryPolicy,
-    SourceKind, Trip, WorkerConfig,
+    AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier, Env,
+    Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig, PoolOptions, Recycle,
+    RetryPolicy, SourceKind, Trip, WorkerConfig,
 };
-pub use error::{Cause, Direction, Error, ExitReport, Failure, Recycled, StartFailure, Violation};
+pub use error::{
+    Cause, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure, Violation,
+};
 pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};
 pub use policy::breaker::{BreakerState, BreakerStats, CircuitOpen};
@@ -134,7 +136,7 @@ pub use policy::retry::{Fault, GiveUp, NextAttempt};
 /// Names that the face in Python keeps to as well; not for embedders.
 #[doc(hidden)]
 pub mod environment {
-    pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, THREAD_COUNTS};
+    pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, STRICT_PREFIXES, THREAD_COUNTS};
 }
 pub use process::{Cleanup, cleanup};
 /// For whoever is the worker at the other end of a line; not for embedders.

@@ -20,6 +20,8 @@ pub fn pool(size: usize) -> Builder {
         program: scripted_worker(),
         args: Vec::new(),
         env: Vec::new(),
+        env_by_slot: Vec::new(),
+        limits: Default::default(),
         sys_path: Vec::new(),
         bridge_path: String::new(),
         adapter: AdapterSource {

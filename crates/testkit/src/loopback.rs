@@ -16,6 +16,8 @@ pub fn loopback(size: usize) -> Loopback {
         program: Default::default(),
         args: Vec::new(),
         env: Vec::new(),
+        env_by_slot: Vec::new(),
+        limits: Default::default(),
         sys_path: Vec::new(),
         bridge_path: String::new(),
         adapter: AdapterSource {

@@ -1,13 +1,14 @@
 //! The environment that a worker starts with: the rules of `snakepit.Pool` in Python.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use super::ByPlace;
 use crate::error::Error;
 
 /// What a program needs to find itself, its language and its devices; nothing that carries a secret.
-pub const STRICT: [&str; 23] = [
+pub const STRICT: [&str; 22] = [
     "PATH",
     "HOME",
     "LANG",
@@ -26,21 +27,28 @@ pub const STRICT: [&str; 23] = [
     "LD_LIBRARY_PATH",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
-    "CUDA_VISIBLE_DEVICES",
     "NVIDIA_VISIBLE_DEVICES",
     "HIP_VISIBLE_DEVICES",
     "ROCR_VISIBLE_DEVICES",
     "XDG_RUNTIME_DIR",
 ];
 
+/// Families of such variables: of the language, of CUDA and of OpenMP.
+pub const STRICT_PREFIXES: [&str; 3] = ["LC_", "CUDA_", "OMP_"];
+
 /// Each of these libraries starts a thread for every core, in every worker, unless it is told.
-pub const THREAD_COUNTS: [&str; 6] = [
+pub const THREAD_COUNTS: [&str; 11] = [
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "BLIS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "RAYON_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
 ];
 
 /// They tell one interpreter where its own files are, and would mislead another one.
@@ -51,8 +59,15 @@ pub const OF_ONE_INTERPRETER: [&str; 3] = ["PYTHONHOME", "PYTHONEXECUTABLE", "__
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env {
     strict: bool,
-    /// In their order; None removes.
-    changes: Vec<(String, Option<String>)>,
+    /// In their order; none removes, several are had in turn.
+    changes: Vec<(String, Option<Vec<String>>)>,
+}
+
+/// The whole environment of a pool's workers.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    pub(crate) everywhere: Vec<(OsString, OsString)>,
+    pub(crate) by_place: Vec<(OsString, ByPlace)>,
 }
 
 impl Env {
@@ -66,10 +81,34 @@ impl Env {
         Self { strict: true, ..Self::default() }
     }
 
-    /// Sets a variable.
+    /// Sets a variable. `{slot}` in the value stands for the worker's place in the pool, from 0;
+    /// a worker that replaces another has its place. `{{name}}` stands for `{name}`.
+    ///
+    /// ```
+    /// // Four workers, each with a GPU of its own.
+    /// let env = snakepit::Env::inherit().set("CUDA_VISIBLE_DEVICES", "{slot}");
+    /// # let _ = snakepit::Pool::builder("my_app:Model").size(4).env(env);
+    /// ```
     #[must_use]
-    pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.changes.push((name.into(), Some(value.into())));
+    pub fn set(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.set_in_turn(name, [value])
+    }
+
+    /// Sets a variable to one of several values: the places of the pool have them in turn.
+    ///
+    /// ```
+    /// // Four workers on two GPUs.
+    /// let env = snakepit::Env::strict().set_in_turn("CUDA_VISIBLE_DEVICES", ["0", "1"]);
+    /// # let _ = snakepit::Pool::builder("my_app:Model").size(4).env(env);
+    /// ```
+    #[must_use]
+    pub fn set_in_turn(
+        mut self,
+        name: impl Into<String>,
+        values: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        let values = values.into_iter().map(Into::into).collect();
+        self.changes.push((name.into(), Some(values)));
         self
     }
 
@@ -80,6 +119,12 @@ impl Env {
         self
     }
 
+    /// Lays the changes of `over` over this.
+    pub(super) fn merge(mut self, over: Self) -> Self {
+        self.changes.extend(over.changes);
+        self
+    }
+
     /// The whole environment of a worker, made from that of this process.
     pub(crate) fn of_worker(
         &self,
@@ -87,7 +132,8 @@ impl Env {
         secrets: &[String],
         pythonpath: &[PathBuf],
         threads: usize,
-    ) -> Result<Vec<(OsString, OsString)>, Error> {
+    ) -> Result<Environment, Error> {
+        let mut by_place = BTreeMap::new();
         let mut result: BTreeMap<OsString, OsString> =
             inherited.into_iter().filter(|(name, _)| self.passes(name)).collect();
         for name in OF_ONE_INTERPRETER {
@@ -97,16 +143,23 @@ impl Env {
             if name.is_empty() || name.contains(['=', '\0']) {
                 return Err(wrong("env", format!("{name:?} is no name of a variable")));
             }
-            match value {
-                Some(value) if value.contains('\0') => {
-                    return Err(wrong("env", format!("the value of {name} holds a NUL")));
-                }
-                Some(value) => result.insert(name.into(), value.into()),
-                None => result.remove(OsStr::new(name)),
-            };
+            let key = OsString::from(name);
+            result.remove(&key);
+            by_place.remove(&key);
+            let Some(values) = value else { continue };
+            if values.iter().any(|value| value.contains('\0')) {
+                return Err(wrong("env", format!("the value of {name} holds a NUL")));
+            }
+            let values = ByPlace::new(values.clone())
+                .map_err(|message| wrong("env", format!("{name}: {message}")))?;
+            match values.everywhere() {
+                Some(value) => drop(result.insert(key, value)),
+                None => drop(by_place.insert(key, values)),
+            }
         }
         for name in secrets {
             result.remove(OsStr::new(name));
+            by_place.remove(OsStr::new(name));
         }
         if !pythonpath.is_empty() {
             let before = result.remove(OsStr::new("PYTHONPATH")).filter(|path| !path.is_empty());
@@ -115,10 +168,12 @@ impl Env {
             let joined = joined.map_err(|error| wrong("pythonpath", error.to_string()))?;
             result.insert("PYTHONPATH".into(), joined);
         }
-        for name in THREAD_COUNTS {
-            result.entry(name.into()).or_insert_with(|| threads.to_string().into());
+        let told: BTreeSet<OsString> = by_place.keys().cloned().collect();
+        for name in THREAD_COUNTS.map(OsString::from).into_iter().filter(|it| !told.contains(it)) {
+            result.entry(name).or_insert_with(|| threads.to_string().into());
         }
-        Ok(result.into_iter().collect())
+        let (everywhere, by_place) = (result.into_iter().collect(), by_place.into_iter().collect());
+        Ok(Environment { everywhere, by_place })
     }
 
     /// The host's own settings are no business of a worker, which gets them by its control socket.
@@ -127,7 +182,9 @@ impl Env {
         if bytes.starts_with(b"SNAKEPIT_") {
             return false;
         }
-        !self.strict || bytes.starts_with(b"LC_") || STRICT.iter().any(|known| name == *known)
+        !self.strict
+            || STRICT_PREFIXES.iter().any(|prefix| bytes.starts_with(prefix.as_bytes()))
+            || STRICT.iter().chain(&THREAD_COUNTS).any(|known| name == *known)
     }
 }
 
@@ -148,13 +205,18 @@ mod tests {
             ("PYTHONHOME", "/opt"),
             ("PYTHONPATH", "/old"),
             ("OMP_NUM_THREADS", "7"),
+            ("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
+            ("PROMPT", "{slot}"),
         ];
         let inherited = inherited.map(|(name, value)| (name.into(), value.into()));
         let secrets: Vec<String> = secrets.iter().map(ToString::to_string).collect();
         let pythonpath: Vec<PathBuf> = pythonpath.iter().map(Into::into).collect();
         let made = env.of_worker(inherited, &secrets, &pythonpath, 2).expect("good names");
         let text = |text: OsString| text.into_string().expect("UTF-8");
-        made.into_iter().map(|(name, value)| (text(name), text(value))).collect()
+        let mut env: BTreeMap<_, _> =
+            made.everywhere.into_iter().map(|(name, value)| (text(name), text(value))).collect();
+        env.extend(made.by_place.into_iter().map(|(name, it)| (text(name), text(it.at(5)))));
+        env
     }
 
     #[test]
@@ -170,6 +232,22 @@ mod tests {
         let env = made(Env::strict().set("EXTRA", "1"), &[], &[]);
         assert!(env.contains_key("PATH") && env.contains_key("LC_ALL"));
         assert!(env.contains_key("EXTRA") && !env.contains_key("TOKEN"));
+        assert_eq!((&*env["CUDA_DEVICE_ORDER"], &*env["OMP_NUM_THREADS"]), ("PCI_BUS_ID", "7"));
+    }
+
+    #[test]
+    fn a_place_is_written_into_what_is_set_and_into_nothing_else() {
+        let env = Env::inherit()
+            .set("CUDA_VISIBLE_DEVICES", "{slot}")
+            .set_in_turn("HALF", ["a", "b"])
+            .set_in_turn("MKL_NUM_THREADS", ["1", "2"])
+            .set("TOKEN", "{slot}");
+        let env = made(env, &["TOKEN"], &[]);
+        assert_eq!((&*env["CUDA_VISIBLE_DEVICES"], &*env["HALF"]), ("5", "b"));
+        assert_eq!((&*env["MKL_NUM_THREADS"], &*env["PROMPT"]), ("2", "{slot}"));
+        assert!(!env.contains_key("TOKEN"));
+        let over = Env::inherit().set("A", "{slot}").set("A", "1");
+        assert_eq!(made(over, &[], &[])["A"], "1");
     }
 
     #[test]
@@ -182,7 +260,12 @@ mod tests {
 
     #[test]
     fn a_name_that_is_none_is_refused() {
-        for env in [Env::inherit().set("A=B", "1"), Env::inherit().set("A", "\0")] {
+        for env in [
+            Env::inherit().set("A=B", "1"),
+            Env::inherit().set("A", "\0"),
+            Env::inherit().set("A", "{place}"),
+            Env::inherit().set_in_turn("A", [""; 0]),
+        ] {
             assert!(env.of_worker([], &[], &[], 1).is_err());
         }
     }

@@ -1,10 +1,12 @@
 //! What a pool is told when it is made.
 
 mod breaker;
+mod by_place;
 pub(crate) mod environ;
 mod guard;
 mod guarded;
 mod life;
+mod limits;
 mod options;
 mod read;
 mod retry;
@@ -18,9 +20,11 @@ mod worker;
 use std::time::Duration;
 
 pub use breaker::{BreakerConfig, Trip};
+pub use by_place::ByPlace;
 pub use environ::Env;
 pub use guard::{BreakerRule, CrashBarrier, Guards};
 pub use life::{Heartbeat, Life, Recycle};
+pub use limits::Limits;
 pub use options::PoolOptions;
 pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
 pub(crate) use source::is_name;
@@ -103,6 +107,7 @@ impl PoolConfig {
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
         }
+        self.worker.limits.validate()?;
         self.life.validate()?;
         self.guards.validate()
     }

@@ -10,9 +10,10 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use super::guarded::{Barrier, Breaker, Budget, Retry};
 use super::read::{Limited, Named, Size, Span, Word};
 use super::suggest::closest;
-use super::upkeep::Table;
+use super::upkeep::{Table, Whole};
 use super::{
-    BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Line, OutputMode, Recycle, RetryPolicy,
+    BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode, Recycle,
+    RetryPolicy,
 };
 use crate::call::Affinity;
 use crate::value::Map;
@@ -162,7 +163,13 @@ parameters! {
     /// Prefers other slots to one whose worker crashed: a table of `taint` and `max_restarts`.
     /// Default: none.
     crash_barrier: CrashBarrier, read as Barrier;
-    /// The workers' environment. Default: inherited.
+    /// What each worker may take of the machine: a table of `nice`, `address_space`, `open_files`,
+    /// `core_files`, `umask`, `no_new_privs` and `oom_score`. Default: all of its defaults.
+    limits: Limits, read as Whole<Limits>;
+    /// The workers' environment: `"inherit"`, `"strict"`, or a table that is laid over what is
+    /// inherited; or a list of such a word and such a table. A value is a text, in which `{slot}`
+    /// stands for the worker's place, or a list of texts that the places have in turn; null
+    /// removes. Default: inherited.
     env: Env, read as Env;
     /// Names of variables that workers do not get in any case.
     secrets: Vec<String>, read as Word<String>;

@@ -216,7 +216,8 @@ impl<'de, T: Deserialize<'de> + From<String>> Deserialize<'de> for Word<T> {
 }
 
 impl<'de> Deserialize<'de> for Env {
-    /// `"inherit"`, `"strict"`, or a table that is laid over what is inherited; null removes.
+    /// `"inherit"`, `"strict"`, a table that is laid over what is inherited, or a list of both; null
+    /// removes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Variables;
 
@@ -224,7 +225,7 @@ impl<'de> Deserialize<'de> for Env {
             type Value = Env;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"inherit\", \"strict\" or a table of variables")
+                f.write_str("\"inherit\", \"strict\", a table of variables, or a list of both")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Env, E> {
@@ -237,11 +238,19 @@ impl<'de> Deserialize<'de> for Env {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Env, A::Error> {
                 let mut env = Env::inherit();
-                while let Some((name, value)) = map.next_entry::<String, Option<String>>()? {
+                while let Some((name, value)) = map.next_entry::<String, Option<Word<String>>>()? {
                     env = match value {
-                        Some(value) => env.set(name, value),
+                        Some(values) => env.set_in_turn(name, values.0),
                         None => env.remove(name),
                     };
+                }
+                Ok(env)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Env, A::Error> {
+                let mut env = seq.next_element::<Env>()?.unwrap_or_default();
+                while let Some(over) = seq.next_element()? {
+                    env = env.merge(over);
                 }
                 Ok(env)
             }

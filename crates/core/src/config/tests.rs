@@ -37,6 +37,9 @@ fn every_parameter_is_read() {
     assert_eq!(options.drain_timeout, Some(Duration::ZERO));
     assert_eq!(options.grace, Some(Duration::from_millis(500)));
     assert_eq!(options.env, Some(Env::inherit().set("A", "1").remove("B")));
+    let strict = json(r#"{"env": ["strict", {"A": "{slot}", "B": ["0", "1"]}]}"#);
+    let expected = Env::strict().set("A", "{slot}").set_in_turn("B", ["0", "1"]);
+    assert_eq!(strict.map(|options| options.env), Ok(Some(expected)));
     assert_eq!(options.worker_output, Some(OutputMode::Log));
     assert_eq!(options.line, Some(Line::Native));
     assert_eq!(options.max_queue_bytes, Some(1024));

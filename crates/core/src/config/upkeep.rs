@@ -9,7 +9,7 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::read::{Limited, Size};
 use super::suggest::closest;
-use super::{Heartbeat, Recycle};
+use super::{Heartbeat, Limits, Recycle};
 
 /// A table, or `"none"`.
 pub(super) struct Table<T>(Option<T>);
@@ -17,6 +17,22 @@ pub(super) struct Table<T>(Option<T>);
 impl<T> From<Table<T>> for Option<T> {
     fn from(table: Table<T>) -> Self {
         table.0
+    }
+}
+
+/// A table, and nothing else.
+pub(super) struct Whole<T>(T);
+
+impl From<Whole<Limits>> for Limits {
+    fn from(whole: Whole<Limits>) -> Self {
+        whole.0
+    }
+}
+
+impl<'de, T: Keys> Deserialize<'de> for Whole<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let needed = || de::Error::custom(format!("a table of {} is needed", T::NAMES.join(", ")));
+        Table::deserialize(deserializer)?.0.map(Self).ok_or_else(needed)
     }
 }
 
@@ -59,6 +75,18 @@ keys! {
         timeout as Limited => Limited::into;
         missed as u32 => u32::from;
         initial_delay as Limited => Limited::into;
+    }
+}
+
+keys! {
+    Limits {
+        nice as u32 => u32::from;
+        address_space as Size => |bytes: Size| Some(usize::from(bytes) as u64);
+        open_files as u64 => Some;
+        core_files as bool => bool::from;
+        umask as u32 => Some;
+        no_new_privs as bool => bool::from;
+        oom_score as u32 => u32::from;
     }
 }
 
@@ -124,7 +152,7 @@ impl<'de, T: Keys> Visitor<'de> for Reader<T> {
 mod tests {
     use std::time::Duration;
 
-    use crate::{Heartbeat, PoolOptions, Recycle};
+    use crate::{Heartbeat, Limits, PoolOptions, Recycle};
 
     fn read(toml: &str) -> Result<PoolOptions, String> {
         toml::from_str(toml).map_err(|error: toml::de::Error| error.message().to_owned())
@@ -157,6 +185,25 @@ mod tests {
         assert_eq!(options.recycle, Some(Some(recycle)));
         assert_eq!(options.stall_kill, Some(Some(Duration::from_secs(60))));
         assert_eq!((options.startup_batch_size, options.max_failed_starts), (Some(8), Some(3)));
+    }
+
+    #[test]
+    fn limits_are_a_table_and_nothing_else() {
+        let options = read(
+            r#"limits = { nice = 5, address_space = "4GiB", open_files = 4096, umask = 0o077 }"#,
+        );
+        let limits = Limits {
+            nice: 5,
+            address_space: Some(4 << 30),
+            open_files: Some(4096),
+            umask: Some(0o77),
+            ..Limits::default()
+        };
+        assert_eq!(options.map(|options| options.limits), Ok(Some(limits)));
+        let told = read("limits = 'none'").expect_err("no table");
+        assert!(told.starts_with("limits: a table of nice, address_space, "), "{told}");
+        let told = read("limits = { adress_space = 1 }").expect_err("misspelt");
+        assert!(told.contains("did you mean \"address_space\"?"), "{told}");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
+use super::{ByPlace, Limits};
+
 /// Where an adapter class comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdapterSource {
@@ -97,8 +99,12 @@ pub struct WorkerConfig {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Its whole environment.
+    /// Its environment, less what depends on the place.
     pub env: Vec<(OsString, OsString)>,
+    /// The rest of it; none of these names is in `env`.
+    pub env_by_slot: Vec<(OsString, ByPlace)>,
+    /// What it may take of the machine.
+    pub limits: Limits,
     /// `sys.path` in the worker; empty: the interpreter's own.
     pub sys_path: Vec<String>,
     /// Directory of the SDK's package, for interpreters that do not have it installed.

@@ -13,7 +13,7 @@ use super::{LineHandler, Pool};
 use crate::call::Affinity;
 use crate::config::{
     AdapterSource, BreakerRule, BudgetConfig, CallDefaults, CrashBarrier, Env, Guards, Heartbeat,
-    Line, OutputMode, PoolConfig, PoolOptions, Recycle, RetryPolicy, WorkerConfig, is_name,
+    Limits, Line, OutputMode, PoolConfig, PoolOptions, Recycle, RetryPolicy, WorkerConfig, is_name,
 };
 use crate::error::{Error, StartFailure};
 use crate::id::PoolName;
@@ -124,6 +124,8 @@ impl Builder {
         max_failed_starts: u32;
         /// Between two tries of a degraded slot.
         degraded_retry: Duration;
+        /// What each worker may take of the machine.
+        limits: Limits;
         /// The workers' environment.
         env: Env;
         /// What becomes of the lines that workers print.
@@ -191,7 +193,9 @@ impl Builder {
         let worker = WorkerConfig {
             program: PathBuf::new(), // once the rest has been found right
             args: Vec::new(),
-            env,
+            env: env.everywhere,
+            env_by_slot: env.by_place,
+            limits: options.limits.unwrap_or_default(),
             sys_path: Vec::new(),
             bridge_path: String::new(),
             adapter,

@@ -19,7 +19,7 @@ use crate::call::{Affinity, Binding, CallSpec, SessionKey};
 use crate::config::{CallDefaults, PoolConfig};
 use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
-use crate::process::tree_memory;
+use crate::process::{limits::beyond_system, shortage_of, tree_memory};
 use crate::transport::{Listener, ToolInfo};
 use crate::worker::{Keeper, Order};
 
@@ -92,12 +92,19 @@ impl Pool {
         #[cfg(feature = "failpoints")]
         crate::failpoint::arm_from_environment()
             .map_err(|message| Error::Config { field: crate::failpoint::VARIABLE, message })?;
+        if let Some(message) = beyond_system(&config.worker.limits) {
+            return Err(Error::Config { field: "limits", message });
+        }
         let config = Arc::new(config);
         let _entered = runtime.enter();
         let listener = Listener::bind(config.max_message, config.size).map_err(|error| {
+            let shortage = shortage_of(&error);
+            let remedy = shortage.as_ref().map(|(_, remedy)| format!("; {remedy}"));
+            let remedy = remedy.unwrap_or_default();
             let failure = crate::error::StartFailure {
-                reason: format!("cannot listen for workers: {error}"),
+                reason: format!("cannot listen for workers: {error}{remedy}"),
                 permanent: true,
+                shortage: shortage.map(|(shortage, _)| shortage),
                 ..Default::default()
             };
             Error::Start { pool: config.name.clone(), worker: None, failure: failure.into() }

@@ -19,8 +19,8 @@ use std::sync::{Mutex, PoisonError};
 use nix::fcntl::{Flock, FlockArg};
 
 use super::fork::{CloseInChild, close_in_child};
-use super::procfs;
 use super::run::RunId;
+use super::{limits, procfs};
 
 /// Name of the file in a run folder.
 pub(super) const FILE: &str = "ledger";
@@ -72,6 +72,7 @@ impl Ledger {
         let me = Named::now(std::process::id()).ok_or(io::ErrorKind::Unsupported)?;
         let (boot, namespace) = (boot_id(), pid_namespace());
         let head = format!("{MAGIC} {} {} {boot} {namespace} {run}\n", me.pid, me.start_time);
+        limits::may_write(head.len() as u64)?;
         file.write_all(head.as_bytes())?;
         let closing = Some(close_in_child(file.as_raw_fd()));
         let first_line = head.len() as u64;
@@ -111,7 +112,8 @@ impl Ledger {
         let at = self.first_line + (place * LINE) as u64;
         // A full disk costs the sweep after a death of ours its certainty, and nobody a call.
         let file = self.file.as_ref().expect("taken by drop only");
-        let written = file.write_all_at(line.as_bytes(), at);
+        let end = at + line.len() as u64;
+        let written = limits::may_write(end).and_then(|()| file.write_all_at(line.as_bytes(), at));
         #[cfg(feature = "failpoints")]
         let written = written.and(crate::failpoint::check(crate::failpoint::Point::Ledger));
         if let Err(error) = written {

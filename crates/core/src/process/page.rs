@@ -21,11 +21,12 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::stat::fstat;
-use nix::unistd::ftruncate;
+
+use super::limits;
 
 /// Calls that can wait in one worker at a time.
 pub const WORDS: usize = 64;
@@ -87,7 +88,10 @@ impl Page {
             Err(Errno::EINVAL) => memfd_create(c"snakepit-page", flags),
             made => made,
         }?;
-        ftruncate(&fd, SIZE as libc::off_t)?;
+        limits::may_write(SIZE as u64)?;
+        // Not only as long as it has to be, but there: memory that is missing at the first touch
+        // would be SIGBUS.
+        fallocate(&fd, FallocateFlags::empty(), 0, SIZE as libc::off_t)?;
         // Neither side can shrink it any more, which would turn the other's access into SIGBUS.
         fcntl(&fd, FcntlArg::F_ADD_SEALS(fixed_size() | SealFlag::F_SEAL_SEAL))?;
         Self::map(fd)
@@ -193,6 +197,8 @@ fn pack(call: u64, state: u64) -> u64 {
 mod tests {
     use std::sync::Barrier;
     use std::thread;
+
+    use nix::unistd::ftruncate;
 
     use super::*;
 

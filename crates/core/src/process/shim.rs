@@ -26,10 +26,12 @@ use nix::unistd::{dup2_stdin, execv, setsid};
 
 use super::message::FromWorker;
 use super::run::RunToken;
-use super::{control, sys, watch};
+use super::{control, limits, sys, watch};
 
 /// Exit code of a process whose host or shim was gone before it could become anything.
 pub(super) const ORPHANED: i32 = 70;
+/// Exit code of a worker that could not be given its limits, as of `boot.py`.
+const REFUSED: i32 = 78;
 
 /// What an interpreter needs around a fork (`PyOS_BeforeFork` and its kin).
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +63,8 @@ pub(super) struct Host {
 /// shim.
 ///
 /// Expects the control socket at descriptor 0, and leaves `/dev/null` there. The worker dies with
-/// the shim, leads a session of its own, and writes no core file unless it raises that limit.
+/// the shim, leads a session of its own, has taken on the limits that its environment tells, and
+/// writes no core file unless they allow that, or it raises that limit itself.
 ///
 /// # Errors
 ///
@@ -92,6 +95,10 @@ pub unsafe fn become_worker(hooks: &ForkHooks) -> io::Result<WorkerSide> {
             die_with_shim(shim_pid);
             // A session apart from the shim's: an adapter that kills its own group must not hit it.
             let _ = setsid();
+            if let Err(error) = limits::take_on() {
+                report(&control, &error);
+                sys::exit_now(REFUSED);
+            }
             let host_pid = host.pid;
             drop(host);
             (hooks.after_child)();
@@ -182,7 +189,11 @@ pub fn die_with_shim(shim_pid: u32) {
     }
 }
 
+/// What the system refused, as a host knows it again: trying again may help.
+pub const REFUSED_BY_SYSTEM: &str = "this process cannot become a worker: ";
+
+/// The text ends as `io::Error` tells a number of the system's: `(os error 11)`.
 fn report(control: &OwnedFd, error: &io::Error) {
-    let text = format!("this process cannot become a worker: {error}");
+    let text = format!("{REFUSED_BY_SYSTEM}{error}");
     control::tell(control.as_fd(), &FromWorker::BootError(text), None);
 }

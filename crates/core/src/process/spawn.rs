@@ -133,7 +133,16 @@ fn cannot(what: &str, command: &Command, error: io::Error) -> io::Error {
         Some(libc::ENOEXEC) => io::ErrorKind::Unsupported,
         _ => error.kind(),
     };
-    io::Error::new(kind, format!("cannot {what} {program}: {error}"))
+    io::Error::new(kind, Cannot { told: format!("cannot {what} {program}: {error}"), error })
+}
+
+/// Keeps what the system said, which tells the limit that was reached.
+#[derive(Debug, thiserror::Error)]
+#[error("{told}")]
+struct Cannot {
+    told: String,
+    #[source]
+    error: io::Error,
 }
 
 /// A spawned process until it is reaped.

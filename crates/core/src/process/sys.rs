@@ -131,6 +131,19 @@ pub(super) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Adds to this process's niceness; the kernel knows nobody who is nicer than 19.
+pub(super) fn be_nicer(by: c_int) -> io::Result<()> {
+    // SAFETY: no pointer is passed.
+    unsafe {
+        // -1 is a niceness, too.
+        *libc::__errno_location() = 0;
+        if libc::nice(by) == -1 && *libc::__errno_location() != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Gives SIGCHLD its default disposition: SIG_IGN survives exec and eats every exit status.
 pub(super) fn default_sigchld() {
     // SAFETY: SIG_DFL runs no code of ours.

@@ -190,8 +190,7 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
                 failure: Some(failure),
                 adapter_source,
                 permanent: failed.permanent,
-                violation: None,
-                exit: None,
+                ..StartFailure::default()
             }))
         }
         Some(Frame::Hello(_)) => FromWorker::Violation(Violation::SecondHello),

@@ -6,18 +6,23 @@ use bytes::Bytes;
 
 use crate::config::WorkerConfig;
 use crate::process::spawn::Command;
-use crate::process::{RUN_VARIABLE, RunToken, ToWorker};
+use crate::process::{LIMITS_VARIABLE, RUN_VARIABLE, RunToken, ToWorker, limits};
 use crate::transport::{Token, start_message};
 
 /// What mends a program that is no worker's interpreter.
 pub(super) const REMEDY: &str = "python must name a CPython 3.10 or newer";
 
-/// The process to spawn: `program args…`, where the arguments name the SDK's boot file. All that it
-/// starts carries the mark `run`.
-pub(super) fn command(config: &WorkerConfig, run: &RunToken) -> Command {
+/// The process to spawn for a place: `program args…`, where the arguments name the SDK's boot file.
+/// All that it starts carries the mark `run`.
+pub(super) fn command(config: &WorkerConfig, place: usize, run: &RunToken) -> Command {
     let mut env = config.env.clone();
-    env.retain(|(name, _)| name != RUN_VARIABLE);
+    env.retain(|(name, _)| name != RUN_VARIABLE && name != LIMITS_VARIABLE);
+    env.extend(config.env_by_slot.iter().map(|(name, values)| (name.clone(), values.at(place))));
     env.push((RUN_VARIABLE.into(), run.to_string().into()));
+    let limits = limits::told(&config.limits);
+    if !limits.is_empty() {
+        env.push((LIMITS_VARIABLE.into(), limits.into()));
+    }
     #[cfg(feature = "failpoints")]
     if let Some(plan) = crate::failpoint::for_next_worker() {
         env.push((crate::failpoint::VARIABLE.into(), plan.into()));

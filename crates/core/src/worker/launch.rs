@@ -17,9 +17,10 @@ use super::keeper::{Keeper, Order};
 use super::watch::{LINE_AFTER_STATUS, Process, STATUS_AFTER_LINE, malformed};
 use super::{Office, Port, command};
 use crate::config::{PoolConfig, SourceKind};
-use crate::error::{StartFailure, Violation};
+use crate::error::{Shortage, StartFailure, Violation};
 use crate::id::WorkerRef;
-use crate::process::{FromWorker as Aside, Page, Received, spawn};
+use crate::process::shim::REFUSED_BY_SYSTEM;
+use crate::process::{FromWorker as Aside, Page, Received, shortage_of, shortage_told, spawn};
 use crate::transport::{Attached, FromWorker, Inbox, News, TOKEN_BYTES, Token, ToolInfo};
 
 /// A timer that is late by so much tells of this process, and not of the worker.
@@ -47,7 +48,7 @@ pub(super) async fn launch<O: Office>(
     limit: Instant,
 ) -> Result<Launched, Failed> {
     let config = keeper.config.clone();
-    let (process, page) = begin(keeper, &config).map_err(|failure| (failure, None))?;
+    let (process, page) = begin(keeper, &config, worker.slot).map_err(|failure| (failure, None))?;
     let page = Arc::new(page);
     let (line, dialled_by) = (None, None);
     let mut handshake =
@@ -75,6 +76,18 @@ fn for_good(reason: String) -> Box<StartFailure> {
     Box::new(StartFailure { reason, permanent: true, ..StartFailure::default() })
 }
 
+/// Something that this process, or the shim, was refused by the system.
+fn refused(reason: String, shortage: Option<(Shortage, String)>) -> Box<StartFailure> {
+    match shortage {
+        Some((shortage, remedy)) => Box::new(StartFailure {
+            reason: format!("{reason}; {remedy}"),
+            shortage: Some(shortage),
+            ..StartFailure::default()
+        }),
+        None => because(reason),
+    }
+}
+
 fn broke(violation: Violation) -> Box<StartFailure> {
     Box::new(StartFailure {
         reason: format!("it broke the protocol: {violation}"),
@@ -85,11 +98,16 @@ fn broke(violation: Violation) -> Box<StartFailure> {
 }
 
 /// Spawns the process and tells it where to dial.
-fn begin<O: Office>(keeper: &Keeper<O>, config: &PoolConfig) -> Outcome<(Process, Page)> {
+fn begin<O: Office>(
+    keeper: &Keeper<O>,
+    config: &PoolConfig,
+    place: usize,
+) -> Outcome<(Process, Page)> {
     let mut token: Token = [0; TOKEN_BYTES];
     getrandom::fill(&mut token)
         .map_err(|error| because(format!("no random numbers for a token: {error}")))?;
-    let page = Page::create().map_err(|error| because(format!("no shared page: {error}")))?;
+    let page = Page::create()
+        .map_err(|error| refused(format!("no shared page: {error}"), shortage_of(&error)))?;
     let admission = keeper.listener.expect(token);
     let start = command::start(
         admission.token(),
@@ -100,17 +118,19 @@ fn begin<O: Office>(keeper: &Keeper<O>, config: &PoolConfig) -> Outcome<(Process
     // Told before there is a process that would have to be reaped.
     start.encode().map_err(|error| for_good(error.to_string()))?;
     let mut entry = keeper.listener.dir().entry();
-    let child = spawn(&command::command(&config.worker, entry.token())).map_err(|error| {
-        use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
-        let told = format!("{error}; {}", command::REMEDY);
-        match error.kind() {
-            NotFound | NotADirectory | PermissionDenied | Unsupported => for_good(told),
-            _ => because(told),
-        }
-    })?;
+    let child =
+        spawn(&command::command(&config.worker, place, entry.token())).map_err(|error| {
+            use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
+            match error.kind() {
+                NotFound | NotADirectory | PermissionDenied | Unsupported => {
+                    for_good(format!("{error}; {}", command::REMEDY))
+                }
+                _ => refused(format!("no new process: {error}"), shortage_of(&error)),
+            }
+        })?;
     entry.spawned(child.pid);
     let process = Process::new(&keeper.office, keeper.slot, child, admission, entry)
-        .map_err(|error| because(format!("no control socket: {error}")))?;
+        .map_err(|error| refused(format!("no control socket: {error}"), shortage_of(&error)))?;
     // Fails only when the process has ended at once, which its exit tells.
     let _ = process.control.send(&start, &[page.fd()]);
     Ok((process, page))
@@ -197,7 +217,13 @@ impl Handshake<'_> {
 
     fn heard_aside<O: Office>(&mut self, received: Received, keeper: &Keeper<O>) -> Outcome<()> {
         if let Aside::BootError(reason) = received.message {
-            return Err(for_good(reason));
+            return Err(match reason.starts_with(REFUSED_BY_SYSTEM) {
+                true => {
+                    let shortage = shortage_told(&reason);
+                    refused(reason, shortage)
+                }
+                false => for_good(reason),
+            });
         }
         self.process.noted(received);
         if let Some(pid) = self.process.pid {

@@ -3,6 +3,7 @@
 //! This program plays all the parts itself (`parts.rs`); the tests here are the audience.
 
 mod leftovers;
+mod limits;
 mod parts;
 
 use std::collections::HashSet;

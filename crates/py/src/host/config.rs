@@ -6,7 +6,8 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::{
-    AdapterSource, CrashBarrier, Guards, OutputMode, PoolConfig, SourceKind, WorkerConfig,
+    AdapterSource, ByPlace, CrashBarrier, Guards, Limits, OutputMode, PoolConfig, SourceKind,
+    WorkerConfig,
 };
 
 use super::breaker::CircuitBreaker;
@@ -30,6 +31,8 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         program: text("python")?.into(),
         args: config.getattr("arguments")?.extract()?,
         env: environment(&config.getattr("env")?)?,
+        env_by_slot: by_slot(&config.getattr("env_by_slot")?)?,
+        limits: limits(&config.getattr("limits")?)?,
         sys_path: config.getattr("sys_path")?.extract()?,
         bridge_path: text("bridge_path")?,
         adapter: source(&config.getattr("adapter")?)?,
@@ -97,4 +100,32 @@ fn environment(env: &Bound<'_, PyAny>) -> PyResult<Vec<(OsString, OsString)>> {
     let dict = PyDict::new(env.py());
     dict.update(env.cast()?)?;
     dict.iter().map(|(name, value)| Ok((name.extract()?, value.extract()?))).collect()
+}
+
+fn by_slot(env: &Bound<'_, PyAny>) -> PyResult<Vec<(OsString, ByPlace)>> {
+    let read = |(name, values): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        let values = ByPlace::new(values.extract()?)
+            .map_err(|message| config_error(env.py(), "env", format!("{name}: {message}")))?;
+        Ok((name.extract()?, values))
+    };
+    env.cast::<PyDict>()?.iter().map(read).collect()
+}
+
+/// As the fields of `snakepit.Limits`; none: its defaults.
+type Told = (u32, Option<u64>, Option<u64>, bool, Option<u32>, bool, u32);
+
+fn limits(limits: &Bound<'_, PyAny>) -> PyResult<Limits> {
+    let told = limits.extract::<Option<Told>>()?;
+    Ok(told.map_or_else(
+        Limits::default,
+        |(nice, address_space, open_files, core_files, umask, no_new_privs, oom_score)| Limits {
+            nice,
+            address_space,
+            open_files,
+            core_files,
+            umask,
+            no_new_privs,
+            oom_score,
+        },
+    ))
 }

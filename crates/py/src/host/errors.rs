@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use snakepit::{Direction, Error, ExitReport, Violation, WorkerRef};
+use snakepit::{Direction, Error, ExitReport, Shortage, Violation, WorkerRef};
 
 /// The exception for `error`. What cannot be built is raised instead: a bug of ours, not hidden.
 pub(super) fn exception(py: Python<'_>, error: &Error) -> PyErr {
@@ -34,6 +34,7 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("remote_traceback", traceback.filter(|text| !text.is_empty()))?;
             let violation = failure.violation.as_ref().map(Violation::name);
             fields.set_item("violation", violation)?;
+            fields.set_item("shortage", failure.shortage.map(Shortage::as_str))?;
             let stderr = failure.exit.as_ref().map(|exit| &exit.stderr);
             fields.set_item("stderr", stderr.filter(|text| !text.is_empty()))?;
             Ok(if failure.adapter_source { "AdapterSourceError" } else { "StartError" })

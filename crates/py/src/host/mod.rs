@@ -34,6 +34,7 @@ use snakepit::environment;
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add("STRICT_ENVIRONMENT", PyTuple::new(py, environment::STRICT)?)?;
+    module.add("STRICT_PREFIXES", PyTuple::new(py, environment::STRICT_PREFIXES)?)?;
     module.add("THREAD_COUNTS", PyTuple::new(py, environment::THREAD_COUNTS)?)?;
     module.add("OF_ONE_INTERPRETER", PyTuple::new(py, environment::OF_ONE_INTERPRETER)?)?;
     module.add_class::<pool::Pool>()?;

@@ -18,6 +18,7 @@ import resource
 from _socket import SO_PEERCRED, SOL_SOCKET, socket
 
 from .control import Control
+from .limits import take_on
 from .system import set_child_subreaper, set_death_signal
 from .watch import BROKEN, ORPHANED, Host, pidfd_of, watch
 
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _SO_PEERPIDFD = 77
+_REFUSED = 78  # EX_CONFIG, as of boot
 
 
 def become() -> Control:
     """Split this process in two and return in the worker only.
 
     Expects the control socket at descriptor 0, and leaves ``/dev/null`` there. The worker dies with
-    the shim, leads a session of its own, and writes no core file unless it raises that limit.
+    the shim, leads a session of its own, has taken on the limits that its environment tells, and
+    writes no core file unless they allow that, or it raises that limit itself.
 
     Raises:
         OSError: ``EINVAL`` when descriptor 0 is no control socket, ``EOPNOTSUPP`` when the host
@@ -49,13 +52,18 @@ def become() -> Control:
         shim = posix.getpid()
         child = posix.fork()
     except OSError as error:
-        control.boot_error(f"this process cannot become a worker: {error}")
+        _report(control, error)
         raise
     if child:
         _watch_over(control, host, child)
     _die_with(shim)
     # A session apart from the shim's: an adapter that kills its own group must not hit it.
     _lead_a_session()
+    try:
+        take_on()
+    except OSError as error:
+        _report(control, error)
+        posix._exit(_REFUSED)
     if host.pidfd is not None:
         posix.close(host.pidfd)
     return control
@@ -114,6 +122,12 @@ def _prepare() -> None:
     # one.
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def _report(control: Control, error: OSError) -> None:
+    # The host knows these words, and the number at the end.
+    number = f" (os error {error.errno})" if error.errno else ""
+    control.boot_error(f"this process cannot become a worker: {error.strerror or error}{number}")
 
 
 def _lead_a_session() -> None:

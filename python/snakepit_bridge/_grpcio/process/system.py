@@ -7,7 +7,7 @@ import posix
 # Without libffi Python is built without ctypes; `boot` reports the ImportError.
 from ctypes import CDLL, byref, c_char_p, c_int, c_ubyte, c_ulong, get_errno
 
-_SET_PDEATHSIG, _SET_NAME, _SET_CHILD_SUBREAPER = 1, 15, 36
+_SET_PDEATHSIG, _SET_NAME, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 15, 36, 38
 _SFD_FLAGS = posix.O_CLOEXEC | posix.O_NONBLOCK
 _SIGSET_BYTES = 128
 """The C libraries of Linux all have sets of 1024 signals."""
@@ -24,6 +24,11 @@ def set_child_subreaper() -> None:
 def set_death_signal(signal: int) -> None:
     """Have the kernel send ``signal`` to this process when its parent's thread ends."""
     _prctl(_SET_PDEATHSIG, c_ulong(signal))
+
+
+def set_no_new_privs() -> None:
+    """Have nothing that this process executes gain privileges by that, for good."""
+    _prctl(_SET_NO_NEW_PRIVS, c_ulong(1))
 
 
 def set_name(name: bytes) -> None:
