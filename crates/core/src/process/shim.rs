@@ -26,7 +26,7 @@ use nix::unistd::{dup2_stdin, execv, setsid};
 
 use super::message::FromWorker;
 use super::run::RunToken;
-use super::{control, sys, watch};
+use super::{control, procfs, sys, watch};
 
 /// Exit code of a process whose host or shim was gone before it could become anything.
 pub(super) const ORPHANED: i32 = 70;
@@ -144,10 +144,16 @@ impl Host {
     }
 
     /// Whether the host has ended; one that only hung up has not.
-    pub(super) fn is_dead(&self) -> bool {
+    fn is_dead(&self) -> bool {
         let Some(pidfd) = &self.pidfd else { return self.is_not_parent() };
         let mut ended = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
         matches!(poll(&mut ended, PollTimeout::ZERO), Ok(1))
+    }
+
+    /// Whether the host has ended, or is about to: its descriptors are closed, and so it hung up,
+    /// before a pidfd tells of its end. On a busy machine that is long enough to be noticed.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_dead() || procfs::stat(self.pid).is_none_or(|stat| stat.is_ending)
     }
 
     /// Whether the host has ended, for kernels where no descriptor tells.

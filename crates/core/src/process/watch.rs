@@ -123,7 +123,7 @@ impl Watch {
         }
         self.end_tree();
         if let Some(run) = self.run.take()
-            && self.host.is_dead()
+            && self.host.is_ending()
         {
             // What a sibling has left that was killed: nobody else is there to see to it.
             sweep::sweep_for_siblings(&run);
