@@ -6,18 +6,21 @@ use bytes::Bytes;
 
 use crate::config::WorkerConfig;
 use crate::process::spawn::Command;
-use crate::process::{RUN_VARIABLE, RunToken, ToWorker};
+use crate::process::{Entry, GROUP_VARIABLE, RUN_VARIABLE, ToWorker};
 use crate::transport::{Token, start_message};
 
 /// What mends a program that is no worker's interpreter.
 pub(super) const REMEDY: &str = "python must name a CPython 3.10 or newer";
 
 /// The process to spawn: `program args…`, where the arguments name the SDK's boot file. All that it
-/// starts carries the mark `run`.
-pub(super) fn command(config: &WorkerConfig, run: &RunToken) -> Command {
+/// starts carries the mark of `entry`.
+pub(super) fn command(config: &WorkerConfig, entry: &Entry) -> Command {
     let mut env = config.env.clone();
-    env.retain(|(name, _)| name != RUN_VARIABLE);
-    env.push((RUN_VARIABLE.into(), run.to_string().into()));
+    env.retain(|(name, _)| name != RUN_VARIABLE && name != GROUP_VARIABLE);
+    env.push((RUN_VARIABLE.into(), entry.token().to_string().into()));
+    if let Some(group) = entry.group() {
+        env.push((GROUP_VARIABLE.into(), group.path().into()));
+    }
     Command { program: config.program.clone(), args: config.args.clone(), env }
 }
 

@@ -100,7 +100,7 @@ fn begin<O: Office>(keeper: &Keeper<O>, config: &PoolConfig) -> Outcome<(Process
     // Told before there is a process that would have to be reaped.
     start.encode().map_err(|error| for_good(error.to_string()))?;
     let mut entry = keeper.listener.dir().entry();
-    let child = spawn(&command::command(&config.worker, entry.token())).map_err(|error| {
+    let child = spawn(&command::command(&config.worker, &entry)).map_err(|error| {
         use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
         let told = format!("{error}; {}", command::REMEDY);
         match error.kind() {
