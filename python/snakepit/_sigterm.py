@@ -8,6 +8,7 @@ waits in the handler, and nothing new is begun there.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -27,6 +28,7 @@ _DRAIN = 20.0  # Seconds for calls under way, if their pool allows as many.
 _LIMIT = 24.0  # Seconds after which workers are killed; that takes one more at most.
 
 _pools: weakref.WeakSet[PoolBase] = weakref.WeakSet()
+_forking = threading.local()
 _ending: threading.Thread | None = None
 
 
@@ -85,6 +87,24 @@ def _is_ours() -> bool:
 
 def _on_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
+
+
+def _hold_back() -> None:
+    """Before a fork: Python forgets in the child what arrived there until it has set itself up.
+
+    The default action would have ended that child. What is blocked is not forgotten.
+    """
+    _forking.held = _is_ours() and signal.SIGTERM not in signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGTERM}
+    )
+
+
+def _let_through() -> None:
+    if getattr(_forking, "held", False):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=_let_through)
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> None:

@@ -65,10 +65,10 @@ class Run:
             assert time.monotonic() < end, f"not in time: {what}; alive: {alive}"
             time.sleep(0.002)
 
-    def worker(self, text: bytes = b"") -> Worker:
+    def worker(self, text: bytes = b"", **environment: str) -> Worker:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(BOUND)
-        process = self.spawn("worker", theirs)
+        process = self.spawn("worker", theirs, **environment)
         theirs.close()
         self.workers.append(Worker(process, ours, text))
         return self.workers[-1]

@@ -5,11 +5,13 @@ The same promises as in ``crates/core/tests/process``, where the native shim kee
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,51 @@ def test_a_dead_shim_takes_its_worker_along(run: Run, worker: Worker) -> None:
     assert worker.shim.wait(BOUND) == -KILL
     assert worker.ended()
     assert worker.control.recv(100) == b""
+
+
+def test_a_shim_sweeps_for_its_killed_sibling_when_their_host_dies(run: Run) -> None:
+    mark = uuid.uuid4().hex
+    host = run.spawn("host", SNAKEPIT_RUN=f"{mark}-1")
+    int(host.stdout.readline())
+    run.until(lambda alive: len(alive) == 7, "all are there")
+    # What carries the host's mark and is below no shim.
+    left = run.spawn("daemon", SNAKEPIT_RUN=f"{mark}-2")
+    other = run.spawn("daemon", SNAKEPIT_RUN=f"{uuid.uuid4().hex}-1")
+    host.kill()
+    host.wait(BOUND)
+    assert left.wait(BOUND) == -KILL
+    run.until(lambda alive: alive == {other.pid}, "the mark of others is theirs")
+    other.kill()
+
+
+def test_a_control_group_has_whom_neither_tree_nor_mark_leads_to(run: Run) -> None:
+    mark = f"{uuid.uuid4().hex}-1"
+    group = control_group(f"snakepit-{mark}")
+    worker = run.worker(b"family", SNAKEPIT_RUN=mark, SNAKEPIT_GROUP=str(group))
+    try:
+        worker.ready()
+        run.until(lambda alive: len(alive) == 5, "the family")
+        members = {*map(int, (group / "cgroup.procs").read_text().split())}
+        assert members == run.alive() - {worker.shim.pid}
+        worker.control.close()
+        assert worker.shim.wait(BOUND) == 128 + KILL
+        assert not group.exists()
+    finally:
+        if group.exists():
+            group.rmdir()
+
+
+def control_group(name: str) -> Path:
+    """A fresh group beside this process's, or in it."""
+    own = [line[3:] for line in Path("/proc/self/cgroup").read_text().split() if line[:3] == "0::"]
+    for root in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")):
+        group = root / (own or [""])[0].lstrip("/") / name
+        with contextlib.suppress(OSError):
+            group.mkdir()
+            if (group / "cgroup.kill").exists():
+                return group
+            group.rmdir()
+    pytest.skip("no control group can be made here")
 
 
 def test_a_host_that_ignores_sigchld_learns_how_its_worker_ended(run: Run) -> None:

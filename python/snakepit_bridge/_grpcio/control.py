@@ -6,16 +6,14 @@ callbacks run here as well: the SDK's only post to a loop.
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import os
-import signal
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from .process.control import MAX_STACK
+from .process.sweep import end_in_place_of_shim, token
 from .process.watch import ORPHANED
 
 if TYPE_CHECKING:
@@ -34,6 +32,7 @@ class Watcher:
         self._control = control
         self._running = running
         self._leaving = False
+        self._shim = os.getppid()
         threading.Thread(target=self._run, name="snakepit-watch", daemon=True).start()
 
     def leave(self) -> None:
@@ -48,7 +47,8 @@ class Watcher:
             # For whatever reason: without this thread nothing can be cancelled and nobody notices
             # the end of the host.
             if not self._leaving:
-                _end()
+                end_in_place_of_shim(self._shim, token(), _GRACE)
+                os._exit(ORPHANED)
 
     def _watch(self) -> None:
         while raw := self._control.receive():
@@ -82,15 +82,3 @@ def _stacks() -> bytes:
         faulthandler.dump_traceback(file, all_threads=True)
         file.seek(0)
         return file.read(MAX_STACK)
-
-
-def _end() -> None:
-    """End the worker, and what it started in its group."""
-    with contextlib.suppress(OSError):
-        # A shim that was stopped then does its work.
-        os.kill(os.getppid(), signal.SIGCONT)
-    time.sleep(_GRACE)
-    # Only a group of our own: an adapter may have joined another.
-    if os.getpgrp() == os.getpid():
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-    os._exit(ORPHANED)

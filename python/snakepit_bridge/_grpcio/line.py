@@ -18,6 +18,7 @@ from . import failure, forks, messages
 from .control import Watcher
 from .messages import Hello, HostFrame, Ready, StartFailed, Tool, WorkerFrame
 from .outbox import Outbox
+from .process.become import die_with
 from .process.watch import ORPHANED
 from .running import Running
 from .serve import Server
@@ -143,6 +144,7 @@ class Line:
         self._running = running
         self._initialize = initialize
         self._max_message = max_message
+        self._shim = os.getppid()
         self._ended = threading.Event()
         call.add_done_callback(self._on_end)
 
@@ -164,6 +166,8 @@ class Line:
     def ready(self, tools: Sequence[tuple[str, str, bool]]) -> None:
         """Say which tools there are: name, description, whether it streams. Calls may come then."""
         named = [Tool(name=n, description=text, streaming=streams) for n, text, streams in tools]
+        # `initialize` may have changed the user, which makes the kernel forget.
+        die_with(self._shim)
         self._outbox.push(ready=Ready(tools=named))
 
     def start_failed(self, failure_: Failure, adapter_source: bool, permanent: bool) -> None:

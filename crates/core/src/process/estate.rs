@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::group::Groups;
 use super::ledger::{Estate, Named};
 use super::pidfd::Pidfd;
 use super::run::Mark;
@@ -26,7 +27,7 @@ pub struct Cleanup {
 }
 
 /// Ends all that `estate` names or marks.
-pub(super) fn settle(estate: &Estate, done: &mut Cleanup) {
+pub(super) fn settle(estate: &Estate, groups: Option<&Groups>, done: &mut Cleanup) {
     done.hosts.push(estate.host.pid);
     if !estate.is_of_this_boot {
         return;
@@ -49,6 +50,11 @@ pub(super) fn settle(estate: &Estate, done: &mut Cleanup) {
     done.refused.extend(&swept.refused);
     done.ended.extend(&swept.killed);
     done.ended.extend(left.iter().map(|named| named.pid));
+    for group in groups.into_iter().flat_map(|groups| groups.of_run(&estate.run)) {
+        let ended = group.end();
+        done.refused.retain(|pid| !ended.contains(pid));
+        done.ended.extend(ended);
+    }
     done.ended.retain(|pid| !done.refused.contains(pid));
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::fork::PerProcess;
+use super::group::shared;
 
 /// Kills of each group that are accounted for, by this process's workers or from before them.
 static ACCOUNTED: PerProcess<Mutex<HashMap<PathBuf, u64>>> = PerProcess::new();
@@ -66,6 +67,7 @@ fn candidates(groups: &str, mounts: &str) -> Vec<PathBuf> {
     let file = |group: Option<PathBuf>, kind: &str, option: Option<&str>, name: &str| {
         let (root, point) = mount(mounts, kind, option)?;
         let group = group?;
+        let group = shared(&group);
         // Seen from inside of a container the group may lie above what is mounted.
         let below = group.strip_prefix(&root).unwrap_or(Path::new(""));
         Some(point.join(below).join(name))
@@ -76,7 +78,7 @@ fn candidates(groups: &str, mounts: &str) -> Vec<PathBuf> {
 }
 
 /// Root and mount point of a file system, from `/proc/self/mountinfo`.
-fn mount(mounts: &str, kind: &str, option: Option<&str>) -> Option<(PathBuf, PathBuf)> {
+pub(super) fn mount(mounts: &str, kind: &str, option: Option<&str>) -> Option<(PathBuf, PathBuf)> {
     mounts.lines().find_map(|line| {
         let (mount, system) = line.split_once(" - ")?;
         let (mut mount, mut system) = (mount.split(' ').skip(3), system.split(' '));

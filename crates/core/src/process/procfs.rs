@@ -9,10 +9,16 @@ pub(super) struct Stat {
     pub(super) name: Vec<u8>,
     /// It has ended, and its parent has not asked how.
     pub(super) is_zombie: bool,
+    /// Its first thread has begun to end: its descriptors may be closed already, although nobody
+    /// can have waited for it yet.
+    pub(super) is_ending: bool,
     pub(super) parent: u32,
     /// Clock ticks since boot; with the pid it names a process for good.
     pub(super) start_time: u64,
 }
+
+/// PF_EXITING of the kernel's `linux/sched.h`.
+const ENDING: u64 = 0x4;
 
 pub(super) fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
@@ -27,8 +33,9 @@ fn parse_stat(raw: &[u8]) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let is_zombie = matches!(fields.next()?, "Z" | "X");
     let parent = fields.next()?.parse().ok()?;
-    let start_time = fields.nth(17)?.parse().ok()?;
-    Some(Stat { name, is_zombie, parent, start_time })
+    let flags: u64 = fields.nth(4)?.parse().ok()?;
+    let start_time = fields.nth(12)?.parse().ok()?;
+    Some(Stat { name, is_zombie, is_ending: flags & ENDING != 0, parent, start_time })
 }
 
 /// The numbers of all processes that can be seen.
@@ -100,6 +107,7 @@ mod tests {
         let stat = parse_stat(raw).unwrap();
         assert_eq!((stat.parent, stat.start_time), (7, 987_654));
         assert_eq!((&*stat.name, stat.is_zombie), (&b"a) R 9 (b\xff"[..], false));
+        assert!(!stat.is_ending, "4194304 is PF_RANDOMIZE");
         assert!(parse_stat(b"42 (cut) S 7").is_none());
         assert!(parse_stat(b"").is_none());
     }
@@ -120,7 +128,12 @@ mod tests {
         if lists_children() {
             assert!(children(me).contains(&child.id()));
         }
+        assert!(!stat(me).unwrap().is_ending);
         child.kill().unwrap();
+        while !stat(child.id()).unwrap().is_zombie {
+            std::thread::yield_now();
+        }
+        assert!(stat(child.id()).unwrap().is_ending);
         child.wait().unwrap();
         assert!(stat(child.id()).is_none());
     }

@@ -14,6 +14,7 @@ use nix::unistd::geteuid;
 
 use super::estate::{self, Cleanup};
 use super::fork::{Owner, PerProcess, owner};
+use super::group::{self, Groups, WorkerGroup};
 use super::ledger::{self, Found, Ledger, Named};
 use super::run::{RunId, RunToken};
 
@@ -38,6 +39,8 @@ pub struct RunDir {
     path: PathBuf,
     run: RunId,
     ledger: Ledger,
+    /// Where those of the workers are made, if that is possible.
+    groups: Option<Groups>,
     next: AtomicU64,
     owner: Owner,
 }
@@ -83,12 +86,14 @@ impl RunDir {
         let made =
             tempfile::Builder::new().prefix(UNFINISHED).permissions(mode).tempdir_in(base)?;
         let ledger = Ledger::create(&made.path().join(ledger::FILE), &run)?;
+        // Without the note a later host would not find them.
+        let groups = Groups::of_process().filter(|groups| groups.note(made.path()).is_ok());
         // Seen by others only now, when the ledger is locked.
         let name = made.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let path = base.join(name.trim_start_matches('.'));
         fs::rename(made.path(), &path)?;
         let _moved = made.keep();
-        Ok(Self { path, run, ledger, next: AtomicU64::new(0), owner: owner() })
+        Ok(Self { path, run, ledger, groups, next: AtomicU64::new(0), owner: owner() })
     }
 
     /// A path for a socket, in the folder, that nobody else gets.
@@ -99,7 +104,8 @@ impl RunDir {
     /// A place in the ledger, and a mark, for a worker that is about to be spawned.
     pub fn entry(self: &Arc<Self>) -> Entry {
         let token = self.run.worker(self.next.fetch_add(1, Ordering::Relaxed));
-        Entry { place: self.ledger.take(), dir: self.clone(), token, shim: None }
+        let group = self.groups.as_ref().and_then(|groups| groups.of_worker(&token));
+        Entry { place: self.ledger.take(), dir: self.clone(), token, group, shim: None }
     }
 }
 
@@ -121,6 +127,7 @@ pub struct Entry {
     dir: Arc<RunDir>,
     place: usize,
     token: RunToken,
+    group: Option<WorkerGroup>,
     shim: Option<Named>,
 }
 
@@ -128,6 +135,11 @@ impl Entry {
     /// The mark of the worker, for its environment.
     pub fn token(&self) -> &RunToken {
         &self.token
+    }
+
+    /// The control group made for the worker, where there is one; its path, too, for the environment.
+    pub fn group(&self) -> Option<&WorkerGroup> {
+        self.group.as_ref()
     }
 
     /// Its shim has been spawned.
@@ -154,6 +166,9 @@ impl Drop for Entry {
     fn drop(&mut self) {
         if self.dir.owner.is_here() {
             self.dir.ledger.free(self.place);
+            if let Some(group) = &self.group {
+                group.remove();
+            }
         }
     }
 }
@@ -179,7 +194,8 @@ fn cleanup_in(base: &Path, done: &mut Cleanup) {
         }
         match ledger::open(&path.join(ledger::FILE)) {
             Ok(Found::Dead(left)) => {
-                estate::settle(&left, done);
+                let groups = Groups::noted(&path);
+                estate::settle(&left, groups.as_ref(), done);
                 done.folders += usize::from(remove(&path));
             }
             // Its host was killed in the moment of making it.
@@ -212,6 +228,7 @@ fn remove(dir: &Path) -> bool {
             let _ = fs::remove_file(path);
         }
     }
+    let _ = fs::remove_file(dir.join(group::FILE));
     let _ = fs::remove_file(dir.join(ledger::FILE));
     fs::remove_dir(dir).is_ok()
 }

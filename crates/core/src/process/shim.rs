@@ -12,7 +12,7 @@
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::parent_id;
@@ -24,9 +24,10 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{dup2_stdin, execv, setsid};
 
+use super::group::WorkerGroup;
 use super::message::FromWorker;
 use super::run::RunToken;
-use super::{control, limits, sys, watch};
+use super::{control, limits, procfs, sys, watch};
 
 /// Exit code of a process whose host or shim was gone before it could become anything.
 pub(super) const ORPHANED: i32 = 70;
@@ -87,10 +88,11 @@ pub unsafe fn become_worker(hooks: &ForkHooks) -> io::Result<WorkerSide> {
     prepare().inspect_err(|error| report(&control, error))?;
 
     let run = RunToken::of_process();
+    let group = run.as_ref().and_then(WorkerGroup::of_process);
     let shim_pid = std::process::id();
     (hooks.before)();
     // SAFETY: the caller promises that there is no other thread.
-    match unsafe { sys::fork() } {
+    match unsafe { fork_worker(group.as_ref()) } {
         Ok(sys::Fork::Child) => {
             die_with_shim(shim_pid);
             // A session apart from the shim's: an adapter that kills its own group must not hit it.
@@ -106,12 +108,55 @@ pub unsafe fn become_worker(hooks: &ForkHooks) -> io::Result<WorkerSide> {
         }
         Ok(sys::Fork::Parent { child }) => {
             (hooks.after_parent)();
-            watch::run(control, host, child, run)
+            watch::run(control, host, child, run, group)
         }
         Err(error) => {
             (hooks.after_parent)();
             report(&control, &error);
             Err(error)
+        }
+    }
+}
+
+/// Forks the worker, into its group where it has one.
+///
+/// A process is put into a group while it is made, or else its start waits some 20 ms for the
+/// kernel. The C library cannot do that everywhere, so a go-between is made without it, which forks
+/// the worker properly and goes; the worker then is this process's, as every orphan below it.
+///
+/// # Safety
+///
+/// As of [`become_worker`].
+unsafe fn fork_worker(group: Option<&WorkerGroup>) -> io::Result<sys::Fork> {
+    // SAFETY: the caller's promise, here and below.
+    let plain = || unsafe { sys::fork() };
+    let Some(folder) = group.and_then(|group| group.open().ok()) else { return plain() };
+    let Ok((mut told, mut tell)) = io::pipe() else { return plain() };
+    // SAFETY: as above, and the child does nothing before it forks.
+    match unsafe { sys::clone_into(folder.as_fd()) } {
+        // Not permitted, or an older kernel.
+        Err(_) => plain(),
+        Ok(sys::Fork::Child) => {
+            let between = std::process::id();
+            if let Ok(forked) = plain() {
+                let sys::Fork::Parent { child } = forked else {
+                    // Its end would be taken for the shim's, by the signal that is asked for next.
+                    while parent_id() == between {
+                        std::thread::yield_now();
+                    }
+                    return Ok(sys::Fork::Child);
+                };
+                let _ = tell.write_all(&child.to_ne_bytes());
+            }
+            sys::exit_now(0)
+        }
+        Ok(sys::Fork::Parent { .. }) => {
+            drop(tell);
+            let mut child = [0; 4];
+            match told.read_exact(&mut child) {
+                Ok(()) => Ok(sys::Fork::Parent { child: u32::from_ne_bytes(child) }),
+                Err(_) => plain(),
+            }
         }
     }
 }
@@ -151,10 +196,16 @@ impl Host {
     }
 
     /// Whether the host has ended; one that only hung up has not.
-    pub(super) fn is_dead(&self) -> bool {
+    fn is_dead(&self) -> bool {
         let Some(pidfd) = &self.pidfd else { return self.is_not_parent() };
         let mut ended = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
         matches!(poll(&mut ended, PollTimeout::ZERO), Ok(1))
+    }
+
+    /// Whether the host has ended, or is about to: its descriptors are closed, and so it hung up,
+    /// before a pidfd tells of its end. On a busy machine that is long enough to be noticed.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_dead() || procfs::stat(self.pid).is_none_or(|stat| stat.is_ending)
     }
 
     /// Whether the host has ended, for kernels where no descriptor tells.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpgrp, getpid, getppid};
 
+use super::group::WorkerGroup;
 use super::run::{Mark, RunToken};
 use super::{procfs, sys, tree, watch};
 
@@ -58,20 +59,29 @@ pub(super) fn sweep(mark: &Mark, spare: Spare) -> Swept {
 
 /// For a shim whose host died: ends what siblings of it have left that were killed, unless another
 /// sibling is at it. Of thousands, each would look at all the others.
-pub(super) fn sweep_for_siblings(token: &RunToken) {
+pub(super) fn sweep_for_siblings(token: &RunToken, group: Option<&WorkerGroup>) {
     // A name that one process at a time can have; nobody listens at it.
     let turn = SocketAddr::from_abstract_name(format!("snakepit-sweep-{}", token.run()))
         .and_then(|name| UnixDatagram::bind_addr(&name));
     if !matches!(&turn, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
         sweep(&Mark::Run(token.run().clone()), Spare::Shims);
+        // Shims are in none of them.
+        for left in
+            group.and_then(WorkerGroup::parent).iter().flat_map(|all| all.of_run(token.run()))
+        {
+            left.end();
+        }
     }
 }
 
 /// Ends what a worker has left whose shim was killed.
 ///
 /// Blocks, some milliseconds as a rule and three seconds at most.
-pub fn sweep_worker(token: &RunToken) -> Swept {
-    sweep(&Mark::Worker(token.clone()), Spare::Me)
+pub fn sweep_worker(token: &RunToken, group: Option<&WorkerGroup>) -> Swept {
+    let mut swept = sweep(&Mark::Worker(token.clone()), Spare::Me);
+    swept.killed.extend(group.into_iter().flat_map(WorkerGroup::end));
+    swept.refused.retain(|pid| !swept.killed.contains(pid));
+    swept
 }
 
 /// One look; true if there was something to end.
@@ -141,6 +151,9 @@ pub fn end_in_place_of_shim(shim_pid: u32, token: Option<&RunToken>, patience: D
     }
     if is_parent() {
         let _ = kill(shim, Signal::SIGKILL);
+    }
+    if let Some(group) = token.and_then(WorkerGroup::of_process) {
+        let _unless_we_are_dead = group.kill();
     }
     // Only a group of our own: an adapter may have joined another.
     if getpgrp() == getpid() {

@@ -1,10 +1,12 @@
 //! Raw system calls that nix does not wrap, or wraps with a loss. The only `unsafe` of the process
 //! module beside the page; nothing here knows what a worker is.
 
-use std::ffi::c_int;
+use std::ffi::{CString, c_int};
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -91,6 +93,42 @@ pub(super) unsafe fn fork() -> io::Result<Fork> {
         0 => Ok(Fork::Child),
         child => Ok(Fork::Parent { child: child as u32 }),
     }
+}
+
+/// Of `linux/sched.h`; the C library's name for it is too narrow a number.
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
+/// As [`fork`], but the child begins its life in a control group. It is fit for a [`fork`] of its
+/// own and nothing else: the C library has not been told that this is another process.
+///
+/// # Safety
+///
+/// As of [`fork`].
+pub(super) unsafe fn clone_into(group: BorrowedFd<'_>) -> io::Result<Fork> {
+    // SAFETY: clone_args is plain data, and all zeros is a valid value; without CLONE_VM and with
+    // no stack the child goes on with copies of ours, as after fork.
+    let child = unsafe {
+        let mut args: libc::clone_args = mem::zeroed();
+        args.flags = CLONE_INTO_CGROUP;
+        args.exit_signal = libc::SIGCHLD as u64;
+        args.cgroup = group.as_raw_fd() as u64;
+        libc::syscall(libc::SYS_clone3, &raw mut args, mem::size_of::<libc::clone_args>())
+    };
+    match child {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        child => Ok(Fork::Parent { child: child as u32 }),
+    }
+}
+
+/// Whether a file has an extended attribute that this user may see.
+pub(super) fn has_xattr(path: &Path, name: &str) -> bool {
+    let (Ok(path), Ok(name)) = (CString::new(path.as_os_str().as_bytes()), CString::new(name))
+    else {
+        return false;
+    };
+    // SAFETY: both texts end with a NUL and live through the call; no buffer is passed.
+    unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) >= 0 }
 }
 
 /// Has this thread handle `signal` now; false where nobody has asked for that and it would end the

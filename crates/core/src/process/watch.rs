@@ -24,6 +24,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdout};
 
 use super::exit::ExitStatus;
+use super::group::WorkerGroup;
 use super::message::FromWorker;
 use super::run::RunToken;
 use super::shim::{Host, ORPHANED};
@@ -39,7 +40,13 @@ const PARENT_CHECK_MS: u16 = 200;
 const GIVE_UP_AFTER: Duration = Duration::from_secs(3);
 
 /// Watches over `worker` and ends this process after it; never returns to the interpreter.
-pub(super) fn run(control: OwnedFd, host: Host, worker: u32, run: Option<RunToken>) -> ! {
+pub(super) fn run(
+    control: OwnedFd,
+    host: Host,
+    worker: u32,
+    run: Option<RunToken>,
+    group: Option<WorkerGroup>,
+) -> ! {
     /// Even a panic must not get back into the caller's interpreter, a second time.
     struct NeverReturn;
     impl Drop for NeverReturn {
@@ -48,7 +55,7 @@ pub(super) fn run(control: OwnedFd, host: Host, worker: u32, run: Option<RunToke
         }
     }
     let _guard = NeverReturn;
-    let code = match Watch::start(control, host, worker, run) {
+    let code = match Watch::start(control, host, worker, run, group) {
         Ok(mut watch) => watch.until_the_end(),
         Err(_) => BROKEN,
     };
@@ -66,6 +73,8 @@ struct Watch {
     child_signal: SignalFd,
     /// Marks what this shim answers for.
     run: Option<RunToken>,
+    /// Holds the worker and all that it starts, where there are such groups.
+    group: Option<WorkerGroup>,
 }
 
 /// What one round of reaping left.
@@ -75,7 +84,13 @@ enum Left {
 }
 
 impl Watch {
-    fn start(control: OwnedFd, host: Host, worker: u32, run: Option<RunToken>) -> io::Result<Self> {
+    fn start(
+        control: OwnedFd,
+        host: Host,
+        worker: u32,
+        run: Option<RunToken>,
+        group: Option<WorkerGroup>,
+    ) -> io::Result<Self> {
         // All of them: whoever means to stop a worker addresses the worker.
         SigSet::all().thread_set_mask()?;
         let mut child = SigSet::empty();
@@ -84,7 +99,8 @@ impl Watch {
         let child_signal = SignalFd::with_flags(&child, flags)?;
         let worker_pidfd = sys::pidfd_open(worker).ok();
         let worker_end = None;
-        let watch = Self { control, host, worker, worker_pidfd, worker_end, child_signal, run };
+        let watch =
+            Self { control, host, worker, worker_pidfd, worker_end, child_signal, run, group };
         watch.let_go_of_the_rest();
 
         let start_time = procfs::stat(worker).map_or(0, |stat| stat.start_time);
@@ -122,11 +138,14 @@ impl Watch {
             }
         }
         self.end_tree();
+        if let Some(group) = &self.group {
+            group.remove();
+        }
         if let Some(run) = self.run.take()
-            && self.host.is_dead()
+            && self.host.is_ending()
         {
             // What a sibling has left that was killed: nobody else is there to see to it.
-            sweep::sweep_for_siblings(&run);
+            sweep::sweep_for_siblings(&run, self.group.as_ref());
         }
         let end = self.worker_end.and_then(|(code, status)| ExitStatus::from_wait(code, status));
         end.map_or(ORPHANED, ExitStatus::mirrored)
@@ -179,6 +198,10 @@ impl Watch {
     }
 
     fn end_tree(&mut self) {
+        if let Some(group) = &self.group {
+            // Also who changed its user, which the walk below may not signal.
+            let _ = group.kill();
+        }
         let mut last_success = Instant::now();
         for pass in 0u32.. {
             let mut killed = tree::kill_descendants().signalled;

@@ -6,19 +6,23 @@ use bytes::Bytes;
 
 use crate::config::WorkerConfig;
 use crate::process::spawn::Command;
-use crate::process::{LIMITS_VARIABLE, RUN_VARIABLE, RunToken, ToWorker, limits};
+use crate::process::{Entry, GROUP_VARIABLE, LIMITS_VARIABLE, RUN_VARIABLE, ToWorker, limits};
 use crate::transport::{Token, start_message};
 
 /// What mends a program that is no worker's interpreter.
 pub(super) const REMEDY: &str = "python must name a CPython 3.10 or newer";
 
 /// The process to spawn for a place: `program args…`, where the arguments name the SDK's boot file.
-/// All that it starts carries the mark `run`.
-pub(super) fn command(config: &WorkerConfig, place: usize, run: &RunToken) -> Command {
+/// All that it starts carries the mark of `entry`.
+pub(super) fn command(config: &WorkerConfig, place: usize, entry: &Entry) -> Command {
+    let ours = [RUN_VARIABLE, GROUP_VARIABLE, LIMITS_VARIABLE];
     let mut env = config.env.clone();
-    env.retain(|(name, _)| name != RUN_VARIABLE && name != LIMITS_VARIABLE);
+    env.retain(|(name, _)| !ours.iter().any(|variable| name == variable));
     env.extend(config.env_by_slot.iter().map(|(name, values)| (name.clone(), values.at(place))));
-    env.push((RUN_VARIABLE.into(), run.to_string().into()));
+    env.push((RUN_VARIABLE.into(), entry.token().to_string().into()));
+    if let Some(group) = entry.group() {
+        env.push((GROUP_VARIABLE.into(), group.path().into()));
+    }
     let limits = limits::told(&config.limits);
     if !limits.is_empty() {
         env.push((LIMITS_VARIABLE.into(), limits.into()));

@@ -118,16 +118,15 @@ fn begin<O: Office>(
     // Told before there is a process that would have to be reaped.
     start.encode().map_err(|error| for_good(error.to_string()))?;
     let mut entry = keeper.listener.dir().entry();
-    let child =
-        spawn(&command::command(&config.worker, place, entry.token())).map_err(|error| {
-            use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
-            match error.kind() {
-                NotFound | NotADirectory | PermissionDenied | Unsupported => {
-                    for_good(format!("{error}; {}", command::REMEDY))
-                }
-                _ => refused(format!("no new process: {error}"), shortage_of(&error)),
+    let child = spawn(&command::command(&config.worker, place, &entry)).map_err(|error| {
+        use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
+        match error.kind() {
+            NotFound | NotADirectory | PermissionDenied | Unsupported => {
+                for_good(format!("{error}; {}", command::REMEDY))
             }
-        })?;
+            _ => refused(format!("no new process: {error}"), shortage_of(&error)),
+        }
+    })?;
     entry.spawned(child.pid);
     let process = Process::new(&keeper.office, keeper.slot, child, admission, entry)
         .map_err(|error| refused(format!("no control socket: {error}"), shortage_of(&error)))?;

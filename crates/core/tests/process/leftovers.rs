@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use snakepit::process::{Child, Pidfd, RUN_VARIABLE, RunDir, Shim, spawn, sweep_worker};
+use snakepit::process::{
+    Child, ExitStatus, Pidfd, RUN_VARIABLE, RunDir, Shim, spawn, sweep_worker,
+};
 
-use super::parts::{Worker, command_of, killed};
+use super::parts::{Worker, command_of, killed, marks};
 use super::{Run, first_line};
 
 /// Sleeper, daemon, and the daemon of a parent that is gone.
@@ -44,7 +46,7 @@ async fn a_sweep_ends_what_a_killed_shim_left_and_touches_no_other_worker() {
     assert_eq!(worker.shim.exited().await.unwrap(), Some(killed()));
     run.until("the worker is gone", |alive| alive.len() == FAMILY).await;
     let family = run.alive();
-    let swept = sweep_worker(left.token());
+    let swept = sweep_worker(left.token(), None);
     assert_eq!(HashSet::from_iter(swept.killed), family);
     assert!(swept.refused.is_empty());
     run.nothing_is_left().await;
@@ -53,6 +55,59 @@ async fn a_sweep_ends_what_a_killed_shim_left_and_touches_no_other_worker() {
     drop(sibling.control);
     assert!(sibling.shim.exited().await.unwrap().is_some());
     others.nothing_is_left().await;
+}
+
+/// Of a process that only its command line tells of.
+fn unknown(name: &str) -> Option<u32> {
+    let named = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.ends_with(format!("\0daemon\0{name}\0").as_bytes())
+    };
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).find(named)
+}
+
+/// The group is there where this user may make one: root without systemd, or with `Delegate=yes`.
+#[tokio::test]
+async fn a_control_group_has_whom_neither_tree_nor_mark_leads_to() {
+    let dir = RunDir::of_process().unwrap();
+    let (entry, run) = (dir.entry(), Run::new());
+    let Some(group) = entry.group() else {
+        println!("skipped: no control group can be made here");
+        return;
+    };
+    let name = format!("unknown-{}", entry.token());
+    let mut command = command_of("worker", &run.0);
+    command.env.extend(marks(&entry));
+    let worker = Worker::start(spawn(&command).unwrap(), format!("unknown {name}")).await;
+    run.until("the unknown one", |_| unknown(&name).is_some()).await;
+    let pid = unknown(&name).unwrap();
+    let members = fs::read_to_string(group.path().join("cgroup.procs")).unwrap();
+    let members: HashSet<u32> = members.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(members, HashSet::from([worker.pid, pid]), "not the shim");
+
+    worker.shim.kill().unwrap();
+    assert_eq!(worker.shim.exited().await.unwrap(), Some(killed()));
+    run.until("the worker is gone", HashSet::is_empty).await;
+    assert!(sweep_worker(entry.token(), None).killed.is_empty(), "it carries no mark");
+    assert_eq!(unknown(&name), Some(pid));
+    let swept = sweep_worker(entry.token(), Some(group));
+    assert_eq!(HashSet::from_iter(swept.killed), HashSet::from([pid]));
+    assert_eq!(unknown(&name), None);
+    assert!(!group.path().exists());
+}
+
+#[tokio::test]
+async fn a_control_group_goes_with_its_shim() {
+    let dir = RunDir::of_process().unwrap();
+    let (entry, run) = (dir.entry(), Run::new());
+    let mut command = command_of("worker", &run.0);
+    command.env.extend(marks(&entry));
+    let worker = Worker::start(spawn(&command).unwrap(), "family").await;
+    worker.control.hang_up();
+    assert_eq!(worker.shim.exited().await.unwrap(), Some(ExitStatus::Exited(137)));
+    run.nothing_is_left().await;
+    assert!(entry.group().is_none_or(|group| !group.path().exists()));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! Roles run before `main`, since libtest gives every test a thread of its own and a shim must be
 //! its process's only thread.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::future::Future;
 use std::io::{self, Write};
@@ -18,8 +19,9 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, getpid, getsid, pause, setsid};
 use snakepit::process::{
-    Child, Command, Control, ExitStatus, ForkHooks, FromWorker, HostFd, Page, Pidfd, Printer,
-    RUN_VARIABLE, RunDir, Shim, ToWorker, WorkerControl, become_worker, cleanup, owner, spawn,
+    Child, Command, Control, Entry, ExitStatus, ForkHooks, FromWorker, GROUP_VARIABLE, HostFd,
+    Page, Pidfd, Printer, RUN_VARIABLE, RunDir, Shim, ToWorker, WorkerControl, become_worker,
+    cleanup, owner, spawn,
 };
 
 /// Names the variable by which a test knows its processes.
@@ -35,12 +37,13 @@ extern "C" fn play() {
         return;
     }
     nix::unistd::alarm::set(120); // whatever goes wrong, nothing stays for ever
-    let role = args.next().unwrap_or_default();
+    let (role, name) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
     let played = catch_unwind(|| match role.as_str() {
         "worker" => play_worker(),
         "sleeper" => wait_for_the_end(),
         "daemon" => play_daemon(),
         "double" => start_program("daemon"),
+        "unknown" => start_unknown(&name),
         "host" => block_on(play_host()),
         "noted_host" => block_on(play_noted_host()),
         "cleaner" => {
@@ -80,6 +83,17 @@ fn play_daemon() {
     wait_for_the_end()
 }
 
+/// Starts what no mark and no parent leads to; only its command line tells a test of it.
+#[expect(clippy::zombie_processes, reason = "the shim reaps it")]
+fn start_unknown(name: &str) {
+    let program = std::env::current_exe().unwrap();
+    std::process::Command::new(program)
+        .args(["--role", "daemon", name])
+        .env_clear()
+        .spawn()
+        .unwrap();
+}
+
 static HOOKS_RUN: AtomicU32 = AtomicU32::new(0);
 
 fn ran(hook: u32) {
@@ -105,6 +119,12 @@ fn play_worker() {
         for role in ["sleeper", "daemon", "double"] {
             start_program(role);
         }
+    }
+    if let Some(name) = text.strip_prefix(b"unknown ") {
+        let program = std::env::current_exe().unwrap();
+        let name = std::str::from_utf8(name).unwrap();
+        let parent = std::process::Command::new(program).args(["--role", "unknown", name]).status();
+        assert!(parent.unwrap().success());
     }
     let page = Page::map(fds.pop().unwrap()).unwrap();
     assert!(page.start(5, 77));
@@ -139,6 +159,13 @@ async fn play_host() {
     wait_for_the_end()
 }
 
+/// What a worker's environment says of its entry.
+pub fn marks(entry: &Entry) -> Vec<(OsString, OsString)> {
+    let group = entry.group().map(|group| (GROUP_VARIABLE.into(), group.path().into()));
+    let mark = (RUN_VARIABLE.into(), entry.token().to_string().into());
+    group.into_iter().chain([mark]).collect()
+}
+
 /// Two workers with families, marked and in the ledger; the shim of the first is killed. Says who
 /// the second worker is.
 async fn play_noted_host() {
@@ -148,7 +175,7 @@ async fn play_noted_host() {
     for _ in 0..2 {
         let mut entry = dir.entry();
         let mut command = command("worker");
-        command.env.push((RUN_VARIABLE.into(), entry.token().to_string().into()));
+        command.env.extend(marks(&entry));
         let child = spawn(&command).unwrap();
         entry.spawned(child.pid);
         let worker = Worker::start(child, "family").await;
@@ -229,7 +256,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub async fn start(child: Child, text: &'static str) -> Self {
+    pub async fn start(child: Child, text: impl Into<String>) -> Self {
         let shim = Shim::new(child.pid, child.pidfd).unwrap();
         let control = Control::new(child.control).unwrap();
         let mut first = control.recv().await.unwrap().expect("the shim speaks first");
@@ -244,7 +271,7 @@ impl Worker {
 
         let page = Page::create().unwrap();
         assert!(page.queue(5, 77));
-        control.send(&ToWorker::Start(text.as_bytes().into()), &[page.fd()]).unwrap();
+        control.send(&ToWorker::Start(text.into().into()), &[page.fd()]).unwrap();
         let ready = control.recv().await.unwrap().unwrap();
         let expected = format!("ready {}", std::process::id());
         assert_eq!(ready.message, FromWorker::BootError(expected));

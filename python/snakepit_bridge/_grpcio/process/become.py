@@ -18,13 +18,17 @@ import resource
 from _socket import SO_PEERCRED, SOL_SOCKET, socket
 
 from .control import Control
+from .group import of_process as group_of
 from .limits import take_on
-from .system import set_child_subreaper, set_death_signal
+from .sweep import token
+from .system import clone_into, set_child_subreaper, set_death_signal
 from .watch import BROKEN, ORPHANED, Host, pidfd_of, watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
+
+    from .group import Group
 
 _SO_PEERPIDFD = 77
 _REFUSED = 78  # EX_CONFIG, as of boot
@@ -50,13 +54,13 @@ def become() -> Control:
     try:
         _prepare()
         shim = posix.getpid()
-        child = posix.fork()
+        child = _fork_worker(group_of(token()))
     except OSError as error:
         _report(control, error)
         raise
     if child:
         _watch_over(control, host, child)
-    _die_with(shim)
+    die_with(shim)
     # A session apart from the shim's: an adapter that kills its own group must not hit it.
     _lead_a_session()
     try:
@@ -130,6 +134,47 @@ def _report(control: Control, error: OSError) -> None:
     control.boot_error(f"this process cannot become a worker: {error.strerror or error}{number}")
 
 
+def _fork_worker(group: Group | None) -> int:
+    """Fork, into the worker's group where it has one; ``process/shim.rs`` says why so."""
+    if group is None:
+        return posix.fork()
+    reader, writer = posix.pipe()
+    between = 0
+    try:
+        folder = posix.open(group.path, posix.O_RDONLY | posix.O_CLOEXEC)
+        between = clone_into(folder)
+        posix.close(folder)
+    except OSError:
+        # Not permitted, or an older kernel.
+        between = -1
+    if between == 0:
+        _go_between(writer)
+    else:
+        posix.close(writer)
+        told = posix.read(reader, 4) if between > 0 else b""
+        posix.close(reader)
+        return int.from_bytes(told, "little") if len(told) == 4 else posix.fork()
+    posix.close(reader)
+    posix.close(writer)
+    return 0
+
+
+def _go_between(writer: int) -> None:
+    """Fork the worker and go; returns in the worker only, once it is the shim's."""
+    me = posix.getpid()
+    try:
+        child = posix.fork()
+        if child:
+            posix.write(writer, child.to_bytes(4, "little"))
+    except OSError:
+        child = -1
+    if child:
+        posix._exit(0)
+    # Its end would be taken for the shim's, by the signal that is asked for next.
+    while posix.getppid() == me:
+        posix.sched_yield()
+
+
 def _lead_a_session() -> None:
     try:
         posix.setsid()
@@ -138,7 +183,7 @@ def _lead_a_session() -> None:
         return
 
 
-def _die_with(shim: int) -> None:
+def die_with(shim: int) -> None:
     """Have the kernel kill this process when its shim ends."""
     try:
         set_death_signal(_signal.SIGKILL)

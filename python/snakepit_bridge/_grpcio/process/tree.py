@@ -9,6 +9,7 @@ from __future__ import annotations
 import _signal
 import posix
 
+_ENDING = 0x4  # PF_EXITING
 _MAX_DEPTH = 64
 """Deeper processes come within reach as those above them die."""
 
@@ -42,6 +43,12 @@ def stat(pid: int) -> tuple[int, int] | None:
     # The second field is the program's name: it may hold spaces, parentheses and any bytes.
     fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return (int(fields[1]), int(fields[19])) if len(fields) > 19 else None
+
+
+def is_ending(pid: int) -> bool:
+    """Whether the first thread of a process has begun to end, or the process is gone."""
+    fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return len(fields) < 7 or bool(int(fields[6]) & _ENDING)
 
 
 def kill_descendants() -> int:

@@ -7,7 +7,8 @@
     host dead, or it hung up ───────────────────┘    then exit with the worker's code
 
 The host's end is seen twice: by its pidfd, and by the socket. Neither is enough: a child that the
-host forked may hold the socket, and a host that hangs up lives on. The socket is never read here;
+host forked may hold the socket, and a host that hangs up lives on. A host that died cannot end what
+a killed sibling of this shim has left: that is swept too. The socket is never read here;
 what is in it is the worker's.
 """
 
@@ -18,8 +19,10 @@ import posix
 import select
 from time import monotonic
 
+from .group import of_process as group_of
+from .sweep import SHIM, sweep_for_siblings, token
 from .system import set_name, signal_descriptor
-from .tree import kill_descendants, listing, stat
+from .tree import is_ending, kill_descendants, listing, stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +70,8 @@ class _Watch:
         self._control = control
         self._host = host
         self._worker = worker
+        self._token = token()
+        self._group = group_of(self._token)
         self._worker_end: tuple[int, int] | None = None
         """Set once the worker is reaped."""
         self._child_signal = signal_descriptor(_signal.SIGCHLD)
@@ -78,7 +83,7 @@ class _Watch:
 
     def _let_go_of_the_rest(self) -> None:
         """Keep neither a pipe open, whose end the host awaits, nor a directory busy."""
-        set_name(b"snakepit-shim")
+        set_name(SHIM)
         posix.chdir("/")
         posix.dup2(0, 1)
         posix.dup2(0, 2)
@@ -100,6 +105,11 @@ class _Watch:
             if reaped is None or self._host_is_gone():
                 break
         self._end_tree()
+        if self._group is not None:
+            self._group.remove()
+        # It hangs up before a pidfd tells of its end: its descriptors are closed first.
+        if self._token and is_ending(self._host.pid):
+            sweep_for_siblings(self._token)
         if self._worker_end is None:
             return ORPHANED
         code, status = self._worker_end
@@ -142,6 +152,9 @@ class _Watch:
                 self._worker_end = ended.si_code, ended.si_status
 
     def _end_tree(self) -> None:
+        if self._group is not None:
+            # Also who changed its user, which the walk below may not signal.
+            self._group.kill()
         last_success = monotonic()
         rounds = 0
         poll = select.poll()

@@ -79,9 +79,9 @@ impl Process {
             // One that changed its user does not die with its shim.
             let _ = worker.signal(SIGKILL);
         }
-        let token = self.entry.token().clone();
+        let (token, group) = (self.entry.token().clone(), self.entry.group().cloned());
         // It reads all of /proc: not on the thread that serves the calls.
-        match tokio::task::spawn_blocking(move || sweep_worker(&token)).await {
+        match tokio::task::spawn_blocking(move || sweep_worker(&token, group.as_ref())).await {
             Ok(swept) if !swept.killed.is_empty() || !swept.refused.is_empty() => {
                 tracing::warn!(?swept, "a shim was killed; what its worker started is ended");
             }
