@@ -1,4 +1,4 @@
-"""Every fault of `docs/faults.md` at its full count: `make soak`, some 20 minutes on a quiet machine.
+"""Every fault of `docs/faults.md` at its full count: `make soak`, some 20 quiet minutes.
 
 What is injected and measured is in `tests/faults`, whose tests do the same a few times; here it
 goes on for the record: ``--out`` gets `soak.json` and `soak.md`, with machine, day and versions.
@@ -137,8 +137,7 @@ def in_a_process(row: Any, scale: float) -> dict[str, Any]:
         ended = subprocess.run(
             command,
             env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=ROW_LIMIT,
             check=False,

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 TESTS = Path(__file__).resolve().parents[1]
 FAULTY = "faults.adapters:Faulty"
@@ -56,7 +56,7 @@ class Host:
         """Wait for its end; its exit status."""
         return self.process.wait(seconds)
 
-    def __enter__(self) -> Host:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -130,8 +130,8 @@ def _interrupted(**options: Any) -> None:
         calls = [pool.submit("ignore_sigterm", {}, timeout=None) for _ in range(2)]
         while pool.stats().running < 2:
             time.sleep(0.001)
-        say({"workers": [worker.pid for worker in pool.list_workers()]})
         try:
+            say({"workers": [worker.pid for worker in pool.list_workers()]})
             calls[0].result()
         except KeyboardInterrupt:
             say("leaving")

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 import snakepit
 from snakepit import CallTimeout, Heartbeat
@@ -133,7 +133,7 @@ class _Call:
         self._thread.join()
         return 1000 * (self._freed - self.ends)
 
-    def __enter__(self) -> _Call:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -22,7 +23,7 @@ WINDOW = 1024
 
 
 def leaking(seconds: float, size: int = 4) -> Iterator[Figure]:
-    """Row 20: each call leaks a mebibyte. Workers are replaced, one at a time, and no call fails."""
+    """Row 20: each call leaks a mebibyte. Workers are replaced in turn, and no call fails."""
     errors: list[BaseException] = []
     answered = [0]
     most = 0
@@ -42,8 +43,11 @@ def leaking(seconds: float, size: int = 4) -> Iterator[Figure]:
         for thread in threads:
             thread.start()
         a_second = []
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        begin = time.monotonic()
+        while (took := time.monotonic() - begin) < 60 + seconds:
+            # A busy machine may leak more slowly.
+            if took > seconds and pool.stats().restart_reasons.get("recycle_memory", 0) >= 2:
+                break
             before = answered[0]
             window = time.monotonic() + 1
             while time.monotonic() < window:
@@ -56,7 +60,7 @@ def leaking(seconds: float, size: int = 4) -> Iterator[Figure]:
             thread.join()
         recycled = pool.stats().restart_reasons.get("recycle_memory", 0)
     yield shown("calls", answered[0])
-    yield Figure("workers recycled for their memory", recycled, least=1)
+    yield Figure("workers recycled for their memory", recycled, least=2)
     yield none("calls that failed", len(errors))
     yield Figure("slots without a ready worker at once", most, most=1)
     dip = 100 * (1 - min(a_second) / median(a_second))
@@ -141,10 +145,8 @@ def observed(seconds: float) -> Iterator[Figure]:
                 future = pool.submit("pid", idempotent=True)
                 future.add_done_callback(callback)
                 begin = time.monotonic()
-                try:
+                with contextlib.suppress(WorkerDied):  # Twice under it: told, and no stall.
                     future.result(30)
-                except WorkerDied:
-                    pass  # Killed twice under it: that is told, and no stall.
                 longest = max(longest, time.monotonic() - begin)
         stop.set()
         for thread in scrapers:

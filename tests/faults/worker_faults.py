@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import snakepit
 from snakepit import WorkerDied
@@ -84,7 +84,7 @@ class Load:
             except Exception as error:
                 self.harmed.append(error)
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
