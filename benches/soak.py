@@ -96,7 +96,7 @@ def measure(number: int, scale: float) -> dict[str, Any]:
     told: dict[str, Any] = {"row": number, "fault": row.fault, "counts": counts, "failed": None}
     try:
         figures = row.run(counts)
-    except importlib.import_module("faults.worker_faults").NotHereError as reason:
+    except importlib.import_module("faults.processes").NotHereError as reason:
         figures, told["failed"] = [], str(reason)
     told["seconds"] = round(time.monotonic() - begin, 1)
     told["figures"] = [

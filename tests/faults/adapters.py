@@ -176,21 +176,26 @@ class WarmsUp(BaseAdapter):
 
 
 class Failing(BaseAdapter):
-    """Fails as often as a file says: a part of a hundred."""
+    """Dies in so many of a hundred attempts as a file says; another one has a byte for each."""
 
-    def __init__(self, part: str) -> None:
+    def __init__(self, part: str, attempts: str) -> None:
         super().__init__()
         self.part = part
-        self.calls = 0
+        self.attempts = attempts
 
     @tool
-    def attempt(self) -> int:
-        self.calls += 1
+    def work(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    @tool
+    def attempt(self) -> None:
+        with open(self.attempts, "ab") as file:
+            file.write(b".")
+            number = file.tell()
         with open(self.part) as file:
             part = int(file.read())
-        if self.calls * part // 100 != (self.calls - 1) * part // 100:
-            raise ConnectionError("no answer from the other side")
-        return self.calls
+        if number * part // 100 != (number - 1) * part // 100:
+            os._exit(3)
 
 
 def touch(path: str | None) -> Any:

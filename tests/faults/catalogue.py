@@ -11,7 +11,7 @@ from typing import Any
 
 import snakepit
 
-from . import host_faults, settled, start_faults, stuck, wear, worker_faults
+from . import host_faults, retries, settled, start_faults, stuck, wear, worker_faults
 from .figures import Figure, none
 from .hosts import FAULTY
 from .processes import Holdings, InVainError, marked, until
@@ -271,5 +271,13 @@ ROWS = [
         {"seconds": 2.0},
         {"seconds": 60.0},
         ("seconds",),
+    ),
+    Row(
+        29,
+        "half of all attempts kill their worker, then all of them, then none",
+        retries.retry_storm,
+        {"calls": 10},
+        {"calls": 100},
+        ("calls",),
     ),
 ]

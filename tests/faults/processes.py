@@ -20,6 +20,10 @@ MARK = os.environ.setdefault("FAULTS_OF_THIS_RUN", uuid.uuid4().hex)
 VARIABLE = f"FAULTS_OF_THIS_RUN={MARK}".encode()
 
 
+class NotHereError(Exception):
+    """This fault cannot be injected on this machine; the text says why."""
+
+
 class InVainError(Exception):
     """Something that was waited for did not happen."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from .catalogue import ROWS, Row
 from .figures import number
-from .worker_faults import NotHereError
+from .processes import NotHereError
 
 SLACK = 20.0
 

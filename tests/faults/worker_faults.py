@@ -17,7 +17,7 @@ from snakepit import WorkerDied
 
 from .figures import Figure, exactly, none, shown, spread
 from .hosts import FAULTY, Host, gates
-from .processes import Deaths, Holdings, InVainError, resident_bytes, until
+from .processes import Deaths, Holdings, InVainError, NotHereError, resident_bytes, until
 
 
 def killed_under_load(seconds: float, a_second: float, size: int = 4) -> Iterator[Figure]:
@@ -123,10 +123,6 @@ def out_of_memory(rounds: int) -> Iterator[Figure]:
     yield exactly("kernel's kills told as oom", labels.get("oom", 0), rounds)
     yield exactly("kills by somebody told as SIGKILL", labels.get("signal_SIGKILL", 0), rounds)
     yield exactly("MemoryErrors whose worker lives", labels.get("memory_error", 0), rounds)
-
-
-class NotHereError(Exception):
-    """This fault cannot be injected on this machine; the text says why."""
 
 
 @contextlib.contextmanager
