@@ -68,6 +68,10 @@ bench: $(INSTALLED) $(VENV)/.group-bench  ## beside the rivals, in one run: tabl
 	@cargo build --quiet --release --locked --package snakepit-testkit --bin bench-host
 	@$(BIN)/python benches/side_by_side.py --passes 5
 
+.PHONY: soak
+soak: $(INSTALLED)  ## every fault of docs/faults.md at its full count (some 20 minutes, best as root)
+	@$(BIN)/python benches/soak.py
+
 .PHONY: bench-codec
 bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspec
 	@$(BIN)/python benches/codec.py

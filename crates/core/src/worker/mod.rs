@@ -28,8 +28,9 @@ use crate::id::WorkerRef;
 use crate::process::Stream;
 use crate::transport::{FromWorker, ToolInfo};
 
-/// SIGKILL comes so long after SIGTERM.
-const KILL_AFTER: Duration = Duration::from_secs(1);
+/// SIGKILL comes so long after SIGTERM, and after the order to kill. A little less than a second:
+/// within one, the worker is to be gone.
+const KILL_AFTER: Duration = Duration::from_millis(950);
 
 /// A worker that was told to finish has so long for its `cleanup()`.
 const STOP_LIMIT: Duration = Duration::from_secs(5);

@@ -123,6 +123,7 @@ impl Process {
         let mut why: Option<String> = None;
         let mut cause: Option<Cause> = None;
         let mut next: Option<(Instant, Then)> = None;
+        let mut kill_at: Option<Instant> = None;
         // Nothing is believed after the first lie.
         let mut violation = self.hear(keeper, &mut frames);
         let mut line_open = violation.is_none();
@@ -174,7 +175,8 @@ impl Process {
                 then = due => match then {
                     Then::Terminate => {
                         self.signal(SIGTERM);
-                        next = Some((Instant::now() + KILL_AFTER, Then::Kill));
+                        let at = kill_at.take().unwrap_or_else(|| Instant::now() + KILL_AFTER);
+                        next = Some((at, Then::Kill));
                     }
                     Then::Kill => {
                         if why.is_none() && violation.is_none() && !line_open {
@@ -200,6 +202,8 @@ impl Process {
                         let asks = asked.asks_for_stack() && port.ask_for_stack();
                         let wait = if asks { STACK_LIMIT } else { Duration::ZERO };
                         next = Some((Instant::now() + wait, Then::Terminate));
+                        // Counted from here: a worker that tells no stack gets no longer for it.
+                        kill_at = Some(Instant::now() + KILL_AFTER);
                     }
                     Some(Order::End) => {
                         cause = Some(Cause::Close);
