@@ -28,7 +28,7 @@ from faults.rivals import RIVALS, versions
 
 BENCHES = Path(__file__).resolve().parent
 RESULTS = BENCHES / "results"
-BOUND = 60.0
+BOUND = 40.0
 """Seconds of one cell; longer than any that works."""
 
 
@@ -81,7 +81,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", nargs="+", choices=CELLS, default=list(CELLS))
     parser.add_argument("--contenders", nargs="+", choices=RIVALS, default=list(RIVALS))
-    parser.add_argument("--jobs", type=int, default=2, help="cells at a time; most of them wait")
+    parser.add_argument("--jobs", type=int, default=3, help="cells at a time; most of them wait")
     parser.add_argument("--out", type=Path, default=None, help="default: benches/results, if whole")
     parser.add_argument("--readme", action="store_true", help="print the README's table and end")
     asked = parser.parse_args()

@@ -102,7 +102,8 @@ def death(stage: Stage, task: str, kill: bool, words: tuple[str, ...]) -> Seen:
     before = time.monotonic()
     error = told(victim)
     ms = (time.monotonic() - before) * 1000
-    failed = sum(told(other, 10) != "a value" for other in others)
+    end = time.monotonic() + 2 * PATIENCE
+    failed = sum(told(other, max(0.1, end - time.monotonic())) != "a value" for other in others)
     cause = names_the_cause(error, words)
     harm = f"{failed} of {BYSTANDERS} bystanders fail"
     if not isinstance(error, BaseException):

@@ -20,14 +20,15 @@ Matrix = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 def record(folder: Path, matrix: Matrix) -> None:
     """Write ``fault_matrix.json`` and ``fault_matrix.md``."""
+    ran = {name for row in matrix.values() for name in row}
     found = versions()
     report = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "python": platform.python_version(),
         "kernel": platform.release(),
         "cpus": len(os.sched_getaffinity(0)),
-        "versions": {name: found[name] for name in RIVALS if name in found},
-        "cells": {cell: dict(matrix[cell]) for cell in CELLS if cell in matrix},
+        "versions": {name: found[name] for name in RIVALS if name in ran},
+        "cells": {cell: dict(row) for cell, row in matrix.items()},
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "fault_matrix.json").write_text(json.dumps(report, indent=1) + "\n")
@@ -43,11 +44,12 @@ def markdown(report: Mapping[str, Any]) -> Iterator[str]:
         f"{report['cpus']} CPUs, two workers each, one run; `make bench-faults`. "
         "✓: nobody is harmed who need not be, the caller is told, nothing is left.\n"
     )
-    for cell, (what, _) in CELLS.items():
+    for cell, row in report["cells"].items():
+        what, _ = CELLS[cell]
         yield f"## {what[0].upper()}{what[1:]}\n"
         yield from ("| | | |", "|---|---|---|")
         for name in names:
-            seen = report["cells"][cell][name]
+            seen = row[name]
             yield f"| {name} | {sign(seen)} | {seen['text']} |"
         yield ""
     told = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
@@ -59,8 +61,8 @@ def readme(report: Mapping[str, Any]) -> Iterator[str]:
     rivals = [name for name in report["versions"] if name != OURS]
     yield f"| fault | Snakepit | {' | '.join(rivals)} |"
     yield f"|---|---|{'|'.join(':-:' for _ in rivals)}|"
-    for cell, (what, _) in CELLS.items():
-        row = report["cells"][cell]
+    for cell, row in report["cells"].items():
+        what, _ = CELLS[cell]
         signs = " | ".join(sign(row[name]) for name in rivals)
         yield f"| {what} | {row[OURS]['text']} | {signs} |"
 
@@ -70,11 +72,10 @@ def sign(seen: Mapping[str, Any]) -> str:
 
 
 def table(matrix: Matrix) -> Iterator[str]:
-    for cell, (what, _) in CELLS.items():
-        if cell in matrix:
-            yield f"\n{what}"
-            for name, seen in matrix[cell].items():
-                yield f"  {sign(seen)} {name:<22}{seen['text']}"
+    for cell, row in matrix.items():
+        yield f"\n{CELLS[cell][0]}"
+        for name, seen in row.items():
+            yield f"  {sign(seen)} {name:<22}{seen['text']}"
 
 
 def load(folder: Path) -> dict[str, Any]:

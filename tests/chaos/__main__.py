@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 
@@ -16,8 +17,14 @@ def main() -> int:
     asked = parser.parse_args()
     again = f"make chaos SEED={asked.seed} SECONDS={asked.seconds:g}"
     print(again, flush=True)
+    # Where a worker was that had to be killed: there are hundreds.
+    logging.getLogger("snakepit").addHandler(logging.NullHandler())
     run = Run(asked.seed, asked.seconds, lambda text: print(text, flush=True))
-    run.go()
+    try:
+        run.go()
+    except BaseException:
+        print(f"\nthe run itself failed; once more: {again}", file=sys.stderr)
+        raise
     if run.wrong:
         print(f"\n{run.ledger.told()}\n\nonce more: {again}", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -73,7 +74,7 @@ class Arena:
             self._ledger.complain(f"{pool.name}: closing took {took:.1f} s")
         self.closed.append(pool)
         limit = time.monotonic() + GONE_WITHIN
-        while (left := marked(f"CHAOS_POOL={pool.name}")) and time.monotonic() < limit:
+        while (left := marked(f"CHAOS_POOL={mark(pool.name)}")) and time.monotonic() < limit:
             time.sleep(0.02)
         if left:
             self._ledger.complain(f"{pool.name}: closed, and {left} are left")
@@ -106,6 +107,11 @@ class Arena:
         self.closed.clear()
 
 
+def mark(name: str) -> str:
+    """Tells the processes of a pool from those of another run's."""
+    return f"{os.environ['CHAOS_RUN']}-{name}"
+
+
 def options(name: str) -> dict[str, Any]:
     """What both pools of the run have in common."""
     return {
@@ -113,7 +119,7 @@ def options(name: str) -> dict[str, Any]:
         "grace": 0.3,
         "worker_output": "drop",
         "handle_sigterm": False,
-        "env": {"CHAOS_POOL": name},
+        "env": {"CHAOS_POOL": mark(name)},
         # Faults hit workers that start, too: no slot is to wait long for its next try.
         "max_failed_starts": 50,
         "degraded_retry": 0.5,

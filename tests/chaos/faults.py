@@ -14,7 +14,7 @@ from typing import Any
 from .census import parent
 from .oracle import Oracle
 
-LETHAL = ("SIGKILL", "SIGTERM", "SIGSEGV", "SIGABRT")
+
 FAULTS = ("SIGKILL",) * 6 + ("SIGTERM", "SIGSEGV", "SIGABRT") + ("stop",) * 4
 FAULTS += ("shim SIGKILL",) * 2 + ("shim stop",) * 2
 
@@ -43,12 +43,16 @@ class Faults:
         if target is None:
             return
         name = fault.removeprefix("shim ")
+        if name != "stop":
+            self._oracle.harm(worker.ref, time.monotonic(), fault)
+        try:
+            signal.pidfd_send_signal(target, getattr(signal, "SIGSTOP" if name == "stop" else name))
+        except ProcessLookupError:  # It has ended meanwhile.
+            os.close(target)
+            return
         if name == "stop":
-            signal.pidfd_send_signal(target, signal.SIGSTOP)
             self._stopped.append((time.monotonic() + pause, target))
         else:
-            self._oracle.harm(worker.ref, time.monotonic(), fault)
-            signal.pidfd_send_signal(target, getattr(signal, name))
             os.close(target)
         self.done[fault] += 1
 
