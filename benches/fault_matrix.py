@@ -35,31 +35,32 @@ BOUND = 40.0
 def run(contender: str, cell: str) -> dict[str, Any]:
     """Run one cell in a process of its own."""
     mark = uuid.uuid4().hex
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "faults.cells", contender, cell, directory],
             cwd=BENCHES,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            # No pipe: workers that outlive the cell would keep it open, and look like a hang.
+            stdout=said,
+            stderr=said,
             start_new_session=True,
             env={**os.environ, "FAULTS_CELL": mark, "PYTHONPATH": str(BENCHES)},
         )
         try:
-            out, err = process.communicate(timeout=BOUND)
+            process.wait(BOUND)
         except subprocess.TimeoutExpired:
-            end(mark)
-            process.communicate()
             return {"won": False, "text": f"hangs: nothing within {BOUND:.0f} s", "figures": {}}
         finally:
             end(mark)
-    told = [line for line in out.splitlines() if line.startswith('{"won"')]
-    if process.returncode or not told:
-        last = err.strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
-        return {"won": False, "text": f"ends: {last[0]:.100}", "figures": {}}
-    seen: dict[str, Any] = json.loads(told[-1])
-    return seen
+            process.wait()
+        seen = Path(directory) / "seen.json"
+        if seen.exists():
+            outcome: dict[str, Any] = json.loads(seen.read_text())
+            return outcome
+        said.seek(0)
+        last = said.read().decode(errors="replace").strip().splitlines()[-1:]
+    why = last[0] if last else f"exit status {process.returncode}"
+    return {"won": False, "text": f"the program ends: {why:.100}", "figures": {}}
 
 
 def end(mark: str) -> None:

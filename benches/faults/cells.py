@@ -4,7 +4,7 @@
 
     python -m faults.cells CONTENDER CELL DIRECTORY       (from benches/)
 
-prints one line of JSON, a ``Seen``. Nothing here is specific to one contender.
+writes a ``Seen`` into ``DIRECTORY/seen.json``. Nothing here is specific to one contender.
 """
 
 from __future__ import annotations
@@ -193,7 +193,10 @@ def odd(stage: Stage, task: str) -> Seen:
     before = time.monotonic()
     error = told(stage.rival.submit(task))
     ms = (time.monotonic() - before) * 1000
-    after = told(stage.rival.submit("quick"))
+    try:
+        after = told(stage.rival.submit("quick"))
+    except Exception as refused:
+        after = refused
     usable = "the pool serves on" if after == "a value" else "the pool is of no more use"
     if not isinstance(error, BaseException):
         return Seen(False, f"never told; {usable}", {"ms": None, "usable": after == "a value"})
@@ -250,6 +253,7 @@ def host(stage: Stage, task: str) -> tuple[subprocess.Popen[str], str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "faults.hosts", stage.name, task, str(stage.directory)],
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
         env={**os.environ, "FAULTS_HOST": mark},
@@ -278,7 +282,14 @@ def host_killed(stage: Stage) -> Seen:
     """SIGKILL of the host; its workers hold the GIL and have children of three kinds."""
     process, mark = host(stage, "family")
     workers = set(map(int, (stage.directory / "workers").read_text().split()))
+    kinds = ("plain", "session", "double_fork")
+    patience = time.monotonic() + PATIENCE
     before = of_host(mark)
+    while sum(each in kinds for each in before.values()) < 2 * len(kinds):
+        if time.monotonic() > patience:  # A shell has forked, and its child is no program yet.
+            raise RuntimeError(f"not every child has started: {before}")
+        time.sleep(0.01)
+        before = of_host(mark)
     process.kill()
     killed = time.monotonic()
     gone = None
@@ -288,7 +299,6 @@ def host_killed(stage: Stage) -> Seen:
             break
         time.sleep(0.002)
     left = of_host(mark)
-    kinds = ("plain", "session", "double_fork")
     counts = {"workers": (sum(pid in left for pid in workers), len(workers))}
     for kind in kinds:
         total = [pid for pid, each in before.items() if each == kind]
@@ -335,7 +345,7 @@ CELLS: dict[str, tuple[str, Callable[[Stage], Seen]]] = {
 def main() -> None:
     contender, cell, directory = sys.argv[1:]
     seen = CELLS[cell][1](Stage(contender, Path(directory)))
-    print("\n" + json.dumps(seen._asdict()), flush=True)
+    (Path(directory) / "seen.json").write_text(json.dumps(seen._asdict()))
     # What a contender still runs at exit is not asked here.
     os._exit(0)
 

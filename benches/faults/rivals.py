@@ -115,7 +115,10 @@ class Got:
         self._result = result
 
     def result(self, timeout: float | None = None) -> Any:
-        return self._result.get(timeout)
+        try:
+            return self._result.get(timeout)
+        except multiprocessing.TimeoutError as late:  # Not the builtin one.
+            raise TimeoutError from late
 
 
 class Pebble(Rival):

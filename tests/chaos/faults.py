@@ -14,7 +14,6 @@ from typing import Any
 from .census import parent
 from .oracle import Oracle
 
-
 FAULTS = ("SIGKILL",) * 6 + ("SIGTERM", "SIGSEGV", "SIGABRT") + ("stop",) * 4
 FAULTS += ("shim SIGKILL",) * 2 + ("shim stop",) * 2
 
