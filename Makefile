@@ -80,6 +80,17 @@ bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspe
 bench-rust: $(INSTALLED)  ## criterion: dispatch, mux, codec, end to end
 	cargo bench --package snakepit-testkit
 
+.PHONY: bench-faults
+bench-faults: $(INSTALLED) $(VENV)/.group-rivals  ## what a fault does to us and to the rivals: table, JSON
+	@$(BIN)/python benches/fault_matrix.py
+
+.PHONY: chaos
+chaos: $(INSTALLED) $(VENV)/.group-test  ## random calls and faults for SECONDS=600; SEED=… repeats a run
+	@SNAKEPIT_TEST_PYTHON=$(CURDIR)/$(BIN)/python SNAKEPIT_CHAOS_SECONDS=30 \
+		$(if $(SEED),SNAKEPIT_TEST_SEED=$(SEED)) \
+		cargo test --quiet -p snakepit-examples --locked --test chaos -- --nocapture
+	@cd tests && ../$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),600)
+
 .PHONY: bench-instructions
 bench-instructions: $(VENV)/.made  ## instruction counts (needs valgrind); AGAINST=origin/main compares
 	@$(BIN)/python benches/instructions.py $(if $(AGAINST),--against $(AGAINST))

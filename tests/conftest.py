@@ -11,6 +11,7 @@ TESTS = Path(__file__).parent
 MARKS = {
     "repo": ["repo"],
     "pool": ["process"],
+    "chaos": ["process"],
     "faults": ["process"],
     "line": ["process"],
     "grpcio_end": ["process"],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -53,6 +55,24 @@ def test_with_a_standard_executor(pool: Any) -> None:
     with concurrent.futures.ThreadPoolExecutor(2) as threads:
         calls = [pool.submit("ping"), threads.submit(lambda: "pong")]
         assert {c.result(0) for c in concurrent.futures.as_completed(calls, 60)} == {"pong"}
+
+
+def test_a_raised_error_keeps_nothing_for_ever(pool: Any) -> None:
+    """The error holds the frame that it passed, which holds the future, which holds the error."""
+
+    class Held:
+        pass
+
+    def fail() -> weakref.ref[Held]:
+        held = Held()
+        call = pool.submit("fail", {"kind": "ValueError"})
+        with pytest.raises(ValueError, match="no"):
+            call.result(60)
+        return weakref.ref(held)
+
+    left = [fail() for _ in range(5)]
+    gc.collect()
+    assert [each() for each in left] == [None] * 5
 
 
 def test_callbacks(pool: Any) -> None:

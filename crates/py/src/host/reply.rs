@@ -1,12 +1,12 @@
 //! A call under way, as Python holds it.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use pyo3::exceptions::{PyBaseException, PyTimeoutError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use snakepit::blocking::Driver;
 use snakepit::{Error, Outcome};
 
@@ -20,7 +20,7 @@ use super::{callbacks, errors};
 pub(super) struct Reply {
     reply: snakepit::Reply,
     driver: Arc<Driver>,
-    delivered: PyOnceLock<Result<Py<PyAny>, Py<PyBaseException>>>,
+    delivered: OnceLock<Result<Py<PyAny>, Py<PyBaseException>>>,
 }
 
 /// The reply borrowed as a future; `&Reply` is one, but it must be named to be pinned.
@@ -38,7 +38,7 @@ impl Reply {
     pub(super) fn new(mut reply: snakepit::Reply, driver: Arc<Driver>) -> Self {
         // As everywhere in Python: dropping a future does not cancel it.
         reply.detach();
-        Self { reply, driver, delivered: PyOnceLock::new() }
+        Self { reply, driver, delivered: OnceLock::new() }
     }
 
     pub(super) fn inner(&self) -> &snakepit::Reply {
@@ -65,13 +65,16 @@ impl Reply {
     }
 
     fn deliver(&self, py: Python<'_>) -> &Result<Py<PyAny>, Py<PyBaseException>> {
-        self.delivered.get_or_init(py, || {
-            let outcome = self.reply.outcome().expect("asked only when done");
-            match deliver(py, outcome) {
-                Ok(value) => Ok(value.unbind()),
-                Err(error) => Err(error.into_value(py)),
-            }
-        })
+        if let Some(delivered) = self.delivered.get() {
+            return delivered;
+        }
+        let outcome = self.reply.outcome().expect("asked only when done");
+        let made = match deliver(py, outcome) {
+            Ok(value) => Ok(value.unbind()),
+            Err(error) => Err(error.into_value(py)),
+        };
+        // Made outside: whoever runs Python meanwhile may ask for the same. The first is kept.
+        self.delivered.get_or_init(|| made)
     }
 }
 
@@ -122,5 +125,16 @@ impl Reply {
 
     fn watch(&self, callback: Py<PyAny>) {
         self.reply.on_done(move |_| callbacks::run(callback));
+    }
+
+    /// An error that was raised holds the frames it passed, and one of them holds this, as a rule.
+    /// Unseen by the collector, that circle would keep the frame's arguments for ever. There is no
+    /// `__clear__`: frames and tracebacks have one.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.delivered.get() {
+            Some(Ok(value)) => visit.call(value),
+            Some(Err(error)) => visit.call(error),
+            None => Ok(()),
+        }
     }
 }
