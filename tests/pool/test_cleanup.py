@@ -242,6 +242,8 @@ def test_a_worker_that_changed_its_user_dies_with_its_shim(make_pool: Any) -> No
     worker = pool.list_workers()[0].pid
     os.kill(parent(worker), signal.SIGKILL)
     until(lambda: not alive(worker), "the worker dies with its shim")
+    # Else the call may be sent before the host knows.
+    until(lambda: pool.stats().worker_deaths, "the host has noticed")
     assert pool.execute("ping", timeout=60) == "pong"
 
 
