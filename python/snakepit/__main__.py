@@ -1,29 +1,55 @@
-"""``python -m snakepit cleanup``: end what killed hosts have left."""
+"""The command line: ``snakepit COMMAND``, or ``python -m snakepit COMMAND``.
+
+Exit status: 0, done; 1, something could not be done, and standard error says what; 2, the command
+line is wrong.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DONE, FAILED = 0, 1
 
 
-def main() -> int:
-    """Run one command and return the exit status: 1 where something could not be ended."""
-    parser = argparse.ArgumentParser(prog="python -m snakepit")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser(
-        "cleanup", help="end what killed hosts of this user have left, remove their run folders"
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command, that of this process by default, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="snakepit",
+        description="Pools of warm, supervised Python worker processes.",
+        epilog="exit status: 0 done, 1 something could not be done, 2 wrong command line",
     )
-    parser.parse_args()
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    command = commands.add_parser(
+        "cleanup",
+        help="end what killed hosts of this user have left, remove their run folders",
+        description="End the processes that killed hosts of this user have left, and remove their "
+        "run folders. What belongs to a living host is not touched. Hosts do this by themselves "
+        "with their first pool.",
+    )
+    command.set_defaults(run=_cleanup)
+    chosen = parser.parse_args(arguments)
+    status: int = chosen.run(chosen)
+    return status
+
+
+def _cleanup(_: argparse.Namespace) -> int:
     from snakepit._cleanup import cleanup
 
     done = cleanup()
+    for pid in done.ended:
+        print(f"ended process {pid}")
     print(
         f"{len(done.hosts)} dead hosts, {len(done.ended)} processes ended, "
         f"{done.folders} run folders removed"
     )
     for pid in done.refused:
         print(f"process {pid} belongs to another user now: end it as that user", file=sys.stderr)
-    return 1 if done.refused else 0
+    return FAILED if done.refused else DONE
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .conftest import until
 
 GRPC = "GRPC_ENABLE_FORK_SUPPORT"
 
@@ -34,6 +37,12 @@ def test_a_child_does_not_hold_the_line(forking: Any) -> None:
     assert len(own) == 2, "control socket and line"
     assert len(childs) == 1
     assert set(childs) < set(own)
+
+
+def test_orphans_are_reaped(forking: Any) -> None:
+    orphans = forking.execute("daemons_that_end", {"count": 20})
+    assert len(orphans) == 20
+    until(lambda: not [pid for pid in orphans if Path(f"/proc/{pid}").exists()], "they are reaped")
 
 
 def test_the_environment_of_child_programs_is_the_adapters(forking: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from snakepit import WorkerDied, cleanup
 from .conftest import Gates, Host, marked_processes, until
 
 STUBBORN = "pool.stubborn:Stubborn"
+SCRIPT = "import sys; from snakepit.__main__ import main"
 
 
 def alive(pid: int) -> bool:
@@ -30,12 +32,12 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def hosting(gates: Gates, tool: str = "family") -> str:
+def hosting(gates: Gates, tool: str = "family", arguments: str = "{}") -> str:
     """A program with one worker, which has a family; it says shim, worker and family."""
     return f"""
 import os, snakepit, time
 pool = snakepit.Pool({STUBBORN!r}, size=1)
-family = pool.execute({tool!r})
+family = pool.execute({tool!r}, {arguments})
 worker = pool.list_workers()[0].pid
 shim = int(open(f"/proc/{{worker}}/stat").read().rpartition(")")[2].split()[1])
 print(shim, worker, *family, flush=True)
@@ -105,9 +107,49 @@ def test_cleanup_on_the_command_line(host: Host, gates: Gates, runtime_dir: Path
     assert len([*runtime_dir.iterdir()]) == 1
     code, out, err = host.run("-m", "snakepit", "cleanup")
     assert (code, err) == (0, "")
-    assert "1 dead hosts, 3 processes ended, 1 run folders removed" in out
+    *ended, total = out.splitlines()
+    assert {*ended} == {f"ended process {pid}" for pid in family}
+    assert total == "1 dead hosts, 3 processes ended, 1 run folders removed"
     assert not any(map(alive, family))
     assert [*runtime_dir.iterdir()] == []
+
+
+def test_the_command_is_installed(host: Host, runtime_dir: Path) -> None:
+    (command,) = (
+        entry
+        for entry in importlib.metadata.entry_points(group="console_scripts", name="snakepit")
+        if entry.dist is not None and entry.dist.name == "snakepit-pool"
+    )
+    assert command.value == "snakepit.__main__:main"
+    code, out, _ = host.run("-c", f"{SCRIPT}; sys.argv[1:] = ['cleanup']; sys.exit(main())")
+    assert (code, out) == (0, "0 dead hosts, 0 processes ended, 0 run folders removed\n")
+    assert host.run("-c", f"{SCRIPT}; sys.argv[1:] = []; main()")[0] == 2, "no command"
+    assert host.run("-c", f"{SCRIPT}; sys.argv[1:] = ['cleanse']; main()")[0] == 2
+
+
+def test_a_control_group_has_whom_no_mark_leads_to(
+    host: Host, gates: Gates, runtime_dir: Path
+) -> None:
+    process = host.start_script(hosting(gates, "family", "{'clean': True}"))
+    shim, worker, *family = map(int, process.stdout.readline().split())
+    gates.wait("s")
+    environment = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
+    groups = [entry for entry in environment if entry.startswith(b"SNAKEPIT_GROUP=")]
+    process.send_signal(signal.SIGSTOP)
+    os.kill(shim, signal.SIGKILL)
+    until(lambda: not alive(worker), "the worker dies with its shim")
+    process.kill()
+    process.communicate()
+    try:
+        if not groups:
+            pytest.skip("no control group can be made here")
+        done = cleanup()
+        assert {*family} == {*done.ended}
+        assert not any(map(alive, family))
+        assert not Path(os.fsdecode(groups[0].partition(b"=")[2])).exists()
+    finally:
+        for pid in filter(alive, family):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_cleanup_by_call_says_what_it_did(host: Host, gates: Gates, runtime_dir: Path) -> None:
@@ -200,6 +242,8 @@ def test_a_worker_that_changed_its_user_dies_with_its_shim(make_pool: Any) -> No
     worker = pool.list_workers()[0].pid
     os.kill(parent(worker), signal.SIGKILL)
     until(lambda: not alive(worker), "the worker dies with its shim")
+    # Else the call may be sent before the host knows.
+    until(lambda: pool.stats().worker_deaths, "the host has noticed")
     assert pool.execute("ping", timeout=60) == "pong"
 
 

@@ -52,14 +52,24 @@ with snakepit.Pool({BASIC!r}, size=2) as pool:
 def test_what_takes_longer_is_cancelled(host: Host, gates: Gates) -> None:
     process = host.start_script(
         f"""
-import snakepit
-pool = snakepit.Pool({BASIC!r}, size=1, drain_timeout=0.2, grace=0.2)
-pool.execute("hold", {hold(gates)})
+import snakepit, threading
+pool = snakepit.Pool({BASIC!r}, size=2, drain_timeout=3, grace=0.2)
+def work():
+    print(pool.execute("hold", {hold(gates, "short", "go")}) > 0, flush=True)
+thread = threading.Thread(target=work)
+thread.start()
+try:
+    pool.execute("hold", {hold(gates, "s", "never")})
+finally:
+    print("never said")
 """
     )
     gates.wait("s")
+    gates.wait("short")
     process.terminate()
-    process.communicate(timeout=25)
+    gates.open("go")
+    out, _ = process.communicate(timeout=25)
+    assert out == "True\n", "what is quick enough has its answer"
     assert process.returncode == -signal.SIGTERM
 
 

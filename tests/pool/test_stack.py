@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +43,24 @@ def test_the_stack_is_told_whatever_the_tool_does(
         until(lambda: f"in {tool}" in caplog.text, "it is logged")
     assert "killed (deadline)" in caplog.text
     assert pool.execute("ping", timeout=60) == "pong", "the slot is refilled"
+
+
+@pytest.mark.parametrize("line", ["native", "grpcio"])
+@pytest.mark.parametrize("tool", ["hold_the_interpreter", "ignore_sigterm", "block_all_signals"])
+def test_its_caller_is_freed_at_once_and_it_goes_after_the_grace(
+    make_pool: Any, gates: Gates, tool: str, line: str
+) -> None:
+    pool = make_pool(STUBBORN, size=1, line=line)
+    pool.await_ready(60)
+    worker = pool.list_workers()[0].pid
+    call = pool.submit(tool, {"started": gates("s")}, timeout=1.0)
+    gates.wait("s")
+    begin = time.monotonic()
+    assert isinstance(call.exception(30), CallTimeout)
+    assert time.monotonic() - begin < 1 + 5, "0.05 s after its deadline, where nobody is in the way"
+    until(lambda: not Path(f"/proc/{worker}").exists(), "it is gone")
+    assert time.monotonic() - begin < 1 + 0.3 + 0.25 + 1 + 5, "the grace, its stack, SIGTERM"
+    assert pool.execute("ping", timeout=60) == "pong"
 
 
 def test_over_grpcio_a_tool_that_lets_others_run_tells_it_too(make_pool: Any, gates: Gates) -> None:
