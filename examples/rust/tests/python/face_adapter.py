@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import os
+import resource
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,6 +24,23 @@ class Face(BaseAdapter):
     @tool
     def ping(self) -> str:
         return "pong"
+
+    @tool
+    def machine(self) -> dict[str, Any]:
+        """What this worker may take of it."""
+        time.sleep(0.01)  # Calls that are made together meet all workers.
+        status = Path("/proc/self/status").read_text()
+        return {
+            "place": self.worker.slot,
+            "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            "nice": os.nice(0),
+            "no_new_privs": "NoNewPrivs:\t1" in status,
+            "device": os.environ.get("DEVICE", ""),
+        }
+
+    @tool
+    def allocate(self, mib: int) -> None:
+        bytearray(mib << 20)
 
     @tool
     def greet(self, name: str) -> str:
