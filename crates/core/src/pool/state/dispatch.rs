@@ -1,6 +1,5 @@
 //! Calls into workers and out of them: send, answer, refill, take back.
 
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::credit::{Amount, Credit};
@@ -51,8 +50,10 @@ impl<J> State<J> {
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) -> Result<Option<J>, Violation> {
-        let word = match self.table.get(id) {
-            Some(Call { place: Place::Sent { slot: at, word }, credit, .. }) if *at == slot => {
+        let (word, wanted) = match self.table.get(id) {
+            Some(Call { place: Place::Sent { slot: at, word }, credit, job, .. })
+                if *at == slot =>
+            {
                 let streaming = credit.is_some();
                 let right_kind = match said {
                     Said::Value => !streaming,
@@ -62,11 +63,10 @@ impl<J> State<J> {
                 if !right_kind {
                     return Err(Violation::WrongKind { call: id, streaming });
                 }
-                *word
+                (*word, job.is_some())
             }
             _ => return Err(self.not_in(slot, id)),
         };
-        let wanted = self.table.get(id).is_some_and(|call| call.job.is_some());
         self.vouch(slot, said == Said::Raised && wanted, now, out);
         self.leave(slot, id, word);
         self.slots[slot].note_answer(id);
@@ -214,10 +214,10 @@ impl<J> State<J> {
     /// whose home turned out to be elsewhere goes there. A call whose deadline has passed ends
     /// here, before it costs a worker anything.
     fn next_for(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) -> Option<CallId> {
-        let mut avoided = SmallVec::<[CallId; 2]>::new();
+        let mut avoided = Vec::new();
         let next = self.next_but(slot, &mut avoided, now, out);
-        for id in avoided {
-            self.requeue(id);
+        if !avoided.is_empty() {
+            avoided.into_iter().for_each(|id| self.requeue(id));
         }
         next
     }
@@ -226,7 +226,7 @@ impl<J> State<J> {
     fn next_but(
         &mut self,
         slot: usize,
-        avoided: &mut SmallVec<[CallId; 2]>,
+        avoided: &mut Vec<CallId>,
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) -> Option<CallId> {
@@ -239,7 +239,7 @@ impl<J> State<J> {
             }
             let Some(call) = self.table.get_mut(id) else { continue };
             if call.deadline.is_some_and(|deadline| deadline <= now) {
-                let ran_before = call.died_under.is_some();
+                let ran_before = call.died_under().is_some();
                 let step = if ran_before { Step::Running } else { Step::Queued };
                 let end = End::TimedOut { limit: call.limit, step };
                 self.end(id, end, out);
