@@ -18,6 +18,7 @@ mod credit;
 mod deadline;
 mod dispatch;
 mod guard;
+mod reclaim;
 #[cfg(feature = "testkit")]
 pub mod rehearsal;
 mod retry;
