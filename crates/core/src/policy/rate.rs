@@ -24,36 +24,53 @@ const LONGEST: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
     per_second: Option<f64>,
+    /// A sample is being taken.
+    running: bool,
     since: Instant,
+    /// The sample is long enough then; kept, so that an answer costs one comparison.
+    until: Instant,
     calls: usize,
 }
 
 impl Rate {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { per_second: None, since: now, calls: 0 }
+        Self { per_second: None, running: false, since: now, until: now, calls: 0 }
     }
 
     /// So many calls were answered. `busy`: others wait.
+    #[inline]
     pub(crate) fn observe(&mut self, calls: usize, busy: bool, now: Instant) {
         if !busy {
-            (self.since, self.calls) = (now, 0);
-            return;
+            self.running = false;
+        } else if !self.running {
+            self.begin(now);
+        } else {
+            self.calls += calls;
+            if now >= self.until {
+                self.sample(now);
+            }
         }
-        self.calls += calls;
+    }
+
+    fn begin(&mut self, now: Instant) {
+        *self = Self { running: true, since: now, until: now + SAMPLE, calls: 0, ..*self };
+    }
+
+    #[cold]
+    fn sample(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.since);
-        if passed >= SAMPLE {
-            let fresh = self.calls as f64 / passed.as_secs_f64();
-            let mean = self.per_second.unwrap_or(fresh);
-            self.per_second = Some(mean + WEIGHT * (fresh - mean));
-            (self.since, self.calls) = (now, 0);
-        }
+        let fresh = self.calls as f64 / passed.as_secs_f64();
+        let mean = self.per_second.unwrap_or(fresh);
+        self.per_second = Some(mean + WEIGHT * (fresh - mean));
+        self.begin(now);
     }
 
     /// When half of what waits now will have been worked off: others who are told the same find
     /// room then, too.
     pub(crate) fn retry_after(&self, waiting: usize, now: Instant) -> Duration {
         let passed = now.saturating_duration_since(self.since).as_secs_f64();
-        let first = || (self.calls > 0 && passed > 0.0).then(|| self.calls as f64 / passed);
+        let sampled = self.running && self.calls > 0 && passed > 0.0;
+        let first = || sampled.then(|| self.calls as f64 / passed);
         let Some(rate) = self.per_second.or_else(first) else { return UNKNOWN };
         let seconds = waiting as f64 / 2.0 / rate;
         Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).clamp(SHORTEST, LONGEST)
@@ -105,6 +122,7 @@ mod tests {
         let start = Instant::now();
         let mut rate = Rate::new(start);
         assert_eq!(rate.retry_after(10, start), UNKNOWN);
+        rate.observe(0, true, start);
         rate.observe(0, true, start + SAMPLE);
         assert_eq!(rate.retry_after(10, start + SAMPLE), LONGEST, "nothing moves");
         rate.observe(1_000_000, true, start + 2 * SAMPLE);

@@ -164,7 +164,9 @@ impl Shared {
             match state.submit(new, window, now, effects) {
                 Ok(id) => {
                     // No answer can come before this event is over.
-                    if let Some(job) = state.job(id) {
+                    if pass.is_some()
+                        && let Some(job) = state.job(id)
+                    {
                         job.pass = pass;
                     }
                     Ok(id)

@@ -75,7 +75,7 @@ impl<J> State<J> {
         let mut rested = Vec::new();
         let (mut freed, mut next) = self.forgive(now);
         for (id, call) in self.table.iter() {
-            let at = if call.job.is_some() { call.deadline } else { call.kill_at };
+            let at = if call.job.is_some() { call.deadline } else { call.kill_at() };
             let over = at.is_some_and(|at| at <= now);
             let rests_until = match call.place {
                 Place::Resting(until) if !over && until <= now => {
@@ -94,7 +94,7 @@ impl<J> State<J> {
                     late.push((id, call.limit, Step::Queued));
                 }
                 (Some(_), _) if call.job.is_some() => late.push((id, call.limit, Step::Sent)),
-                (Some(_), Place::Sent { slot, .. }) => condemned.push((slot, call.given_up)),
+                (Some(_), Place::Sent { slot, .. }) => condemned.push((slot, call.given_up())),
                 _ => {}
             }
         }
@@ -167,7 +167,7 @@ impl<J> State<J> {
         end: impl FnOnce(bool) -> End,
     ) -> Option<usize> {
         let call = self.table.get_mut(id)?;
-        let ran_before = call.died_under.is_some();
+        let ran_before = call.died_under().is_some();
         let (slot, word) = match call.place {
             Place::Queued(lane) => {
                 self.queue.remove(id, lane);
@@ -188,11 +188,12 @@ impl<J> State<J> {
         }
         let job = call.job.take()?;
         // A grace beyond what the clock can hold never ends.
-        call.kill_at = now.checked_add(self.limits.grace);
-        let kill_at = call.kill_at;
+        let kill_at = now.checked_add(self.limits.grace);
         let end = end(true);
-        call.given_up =
-            if matches!(end, End::TimedOut { .. }) { Cause::Deadline } else { Cause::Cancel };
+        let late = matches!(end, End::TimedOut { .. });
+        let rare = call.rare();
+        rare.kill_at = kill_at;
+        rare.given_up = if late { Cause::Deadline } else { Cause::Cancel };
         self.count(&end);
         out.push(Effect::End { job, end });
         if !matches!(self.slots[slot].phase, Phase::Condemned | Phase::Outlawed) {

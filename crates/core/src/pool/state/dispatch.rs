@@ -1,6 +1,5 @@
 //! Calls into workers and out of them: send, answer, refill, take back.
 
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::credit::{Amount, Credit};
@@ -9,7 +8,6 @@ use super::{Call, Door, Effect, End, Place, State, Words};
 use crate::call::Step;
 use crate::error::Violation;
 use crate::id::CallId;
-use crate::policy::prefetch;
 
 /// How a worker ends a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +49,10 @@ impl<J> State<J> {
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) -> Result<Option<J>, Violation> {
-        let word = match self.table.get(id) {
-            Some(Call { place: Place::Sent { slot: at, word }, credit, .. }) if *at == slot => {
+        let (word, wanted) = match self.table.get(id) {
+            Some(Call { place: Place::Sent { slot: at, word }, credit, job, .. })
+                if *at == slot =>
+            {
                 let streaming = credit.is_some();
                 let right_kind = match said {
                     Said::Value => !streaming,
@@ -62,11 +62,10 @@ impl<J> State<J> {
                 if !right_kind {
                     return Err(Violation::WrongKind { call: id, streaming });
                 }
-                *word
+                (*word, job.is_some())
             }
             _ => return Err(self.not_in(slot, id)),
         };
-        let wanted = self.table.get(id).is_some_and(|call| call.job.is_some());
         self.vouch(slot, said == Said::Raised && wanted, now, out);
         self.leave(slot, id, word);
         self.slots[slot].note_answer(id);
@@ -214,10 +213,10 @@ impl<J> State<J> {
     /// whose home turned out to be elsewhere goes there. A call whose deadline has passed ends
     /// here, before it costs a worker anything.
     fn next_for(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) -> Option<CallId> {
-        let mut avoided = SmallVec::<[CallId; 2]>::new();
+        let mut avoided = Vec::new();
         let next = self.next_but(slot, &mut avoided, now, out);
-        for id in avoided {
-            self.requeue(id);
+        if !avoided.is_empty() {
+            avoided.into_iter().for_each(|id| self.requeue(id));
         }
         next
     }
@@ -226,7 +225,7 @@ impl<J> State<J> {
     fn next_but(
         &mut self,
         slot: usize,
-        avoided: &mut SmallVec<[CallId; 2]>,
+        avoided: &mut Vec<CallId>,
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) -> Option<CallId> {
@@ -239,7 +238,7 @@ impl<J> State<J> {
             }
             let Some(call) = self.table.get_mut(id) else { continue };
             if call.deadline.is_some_and(|deadline| deadline <= now) {
-                let ran_before = call.died_under.is_some();
+                let ran_before = call.died_under().is_some();
                 let step = if ran_before { Step::Running } else { Step::Queued };
                 let end = End::TimedOut { limit: call.limit, step };
                 self.end(id, end, out);
@@ -316,87 +315,5 @@ impl<J> State<J> {
             }
             self.probe_left(slot, id);
         }
-    }
-
-    /// Takes back what waits behind long calls, so that it keeps its turn. How many calls.
-    fn relieve_stalled(&mut self, now: Instant, words: &impl Words) -> usize {
-        let mut taken = 0;
-        for slot in 0..self.slots.len() {
-            let load = self.loads[slot];
-            if load >= 2 && load != UNAVAILABLE && prefetch::stalled(self.slots[slot].since, now) {
-                taken += self.take_back(slot, usize::MAX, words);
-            }
-        }
-        taken
-    }
-
-    /// Moves half of what waits in another worker, the fullest first, back to the queue, yet no
-    /// more than `slot` may have. False: nothing can be moved.
-    pub(super) fn take_over(&mut self, slot: usize, words: &impl Words) -> bool {
-        let loads = || self.loads.iter().enumerate();
-        let waiting = loads().filter(|(_, load)| **load >= 2 && **load != UNAVAILABLE);
-        let Some((fullest, _)) = waiting.max_by_key(|(_, load)| **load) else { return false };
-        let room = self.slots[slot].prefetch.capacity();
-        for from in std::iter::once(fullest).chain(0..self.loads.len()) {
-            let load = self.loads[from];
-            if load >= 2 && load != UNAVAILABLE {
-                let half = load as usize / 2;
-                if self.take_back(from, half.min(room), words) > 0 {
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    /// Takes up to `most` calls that any worker may run back from `slot`, the last sent first, but
-    /// for its next one.
-    pub(super) fn take_back(&mut self, slot: usize, most: usize, words: &impl Words) -> usize {
-        self.take_back_behind(slot, 1, most, words)
-    }
-
-    /// A slot gets no more calls: others run what its worker has certainly not begun, but for its
-    /// first `kept`.
-    pub(super) fn withdraw(
-        &mut self,
-        slot: usize,
-        kept: usize,
-        now: Instant,
-        words: &impl Words,
-        out: &mut Vec<Effect<J>>,
-    ) {
-        self.loads[slot] = UNAVAILABLE;
-        let taken = self.take_back_behind(slot, kept, usize::MAX, words);
-        // Whoever is the last that can serve gets what waits, trusted or not.
-        if taken > 0 || !self.guards.are_clear() {
-            self.spread(now, out);
-        }
-    }
-
-    /// As [`Self::take_back`], but for the first `kept`.
-    pub(super) fn take_back_behind(
-        &mut self,
-        slot: usize,
-        kept: usize,
-        most: usize,
-        words: &impl Words,
-    ) -> usize {
-        let mut taken = 0;
-        for at in (kept..self.slots[slot].lane.len()).rev() {
-            if taken == most {
-                break;
-            }
-            let id = self.slots[slot].lane[at];
-            let Some(call) = self.table.get_mut(id) else { continue };
-            let strict = call.session.as_ref().is_some_and(|key| key.affinity.is_strict());
-            let Place::Sent { word: Some(word), .. } = call.place else { continue };
-            if strict || call.job.is_none() || !words.revoke(slot, word, id) {
-                continue;
-            }
-            self.leave(slot, id, Some(word));
-            self.requeue(id);
-            taken += 1;
-        }
-        taken
     }
 }

@@ -155,6 +155,26 @@ impl Guards {
         Some(until)
     }
 
+    #[cold]
+    fn probe(&mut self, slot: usize, id: CallId, now: Instant) {
+        let guard = &mut self.slots[slot];
+        if let (Trust::Probing(probe @ None), Some(breaker)) =
+            (&mut guard.trust, &mut guard.breaker)
+        {
+            *probe = breaker.admit(now).ok().map(|permit| (id, permit));
+        }
+    }
+
+    #[cold]
+    fn probe_left(&mut self, slot: usize, id: CallId, now: Instant) {
+        let guard = &mut self.slots[slot];
+        if let (Trust::Probing(probe), Some(breaker)) = (&mut guard.trust, &mut guard.breaker)
+            && let Some((_, permit)) = probe.take_if(|(probe, _)| *probe == id)
+        {
+            breaker.release(permit, now);
+        }
+    }
+
     fn count(&mut self) {
         let distrusted = |it: &&Guard| !matches!(it.trust, Trust::Trusted);
         self.distrusted = self.slots.iter().filter(distrusted).count();
@@ -178,7 +198,7 @@ impl<J> State<J> {
     pub(super) fn avoids(&self, id: CallId, slot: usize) -> bool {
         let fell_here = || {
             let call = self.table.get(id);
-            call.and_then(|call| call.died_under).is_some_and(|(at, _)| at == slot)
+            call.and_then(|call| call.died_under()).is_some_and(|(at, _)| at == slot)
         };
         self.guards.tainted > 0
             && self.guards.slots[slot].tainted.is_some()
@@ -236,31 +256,24 @@ impl<J> State<J> {
     }
 
     /// A call was sent to a slot: where that is on probation, it is the probe.
+    #[inline]
     pub(super) fn probe(&mut self, slot: usize, id: CallId, now: Instant) {
         if self.guards.distrusted > 0 {
-            let guard = &mut self.guards.slots[slot];
-            if let (Trust::Probing(probe @ None), Some(breaker)) =
-                (&mut guard.trust, &mut guard.breaker)
-            {
-                *probe = breaker.admit(now).ok().map(|permit| (id, permit));
-            }
+            self.guards.probe(slot, id, now);
         }
     }
 
     /// A call left a slot without an answer: where it was the probe, its place is free again.
+    #[inline]
     pub(super) fn probe_left(&mut self, slot: usize, id: CallId) {
         if self.guards.distrusted > 0 {
             let now = self.slots[slot].since; // a release is no matter of time
-            let guard = &mut self.guards.slots[slot];
-            if let (Trust::Probing(probe), Some(breaker)) = (&mut guard.trust, &mut guard.breaker)
-                && let Some((_, permit)) = probe.take_if(|(probe, _)| *probe == id)
-            {
-                breaker.release(permit, now);
-            }
+            self.guards.probe_left(slot, id, now);
         }
     }
 
     /// A worker answered; `raised`: that the adapter's code failed.
+    #[inline]
     pub(super) fn vouch(
         &mut self,
         slot: usize,
@@ -268,6 +281,13 @@ impl<J> State<J> {
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) {
+        if raised || self.guards.distrusted > 0 {
+            self.judge(slot, raised, now, out);
+        }
+    }
+
+    #[cold]
+    fn judge(&mut self, slot: usize, raised: bool, now: Instant, out: &mut Vec<Effect<J>>) {
         let counts = raised && self.guards.rule.is_some_and(|rule| rule.count_remote_errors);
         if counts {
             // This answer is no success: those before it are told first.

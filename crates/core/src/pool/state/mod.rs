@@ -18,6 +18,7 @@ mod credit;
 mod deadline;
 mod dispatch;
 mod guard;
+mod reclaim;
 #[cfg(feature = "testkit")]
 pub mod rehearsal;
 mod retry;
@@ -336,7 +337,7 @@ impl<J> State<J> {
         }
         self.door = Door::Closed;
         for id in self.take_waiting() {
-            let may_have_run = self.table.get(id).is_some_and(|call| call.died_under.is_some());
+            let may_have_run = self.table.get(id).is_some_and(|call| call.died_under().is_some());
             self.end(id, End::Closed { may_have_run }, out);
         }
         let sent: Vec<_> = self.slots.iter().flat_map(|slot| slot.lane.iter().copied()).collect();

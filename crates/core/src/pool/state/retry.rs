@@ -25,20 +25,23 @@ impl<J> State<J> {
         out: &mut Vec<Effect<J>>,
     ) {
         let Some(call) = self.table.get_mut(id) else { return };
-        if call.died_under.replace((slot, generation)).is_some() {
+        let (idempotent, deadline) = (call.idempotent, call.deadline);
+        let movable = !stays && !call.partly_seen;
+        let rare = call.rare();
+        if rare.died_under.replace((slot, generation)).is_some() {
             self.counters.quarantined += 1;
             return self.end(id, End::Poison { slot, generation, deaths: 2 }, out);
         }
-        let policy = call.retry.as_deref().unwrap_or(&self.limits.guards.retry);
+        let policy = rare.retry.as_deref().unwrap_or(&self.limits.guards.retry);
         let restarts = self.limits.guards.crash_barrier.map_or(1, |barrier| barrier.max_restarts);
         let fault = Fault {
-            retriable: !stays && !call.partly_seen && restarts > 0,
-            may_have_run: !(call.idempotent || policy.idempotent),
+            retriable: movable && restarts > 0,
+            may_have_run: !(idempotent || policy.idempotent),
             counts: true,
             retry_after: None,
         };
         let seed = self.limits.seed ^ id.raw();
-        let mut attempts = Attempts::new(call.deadline, seed);
+        let mut attempts = Attempts::new(deadline, seed);
         match attempts.failed(policy, fault, Some(&mut self.budget), now) {
             NextAttempt::After(pause) => {
                 self.counters.retries += 1;

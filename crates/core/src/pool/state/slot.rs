@@ -258,7 +258,7 @@ impl<J> State<J> {
         self.plan(slot, after, now, out);
         if self.is_hopeless() {
             for id in self.take_waiting() {
-                let died_under = self.table.get(id).and_then(|call| call.died_under);
+                let died_under = self.table.get(id).and_then(|call| call.died_under());
                 let end = died_under.map_or(End::NoWorker, |(slot, generation)| End::WorkerDied {
                     slot,
                     generation,

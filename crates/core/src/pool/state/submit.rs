@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::credit::{Credit, Window};
 use super::slot::{Phase, UNAVAILABLE};
+use super::table::Rare;
 use super::{Call, Door, Effect, Place, State};
 use crate::call::{Affinity, SessionKey};
 use crate::config::RetryPolicy;
-use crate::error::Cause;
 use crate::id::CallId;
 
 /// A call at the door.
@@ -77,13 +77,10 @@ impl<J> State<J> {
             deadline,
             limit: new.timeout.unwrap_or(Duration::MAX),
             idempotent: new.idempotent,
-            retry: new.retry,
             bytes: new.bytes,
-            died_under: None,
             partly_seen: false,
             credit: window.map(|window| Box::new(Credit::new(window))),
-            kill_at: None,
-            given_up: Cause::Unknown,
+            rare: new.retry.map(|retry| Box::new(Rare { retry: Some(retry), ..Rare::default() })),
         });
         if let Some(deadline) = deadline {
             self.watch(deadline, out);
@@ -93,9 +90,6 @@ impl<J> State<J> {
             Route::Wait(lane) => {
                 if let Some(call) = self.table.get_mut(id) {
                     call.place = Place::Queued(lane);
-                }
-                if self.queue.len() == 0 {
-                    self.rate.observe(0, false, now);
                 }
                 self.queue.put(id, new.bytes, lane);
                 if !self.guards.are_clear() {

@@ -36,20 +36,45 @@ pub(super) struct Call<J> {
     /// What the caller asked for, to name it in the error.
     pub(super) limit: Duration,
     pub(super) idempotent: bool,
-    /// When it is made again; None: as the pool says.
-    pub(super) retry: Option<Arc<RetryPolicy>>,
     /// Of its arguments, while it waits.
     pub(super) bytes: u32,
-    /// The worker that died under it, if one did: then it may have run, wherever it is now.
-    pub(super) died_under: Option<(usize, u64)>,
     /// The caller has seen a part of the answer: it must not run twice.
     pub(super) partly_seen: bool,
     /// What its worker may send ahead of the reader; None: it does not stream.
     pub(super) credit: Option<Box<Credit>>,
+    /// What only few calls have; apart, so that the others are small.
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What becomes of a call that is not simply answered.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// When it is made again; None: as the pool says.
+    pub(super) retry: Option<Arc<RetryPolicy>>,
+    /// The worker that died under it, if one did: then it may have run, wherever it is now.
+    pub(super) died_under: Option<(usize, u64)>,
     /// The worker must have let go of it by then, or is killed.
     pub(super) kill_at: Option<Instant>,
     /// Why its caller gave it up, if so: its deadline, or a cancel.
     pub(super) given_up: Cause,
+}
+
+impl<J> Call<J> {
+    pub(super) fn died_under(&self) -> Option<(usize, u64)> {
+        self.rare.as_ref()?.died_under
+    }
+
+    pub(super) fn kill_at(&self) -> Option<Instant> {
+        self.rare.as_ref()?.kill_at
+    }
+
+    pub(super) fn given_up(&self) -> Cause {
+        self.rare.as_ref().map(|rare| rare.given_up).unwrap_or_default()
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
 }
 
 #[derive(Debug)]

@@ -277,7 +277,7 @@ impl Chaos {
             if let Place::Resting(until) = call.place {
                 assert!(until > world.now, "{id} overslept");
             }
-            if call.kill_at.is_some_and(|at| at <= world.now) {
+            if call.kill_at().is_some_and(|at| at <= world.now) {
                 let (slot, _) = *world.calls[world.by_id[&id]].sent.last().expect("sent");
                 let worker = &world.workers[slot];
                 assert!(worker.killed || worker.outlawed, "{id} outlived its grace in slot {slot}");

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::{Outcome, Spec, World};
 use crate::call::Affinity;
 use crate::config::{
-    Backoff, BreakerConfig, BreakerRule, BudgetConfig, CrashBarrier, Guards, Jitter, RetryPolicy,
-    Trip,
+    self, Backoff, BreakerConfig, BreakerRule, BudgetConfig, CrashBarrier, Guards, Jitter, Recycle,
+    RetryPolicy, Trip,
 };
 use crate::id::CallId;
 use crate::policy::breaker::BreakerState::{Closed, HalfOpen, Open};
@@ -106,6 +106,44 @@ fn a_success_between_deaths_keeps_a_slot_in_the_rotation() {
         fall(&mut world, 0, 1);
     }
     assert_eq!(world.state.trust(0).0, Closed);
+}
+
+#[test]
+fn a_worker_that_goes_in_good_order_takes_with_it_what_is_known_of_its_slot() {
+    let mut world = ready(2, strict_breaker());
+    fall(&mut world, 0, 1);
+    for _ in 0..2 {
+        assert!(world.recycle(0, None));
+        fall(&mut world, 0, 1); // it stops, which is no crash
+        assert_eq!(world.state.trust(0).0, Closed);
+    }
+    fall(&mut world, 0, 1);
+    assert_eq!(world.state.trust(0).0, Closed, "the first death of the new one");
+    fall(&mut world, 0, 1);
+    assert_eq!(world.state.trust(0).0, Open);
+    assert!(world.recycle(0, None));
+    fall(&mut world, 0, 1);
+    assert_eq!(world.state.trust(0).0, Closed);
+}
+
+#[test]
+fn a_replacement_begins_with_a_clean_record_and_leaves_none_behind() {
+    let recycle = Some(Recycle { calls: Some(1000), ..Recycle::default() });
+    let life = config::Life { heartbeat: None, recycle, ..config::Life::default() };
+    let mut world = World::with(2, 100, life, strict_breaker());
+    (0..2).for_each(|slot| world.bring_up(slot));
+    fall(&mut world, 0, 2);
+    assert_eq!((world.state.trust(0).0, world.state.distrusted()), (Open, 1));
+    assert!(world.recycle(0, None));
+    let heir = world.workers.len() - 1;
+    world.bring_up(heir);
+    assert_eq!((world.state.slot_of(0), world.state.distrusted()), (heir, 0));
+    world.die(0, false);
+    assert_eq!(world.state.distrusted(), 0, "the old one stopped");
+    fall(&mut world, heir, 1);
+    assert_eq!(world.state.trust(heir).0, Closed, "one death is one");
+    let calls = world.calls(2, &plain());
+    assert_eq!([world.sent(calls[0]), world.sent(calls[1])], [[1], [heir]]);
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl World {
                 }
                 Place::Resting(_) => {
                     queued += 1;
-                    assert!(call.job.is_some() && call.died_under.is_some(), "{id} rests");
+                    assert!(call.job.is_some() && call.died_under().is_some(), "{id} rests");
                 }
                 Place::Sent { slot, .. } => {
                     sent += 1;
@@ -131,7 +131,7 @@ impl World {
             Place::Resting(until) => Some(call.deadline.map_or(until, |at| at.min(until))),
             _ if call.job.is_some() => call.deadline,
             Place::Sent { slot, .. } if condemned(slot) => None,
-            _ => call.kill_at,
+            _ => call.kill_at(),
         });
         if let Some(due) = due.chain(self.state.due_of_guards()).min() {
             assert!(self.timer.is_some_and(|timer| timer <= due), "nothing watches {due:?}");
