@@ -95,6 +95,19 @@ chaos: $(INSTALLED) $(VENV)/.group-test  ## random calls and faults for SECONDS=
 bench-instructions: $(VENV)/.made  ## instruction counts (needs valgrind); AGAINST=origin/main compares
 	@$(BIN)/python benches/instructions.py $(if $(AGAINST),--against $(AGAINST))
 
+# Needs a nightly compiler and `cargo install cargo-fuzz`. What is shipped is what is fuzzed, hence
+# the lock file. SECONDS is bash's own, too: make's is meant.
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+.PHONY: fuzz
+fuzz: SECONDS := 60
+fuzz:  ## each fuzz target for SECONDS=60
+	cp Cargo.lock fuzz/Cargo.lock
+	python3 fuzz/seeds.py unpack
+	@cd fuzz; for target in $(FUZZ_TARGETS); do \
+		cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS) -max_len=4096 -timeout=30 \
+			-print_final_stats=1; \
+	done
+
 .PHONY: proto
 proto:  ## generate the protobuf code from proto/
 	cargo xtask codegen
@@ -179,13 +192,14 @@ test-clippy: $(VENV)/.made
 test-features:
 	@.ci/step "crate snakepit without features" cargo check -p snakepit --locked --no-default-features
 	@.ci/step "crate snakepit, feature testkit" cargo check -p snakepit --locked --features testkit
+	@.ci/step "crate snakepit, feature failpoints" cargo check -p snakepit --locked --features failpoints
 	@.ci/step "crate snakepit, all features" cargo check -p snakepit --locked --all-features
 
 # The bindings are a library for an interpreter to load: no test program can link them. The examples
 # need the wheel, see test-rust-face.
 test-rust:
 	@.ci/step "cargo test" cargo test --workspace --exclude snakepit-py --exclude snakepit-examples \
-		--locked
+		--features snakepit-testkit/failpoints --locked
 
 # Python workers called from Rust, and the example programs.
 test-rust-face: $(INSTALLED)

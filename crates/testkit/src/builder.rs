@@ -38,7 +38,7 @@ pub fn pool(size: usize) -> Builder {
 }
 
 /// The binary of this package: beside the folder of the test or benchmark that asks.
-fn scripted_worker() -> PathBuf {
+pub fn scripted_worker() -> PathBuf {
     let mut path = std::env::current_exe().expect("the path of this program");
     path.pop();
     if path.ends_with("deps") {

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use snakepit::CallSpec;
 
-pub use builder::{Builder, TestPool, pool};
+pub use builder::{Builder, TestPool, pool, scripted_worker};
 pub use gate::{Gate, Visit};
 pub use ledger::Ledger;
 pub use leftover::Mark;

@@ -68,6 +68,13 @@ impl RunDir {
     fn create() -> io::Result<Self> {
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for base in bases() {
+            if let Some(why) = is_others(&base) {
+                tracing::warn!(folder = %base.display(), why, "refused: a place for the run folder");
+                let remedy = "give it to this user, mode 0700, or name another in XDG_RUNTIME_DIR";
+                let told = format!("{} {why}; {remedy}", base.display());
+                last = io::Error::new(io::ErrorKind::PermissionDenied, told);
+                continue;
+            }
             if base.as_os_str().len() + PREFIX.len() + MAX_SOCKET + 8 > MAX_PATH {
                 last = io::Error::from(io::ErrorKind::InvalidFilename);
                 continue;
@@ -213,6 +220,20 @@ fn is_ours(path: &Path, name: &str) -> bool {
     named
         && fs::symlink_metadata(path)
             .is_ok_and(|folder| folder.is_dir() && folder.uid() == geteuid().as_raw())
+}
+
+/// Why others could put something of theirs in the place of what is made in a folder.
+fn is_others(base: &Path) -> Option<&'static str> {
+    /// Only the owner of a file may rename it.
+    const STICKY: u32 = 0o1000;
+    /// What owners look like that this container does not know.
+    const UNKNOWN: u32 = 65534;
+    let folder = fs::metadata(base).ok()?; // To make something in it fails, and says why.
+    let (owner, sticky) = (folder.uid(), folder.mode() & STICKY != 0);
+    if owner != geteuid().as_raw() && owner != 0 && !(owner == UNKNOWN && sticky) {
+        return Some("belongs to another user");
+    }
+    (folder.mode() & 0o022 != 0 && !sticky).then_some("can be changed by others")
 }
 
 fn is_old(path: &Path) -> bool {

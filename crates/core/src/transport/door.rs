@@ -95,10 +95,11 @@ impl Door {
 
     fn let_in(&self, stream: UnixStream) -> Option<Connection> {
         let peer = stream.peer_cred().ok()?;
+        let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
         if peer.uid() != self.uid {
+            tracing::warn!(uid = peer.uid(), pid, "refused: a connection of another user");
             return None;
         }
-        let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
         let visitor = Visitor { pid, known: Arc::default() };
         let stranger = Stranger {
             deadline: Box::pin(sleep(HELLO_TIMEOUT)),

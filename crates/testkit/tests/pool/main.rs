@@ -16,6 +16,7 @@ mod recycling;
 mod requeueing;
 mod sessions;
 mod starting;
+mod strangers;
 mod streaming;
 mod upkeep;
 mod violations;

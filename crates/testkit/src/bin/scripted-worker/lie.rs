@@ -33,7 +33,7 @@ use tokio::net::UnixStream;
 use super::boot::Side;
 use super::line::{Line, NO_FRAME, dial, hello};
 use super::script::{Beginning, Script};
-use super::tool::{last_words, say_items, value};
+use super::tool::{hexadecimal, last_words, say_items, value};
 use super::{REFUSED, stay};
 
 /// Larger than a pool of small messages takes.
@@ -57,7 +57,7 @@ pub async fn instead_of_dialling(script: &Script, start: &Start) {
 
 #[expect(clippy::zombie_processes, reason = "this process is about to be killed")]
 fn lend(start: &Start) {
-    let token: String = start.token.iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = hexadecimal(&start.token);
     let myself = std::env::current_exe().expect("the path of this program");
     let mut other = std::process::Command::new(myself);
     other.args(["borrow", &token, &start.socket_path]).spawn().expect("a child");

@@ -14,6 +14,7 @@
 //! | `twice` | `[GATE]` | answers twice |
 //! | `lie` | `WHAT GATE …` | says what it may not say; `lie.rs` lists what |
 //! | `path` | | answers the path of the socket that workers dial |
+//! | `token` | | answers the token that was good for one line, in hexadecimal digits |
 //! | `hang-up` | `[GATE]` | closes the line and waits |
 //! | `orphan` | `N [GATE]` | leaves a process behind that holds the line's socket; exits with N |
 //! | `count` | `N [GATE]` | streams 0 to N-1 within the window; tells the gate `full SENT` when it must wait, `cancelled SENT` |
@@ -57,6 +58,11 @@ pub fn value(text: impl Into<String>) -> Outcome {
     Outcome::Value(Bytes::from(text.into()))
 }
 
+/// As the words `borrow TOKEN PATH` take it.
+pub fn hexadecimal(token: &[u8]) -> String {
+    token.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 pub fn failure(kind: FailureKind, message: &str) -> Failure {
     Failure {
         kind: kind.into(),
@@ -87,6 +93,7 @@ pub async fn run(start: &StartCall, call: &Running, side: &Side, line: &Line) ->
         }
         "whoami" => value(std::process::id().to_string()),
         "path" => value(side.start.socket_path.as_str()),
+        "token" => value(hexadecimal(&side.start.token)),
         "session" => {
             let age = if start.session_new { "new" } else { "old" };
             value(format!("{} {age}", start.session_id))
