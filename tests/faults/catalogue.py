@@ -125,7 +125,7 @@ ROWS = [
         "Ctrl-C to the whole group, once and twice, tools ignoring SIGTERM",
         host_faults.interrupted,
         {"rounds": 1},
-        {"rounds": 20},
+        {"rounds": 10},
         ("rounds",),
     ),
     Row(
@@ -245,7 +245,7 @@ ROWS = [
         "each call leaks a mebibyte",
         wear.leaking,
         {"seconds": 3.0},
-        {"seconds": 60.0},
+        {"seconds": 30.0},
         ("seconds",),
     ),
     Row(
