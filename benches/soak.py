@@ -43,6 +43,7 @@ HEADLINES = [
     ("… zombies", 17, "zombies, more than before"),
     ("… files in the run folder", 17, "run files, more than before"),
     ("… entries of /dev/shm", 17, "shared memory, more than before"),
+    ("Ten times too many calls: let in → answer", 22, "let in → answer, p99"),
     ("Calls that ended twice, of those at their deadline", 12, "calls that ended twice"),
 ]
 
