@@ -11,7 +11,7 @@ from typing import Any
 
 import snakepit
 
-from . import host_faults, retries, settled, start_faults, stuck, wear, worker_faults
+from . import flood, host_faults, retries, settled, start_faults, stuck, wear, worker_faults
 from .figures import Figure, none
 from .hosts import FAULTY
 from .processes import Holdings, InVainError, marked, until
@@ -125,7 +125,7 @@ ROWS = [
         "Ctrl-C to the whole group, once and twice, tools ignoring SIGTERM",
         host_faults.interrupted,
         {"rounds": 1},
-        {"rounds": 20},
+        {"rounds": 10},
         ("rounds",),
     ),
     Row(
@@ -245,7 +245,7 @@ ROWS = [
         "each call leaks a mebibyte",
         wear.leaking,
         {"seconds": 3.0},
-        {"seconds": 60.0},
+        {"seconds": 30.0},
         ("seconds",),
     ),
     Row(
@@ -255,6 +255,14 @@ ROWS = [
         {"rounds": 2},
         {"rounds": 50},
         ("rounds",),
+    ),
+    Row(
+        22,
+        "ten times more calls than the workers can do",
+        flood.flooded,
+        {"seconds": 2.0},
+        {"seconds": 60.0},
+        ("seconds",),
     ),
     Row(
         23,
