@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .figures import Figure, shown
-from .processes import NotHereError
+from .overload import overloaded
 
 MIB = 1 << 20
 
 
 def flooded(seconds: float) -> Iterator[Figure]:
     """Row 22: ten times more calls than the workers can do, whether or not earlier ones ended."""
-    try:
-        from .overload import overloaded
-    except ModuleNotFoundError:
-        raise NotHereError("overload.py is not here yet") from None
     told = overloaded(seconds)
     yield shown("calls offered", told.offered)
     yield Figure("refused at once", told.refused, least=told.offered / 2)

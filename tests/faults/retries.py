@@ -14,7 +14,7 @@ from snakepit import CircuitBreaker, CircuitOpen, RetryPolicy, WorkerDied
 
 from .figures import Figure, exactly, none, shown
 from .hosts import gates
-from .processes import NotHereError, until
+from .processes import until
 
 SIZE = 6
 RETRY_COST = 14
@@ -24,8 +24,6 @@ RETRY_COST = 14
 def retry_storm(calls: int) -> Iterator[Figure]:
     """Row 29: half of the attempts kill their worker, then all; once the budget of retries is
     empty, the workers have hardly more to bear than was asked of them. Then it heals."""
-    if not hasattr(snakepit, "CrashBarrier"):
-        raise NotHereError("pools have no retries and breakers yet")
     with gates() as folder:
         storm = _Storm(folder)
         with storm.pool() as pool:

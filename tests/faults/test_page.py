@@ -21,8 +21,6 @@ TABLE = [
     if re.match(r"\| \d+ \|", line)
 ]
 LATER = {24, 30}
-ARRIVING = {12, 13, 16, 22, 26, 27, 28, 29}
-"""Rows with a test of another change, which is not here yet; strict, so that this list goes."""
 NAMES = {row.name for row in ROWS}
 RESULTS = ROOT / "benches/results"
 
@@ -32,14 +30,7 @@ def test_there_are_thirty_rows() -> None:
     assert {int(row[0]) for row in TABLE if row[2] == "later"} == LATER
 
 
-def _marks(row: list[str]) -> list[pytest.MarkDecorator]:
-    arriving = int(row[0]) in ARRIVING
-    return [pytest.mark.xfail(reason="its test arrives", strict=True)] if arriving else []
-
-
-@pytest.mark.parametrize(
-    "row", [pytest.param(row, id=f"row{row[0]}", marks=_marks(row)) for row in TABLE]
-)
+@pytest.mark.parametrize("row", [pytest.param(row, id=f"row{row[0]}") for row in TABLE])
 def test_every_row_names_tests_that_exist(row: list[str]) -> None:
     named = re.findall(r"`([^`]+)`", row[2])
     assert named or int(row[0]) in LATER
