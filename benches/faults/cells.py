@@ -143,7 +143,9 @@ def limited(stage: Stage, task: str) -> Seen:
     if alive(pid):
         return Seen(False, f"{free}; the worker runs on", {**figures, "worker_s": None})
     won = error is not None and error != "a value"
-    return Seen(won, f"{free}, worker ended after {took:.1f} s", {**figures, "worker_s": took})
+    return Seen(
+        won, f"{free}, worker ended after {took:.1f} s", {**figures, "worker_s": round(took, 2)}
+    )
 
 
 def gil_limit(stage: Stage) -> Seen:
