@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Whatever the lane, the call that was admitted first goes first; a call that comes back from a
-//! dead worker keeps its place. It is bounded in calls and in the bytes of their arguments.
+//! dead worker keeps its place. It is bounded in calls and in the bytes of their arguments. It holds
+//! numbers only: whoever takes a call out looks it up anyway, and says how many bytes have left.
 
 use std::collections::VecDeque;
 
@@ -16,8 +17,8 @@ use crate::id::CallId;
 /// Which calls wait, in order of admission.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    shared: VecDeque<Waiting>,
-    pinned: Vec<VecDeque<Waiting>>,
+    shared: VecDeque<CallId>,
+    pinned: Vec<VecDeque<CallId>>,
     len: usize,
     bytes: u64,
     bounds: Bounds,
@@ -28,13 +29,6 @@ pub(crate) struct Queue {
 pub(crate) struct Bounds {
     pub(crate) calls: usize,
     pub(crate) bytes: u64,
-}
-
-/// A call that waits, and the bytes of its arguments.
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    id: CallId,
-    bytes: u32,
 }
 
 /// Where a call waits.
@@ -76,37 +70,45 @@ impl Queue {
     pub(crate) fn put(&mut self, id: CallId, bytes: u32, lane: Lane) {
         let lane = self.lane_mut(lane);
         let at = match lane.back() {
-            Some(last) if last.id > id => lane.partition_point(|other| other.id < id),
+            Some(last) if *last > id => lane.partition_point(|other| *other < id),
             _ => lane.len(),
         };
-        lane.insert(at, Waiting { id, bytes });
+        lane.insert(at, id);
         self.len += 1;
         self.bytes += u64::from(bytes);
+    }
+
+    /// A call of so many bytes was taken out; owed after each one.
+    pub(crate) fn release(&mut self, bytes: u32) {
+        self.bytes -= u64::from(bytes);
     }
 
     /// Removes a call that its caller gave up. True: it was there.
     pub(crate) fn remove(&mut self, id: CallId, lane: Lane) -> bool {
         let lane = self.lane_mut(lane);
-        let Ok(at) = lane.binary_search_by_key(&id, |waiting| waiting.id) else { return false };
-        let removed = lane.remove(at);
-        self.forget(removed).is_some()
+        let Ok(at) = lane.binary_search(&id) else { return false };
+        lane.remove(at);
+        self.len -= 1;
+        true
     }
 
     /// The call that `slot` should run next.
     pub(crate) fn pop(&mut self, slot: usize) -> Option<CallId> {
         let pinned = &mut self.pinned[slot];
         let next = match (self.shared.front(), pinned.front()) {
-            (Some(shared), Some(own)) if own.id < shared.id => pinned.pop_front(),
+            (Some(shared), Some(own)) if own < shared => pinned.pop_front(),
             (Some(_), _) => self.shared.pop_front(),
             (None, _) => pinned.pop_front(),
         };
-        self.forget(next)
+        self.len -= usize::from(next.is_some());
+        next
     }
 
     /// The next call that only `slot` may run.
     pub(crate) fn pop_pinned(&mut self, slot: usize) -> Option<CallId> {
         let next = self.pinned[slot].pop_front();
-        self.forget(next)
+        self.len -= usize::from(next.is_some());
+        next
     }
 
     pub(crate) fn has_pinned(&self, slot: usize) -> bool {
@@ -115,7 +117,7 @@ impl Queue {
 
     /// The oldest call that any slot may run.
     pub(crate) fn shared_front(&self) -> Option<CallId> {
-        self.shared.front().map(|waiting| waiting.id)
+        self.shared.front().copied()
     }
 
     /// Empties the lane of a slot whose worker is gone.
@@ -123,23 +125,16 @@ impl Queue {
         std::iter::from_fn(|| self.pop_pinned(slot)).collect()
     }
 
-    /// Empties every lane, oldest call first.
+    /// Empties every lane, oldest call first; no bytes are owed.
     pub(crate) fn take_all(&mut self) -> Vec<CallId> {
         let lanes = std::iter::once(&mut self.shared).chain(&mut self.pinned);
-        let mut all: Vec<_> = lanes.flat_map(|lane| lane.drain(..)).map(|it| it.id).collect();
+        let mut all: Vec<_> = lanes.flat_map(|lane| lane.drain(..)).collect();
         all.sort_unstable();
         (self.len, self.bytes) = (0, 0);
         all
     }
 
-    fn forget(&mut self, left: Option<Waiting>) -> Option<CallId> {
-        let Waiting { id, bytes } = left?;
-        self.len -= 1;
-        self.bytes -= u64::from(bytes);
-        Some(id)
-    }
-
-    fn lane_mut(&mut self, lane: Lane) -> &mut VecDeque<Waiting> {
+    fn lane_mut(&mut self, lane: Lane) -> &mut VecDeque<CallId> {
         match lane {
             Some(slot) => &mut self.pinned[slot],
             None => &mut self.shared,
@@ -192,7 +187,7 @@ mod tests {
         assert!(queue.has_room(40) && !queue.has_room(41));
         (2..=10).for_each(|n| queue.put(id(n), 1, Some(0)));
         assert!(!queue.has_room(0), "ten calls");
-        queue.take_pinned(0);
+        queue.take_pinned(0).iter().for_each(|_| queue.release(1));
         assert!(queue.has_room(40));
     }
 
@@ -213,7 +208,7 @@ mod tests {
                         let was = model.get(&n).copied();
                         let removed = queue.remove(id(n), was.unwrap_or(None));
                         prop_assert_eq!(removed, was.is_some());
-                        model.remove(&n);
+                        model.remove(&n).inspect(|_| queue.release(n as u32));
                     }
                     3 => {
                         let want = model
@@ -221,7 +216,7 @@ mod tests {
                             .find(|(_, lane)| lane.is_none_or(|l| l == slot))
                             .map(|(n, _)| *n);
                         prop_assert_eq!(queue.pop(slot), want.map(id));
-                        want.map(|n| model.remove(&n));
+                        want.map(|n| model.remove(&n).inspect(|_| queue.release(n as u32)));
                     }
                     _ => {}
                 }

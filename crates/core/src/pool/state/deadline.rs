@@ -170,7 +170,9 @@ impl<J> State<J> {
         let ran_before = call.died_under().is_some();
         let (slot, word) = match call.place {
             Place::Queued(lane) => {
-                self.queue.remove(id, lane);
+                if self.queue.remove(id, lane) {
+                    self.queue.release(call.bytes);
+                }
                 self.end(id, end(ran_before), out);
                 return None;
             }

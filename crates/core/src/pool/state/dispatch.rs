@@ -233,10 +233,12 @@ impl<J> State<J> {
             let leaving = self.slots[slot].phase.is_leaving() || self.is_barred(slot);
             let id = if leaving { self.queue.pop_pinned(slot) } else { self.queue.pop(slot) }?;
             if self.avoids(id, slot) {
+                self.release(id);
                 avoided.push(id);
                 continue;
             }
             let Some(call) = self.table.get_mut(id) else { continue };
+            self.queue.release(call.bytes);
             if call.deadline.is_some_and(|deadline| deadline <= now) {
                 let ran_before = call.died_under().is_some();
                 let step = if ran_before { Step::Running } else { Step::Queued };

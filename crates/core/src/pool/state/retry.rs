@@ -74,6 +74,12 @@ impl<J> State<J> {
         self.queue.put(id, call.bytes, None);
     }
 
+    /// A call was taken out of the queue, and may come back.
+    pub(super) fn release(&mut self, id: CallId) {
+        let bytes = self.table.get(id).map_or(0, |call| call.bytes);
+        self.queue.release(bytes);
+    }
+
     /// Takes every call out that is in no worker, oldest first.
     pub(super) fn take_waiting(&mut self) -> Vec<CallId> {
         let mut all = self.queue.take_all();

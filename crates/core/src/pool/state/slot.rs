@@ -223,6 +223,7 @@ impl<J> State<J> {
             self.orphan(id, (slot, generation), cause, now, words, out);
         }
         for id in self.queue.take_pinned(slot) {
+            self.release(id);
             self.session_lost(id, Some(slot), cause, out);
         }
         self.start_is_through(slot, now, out);
