@@ -10,6 +10,8 @@ import importlib.metadata
 import multiprocessing
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
 from . import tasks
@@ -150,14 +152,12 @@ class Mpire(Rival):
         self._pool: Any = WorkerPool(WORKERS, keep_alive=True)
 
     def submit(self, task: str, path: str | None = None, timeout: float | None = None) -> Handle:
-        return Got(
-            self._pool.apply_async(
-                tasks.TASKS[task],
-                (path,),
-                worker_init=self._initializer,
-                task_timeout=timeout,
-            )
-        )
+        function = tasks.TASKS[task]
+        if timeout is None:
+            return Got(self._pool.apply_async(function, (path,), worker_init=self._initializer))
+        # Its map ends the worker at the limit; its apply_async only frees the caller.
+        with_limit = partial(self._pool.map, chunk_size=1, task_timeout=timeout)
+        return ThreadPoolExecutor(1).submit(lambda: with_limit(function, [path])[0])
 
     def leak(self, calls: int, patience: float) -> list[int | None]:
         # Only its map replaces workers.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 LONG = 60.0
-LEAK = 8 << 20
+LEAK = 16 << 20
 _kept: list[bytes] = []
 
 
