@@ -5,7 +5,7 @@
 //! looked at every now and then, and only a kill that was counted lately explains a death, one each,
 //! where nobody of ours sent a SIGKILL.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,9 +15,10 @@ use tokio::time::Instant;
 
 use super::fork::PerProcess;
 use super::group::shared;
+use super::procfs;
 
-/// From one look to the next. A kill can explain a death until the look after the next one: its
-/// news may be on its way, for as long as the kernel takes to free the memory.
+/// From one look to the next. A kill can explain a death until the look after the next one, and for
+/// as long as a worker is going: of a large one the kernel tells when it has freed its memory.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Of the groups of workers that live. Never locked while a group's count is.
@@ -28,6 +29,7 @@ static WINDOWS: PerProcess<Mutex<HashMap<PathBuf, Weak<Mutex<Window>>>>> = PerPr
 pub struct OomCounter {
     file: PathBuf,
     window: Arc<Mutex<Window>>,
+    pid: u32,
 }
 
 impl OomCounter {
@@ -37,10 +39,10 @@ impl OomCounter {
         let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
         let mut readable = candidates(&groups, &mounts).into_iter();
         let (count, file) = readable.find_map(|file| Some((count(&file)?, file)))?;
-        Some(Self::at(file, count))
+        Some(Self::at(pid, file, count))
     }
 
-    fn at(file: PathBuf, count: u64) -> Self {
+    fn at(pid: u32, file: PathBuf, count: u64) -> Self {
         let mut windows =
             WINDOWS.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         windows.retain(|_, window| window.strong_count() > 0);
@@ -51,7 +53,9 @@ impl OomCounter {
             windows.insert(file.clone(), Arc::downgrade(&window));
             window
         });
-        Self { file, window }
+        let counter = Self { file, window, pid };
+        counter.window().workers.insert(pid);
+        counter
     }
 
     /// Looks, if it is time to, and says when it will be again.
@@ -61,7 +65,7 @@ impl OomCounter {
         if now >= window.due()
             && let Some(count) = count(&self.file)
         {
-            window.look(count, now);
+            window.look(count, now, is_going);
         }
         window.due().max(now + PERIOD / 2)
     }
@@ -78,9 +82,22 @@ impl OomCounter {
     }
 }
 
+impl Drop for OomCounter {
+    fn drop(&mut self) {
+        self.window().workers.remove(&self.pid);
+    }
+}
+
+/// Whether a worker ends, or has ended and its host is yet to hear of it.
+fn is_going(pid: u32) -> bool {
+    procfs::stat(pid).is_none_or(|stat| stat.is_ending)
+}
+
 /// What a group had counted when.
 #[derive(Debug)]
 struct Window {
+    /// Those whose deaths are to be explained.
+    workers: BTreeSet<u32>,
     /// Kills that are accounted for: claimed, or too old to explain anything.
     accounted: u64,
     /// At the last look.
@@ -90,18 +107,21 @@ struct Window {
 
 impl Window {
     fn new(count: u64, now: Instant) -> Self {
-        Self { accounted: count, seen: count, at: now }
+        Self { workers: BTreeSet::new(), accounted: count, seen: count, at: now }
     }
 
     fn due(&self) -> Instant {
         self.at + PERIOD
     }
 
-    fn look(&mut self, count: u64, now: Instant) {
+    fn look(&mut self, count: u64, now: Instant, is_going: impl Fn(u32) -> bool) {
+        self.at = now;
+        if count > self.accounted && self.workers.iter().any(|&pid| is_going(pid)) {
+            return;
+        }
         // By looks and not by the clock: a host that was stopped hears of the deaths later, too.
         self.accounted = self.accounted.max(self.seen);
         self.seen = count;
-        self.at = now;
     }
 
     fn claim(&mut self, count: u64) -> bool {
@@ -178,12 +198,12 @@ mod tests {
         let file = dir.path().join("memory.events");
         let counted = |kills: u32| fs::write(&file, format!("oom 9\noom_kill {kills}\n")).unwrap();
         counted(5);
-        let counter = OomCounter::at(file.clone(), 3);
-        let other = OomCounter::at(file.clone(), 5);
+        let counter = OomCounter::at(7, file.clone(), 3);
+        let other = OomCounter::at(8, file.clone(), 5);
         assert_eq!([counter.claim(), other.claim(), counter.claim()], [true, true, false]);
         counted(6);
         drop((counter, other));
-        let counter = OomCounter::at(file.clone(), 6);
+        let counter = OomCounter::at(9, file.clone(), 6);
         assert!(!counter.claim(), "from before");
         fs::remove_file(&file).unwrap();
         assert!(!counter.claim());
@@ -193,14 +213,20 @@ mod tests {
     fn a_kill_of_long_ago_explains_nothing() {
         let now = Instant::now();
         let mut window = Window::new(3, now);
-        window.look(4, now);
+        let nobody = |_| false;
+        window.workers.extend([7, 8]);
+        window.look(4, now, nobody);
         assert!(window.claim(4), "seen by one look, its death may be told after it");
-        window.look(5, now);
-        window.look(5, now);
+        window.look(5, now, nobody);
+        window.look(5, now, nobody);
         assert!(!window.claim(5), "two looks ago");
         assert!(window.claim(6));
-        window.look(6, now);
-        window.look(6, now);
+        window.look(6, now, nobody);
+        window.look(6, now, nobody);
         assert!(!window.claim(6) && window.claim(7), "claimed and seen is still one");
+        for _ in 0..9 {
+            window.look(8, now, |pid| pid == 8);
+        }
+        assert!(window.claim(8), "its memory takes long to free");
     }
 }
