@@ -7,6 +7,7 @@ line is wrong.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -31,16 +32,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run folders. What belongs to a living host is not touched. Hosts do this by themselves "
         "with their first pool.",
     )
+    command.add_argument(
+        "folders",
+        nargs="*",
+        metavar="FOLDER",
+        help="where to look for run folders; by default in $XDG_RUNTIME_DIR, /run/user/UID, "
+        "$TMPDIR and /tmp. Name others where the hosts had another environment",
+    )
     command.set_defaults(run=_cleanup)
     chosen = parser.parse_args(arguments)
     status: int = chosen.run(chosen)
     return status
 
 
-def _cleanup(_: argparse.Namespace) -> int:
+def _cleanup(chosen: argparse.Namespace) -> int:
     from snakepit._cleanup import cleanup
 
-    done = cleanup()
+    done = cleanup(*chosen.folders)
     for pid in done.ended:
         print(f"ended process {pid}")
     print(
@@ -48,8 +56,18 @@ def _cleanup(_: argparse.Namespace) -> int:
         f"{done.folders} run folders removed"
     )
     for pid in done.refused:
-        print(f"process {pid} belongs to another user now: end it as that user", file=sys.stderr)
+        print(f"process {pid} {_why_refused(pid)}", file=sys.stderr)
     return FAILED if done.refused else DONE
+
+
+def _why_refused(pid: int) -> str:
+    try:
+        owner = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return "refused the signal and has ended since"
+    if owner != os.geteuid():
+        return f"belongs to user {owner} now: end it as that user, or as root"
+    return "may not be ended: what confines this process (seccomp, AppArmor, SELinux) forbids it"
 
 
 if __name__ == "__main__":

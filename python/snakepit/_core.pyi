@@ -6,6 +6,7 @@ Private. Hosts use it through ``snakepit``, workers through ``snakepit_bridge``.
 from asyncio import Future as AsyncioFuture
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeAlias, TypedDict, final
 
@@ -269,8 +270,13 @@ class Pool:
     @property
     def forked(self) -> bool: ...  # this process is not the one that made the pool
 
-def cleanup() -> tuple[list[int], list[int], list[int], int]:
-    """End what killed hosts of this user left: hosts, ended, refused (pids), folders removed."""
+def cleanup(
+    folders: Sequence[str | PathLike[str]] | None,
+) -> tuple[list[int], list[int], list[int], int]:
+    """End what killed hosts of this user left: hosts, ended, refused (pids), folders removed.
+
+    Looks in ``folders``, or wherever run folders are made.
+    """
 
 def end_by(signal: int) -> None:
     """End this process as the default action of ``signal`` does, from any thread."""

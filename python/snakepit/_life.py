@@ -41,8 +41,8 @@ class Heartbeat(Checked):
 
     A thread of the worker answers with the interpreter's lock in hand. So a worker that holds that
     lock in C, or is stopped, does not answer: it is *stalled*, gets no new calls, and serves again
-    once it answers. Workers that answer calls are not asked. The pure Python end of the line cannot
-    be asked, and never counts as stalled.
+    once it answers. Workers that answer calls are not asked. Both ends of the line answer, the pure
+    Python one too; a worker in another language does if its program serves the control socket.
 
     Raises:
         ConfigError: A value is wrong.

@@ -104,13 +104,23 @@ def _let_through() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
-os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=_let_through)
+def _be_a_child() -> None:
+    """The pools are the parent's: the child ends by the signal as if it had never seen one."""
+    global _ending
+    _pools.clear()
+    _ending = None
+    # Ours would have to wait for a child that is in one long call of C.
+    if _is_ours():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _let_through()
+
+
+os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=_be_a_child)
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
     global _ending
-    # Those of the parent are none of a forked child's business.
-    pools = [pool for pool in _pools if not pool._engine.forked]
+    pools = [*_pools]
     if _ending is not None or not pools:
         _die()
     _ending = threading.Thread(target=_end, args=(pools,), name="snakepit-sigterm", daemon=True)

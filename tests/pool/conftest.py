@@ -174,4 +174,10 @@ def host(tmp_path: Path, nothing_left: None) -> Iterator[Host]:
     for process in host.started:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        try:
+            process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            # A child of it holds its pipes; `nothing_left` will say which.
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()

@@ -17,6 +17,12 @@ from .adapters import touch, wait_for
 FOREVER = 600
 
 
+def eat() -> None:
+    blocks = []
+    while True:
+        blocks.append(b"x" * (1 << 22))
+
+
 class Stubborn(BaseAdapter):
     @tool
     def ping(self) -> str:
@@ -64,9 +70,12 @@ class Stubborn(BaseAdapter):
 
     @tool
     def eat_memory(self) -> None:
-        blocks = []
-        while True:
-            blocks.append(b"x" * (1 << 22))
+        eat()
+
+    @tool
+    def have_a_child_eat(self) -> int:
+        script = "blocks = []\nwhile True: blocks.append(b'x' * (1 << 22))"
+        return subprocess.run([sys.executable, "-S", "-c", script]).returncode
 
     @tool
     def family(self, clean: bool = False) -> list[int]:
@@ -88,9 +97,30 @@ class Stubborn(BaseAdapter):
         )
         return [plain.pid, session.pid, int(done.stdout)]
 
+    @tool
+    def be_host_to(self, script: str, path: str) -> list[object]:
+        """Starts a program with pools of its own: its number, and the first line that it says."""
+        environment = {**os.environ, "PYTHONPATH": path}
+        self._inner = subprocess.Popen(
+            [sys.executable, script], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        assert self._inner.stdout is not None
+        return [self._inner.pid, self._inner.stdout.readline()]
+
 
 class ChangesUser(Stubborn):
     """Which makes the kernel forget that it is to die with its shim."""
 
     def initialize(self) -> None:
         os.setuid(65534)
+
+
+class EatsAtStart(Stubborn):
+    """As long as there is a file."""
+
+    def __init__(self, while_there_is: str) -> None:
+        self._file = while_there_is
+
+    def initialize(self) -> None:
+        if os.path.exists(self._file):
+            eat()

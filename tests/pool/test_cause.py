@@ -83,23 +83,75 @@ def small_group() -> Iterator[Path]:
         group.rmdir()
 
 
-def test_want_of_memory(host: Any, small_group: Path) -> None:
+def in_small_group(group: Path, script: str) -> str:
+    return f"""
+import os, signal, snakepit, time
+open({str(group / "cgroup.procs")!r}, "w").write(str(os.getpid()))
+
+def cause_after_a_kill(pool, started):
+    call = pool.submit("hold", {{"started": started, "release": "/never"}})
+    while not os.path.exists(started):
+        time.sleep(0.005)
+    os.kill(pool.list_workers()[0].pid, signal.SIGKILL)
+    return call.exception(60).cause
+
+{script}
+"""
+
+
+def test_want_of_memory(host: Any, small_group: Path, gates: Gates) -> None:
     code, out, err = host.run_script(
-        f"""
-import os, signal, snakepit
-open({str(small_group / "cgroup.procs")!r}, "w").write(str(os.getpid()))
+        in_small_group(
+            small_group,
+            f"""
 with snakepit.Pool({STUBBORN!r}, size=1) as pool:
     pool.await_ready(60)
     try:
         pool.execute("eat_memory")
     except snakepit.WorkerDied as error:
         print(error.cause, error.signal)
-    pool.execute("ping")
-    os.kill(pool.list_workers()[0].pid, signal.SIGKILL)
-    try:
-        pool.execute("crash")
-    except snakepit.WorkerDied as error:
-        print(error.cause.startswith("signal_"))
-"""
+    pool.execute("ping", timeout=60)
+    print(cause_after_a_kill(pool, {gates("one")!r}))
+    print(pool.execute("have_a_child_eat", timeout=60))
+    time.sleep(2.5)  # What is tested is that time passes, and then explains nothing.
+    print(cause_after_a_kill(pool, {gates("two")!r}))
+""",
+        )
     )
-    assert (code, out.splitlines()) == (0, ["oom SIGKILL", "True"]), err
+    told = ["oom SIGKILL", "signal_SIGKILL", "-9", "signal_SIGKILL"]
+    assert (code, out.splitlines()) == (0, told), err
+
+
+def test_want_of_memory_at_the_start(host: Any, small_group: Path, gates: Gates) -> None:
+    gates.open("eat")
+    code, out, err = host.run_script(
+        in_small_group(
+            small_group,
+            f"""
+eater = "pool.stubborn:EatsAtStart"
+arguments = {{"while_there_is": {gates("eat")!r}}}
+options = {{"max_failed_starts": 1, "degraded_retry": 0.1, "adapter_args": arguments}}
+with snakepit.Pool(eater, size=1, **options) as pool:
+    try:
+        pool.await_ready(60)
+    except snakepit.StartError as error:
+        print("out of memory" in str(error))
+    os.unlink(arguments["while_there_is"])
+    while True:
+        try:
+            pool.await_ready(60)
+            break
+        except snakepit.StartError:
+            time.sleep(0.05)
+    print(cause_after_a_kill(pool, {gates("one")!r}))
+""",
+        )
+    )
+    assert (code, out.splitlines()) == (0, ["True", "signal_SIGKILL"]), err
+
+
+def test_a_crash_of_another_program_is_not_the_workers(pool: Any) -> None:
+    pool.execute("say", {"text": "Fatal Python error: Aborted\n", "stream": "stderr"})
+    with pytest.raises(WorkerDied) as caught:
+        pool.execute("die", {"how": "SIGKILL"})
+    assert caught.value.stack is None

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from snakepit import WorkerDied, cleanup
+from snakepit import CleanupReport, WorkerDied, cleanup
+from snakepit.__main__ import main
 
-from .conftest import Gates, Host, marked_processes, until
+from .conftest import TESTS, Gates, Host, marked_processes, until
 
+LINES = ["native", "grpcio"]
 STUBBORN = "pool.stubborn:Stubborn"
 SCRIPT = "import sys; from snakepit.__main__ import main"
 
@@ -32,21 +36,25 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def hosting(gates: Gates, tool: str = "family", arguments: str = "{}") -> str:
-    """A program with one worker, which has a family; it says shim, worker and family."""
+def hosting(
+    gates: Gates, tool: str = "family", arguments: str = "{}", size: int = 1, line: str = ""
+) -> str:
+    """A program whose workers' first has a family; it says shim, worker and family."""
+    options = f", line={line!r}" if line else ""
     return f"""
 import os, snakepit, time
-pool = snakepit.Pool({STUBBORN!r}, size=1)
+pool = snakepit.Pool({STUBBORN!r}, size={size}{options})
+pool.await_ready(60)
 family = pool.execute({tool!r}, {arguments})
-worker = pool.list_workers()[0].pid
+worker = next(worker.pid for worker in pool.list_workers() if worker.calls)
 shim = int(open(f"/proc/{{worker}}/stat").read().rpartition(")")[2].split()[1])
 print(shim, worker, *family, flush=True)
 pool.execute("hold", {{"started": {gates("s")!r}, "release": {gates("go")!r}}})
 """
 
 
-def start(host: Host, gates: Gates) -> tuple[Any, list[int]]:
-    process = host.start_script(hosting(gates))
+def start(host: Host, gates: Gates, size: int = 1, line: str = "") -> tuple[Any, list[int]]:
+    process = host.start_script(hosting(gates, size=size, line=line))
     pids = [int(pid) for pid in process.stdout.readline().split()]
     assert len(pids) == 5
     gates.wait("s")
@@ -74,8 +82,9 @@ def leave_a_family(host: Host, gates: Gates) -> tuple[int, list[int]]:
     return process.pid, family
 
 
-def test_a_killed_shim_leaves_nothing(make_pool: Any, gates: Gates) -> None:
-    pool = make_pool(STUBBORN, size=1)
+@pytest.mark.parametrize("line", LINES)
+def test_a_killed_shim_leaves_nothing(make_pool: Any, gates: Gates, line: str) -> None:
+    pool = make_pool(STUBBORN, size=1, line=line)
     family = pool.execute("family")
     call = pool.submit("hold", {"started": gates("s"), "release": gates("never")})
     gates.wait("s")
@@ -87,12 +96,45 @@ def test_a_killed_shim_leaves_nothing(make_pool: Any, gates: Gates) -> None:
     assert not any(map(alive, family)), "the slot is refilled when nothing is left"
 
 
-def test_a_killed_host_with_a_stopped_shim_leaves_nothing(host: Host, gates: Gates) -> None:
-    process, (shim, *_) = start(host, gates)
+@pytest.mark.parametrize("line", LINES)
+def test_a_killed_host_with_a_stopped_shim_leaves_nothing(
+    host: Host, gates: Gates, line: str
+) -> None:
+    process, (shim, *_) = start(host, gates, line=line)
     os.kill(shim, signal.SIGSTOP)
     process.kill()
     process.communicate()
     until(lambda: not marked_processes(), "the worker has the shim go on", seconds=10)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_sibling_sweeps_where_the_host_is_killed_behind_a_shim(
+    host: Host, gates: Gates, line: str
+) -> None:
+    process, (shim, worker, *_) = start(host, gates, size=2, line=line)
+    process.send_signal(signal.SIGSTOP)
+    os.kill(shim, signal.SIGKILL)
+    until(lambda: not alive(worker), "the worker dies with its shim")
+    process.kill()
+    process.communicate()
+    until(lambda: not marked_processes(), "the other shim has swept", seconds=10)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_host_in_a_worker_is_swept_behind_as_well(
+    host: Host, make_pool: Any, gates: Gates, line: str
+) -> None:
+    script = host.write(hosting(gates, size=2, line=line))
+    outer = make_pool(STUBBORN, size=1, line=line)
+    inner, told = outer.execute("be_host_to", {"script": str(script), "path": str(TESTS)})
+    shim, worker, *family = map(int, told.split())
+    gates.wait("s")
+    os.kill(inner, signal.SIGSTOP)
+    os.kill(shim, signal.SIGKILL)
+    until(lambda: not alive(worker), "the worker dies with its shim")
+    os.kill(inner, signal.SIGKILL)
+    until(lambda: not any(map(alive, family)), "a shim of the inner host has swept", seconds=10)
+    assert outer.execute("ping") == "pong"
 
 
 def test_a_clean_environment_does_not_hide_from_the_shim(make_pool: Any) -> None:
@@ -105,7 +147,8 @@ def test_a_clean_environment_does_not_hide_from_the_shim(make_pool: Any) -> None
 def test_cleanup_on_the_command_line(host: Host, gates: Gates, runtime_dir: Path) -> None:
     _, family = leave_a_family(host, gates)
     assert len([*runtime_dir.iterdir()]) == 1
-    code, out, err = host.run("-m", "snakepit", "cleanup")
+    # Where it looks by itself there may be what other tests have left.
+    code, out, err = host.run("-m", "snakepit", "cleanup", runtime_dir)
     assert (code, err) == (0, "")
     *ended, total = out.splitlines()
     assert {*ended} == {f"ended process {pid}" for pid in family}
@@ -121,7 +164,8 @@ def test_the_command_is_installed(host: Host, runtime_dir: Path) -> None:
         if entry.dist is not None and entry.dist.name == "snakepit-pool"
     )
     assert command.value == "snakepit.__main__:main"
-    code, out, _ = host.run("-c", f"{SCRIPT}; sys.argv[1:] = ['cleanup']; sys.exit(main())")
+    arguments = ["cleanup", str(runtime_dir)]
+    code, out, _ = host.run("-c", f"{SCRIPT}; sys.argv[1:] = {arguments}; sys.exit(main())")
     assert (code, out) == (0, "0 dead hosts, 0 processes ended, 0 run folders removed\n")
     assert host.run("-c", f"{SCRIPT}; sys.argv[1:] = []; main()")[0] == 2, "no command"
     assert host.run("-c", f"{SCRIPT}; sys.argv[1:] = ['cleanse']; main()")[0] == 2
@@ -150,6 +194,65 @@ def test_a_control_group_has_whom_no_mark_leads_to(
     finally:
         for pid in filter(alive, family):
             os.kill(pid, signal.SIGKILL)
+
+
+def test_only_the_folders_that_are_named_are_looked_in(
+    host: Host, gates: Gates, runtime_dir: Path
+) -> None:
+    dead, family = leave_a_family(host, gates)
+    assert not cleanup(runtime_dir / "none", str(runtime_dir / "other")).hosts
+    assert all(map(alive, family))
+    assert cleanup(str(runtime_dir / "none"), runtime_dir).hosts == [dead]
+    assert not any(map(alive, family))
+
+
+def test_a_host_whose_ledger_was_removed_is_left_alone(
+    host: Host, gates: Gates, runtime_dir: Path
+) -> None:
+    process, (_, worker, *_) = start(host, gates)
+    (folder,) = runtime_dir.iterdir()
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with pytest.raises(BlockingIOError):  # By this systemd-tmpfiles leaves the folder alone.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
+    (folder / "ledger").unlink()
+    old = time.time() - 3600
+    os.utime(folder, (old, old))
+    assert cleanup(runtime_dir).folders == 0
+    os.kill(worker, signal.SIGKILL)
+    gates.open("go")
+    process.communicate(timeout=60)
+    assert [*runtime_dir.iterdir()] == [], "its host has removed it"
+
+
+def test_folders_of_others_with_such_a_name_are_theirs(runtime_dir: Path) -> None:
+    folder = runtime_dir / "snakepit-output"
+    folder.mkdir(mode=0o700)
+    (folder / "7.sock").touch()
+    (runtime_dir / "snakepit-aaaaaa").mkdir(mode=0o700)
+    for each in runtime_dir.iterdir():
+        os.utime(each, (0, 0))
+    assert cleanup(runtime_dir).folders == 0
+    assert (folder / "7.sock").exists()
+    assert (runtime_dir / "snakepit-aaaaaa").exists()
+
+
+def test_whom_it_may_not_end_it_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = CleanupReport(hosts=[], ended=[], refused=[1, 2**22 + 1, os.getpid()], folders=0)
+    monkeypatch.setattr("snakepit._cleanup.cleanup", lambda *_: refused)
+    monkeypatch.setattr(os, "geteuid", lambda: os.stat("/proc/self").st_uid)
+    owner = os.stat("/proc/1").st_uid
+    assert main(["cleanup"]) == 1
+    _, gone, mine = capsys.readouterr().err.splitlines()
+    assert gone == f"process {2**22 + 1} refused the signal and has ended since"
+    assert mine.startswith(f"process {os.getpid()} may not be ended: ")
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert main(["cleanup"]) == 1
+    assert f"process 1 belongs to user {owner} now" in capsys.readouterr().err
 
 
 def test_cleanup_by_call_says_what_it_did(host: Host, gates: Gates, runtime_dir: Path) -> None:

@@ -217,20 +217,28 @@ pool.execute("hold", {hold(gates)})
     assert process.returncode == -signal.SIGTERM
 
 
-def test_a_forked_child_ends_by_it_at_once(host: Host, gates: Gates) -> None:
+def test_a_forked_child_ends_by_it_before_python_is_set_up_there(host: Host, gates: Gates) -> None:
+    # What Python has not yet taken note of it forgets in a child. So there the C library is made to
+    # wait for a signal, before Python goes on.
     process = host.start_script(
         f"""
-import os, signal, snakepit, time
+import ctypes, os, signal, time
+libc = ctypes.CDLL(None)
+libc.__register_atfork(None, None, ctypes.cast(libc.pause, ctypes.c_void_p), None)
+signal.signal(signal.SIGUSR1, lambda *_: None)
+import snakepit
 with snakepit.Pool({BASIC!r}, size=1) as pool:
     call = pool.submit("hold", {hold(gates)})
-    ends = set()
-    for _ in range(50):
-        child = os.fork()
-        if child == 0:
-            time.sleep(600)
-        os.kill(child, signal.SIGTERM)  # Mostly before Python has set itself up there.
-        ends.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    print(*ends, flush=True)
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+    os.kill(child, signal.SIGTERM)
+    until = time.monotonic() + 10
+    while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < until:
+        os.kill(child, signal.SIGUSR1)
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL) if not ended[0] else None
+    print(os.waitstatus_to_exitcode(ended[1]), flush=True)
     open({gates("go")!r}, "x").close()
     print(call.result(60) > 0)
 """
@@ -238,6 +246,31 @@ with snakepit.Pool({BASIC!r}, size=1) as pool:
     out, _ = process.communicate(timeout=60)
     assert out.splitlines() == ["-15", "True"]
     assert process.returncode == 0
+
+
+def test_a_forked_child_ends_by_it_although_it_is_in_c(host: Host, gates: Gates) -> None:
+    process = host.start_script(
+        f"""
+import os, signal, snakepit, time
+with snakepit.Pool({BASIC!r}, size=1) as pool:
+    pool.execute("ping")
+    child = os.fork()
+    if child == 0:
+        open({gates("child")!r}, "x").close()
+        sum(range(10**12))
+    while not os.path.exists({gates("child")!r}):
+        time.sleep(0.005)
+    os.kill(child, signal.SIGTERM)
+    until = time.monotonic() + 10
+    while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < until:
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL) if not ended[0] else None
+    print(os.waitstatus_to_exitcode(ended[1]), flush=True)
+    print(pool.execute("ping"), signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+"""
+    )
+    out, _ = process.communicate(timeout=60)
+    assert out.splitlines() == ["-15", "pong False"], "the parent goes on as before"
 
 
 def test_a_second_ctrl_c_in_an_event_loop(host: Host, gates: Gates) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,17 @@ from snakepit import CallTimeout, SessionLost, WorkerDied
 from .conftest import Gates, until
 
 STUBBORN = "pool.stubborn:Stubborn"
+
+
+def not_over_grpcio(reason: str) -> pytest.MarkDecorator:
+    """For what the pure Python end of the line does otherwise by its nature."""
+    return pytest.mark.skipif(os.environ.get("SNAKEPIT_LINE") == "grpcio", reason=reason)
+
+
+HELD = pytest.param(
+    "hold_the_interpreter",
+    marks=not_over_grpcio("a thread of Python tells the stack there: not while a tool holds it"),
+)
 
 
 def lost_after_deadline(pool: Any, gates: Gates, tool: str) -> SessionLost:
@@ -28,7 +40,7 @@ def lost_after_deadline(pool: Any, gates: Gates, tool: str) -> SessionLost:
     return error
 
 
-@pytest.mark.parametrize("tool", ["hold_the_interpreter", "ignore_sigterm", "block_all_signals"])
+@pytest.mark.parametrize("tool", [HELD, "ignore_sigterm", "block_all_signals"])
 def test_the_stack_is_told_whatever_the_tool_does(
     make_pool: Any, gates: Gates, tool: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -72,6 +84,7 @@ def test_over_grpcio_a_tool_that_lets_others_run_tells_it_too(make_pool: Any, ga
     assert "in ignore_sigterm" in error.stack
 
 
+@not_over_grpcio("a thread of Python tells the stack there: it needs no signal and no handler")
 def test_no_handler_no_stack(make_pool: Any, gates: Gates) -> None:
     pool = make_pool(STUBBORN, size=1)
     pool.await_ready(60)

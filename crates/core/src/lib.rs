@@ -138,7 +138,7 @@ pub use policy::retry::{Fault, GiveUp, NextAttempt};
 pub mod environment {
     pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, STRICT_PREFIXES, THREAD_COUNTS};
 }
-pub use process::{Cleanup, cleanup};
+pub use process::{Cleanup, cleanup, cleanup_in};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]
 #[doc(hidden)]

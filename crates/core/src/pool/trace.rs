@@ -93,8 +93,12 @@ impl Shared {
     /// on its standard error, and has been seen there.)
     fn tell_stack(&self, slot: usize, end: &Ending) {
         let Ending::Died(exit) = end else { return };
-        let Some(stack) = exit.stack.as_deref().filter(|_| exit.cause.asks_for_stack()) else {
+        if !exit.cause.asks_for_stack() {
             return;
+        }
+        let told = match &exit.stack {
+            Some(stack) => format!("it was at:\n{stack}"),
+            None => "it did not tell where it was".into(),
         };
         let worker = self.worker(slot, self.read(|state| state.generation(slot)));
         let cause = exit.cause;
@@ -102,9 +106,9 @@ impl Shared {
             Some(lines) => {
                 // A cancel is somebody's wish, a deadline is trouble.
                 let is_trouble = cause != Cause::Cancel;
-                lines(&worker, is_trouble, &format!("killed ({cause}); it was at:\n{stack}"));
+                lines(&worker, is_trouble, &format!("killed ({cause}); {told}"));
             }
-            None => tracing::warn!(target: "snakepit::worker", %worker, %cause, "{stack}"),
+            None => tracing::warn!(target: "snakepit::worker", %worker, %cause, "{told}"),
         }
     }
 }

@@ -24,6 +24,12 @@ impl ExitStatus {
         }
     }
 
+    /// Whether it is of the kind of which Python's fault handler tells.
+    pub fn is_crash(self) -> bool {
+        use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
+        matches!(self, Self::Signaled { signal: SIGABRT | SIGBUS | SIGFPE | SIGILL | SIGSEGV, .. })
+    }
+
     /// The exit code that stands for this end, as shells have it: 128 + signal.
     pub fn mirrored(self) -> i32 {
         match self {

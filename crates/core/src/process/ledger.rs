@@ -10,15 +10,14 @@
 //! with the number it names a process for good, within one boot and one namespace of numbers.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::fork::{CloseInChild, close_in_child};
+use super::lock::HostLock;
 use super::run::RunId;
 use super::{limits, procfs};
 
@@ -26,6 +25,8 @@ use super::{limits, procfs};
 pub(super) const FILE: &str = "ledger";
 
 const MAGIC: &str = "snakepit-ledger 1";
+/// In place of what the kernel does not tell.
+const UNKNOWN: &str = "-";
 /// Four numbers of at most 20 digits, with room to spare.
 const LINE: usize = 96;
 /// No host has a ledger of this size: 100,000 workers.
@@ -54,10 +55,7 @@ impl Named {
 /// This process's own.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    // The lock would live on in a forked child that keeps the file open.
-    closing: Option<CloseInChild>,
-    // None only in `drop`. Forgotten in a fork: to unlock it there would unlock the parent's.
-    file: Option<Flock<File>>,
+    file: HostLock,
     first_line: u64,
     /// True: taken.
     places: Mutex<Vec<bool>>,
@@ -67,16 +65,13 @@ impl Ledger {
     /// Makes and locks the file.
     pub(super) fn create(path: &Path, run: &RunId) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        let mut file = Flock::lock(file, FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, errno)| io::Error::from(errno))?;
+        let file = HostLock::take(file)?;
         let me = Named::now(std::process::id()).ok_or(io::ErrorKind::Unsupported)?;
         let (boot, namespace) = (boot_id(), pid_namespace());
         let head = format!("{MAGIC} {} {} {boot} {namespace} {run}\n", me.pid, me.start_time);
         limits::may_write(head.len() as u64)?;
-        file.write_all(head.as_bytes())?;
-        let closing = Some(close_in_child(file.as_raw_fd()));
-        let first_line = head.len() as u64;
-        Ok(Self { closing, file: Some(file), first_line, places: Mutex::default() })
+        file.write_all_at(head.as_bytes(), 0)?;
+        Ok(Self { file, first_line: head.len() as u64, places: Mutex::default() })
     }
 
     /// Takes a free line.
@@ -111,22 +106,13 @@ impl Ledger {
         let line = format!("{text:<width$}\n", width = LINE - 1);
         let at = self.first_line + (place * LINE) as u64;
         // A full disk costs the sweep after a death of ours its certainty, and nobody a call.
-        let file = self.file.as_ref().expect("taken by drop only");
         let end = at + line.len() as u64;
-        let written = limits::may_write(end).and_then(|()| file.write_all_at(line.as_bytes(), at));
+        let written =
+            limits::may_write(end).and_then(|()| self.file.write_all_at(line.as_bytes(), at));
         #[cfg(feature = "failpoints")]
         let written = written.and(crate::failpoint::check(crate::failpoint::Point::Ledger));
         if let Err(error) = written {
             tracing::warn!(%error, "the ledger of workers cannot be written");
-        }
-    }
-}
-
-impl Drop for Ledger {
-    fn drop(&mut self) {
-        let here = self.closing.take().is_some_and(|closing| closing.is_here());
-        if !here {
-            std::mem::forget(self.file.take());
         }
     }
 }
@@ -139,7 +125,7 @@ pub(super) struct Estate {
     pub(super) run: RunId,
     pub(super) shims: Vec<Named>,
     pub(super) workers: Vec<Named>,
-    /// False: of another boot, or another namespace. The numbers mean nothing here.
+    /// False: of another boot, and so is all that it names.
     pub(super) is_of_this_boot: bool,
 }
 
@@ -149,7 +135,8 @@ pub(super) enum Found {
     Dead(Box<Estate>),
     /// Its host lives, or somebody else is seeing to it.
     Busy,
-    /// It is no ledger of ours.
+    /// It is no ledger of ours, or one of a host whose numbers of processes mean nothing here: of
+    /// another container, say, where what it left may run on.
     Foreign,
 }
 
@@ -177,7 +164,12 @@ pub(super) fn open(path: &Path) -> io::Result<Found> {
 
 fn parse(text: &str, lock: Flock<File>) -> Option<Estate> {
     let Told { host, boot, namespace, run, shims, workers } = tell(text)?;
-    let is_of_this_boot = boot == boot_id() && namespace == pid_namespace();
+    let this_boot = boot_id();
+    let is_of_this_boot = boot == this_boot;
+    let is_certain = is_of_this_boot || ![boot, &this_boot].contains(&UNKNOWN);
+    if !is_certain || is_of_this_boot && namespace != pid_namespace() {
+        return None;
+    }
     Some(Estate { _lock: lock, host, run, shims, workers, is_of_this_boot })
 }
 
@@ -223,14 +215,14 @@ pub(super) fn named(text: &str) -> Vec<u32> {
     told.into_iter().map(|named| named.pid).collect()
 }
 
-fn boot_id() -> String {
+pub(super) fn boot_id() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    id.map_or_else(|_| "-".into(), |id| id.trim().to_owned())
+    id.map_or_else(|_| UNKNOWN.into(), |id| id.trim().to_owned())
 }
 
 /// Its inode. Numbers of processes are those of a namespace.
 fn pid_namespace() -> String {
-    fs::metadata("/proc/self/ns/pid").map_or_else(|_| "-".into(), |file| file.ino().to_string())
+    fs::metadata("/proc/self/ns/pid").map_or_else(|_| UNKNOWN.into(), |file| file.ino().to_string())
 }
 
 #[cfg(test)]

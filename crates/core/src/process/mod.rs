@@ -12,11 +12,12 @@
 //! when the host dies, it ends the whole tree. It adopts what the tree orphans, so nothing escapes.
 //! Who answers when a shim itself is killed or stopped: the host while it lives, the worker's own
 //! watcher, and sibling shims, by the mark of the run ([`sweep`]); later hosts by the ledger
-//! ([`rundir`]).
+//! ([`mod@cleanup`]).
 //!
 //! This module decides nothing: not when a worker is stopped, not whether one is replaced. All that
 //! is particular to Linux (5.4 or later) stays in here.
 
+pub mod cleanup;
 pub mod control;
 pub mod descriptor;
 pub mod exit;
@@ -42,11 +43,13 @@ mod estate;
 #[cfg(feature = "testkit")]
 pub(crate) mod fuzzing;
 mod ledger;
+mod lock;
 mod procfs;
 mod sys;
 mod tree;
 mod watch;
 
+pub use cleanup::{cleanup, cleanup_in};
 pub use control::{Control, Received, WorkerControl};
 pub use descriptor::HostFd;
 pub use estate::Cleanup;
@@ -62,7 +65,7 @@ pub use page::{Page, WordState};
 pub use pidfd::Pidfd;
 pub use printer::Printer;
 pub use run::{RUN_VARIABLE, RunToken};
-pub use rundir::{Entry, RunDir, cleanup};
+pub use rundir::{Entry, RunDir};
 pub use shim::{ForkHooks, WorkerSide, become_program, become_worker, die_with_shim};
 pub use shortage::{shortage_of, shortage_told};
 pub use spawn::{Child, Command, Shim, spawn};

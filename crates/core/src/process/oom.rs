@@ -1,24 +1,35 @@
 //! Whether the kernel killed a worker for want of memory: what its control group counts.
 //!
 //! The kernel's log would say it for sure, but is not to be read by everybody. A group counts the
-//! kills in it; one that has counted more than was claimed by other workers, while nobody of ours
-//! sent a SIGKILL, explains one death.
+//! kills in it, whomever they hit: a program that a tool started, another service. So the count is
+//! looked at every now and then, and only a kill that was counted lately explains a death, one each,
+//! where nobody of ours sent a SIGKILL.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::fork::PerProcess;
 use super::group::shared;
+use super::procfs;
 
-/// Kills of each group that are accounted for, by this process's workers or from before them.
-static ACCOUNTED: PerProcess<Mutex<HashMap<PathBuf, u64>>> = PerProcess::new();
+/// From one look to the next. A kill can explain a death until the look after the next one, and for
+/// as long as a worker is going: of a large one the kernel tells when it has freed its memory.
+const PERIOD: Duration = Duration::from_secs(1);
 
-/// The control group of one worker.
+/// Of the groups of workers that live. Never locked while a group's count is.
+static WINDOWS: PerProcess<Mutex<HashMap<PathBuf, Weak<Mutex<Window>>>>> = PerProcess::new();
+
+/// The control group of one worker, shared with all others in it.
 #[derive(Debug)]
 pub struct OomCounter {
     file: PathBuf,
+    window: Arc<Mutex<Window>>,
+    pid: u32,
 }
 
 impl OomCounter {
@@ -28,31 +39,95 @@ impl OomCounter {
         let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
         let mut readable = candidates(&groups, &mounts).into_iter();
         let (count, file) = readable.find_map(|file| Some((count(&file)?, file)))?;
-        let mut accounted =
-            ACCOUNTED.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-        accounted.entry(file.clone()).or_insert(count);
-        Some(Self { file })
+        Some(Self::at(pid, file, count))
     }
 
-    /// Whether the group has counted a kill that explains the death of this worker; only one death
-    /// is explained by each.
-    pub fn claim(&self) -> bool {
-        let Some(now) = count(&self.file) else { return false };
-        let mut accounted =
-            ACCOUNTED.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-        let known = accounted.entry(self.file.clone()).or_insert(now);
-        let more = now > *known;
-        *known += u64::from(more);
-        more
+    fn at(pid: u32, file: PathBuf, count: u64) -> Self {
+        let mut windows =
+            WINDOWS.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        windows.retain(|_, window| window.strong_count() > 0);
+        let known = windows.get(&file).and_then(Weak::upgrade);
+        let window = known.unwrap_or_else(|| {
+            // Nobody was there whom an earlier kill could have hit.
+            let window = Arc::new(Mutex::new(Window::new(count, Instant::now())));
+            windows.insert(file.clone(), Arc::downgrade(&window));
+            window
+        });
+        let counter = Self { file, window, pid };
+        counter.window().workers.insert(pid);
+        counter
     }
 
-    /// A worker died otherwise: what was counted until now explains no later death.
-    pub fn settle(&self) {
-        if let Some(now) = count(&self.file) {
-            let mut accounted =
-                ACCOUNTED.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-            accounted.insert(self.file.clone(), now);
+    /// Looks, if it is time to, and says when it will be again.
+    pub fn look(&self) -> Instant {
+        let mut window = self.window();
+        let now = Instant::now();
+        if now >= window.due()
+            && let Some(count) = count(&self.file)
+        {
+            window.look(count, now, is_going);
         }
+        window.due().max(now + PERIOD / 2)
+    }
+
+    /// Whether the group has lately counted a kill that explains the death of this worker; only one
+    /// death is explained by each.
+    pub fn claim(&self) -> bool {
+        count(&self.file).is_some_and(|count| self.window().claim(count))
+    }
+
+    fn window(&self) -> MutexGuard<'_, Window> {
+        // Numbers are fit to use after any panic.
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for OomCounter {
+    fn drop(&mut self) {
+        self.window().workers.remove(&self.pid);
+    }
+}
+
+/// Whether a worker ends, or has ended and its host is yet to hear of it.
+fn is_going(pid: u32) -> bool {
+    procfs::stat(pid).is_none_or(|stat| stat.is_ending)
+}
+
+/// What a group had counted when.
+#[derive(Debug)]
+struct Window {
+    /// Those whose deaths are to be explained.
+    workers: BTreeSet<u32>,
+    /// Kills that are accounted for: claimed, or too old to explain anything.
+    accounted: u64,
+    /// At the last look.
+    seen: u64,
+    at: Instant,
+}
+
+impl Window {
+    fn new(count: u64, now: Instant) -> Self {
+        Self { workers: BTreeSet::new(), accounted: count, seen: count, at: now }
+    }
+
+    fn due(&self) -> Instant {
+        self.at + PERIOD
+    }
+
+    fn look(&mut self, count: u64, now: Instant, is_going: impl Fn(u32) -> bool) {
+        self.at = now;
+        if count > self.accounted && self.workers.iter().any(|&pid| is_going(pid)) {
+            return;
+        }
+        // By looks and not by the clock: a host that was stopped hears of the deaths later, too.
+        self.accounted = self.accounted.max(self.seen);
+        self.seen = count;
+    }
+
+    fn claim(&mut self, count: u64) -> bool {
+        let more = count > self.accounted;
+        self.accounted += u64::from(more);
+        more
     }
 }
 
@@ -122,15 +197,36 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("memory.events");
         let counted = |kills: u32| fs::write(&file, format!("oom 9\noom_kill {kills}\n")).unwrap();
-        counted(3);
-        let counter = OomCounter { file: file.clone() };
-        assert!(!counter.claim(), "from before");
         counted(5);
-        assert_eq!([counter.claim(), counter.claim(), counter.claim()], [true, true, false]);
+        let counter = OomCounter::at(7, file.clone(), 3);
+        let other = OomCounter::at(8, file.clone(), 5);
+        assert_eq!([counter.claim(), other.claim(), counter.claim()], [true, true, false]);
         counted(6);
-        counter.settle();
-        assert!(!counter.claim());
+        drop((counter, other));
+        let counter = OomCounter::at(9, file.clone(), 6);
+        assert!(!counter.claim(), "from before");
         fs::remove_file(&file).unwrap();
         assert!(!counter.claim());
+    }
+
+    #[test]
+    fn a_kill_of_long_ago_explains_nothing() {
+        let now = Instant::now();
+        let mut window = Window::new(3, now);
+        let nobody = |_| false;
+        window.workers.extend([7, 8]);
+        window.look(4, now, nobody);
+        assert!(window.claim(4), "seen by one look, its death may be told after it");
+        window.look(5, now, nobody);
+        window.look(5, now, nobody);
+        assert!(!window.claim(5), "two looks ago");
+        assert!(window.claim(6));
+        window.look(6, now, nobody);
+        window.look(6, now, nobody);
+        assert!(!window.claim(6) && window.claim(7), "claimed and seen is still one");
+        for _ in 0..9 {
+            window.look(8, now, |pid| pid == 8);
+        }
+        assert!(window.claim(8), "its memory takes long to free");
     }
 }

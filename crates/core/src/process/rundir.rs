@@ -1,35 +1,33 @@
 //! The folder of a host process: its sockets, and the ledger of its workers. Private, short, removed
-//! with the last pool by the process that made it; what a killed host left is [cleaned up](cleanup).
+//! with the last pool by the process that made it; what a killed host left is cleaned up
+//! ([`mod@super::cleanup`]).
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use std::thread;
-use std::time::Duration;
 
 use nix::unistd::geteuid;
 
-use super::estate::{self, Cleanup};
+use super::cleanup::cleanup;
 use super::fork::{Owner, PerProcess, owner};
-use super::group::{self, Groups, WorkerGroup};
-use super::ledger::{self, Found, Ledger, Named};
+use super::group::{Groups, WorkerGroup};
+use super::ledger::{self, Ledger, Named};
+use super::lock::HostLock;
 use super::run::{RunId, RunToken};
 
 /// Longest path that fits `sockaddr_un` everywhere, with room to spare.
 const MAX_PATH: usize = 100;
 /// Of the longest name of a socket: a number and this.
-const SOCKET: &str = ".sock";
+pub(super) const SOCKET: &str = ".sock";
 const MAX_SOCKET: usize = 20 + SOCKET.len();
 
-const PREFIX: &str = "snakepit-";
+pub(super) const PREFIX: &str = "snakepit-";
 /// A folder that is not yet complete: no sweep looks at it.
-const UNFINISHED: &str = ".snakepit-";
-
-/// A folder younger than this may be one that is being made.
-const YOUNG: Duration = Duration::from_secs(60);
+pub(super) const UNFINISHED: &str = ".snakepit-";
 
 static OF_PROCESS: PerProcess<Mutex<Weak<RunDir>>> = PerProcess::new();
 
@@ -39,6 +37,8 @@ pub struct RunDir {
     path: PathBuf,
     run: RunId,
     ledger: Ledger,
+    /// Of the folder, where its file system has such locks.
+    _lock: Option<HostLock>,
     /// Where those of the workers are made, if that is possible.
     groups: Option<Groups>,
     next: AtomicU64,
@@ -92,6 +92,8 @@ impl RunDir {
         let mode = Permissions::from_mode(0o700);
         let made =
             tempfile::Builder::new().prefix(UNFINISHED).permissions(mode).tempdir_in(base)?;
+        let lock = File::open(made.path()).and_then(HostLock::take);
+        let lock = lock.inspect_err(|error| tracing::debug!(%error, "run folder not locked")).ok();
         let ledger = Ledger::create(&made.path().join(ledger::FILE), &run)?;
         // Without the note a later host would not find them.
         let groups = Groups::of_process().filter(|groups| groups.note(made.path()).is_ok());
@@ -100,7 +102,7 @@ impl RunDir {
         let path = base.join(name.trim_start_matches('.'));
         fs::rename(made.path(), &path)?;
         let _moved = made.keep();
-        Ok(Self { path, run, ledger, groups, next: AtomicU64::new(0), owner: owner() })
+        Ok(Self { path, run, ledger, _lock: lock, groups, next: AtomicU64::new(0), owner: owner() })
     }
 
     /// A path for a socket, in the folder, that nobody else gets.
@@ -180,48 +182,6 @@ impl Drop for Entry {
     }
 }
 
-/// Ends what killed hosts of this user have left, and removes their run folders.
-///
-/// What belongs to a living host is not touched, nor is what another boot or another container has
-/// left running. Blocks: a few milliseconds where there is nothing to do, at most some four seconds
-/// a dead host. Every host does this by itself, in the background, with its first pool.
-pub fn cleanup() -> Cleanup {
-    let mut done = Cleanup::default();
-    for base in bases() {
-        cleanup_in(&base, &mut done);
-    }
-    done
-}
-
-fn cleanup_in(base: &Path, done: &mut Cleanup) {
-    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if !is_ours(&path, &entry.file_name().to_string_lossy()) {
-            continue;
-        }
-        match ledger::open(&path.join(ledger::FILE)) {
-            Ok(Found::Dead(left)) => {
-                let groups = Groups::noted(&path);
-                estate::settle(&left, groups.as_ref(), done);
-                done.folders += usize::from(remove(&path));
-            }
-            // Its host was killed in the moment of making it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && is_old(&path) => {
-                done.folders += usize::from(remove(&path));
-            }
-            _ => {}
-        }
-    }
-}
-
-fn is_ours(path: &Path, name: &str) -> bool {
-    let named = name.starts_with(PREFIX) || name.starts_with(UNFINISHED) && is_old(path);
-    // Not through a link: that could lead to somebody else's.
-    named
-        && fs::symlink_metadata(path)
-            .is_ok_and(|folder| folder.is_dir() && folder.uid() == geteuid().as_raw())
-}
-
 /// Why others could put something of theirs in the place of what is made in a folder.
 fn is_others(base: &Path) -> Option<&'static str> {
     /// Only the owner of a file may rename it.
@@ -236,25 +196,8 @@ fn is_others(base: &Path) -> Option<&'static str> {
     (folder.mode() & 0o022 != 0 && !sticky).then_some("can be changed by others")
 }
 
-fn is_old(path: &Path) -> bool {
-    let changed = fs::symlink_metadata(path).and_then(|folder| folder.modified());
-    changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > YOUNG))
-}
-
-/// Removes a folder of ours, unless something else has appeared in it.
-fn remove(dir: &Path) -> bool {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == &SOCKET[1..]) {
-            let _ = fs::remove_file(path);
-        }
-    }
-    let _ = fs::remove_file(dir.join(group::FILE));
-    let _ = fs::remove_file(dir.join(ledger::FILE));
-    fs::remove_dir(dir).is_ok()
-}
-
-fn bases() -> Vec<PathBuf> {
+/// Where run folders are made, in this order.
+pub(super) fn bases() -> Vec<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let all = runtime.into_iter().chain([std::env::temp_dir(), PathBuf::from("/tmp")]);
     let mut bases: Vec<PathBuf> = Vec::new();

@@ -41,7 +41,9 @@ pub(super) enum Spare {
     Me,
     /// This process and that one.
     And(u32),
-    /// This process, all shims, and what is below them: they see to it, and more thoroughly.
+    /// This process, all shims of the mark, and what is below them: they see to it, and more
+    /// thoroughly. Not so the shims of others: a worker may be host to pools of its own, and its
+    /// shim, above all of them, does nothing as long as that worker lives.
     Shims,
 }
 
@@ -91,7 +93,7 @@ fn look(mark: &Mark, spare: Spare, swept: &mut Swept) -> bool {
         if pid == std::process::id() || spare == Spare::And(pid) || !is_marked(pid, mark) {
             continue;
         }
-        if spare == Spare::Shims && is_guarded(pid) {
+        if spare == Spare::Shims && is_guarded(pid, mark) {
             continue;
         }
         let Ok(pidfd) = sys::pidfd_open(pid) else { continue };
@@ -118,10 +120,10 @@ fn is_marked(pid: u32, mark: &Mark) -> bool {
     fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| mark.is_in(&environ))
 }
 
-fn is_guarded(mut pid: u32) -> bool {
+fn is_guarded(mut pid: u32, mark: &Mark) -> bool {
     while pid > 1 {
         let Some(stat) = procfs::stat(pid) else { return false };
-        if stat.name == watch::NAME.to_bytes() {
+        if stat.name == watch::NAME.to_bytes() && is_marked(pid, mark) {
             return true;
         }
         pid = stat.parent;

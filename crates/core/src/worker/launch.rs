@@ -230,7 +230,9 @@ impl Handshake<'_> {
             self.process.admission.is_process(pid);
             self.check_process()?;
         }
-        let Some(exit) = self.process.exit_report() else { return Ok(()) };
+        let Some(mut exit) = self.process.exit_report() else { return Ok(()) };
+        exit.cause = self.process.own_cause();
+        exit.reason = exit.cause.told().map(Into::into);
         let reason = format!("it ended before it was ready: {exit}");
         Err(Box::new(StartFailure { reason, exit: Some(exit), ..StartFailure::default() }))
     }

@@ -127,6 +127,7 @@ impl Process {
         // Nothing is believed after the first lie.
         let mut violation = self.hear(keeper, &mut frames);
         let mut line_open = violation.is_none();
+        let mut look_at = self.memory.as_ref().map(OomCounter::look);
         while self.status.is_none() {
             let due = async {
                 match next {
@@ -171,6 +172,9 @@ impl Process {
                         }
                         _ => tracing::warn!(%error, slot = keeper.slot, "control of a worker"),
                     },
+                },
+                () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => {
+                    look_at = self.memory.as_ref().map(OomCounter::look);
                 },
                 then = due => match then {
                     Then::Terminate => {
@@ -240,9 +244,7 @@ impl Process {
         if violation.is_some() {
             cause = Some(Cause::Protocol);
         }
-        // Asked in any case: it counts what other deaths are not to claim.
-        let own = self.own_cause();
-        report.cause = cause.unwrap_or(own);
+        report.cause = cause.unwrap_or_else(|| self.own_cause());
         if report.cause == Cause::Oom {
             why = report.cause.told().map(Into::into);
         }
@@ -253,7 +255,7 @@ impl Process {
         report.reason = why;
         report.violation = violation;
         report.stderr = self.output.last_lines().await;
-        report.stack = self.stack.take().or_else(|| self.output.crash());
+        report.stack = self.stack();
         report
     }
 

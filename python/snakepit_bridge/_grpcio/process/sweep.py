@@ -50,8 +50,12 @@ def sweep_for_siblings(token: str) -> None:
         # A name that one process at a time can have; nobody listens at it.
         turn.bind(b"\0snakepit-sweep-" + run.encode())
         mark = _VARIABLE + b"=" + run.encode() + b"-"
-        # Shims see to what is below them, and more thoroughly.
-        _sweep(lambda entry: entry.startswith(mark), _is_guarded)
+
+        def marks(entry: bytes) -> bool:
+            return entry.startswith(mark)
+
+        # Shims of this run see to what is below them, and more thoroughly.
+        _sweep(marks, lambda pid: _is_guarded(pid, marks))
         group = group_of(token)
         for left in of_run(group, run) if group is not None else ():
             left.end()
@@ -127,12 +131,16 @@ def _kill_if(pid: int, marks: Callable[[bytes], bool]) -> bool:
     return True
 
 
-def _is_guarded(pid: int) -> bool:
+def _is_guarded(pid: int, marks: Callable[[bytes], bool]) -> bool:
+    """Whether it is below a shim of those that are marked, or is one.
+
+    That of a worker which is host to pools of its own does nothing as long as that worker lives.
+    """
     while pid > 1:
         seen = stat(pid)
         if seen is None:
             return False
-        if read(f"/proc/{pid}/comm").rstrip(b"\n") == SHIM:
+        if read(f"/proc/{pid}/comm").rstrip(b"\n") == SHIM and _is_marked(pid, marks):
             return True
         pid = seen[0]
     return False

@@ -32,7 +32,7 @@ impl Process {
     }
 
     /// Why it ended, where nobody here ended it.
-    pub(super) fn own_cause(&self) -> Cause {
+    pub(in crate::worker) fn own_cause(&self) -> Cause {
         let Some(status) = self.status else {
             return if self.shim_left_work() { Cause::Shim } else { Cause::Unknown };
         };
@@ -40,12 +40,15 @@ impl Process {
         let is_kill = matches!(cause, Cause::Signal { number: SIGKILL, .. });
         match &self.memory {
             Some(memory) if is_kill && !self.killed && memory.claim() => Cause::Oom,
-            Some(memory) => {
-                memory.settle();
-                cause
-            }
-            None => cause,
+            _ => cause,
         }
+    }
+
+    /// Where its threads were, if it is known: told when it was asked, or when it crashed.
+    pub(super) fn stack(&mut self) -> Option<String> {
+        let crashed = self.status.is_some_and(ExitStatus::is_crash);
+        // The text alone proves nothing: what a tool starts has the same standard error.
+        self.stack.take().or_else(|| self.output.crash().filter(|_| crashed))
     }
 
     /// Ends all that is left of the tree and waits until it is gone.
