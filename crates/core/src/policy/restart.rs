@@ -10,7 +10,9 @@
 //! ```
 //!
 //! The budget counts *consecutive failed starts*; a permanent failure (the adapter cannot be
-//! found) or the end of `start_timeout` spends it at once.
+//! found) or the end of `start_timeout` spends it at once. That time is the tries' own: what passes
+//! between the moment from which a try may begin and its beginning (a place among those that start
+//! at once, the end of the worker before) is nobody's failure.
 
 use std::time::Duration;
 
@@ -39,8 +41,10 @@ pub(crate) struct Restart {
     failed: u32,
     /// Workers in a row that were ready and died before they had answered a call.
     fruitless: u32,
-    /// When the present run of tries began.
+    /// When the present run of tries began; moved on by what its tries had to wait.
     since: Instant,
+    /// From when on the next try may begin.
+    from: Instant,
     timeout: Duration,
     /// Failed starts in a row that degrade a slot.
     budget: u32,
@@ -51,7 +55,7 @@ pub(crate) struct Restart {
 impl Restart {
     pub(crate) fn new(timeout: Duration, budget: u32, retry: Duration, now: Instant) -> Self {
         let timeout = timeout.min(LONGEST);
-        Self { failed: 0, fruitless: 0, since: now, timeout, budget, retry }
+        Self { failed: 0, fruitless: 0, since: now, from: now, timeout, budget, retry }
     }
 
     /// The worker came up.
@@ -59,15 +63,18 @@ impl Restart {
         self.failed = 0;
     }
 
-    /// A worker that had been ready ended. `fruitful`: it had answered a call, or was told to go.
-    pub(crate) fn died(&mut self, fruitful: bool, now: Instant) -> Next {
+    /// A worker that had been ready ended, or is to be replaced. `fruitful`: it had answered a
+    /// call, or somebody wanted it to go. The next one starts after this long.
+    pub(crate) fn died(&mut self, fruitful: bool, now: Instant) -> Duration {
         self.failed = 0;
-        self.since = now;
         self.fruitless = if fruitful { 0 } else { self.fruitless.saturating_add(1) };
-        Next::Start(match self.fruitless {
+        let pause = match self.fruitless {
             0 | 1 => Duration::ZERO,
-            more => (FIRST_BACKOFF * (1 << (more - 2).min(6))).min(LONGEST_BACKOFF),
-        })
+            more => backoff(more - 2),
+        };
+        self.since = now + pause;
+        self.from = self.since;
+        pause
     }
 
     /// A worker ended before it was ready.
@@ -78,17 +85,32 @@ impl Restart {
             self.failed = self.budget;
             return Next::Degrade(self.retry);
         }
-        Next::Start((FIRST_BACKOFF * (1 << (self.failed - 1).min(6))).min(LONGEST_BACKOFF))
+        let pause = backoff(self.failed - 1);
+        self.from = now + pause;
+        Next::Start(pause)
     }
 
     /// When a try that begins now must be ready: what is left of the slot's start timeout, or a
     /// whole one for a degraded slot that is tried again.
     pub(crate) fn limit(&mut self, now: Instant) -> Instant {
-        if self.failed >= self.budget {
+        if self.is_spent() {
             self.since = now;
+        } else {
+            self.since += now.saturating_duration_since(self.from);
         }
+        self.from = now;
         self.since + self.timeout
     }
+
+    /// Too many starts in a row have failed.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.failed >= self.budget
+    }
+}
+
+/// After so many pauses before it.
+fn backoff(before: u32) -> Duration {
+    (FIRST_BACKOFF * (1 << before.min(6))).min(LONGEST_BACKOFF)
 }
 
 #[cfg(test)]
@@ -121,7 +143,7 @@ mod tests {
         for _ in 0..20 {
             assert!(matches!(restart.failed(false, now), Next::Start(_)));
             restart.ready();
-            assert_eq!(restart.died(true, now), Next::Start(Duration::ZERO));
+            assert_eq!(restart.died(true, now), Duration::ZERO);
         }
     }
 
@@ -130,7 +152,7 @@ mod tests {
         let now = Instant::now();
         let mut restart = restart(now);
         let waits: Vec<_> = (0..9).map(|_| restart.died(false, now)).collect();
-        let ms = |n| Next::Start(Duration::from_millis(n));
+        let ms = Duration::from_millis;
         assert_eq!(waits, [0, 50, 100, 200, 400, 800, 1600, 2000, 2000].map(ms));
         assert_eq!(restart.died(true, now), ms(0));
         assert_eq!(restart.died(false, now), ms(0), "one answer clears it");
@@ -142,6 +164,19 @@ mod tests {
         assert_eq!(restart(now).failed(true, now), Next::Degrade(RECOVERY));
         let late = now + TIMEOUT;
         assert_eq!(restart(now).failed(false, late), Next::Degrade(RECOVERY));
+    }
+
+    #[test]
+    fn waiting_for_a_place_is_no_part_of_a_start() {
+        let created = Instant::now();
+        let mut restart = restart(created);
+        let first = created + TIMEOUT * 3;
+        assert_eq!(restart.limit(first), first + TIMEOUT, "it waited for its place");
+        let failed = first + TIMEOUT / 2;
+        let Next::Start(pause) = restart.failed(false, failed) else { panic!("within its time") };
+        let second = failed + pause + TIMEOUT * 3;
+        assert_eq!(restart.limit(second), second + TIMEOUT / 2 - pause, "what the first one left");
+        assert_eq!(restart.failed(false, second + TIMEOUT), Next::Degrade(RECOVERY));
     }
 
     #[test]
@@ -175,15 +210,12 @@ mod tests {
                         failed = 0;
                     }
                     1 => {
-                        let Next::Start(pause) = restart.died(passed % 2 == 0, now) else {
-                            return Err(TestCaseError::fail("a death degrades no slot"));
-                        };
-                        prop_assert!(pause <= LONGEST_BACKOFF);
+                        prop_assert!(restart.died(passed % 2 == 0, now) <= LONGEST_BACKOFF);
                         failed = 0;
                     }
                     _ => {
                         let permanent = event == 3 && passed % 7 == 0;
-                        let late = now - restart.since >= TIMEOUT;
+                        let late = now.saturating_duration_since(restart.since) >= TIMEOUT;
                         failed += 1;
                         let spent = permanent || late || failed >= BUDGET;
                         match restart.failed(permanent, now) {
@@ -195,7 +227,7 @@ mod tests {
                         }
                     }
                 }
-                prop_assert!(restart.limit(now) <= now + TIMEOUT);
+                prop_assert!(restart.limit(now) <= now + TIMEOUT + LONGEST_BACKOFF);
             }
         }
     }

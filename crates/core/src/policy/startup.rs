@@ -4,7 +4,11 @@
 //! ```text
 //! want ──▶ waiting ──a place is free──▶ starting ──through──▶ the place rests for `delay` ──▶ free
 //! ```
+//!
+//! Whoever wants a place could start at once: nobody holds one for the pause before a start, or for
+//! the end of the worker before.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,8 +19,8 @@ pub(crate) struct Startup {
     /// None: as many as want to.
     places: Option<usize>,
     delay: Duration,
-    /// Whom it is for and from when, in the order in which they asked.
-    waiting: Vec<(usize, Instant)>,
+    /// In the order in which they asked.
+    waiting: VecDeque<usize>,
     starting: Vec<usize>,
     /// Until when places rest.
     resting: Vec<Instant>,
@@ -28,15 +32,13 @@ impl Startup {
         Self { places, delay, waiting, starting, resting }
     }
 
-    /// Whether starts are held back at all.
-    pub(crate) fn is_limited(&self) -> bool {
-        self.places.is_some()
-    }
-
-    /// A worker is to be started, not before `from`.
-    pub(crate) fn want(&mut self, who: usize, from: Instant) {
-        self.waiting.retain(|&(other, _)| other != who);
-        self.waiting.push((who, from));
+    /// Whether a worker may start now. Else it waits for [`Self::next`] to name it.
+    pub(crate) fn may_start(&mut self, who: usize) -> bool {
+        let granted = self.places.is_none() || self.starting.contains(&who);
+        if !granted && !self.waiting.contains(&who) {
+            self.waiting.push_back(who);
+        }
+        granted
     }
 
     /// A start that was under way is through, or off.
@@ -47,7 +49,7 @@ impl Startup {
                 self.resting.push(now + self.delay);
             }
         }
-        self.waiting.retain(|&(other, _)| other != who);
+        self.waiting.retain(|&other| other != who);
     }
 
     /// The next one that starts now.
@@ -56,19 +58,14 @@ impl Startup {
         if self.free() == 0 {
             return None;
         }
-        let at = self.waiting.iter().position(|&(_, from)| from <= now)?;
-        let (who, _) = self.waiting.remove(at);
+        let who = self.waiting.pop_front()?;
         self.starting.push(who);
         Some(who)
     }
 
-    /// When [`Self::next`] may have one, if nothing else happens.
+    /// When [`Self::next`], which has none now, may have one if nothing else happens.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let first = self.waiting.iter().map(|&(_, from)| from).min()?;
-        match self.free() {
-            0 => self.resting.iter().copied().min().map(|rested| rested.max(first)),
-            _ => Some(first),
-        }
+        self.waiting.front().and_then(|_| self.resting.iter().copied().min())
     }
 
     fn free(&self) -> usize {
@@ -88,11 +85,12 @@ mod tests {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         let mut startup = Startup::new(Some(2), second);
-        (0..5).for_each(|who| startup.want(who, start));
+        (0..5).for_each(|who| assert!(!startup.may_start(who), "nobody before its turn"));
         let all = |startup: &mut Startup, now| -> Vec<_> {
             std::iter::from_fn(|| startup.next(now)).collect()
         };
         assert_eq!(all(&mut startup, start), [0, 1]);
+        assert!(startup.may_start(0) && startup.may_start(1) && !startup.may_start(2));
         assert_eq!(startup.due(), None, "nothing happens before a start is through");
         startup.through(1, start + second);
         assert_eq!(startup.next(start + second), None);
@@ -101,14 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn who_has_to_wait_longer_holds_nobody_up() {
-        let now = Instant::now();
-        let mut startup = Startup::new(Some(1), Duration::ZERO);
-        startup.want(0, now + Duration::from_secs(9));
-        startup.want(1, now);
-        assert_eq!(startup.next(now), Some(1));
-        startup.through(1, now);
-        assert_eq!((startup.next(now), startup.due()), (None, Some(now + Duration::from_secs(9))));
+    fn without_a_limit_everybody_may() {
+        let mut startup = Startup::new(None, Duration::ZERO);
+        assert!((0..100).all(|who| startup.may_start(who)));
     }
 
     proptest! {
@@ -127,7 +120,7 @@ mod tests {
                 now += Duration::from_secs(passed);
                 if wants {
                     if !under_way.contains(&who) {
-                        startup.want(who, now);
+                        startup.may_start(who);
                     }
                 } else if let Some(at) = under_way.iter().position(|&other| other == who) {
                     under_way.swap_remove(at);

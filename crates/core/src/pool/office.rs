@@ -15,7 +15,8 @@ use crate::worker::{Ending, Office, Port};
 
 impl Office for Shared {
     fn starting(&self, slot: usize, generation: u64) -> Option<Instant> {
-        self.event(|state, _, _, _| state.starting(slot, generation, Instant::now()))
+        let now = Instant::now();
+        self.event(|state, _, effects, _| state.starting(slot, generation, now, effects))
     }
 
     fn name(&self, slot: usize) -> WorkerRef {

@@ -148,8 +148,7 @@ impl Shared {
 
     /// Starts every slot.
     pub(super) fn open(&self) {
-        let now = Instant::now();
-        self.event(|state, _, effects, _| state.open(now, effects));
+        self.event(|state, _, effects, _| state.open(effects));
     }
 
     /// Admits a call.

@@ -37,7 +37,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a keeper reports to: the pool.
 pub(crate) trait Office: Send + Sync + 'static {
-    /// A worker is about to be started. None: it is not wanted. Else when it must be ready.
+    /// A worker can be started. None: it is not wanted, or not before it is ordered again. Else
+    /// when it must be ready.
     fn starting(&self, slot: usize, generation: u64) -> Option<Instant>;
 
     /// The worker that is in a slot.

@@ -227,9 +227,9 @@ impl<J> State<J> {
     }
 
     /// The first start of every slot.
-    pub(crate) fn open(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
+    pub(crate) fn open(&mut self, out: &mut Vec<Effect<J>>) {
         for slot in 0..self.limits.size {
-            self.plan(slot, Duration::ZERO, now, out);
+            self.plan(slot, Duration::ZERO, out);
         }
     }
 

@@ -67,11 +67,11 @@ impl Rehearsal {
             now,
             out: Vec::new(),
         };
-        this.state.open(now, &mut this.out);
+        this.state.open(&mut this.out);
         this.out.clear();
         for slot in 0..workers {
             let generation = this.state.generation(slot);
-            this.state.starting(slot, generation, now);
+            this.state.starting(slot, generation, now, &mut this.out);
             this.state.worker_ready(slot, true, now, &this.lanes, &mut this.out);
         }
         for _ in 0..4 * workers {

@@ -159,18 +159,23 @@ impl Slot {
 }
 
 impl<J> State<J> {
-    /// A worker is about to be started. None: it is not wanted any more. Else when it must be
-    /// ready.
+    /// A worker can be started. None: it is not wanted any more, or not yet: then its start is asked
+    /// for again. Else when it must be ready.
     pub(crate) fn starting(
         &mut self,
         slot: usize,
         generation: u64,
         now: Instant,
+        out: &mut Vec<Effect<J>>,
     ) -> Option<Instant> {
-        let it = &mut self.slots[slot];
-        if self.door == Door::Closed || it.generation != generation {
+        if self.door == Door::Closed || self.slots[slot].generation != generation {
             return None;
         }
+        if !self.startup.may_start(slot) {
+            self.start_next(now, out);
+            return None;
+        }
+        let it = &mut self.slots[slot];
         it.phase = Phase::Starting;
         it.standing.changed = now;
         Some(it.restart.limit(now))
@@ -242,10 +247,10 @@ impl<J> State<J> {
         let it = &mut self.slots[slot];
         let next = match phase {
             Phase::Empty | Phase::Starting => it.restart.failed(permanent, now),
-            Phase::Ready | Phase::Condemned | Phase::Outlawed => {
-                it.restart.died(it.answered > 0, now)
+            _ => {
+                let leaving = phase.is_leaving() || phase == Phase::Stopping;
+                Next::Start(it.restart.died(leaving || it.answered > 0, now))
             }
-            Phase::Retiring | Phase::Draining | Phase::Stopping => it.restart.died(true, now),
         };
         let after = match next {
             Next::Start(after) => after,
@@ -256,7 +261,7 @@ impl<J> State<J> {
             }
         };
         self.counters.restarts += 1;
-        self.plan(slot, after, now, out);
+        self.plan(slot, after, out);
         if self.is_hopeless() {
             for id in self.take_waiting() {
                 let died_under = self.table.get(id).and_then(|call| call.died_under());

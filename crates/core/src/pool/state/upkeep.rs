@@ -19,36 +19,24 @@ use crate::policy::heartbeat::{Beat, Pulse};
 use crate::policy::recycle::Wear;
 
 impl<J> State<J> {
-    /// The slot is to be filled, after so long, as soon as a start is allowed.
-    pub(super) fn plan(
-        &mut self,
-        slot: usize,
-        after: Duration,
-        now: Instant,
-        out: &mut Vec<Effect<J>>,
-    ) {
+    /// The slot is to be filled after so long.
+    pub(super) fn plan(&mut self, slot: usize, after: Duration, out: &mut Vec<Effect<J>>) {
         let it = &mut self.slots[slot];
         let last = &mut self.generations[it.standing.number];
         // Above both, so that neither a number nor a slot ever sees one twice.
         *last = it.generation.max(*last) + 1;
         (it.generation, it.phase) = (*last, Phase::Empty);
-        if self.startup.is_limited() {
-            self.startup.want(slot, now + after);
-            self.start_next(now, out);
-        } else {
-            out.push(Effect::Start { slot, generation: it.generation, after });
-        }
+        out.push(Effect::Start { slot, generation: it.generation, after });
     }
 
     /// A start has come out, one way or the other.
     pub(super) fn start_is_through(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
-        if self.startup.is_limited() {
-            self.startup.through(slot, now);
-            self.start_next(now, out);
-        }
+        self.startup.through(slot, now);
+        self.start_next(now, out);
     }
 
-    fn start_next(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
+    /// Starts those whose turn it is.
+    pub(super) fn start_next(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
         if self.door == Door::Closed {
             return;
         }
@@ -178,7 +166,7 @@ impl<J> State<J> {
             // Nothing that another number's starts did counts here.
             self.slots[spare].restart.died(true, now);
             self.counters.restarts += 1;
-            self.plan(spare, Duration::ZERO, now, out);
+            self.plan(spare, Duration::ZERO, out);
         }
     }
 
@@ -259,9 +247,7 @@ impl<J> State<J> {
                 None => {}
             }
         }
-        if self.startup.is_limited() {
-            self.start_next(now, out);
-        }
+        self.start_next(now, out);
     }
 
     fn tick_beat(

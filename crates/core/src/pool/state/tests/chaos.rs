@@ -339,7 +339,7 @@ impl Chaos {
             match self.world.workers[slot].life {
                 Life::Planned(_) => self.world.start(slot),
                 Life::Starting | Life::Ready => self.world.die(slot, false),
-                Life::None => {}
+                Life::Waiting | Life::None => {}
             }
         }
         assert!(self.world.state.is_idle(), "calls are left after all workers are gone");

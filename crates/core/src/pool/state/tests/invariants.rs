@@ -13,6 +13,9 @@ impl World {
         for slot in 0..self.workers.len() {
             self.check_slot(slot);
         }
+        let starting = self.workers.iter().filter(|it| it.life == Life::Starting).count();
+        let batch = self.limits.life.startup_batch_size;
+        assert!(batch.is_none_or(|batch| starting <= batch), "{starting} start at once");
         self.check_calls();
         self.check_rest();
         if !self.workers.iter().any(|worker| worker.unfilled) {
@@ -31,10 +34,10 @@ impl World {
         }
         match worker.life {
             Life::None => {
-                let waits = it.standing.role == Role::Resting || self.state.startup.is_limited();
-                assert!((self.closed || waits) && *phase == Phase::Empty);
+                let rests = it.standing.role == Role::Resting;
+                assert!((self.closed || rests) && *phase == Phase::Empty);
             }
-            Life::Planned(_) => assert_eq!(*phase, Phase::Empty),
+            Life::Planned(_) | Life::Waiting => assert_eq!(*phase, Phase::Empty),
             Life::Starting if worker.stopped => assert_eq!(*phase, Phase::Stopping),
             Life::Starting => assert_eq!(*phase, Phase::Starting),
             Life::Ready if worker.killed => assert_eq!(*phase, Phase::Condemned),

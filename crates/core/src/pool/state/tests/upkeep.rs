@@ -249,11 +249,13 @@ fn workers_start_a_few_at_a_time_also_after_they_all_died() {
     let up = |world: &mut World| {
         let mut seconds = 0;
         while world.state.ready() < 6 {
-            let planned: Vec<_> = (0..6)
-                .filter(|&slot| matches!(world.workers[slot].life, Life::Planned(_)))
-                .collect();
-            assert!(planned.len() <= 2);
-            planned.iter().for_each(|&slot| world.bring_up(slot));
+            while let Some(slot) = planned(world) {
+                world.start(slot);
+            }
+            let starting: Vec<_> =
+                (0..6).filter(|&slot| world.workers[slot].life == Life::Starting).collect();
+            assert!(!starting.is_empty() && starting.len() <= 2);
+            starting.iter().for_each(|&slot| world.become_ready(slot, true));
             if world.state.ready() < 6 {
                 world.wait_for_timer();
                 seconds += 1;
@@ -265,4 +267,32 @@ fn workers_start_a_few_at_a_time_also_after_they_all_died() {
     world.advance(Duration::from_secs(1));
     (0..6).for_each(|slot| world.die(slot, false));
     assert_eq!(up(&mut world), 2);
+}
+
+fn planned(world: &World) -> Option<usize> {
+    let now = |life: Life| matches!(life, Life::Planned(at) if at <= world.now);
+    (0..world.workers.len()).find(|&slot| now(world.workers[slot].life))
+}
+
+#[test]
+fn whoever_waits_for_its_turn_to_start_loses_nothing_of_its_start_timeout() {
+    let life =
+        config::Life { heartbeat: None, startup_batch_size: Some(1), ..config::Life::default() };
+    let mut world = World::living(4, 100, life);
+    let born = world.now;
+    let mut last = 0;
+    while let Some(slot) = planned(&world) {
+        world.start(slot);
+        if world.workers[slot].life == Life::Starting {
+            world.advance(world.limits.start_timeout / 2);
+            // The last one fails once: late as it is, it is tried again.
+            match std::mem::replace(&mut last, slot) {
+                2 if slot == 3 => world.die(slot, false),
+                _ => world.become_ready(slot, true),
+            }
+            world.advance(Duration::from_secs(1));
+        }
+    }
+    assert!(world.now - born > world.limits.start_timeout);
+    assert_eq!((world.state.degraded(), world.state.ready()), (None, 4));
 }

@@ -73,6 +73,8 @@ pub(super) enum Life {
     None,
     /// To be started then.
     Planned(Instant),
+    /// It may start when the pool says so once more.
+    Waiting,
     Starting,
     Ready,
 }

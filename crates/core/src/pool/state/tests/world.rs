@@ -108,7 +108,7 @@ impl World {
             last_plain: None,
             out: Vec::new(),
         };
-        world.state.open(now, &mut world.out);
+        world.state.open(&mut world.out);
         world.carry_out();
         world
     }
@@ -171,9 +171,14 @@ impl World {
 
     pub(crate) fn start(&mut self, slot: usize) {
         let generation = self.workers[slot].generation;
-        let limit = self.state.starting(slot, generation, self.now);
-        assert_eq!(limit.is_some(), !self.closed);
-        self.workers[slot].life = if self.closed { Life::None } else { Life::Starting };
+        let limit = self.state.starting(slot, generation, self.now, &mut self.out);
+        self.workers[slot].life = match limit {
+            Some(_) => Life::Starting,
+            None if self.closed => Life::None,
+            None => Life::Waiting,
+        };
+        assert!(limit.is_none() || !self.closed);
+        self.carry_out();
     }
 
     pub(crate) fn become_ready(&mut self, slot: usize, revocable: bool) {
@@ -194,7 +199,9 @@ impl World {
             panic!("slot {slot} is not planned")
         };
         self.now = self.now.max(at);
-        self.start(slot);
+        while matches!(self.workers[slot].life, Life::Planned(_)) {
+            self.start(slot);
+        }
         self.become_ready(slot, true);
     }
 
