@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from pathlib import Path
@@ -30,16 +29,13 @@ def interrupt(process: Any) -> float:
 
 
 def waits(pid: int) -> bool:
-    """Whether the main thread sleeps, and has not run for a while."""
-    before = _turns(pid)
-    time.sleep(0.05)
-    return before is not None and _turns(pid) == before
-
-
-def _turns(pid: int) -> str | None:
-    status = Path(f"/proc/{pid}/status").read_text()
-    asleep = "State:\tS" in status
-    return re.findall(r"^voluntary_ctxt_switches:.*", status, re.MULTILINE)[0] if asleep else None
+    """Whether the main thread sleeps, whenever one looks: what has something to do is runnable,
+    even where the machine has no time for it."""
+    for _ in range(5):
+        if "State:\tS" not in Path(f"/proc/{pid}/status").read_text():
+            return False
+        time.sleep(0.01)
+    return True
 
 
 @pytest.mark.parametrize("wait", WAITS)
