@@ -54,7 +54,11 @@ def watch(pool: PoolBase) -> None:
 
 
 def forget(pool: PoolBase) -> None:
-    """The pool is closed; with the last one the signal gets its default action back."""
+    """The pool is closed; with the last one the signal gets its default action back.
+
+    Python permits that on the main thread only. Closed elsewhere, the last pool leaves a handler
+    which ends the process at once, as soon as the main thread runs Python.
+    """
     _pools.discard(pool)
     if not _pools and _ending is None and _is_ours() and _on_main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

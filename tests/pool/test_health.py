@@ -24,9 +24,9 @@ def state(pool: Any, slot: int) -> str:
     return str(pool.list_workers()[slot].state)
 
 
-@pytest.fixture
-def probed(make_pool: Callable[..., Any]) -> Any:
-    pool = make_pool(heartbeat=QUICK, line="native")
+@pytest.fixture(params=["native", "grpcio"])
+def probed(make_pool: Callable[..., Any], request: pytest.FixtureRequest) -> Any:
+    pool = make_pool(heartbeat=QUICK, line=request.param)
     pool.await_ready(60)
     return pool
 
