@@ -32,7 +32,7 @@ impl CallSpan {
         Self { span, pool, open }
     }
 
-    /// The call ended; `slot` is that of the worker that had it last.
+    /// The call ended; `slot` is the number of the worker that had it last.
     pub(super) fn end(
         &mut self,
         outcome: Result<(), &Error>,
@@ -96,7 +96,7 @@ impl Shared {
         let Some(stack) = exit.stack.as_deref().filter(|_| exit.cause.asks_for_stack()) else {
             return;
         };
-        let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+        let worker = self.present(slot);
         let cause = exit.cause;
         match &self.lines {
             Some(lines) => {
