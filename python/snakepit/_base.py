@@ -99,7 +99,8 @@ class PoolBase:
             ``QueueFull``.
         max_queue_bytes: Bytes of arguments that may wait; one call may, whatever its size.
         max_message: Bytes of one encoded argument map, result or chunk, from 1 KiB to 2 GiB.
-        start_timeout: Seconds that a worker may take until its ``initialize()`` has returned.
+        start_timeout: Seconds that a worker may take until its ``initialize()`` has returned, all
+            tries until then together; not counting what it waits for its turn to start.
         drain_timeout: Seconds that calls under way get when the pool is closed. Then they are
             cancelled, and closing ends within ``grace`` (5 at most) and some four seconds more.
         grace: Seconds between asking a call to stop and ending its worker.
@@ -115,7 +116,7 @@ class PoolBase:
         max_failed_starts: So many failed starts in a row, and a slot is *degraded*: it is tried
             again only each ``degraded_retry`` seconds. When all slots are, calls raise
             ``StartError`` with the reason.
-        degraded_retry: Seconds between two tries of a degraded slot.
+        degraded_retry: Seconds between two tries of a degraded slot; at least 0.01.
         limits: What each worker may take of the machine: a ``Limits``. Default: no core files, no
             new privileges, and the kernel's first choice where memory runs out.
         env: Environment of the workers. ``"inherit"``: this process's. ``"strict"``: only what

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from snakepit._duration import UNSET, limit, seconds
+from snakepit._duration import UNSET, interval, limit, seconds
 from snakepit._environ import worker_environment
 from snakepit._interpreter import (
     boot_arguments,
@@ -87,7 +87,7 @@ class Life(NamedTuple):
             else positive("startup_batch_size", startup_batch_size, most=_MOST_WORKERS),
             startup_batch_delay=seconds("startup_batch_delay", startup_batch_delay),
             max_failed_starts=positive("max_failed_starts", max_failed_starts, most=2**32 - 1),
-            degraded_retry=seconds("degraded_retry", degraded_retry),
+            degraded_retry=interval("degraded_retry", degraded_retry),
         )
         if heartbeat is UNSET and recycle is None:
             return life

@@ -27,6 +27,7 @@ UNSET: Final = Unset.UNSET
 
 # Some 30 years. What is larger is a mistake of units, or a way to say "none", which is None.
 _LONGEST = 1e9
+_SHORTEST = 0.01
 
 
 def seconds(field: str, value: Duration) -> float:
@@ -38,6 +39,17 @@ def seconds(field: str, value: Duration) -> float:
     if type(value) is float and 0.0 <= value <= _LONGEST:
         return value
     return _seconds(field, value)
+
+
+def interval(field: str, value: Duration) -> float:
+    """Like ``seconds``, for what a pool does again and again; at least 0.01.
+
+    With next to no pause that would keep a core busy with nothing else.
+    """
+    checked = seconds(field, value)
+    if checked < _SHORTEST:
+        raise ConfigError(f"{field}: must be at least {_SHORTEST} s, not {value!r}", field=field)
+    return checked
 
 
 def limit(field: str, value: Duration | None) -> float | None:

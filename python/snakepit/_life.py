@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from snakepit._config import positive
-from snakepit._duration import limit, seconds
+from snakepit._duration import interval, limit, seconds
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ class Heartbeat(Checked):
     """
 
     interval: Duration = 2.0
-    """Seconds from the last sign of progress to the next probe."""
+    """Seconds from the last sign of progress to the next probe; at least 0.01."""
     timeout: Duration = 10.0
-    """A probe that is not answered for so many seconds is missed, and another one is sent."""
+    """A probe that is not answered for so many seconds is missed, and another one is sent; at least
+    0.01."""
     missed: int = 1
     """So many missed in a row make a worker stalled."""
     initial_delay: Duration = 0.0
@@ -59,8 +60,7 @@ class Heartbeat(Checked):
 
     def __post_init__(self) -> None:
         for name in ("interval", "timeout"):
-            if not seconds(f"heartbeat.{name}", getattr(self, name)):
-                _refuse("heartbeat", f"{name} must be above zero")
+            interval(f"heartbeat.{name}", getattr(self, name))
         seconds("heartbeat.initial_delay", self.initial_delay)
         positive("heartbeat.missed", self.missed, most=2**32 - 1)
 
@@ -71,7 +71,11 @@ class Recycle(Checked):
 
     The replacement starts beside the worker, which serves until it is ready: no call fails, and
     limits are passed a little. Then the worker gets no calls but those of its sessions, for
-    ``session_drain`` at most; what they kept in it is lost with it (``SessionLost``).
+    ``session_drain`` at most; what they kept in it is lost with it (``SessionLost``). It goes when
+    it has no call left, however long its last one takes. It is there beside its replacement,
+    which is itself not replaced before it is gone: a pool has at most twice as many processes as
+    workers. One that is worn out again and again without having answered a call is replaced more
+    and more slowly, up to 2 s apart.
 
     Raises:
         ConfigError: A value is wrong.
@@ -83,10 +87,11 @@ class Recycle(Checked):
     calls: int | None = None
     """After so many answered calls."""
     age: Duration | None = None
-    """So many seconds after it became ready."""
+    """So many seconds after it became ready; at least 0.01."""
     memory: int | None = None
     """When its process tree holds so many bytes: anonymous memory, resident and swapped. Measured
-    once a second."""
+    once a second. A worker that holds as much before its first call is left alone, since a fresh
+    one would be no better; the log warns once of a limit that is too low."""
     memory_growth: float | None = None
     """When it holds so many times what it held after ``initialize()``."""
     jitter: float = 0.1
@@ -95,14 +100,14 @@ class Recycle(Checked):
     session_drain: Duration = 60.0
     """Seconds that a worker which is being replaced waits for its sessions."""
     at_once: float = 0.25
-    """At most this part of the pool is being replaced at a time, and always at least one."""
+    """Of at most this part of the pool replacements start at a time, and always of at least one."""
 
     def __post_init__(self) -> None:
         for name in ("calls", "memory"):
             if (value := getattr(self, name)) is not None:
                 positive(f"recycle.{name}", value, most=2**63 - 1)
-        if limit("recycle.age", self.age) == 0:
-            _refuse("recycle", "age must be above zero")
+        if self.age is not None:
+            interval("recycle.age", self.age)
         seconds("recycle.session_drain", self.session_drain)
         growth = self.memory_growth
         if growth is not None and _number("memory_growth", growth) <= 1:

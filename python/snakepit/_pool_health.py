@@ -23,12 +23,13 @@ class WorkerFacts:
     alive: bool
     """Its process is there."""
     progressing: bool
-    """Its interpreter answered lately: calls, or probes where it did not. Always true of a live
-    worker that cannot be probed."""
+    """Its interpreter answered lately: calls, or probes where it did not. False before it was
+    ready; true from then on of a worker that cannot be probed."""
     ready: bool
     """Its adapter is initialized, and it is not leaving."""
     since: float
-    """Seconds that it has been what it is: starting, ready, stalled, leaving or gone."""
+    """Seconds that it has been what it is: starting, ready, stalled, draining, stopping, condemned
+    or gone."""
     last_progress: float | None
     """Seconds since its interpreter gave a sign of life; ``None`` before it was ready."""
     crashes: int

@@ -64,9 +64,10 @@ class PoolStats:
     barred: int
     """Slots that get no new calls, or one at a time, because their workers kept dying."""
     restart_reasons: Mapping[str, int] = field(default_factory=dict)
-    """Ends of workers so far, by reason: ``recycle_calls``, ``recycle_age``, ``recycle_memory``,
-    ``recycle_request``, ``deadline``, ``stall``, ``protocol``, ``signal_9``, ``exit_1`` and the
-    like, and ``start`` for starts that failed. Ends with the pool are not counted."""
+    """Ends of workers so far, by the words of ``WorkerDied.cause``: ``recycle_calls``,
+    ``recycle_age``, ``recycle_memory``, ``recycle_request``, ``deadline``, ``cancel``, ``stall``,
+    ``protocol``, ``oom``, ``signal_9``, ``exit_1`` and the like, ``shim``, ``unknown``; and
+    ``start`` for starts that failed. Ends with the pool are not counted."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -167,7 +167,7 @@ class WorkerDied(SnakepitError):
     cause: str | None = None
     """Why, in one word.
 
-    ``"exit_3"``, ``"signal_SIGSEGV"``: by itself, or by somebody else. ``"oom"``: the kernel killed
+    ``"exit_3"``, ``"signal_11"``: by itself, or by somebody else. ``"oom"``: the kernel killed
     it for want of memory. By the pool: ``"deadline"`` and ``"cancel"`` (a call did not stop in
     time), ``"stall"``, ``"protocol"`` (see ``violation``), ``"close"``, ``"recycle_…"``.
     ``"shim"``: the process that watched over it was killed. ``"unknown"``.

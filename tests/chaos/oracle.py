@@ -190,7 +190,7 @@ def is_told_as(kind: str, error: WorkerDied) -> bool:
     """Whether that fault can be what ``error`` tells."""
     if kind.startswith("shim "):
         # Who watched is gone: the worker's end may come before anybody can say how.
-        return error.cause in {"shim", "unknown", "signal_SIGKILL"} or error.signal == "SIGKILL"
+        return error.cause in {"shim", "unknown", "signal_9"} or error.signal == "SIGKILL"
     return error.signal == kind
 
 

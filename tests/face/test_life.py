@@ -40,14 +40,17 @@ def test_values_mappings_and_none_will_do(make_pool: Any) -> None:
         (lambda: Recycle(cals=3), "recycle", "calls"),  # type: ignore[call-arg]
         (lambda: Heartbeat(intervall=3), "heartbeat", "interval"),  # type: ignore[call-arg]
         (lambda: Recycle(calls=0), "recycle.calls", "1"),
-        (lambda: Recycle(age=0), "recycle", None),
+        (lambda: Recycle(age=0), "recycle.age", None),
         (lambda: Recycle(memory=1.5), "recycle.memory", None),  # type: ignore[arg-type]
         (lambda: Recycle(memory_growth=1.0), "recycle", None),
         (lambda: Recycle(memory_growth=math.nan), "recycle", None),
         (lambda: Recycle(jitter=1.0), "recycle", None),
         (lambda: Recycle(at_once=0), "recycle", None),
         (lambda: Recycle(session_drain=-1), "recycle.session_drain", None),
-        (lambda: Heartbeat(interval=0), "heartbeat", None),
+        (lambda: Recycle(age=1e-6), "recycle.age", None),
+        (lambda: Heartbeat(interval=0), "heartbeat.interval", None),
+        (lambda: Heartbeat(interval=1e-6), "heartbeat.interval", None),
+        (lambda: Heartbeat(timeout=0.009), "heartbeat.timeout", None),
         (lambda: Heartbeat(timeout=math.inf), "heartbeat.timeout", "None"),
         (lambda: Heartbeat(missed=0), "heartbeat.missed", "1"),
     ],
@@ -68,6 +71,7 @@ def test_what_makes_no_sense_is_refused(make: Any, field: str, suggestion: str |
         ("startup_batch_delay", "5"),
         ("max_failed_starts", 0),
         ("degraded_retry", math.nan),
+        ("degraded_retry", 1e-9),
     ],
 )
 def test_a_pool_names_the_field(field: str, value: Any) -> None:

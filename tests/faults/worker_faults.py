@@ -78,7 +78,7 @@ class Load:
                 now = time.monotonic()
                 if error.worker in self.killed:
                     self.told.append(1000 * (now - self.killed[error.worker]))
-                    self.wrong_causes += error.cause != "signal_SIGKILL"
+                    self.wrong_causes += error.cause != "signal_9"
                 else:
                     self.harmed.append(error)
             except Exception as error:
@@ -104,7 +104,7 @@ def crashed(rounds: int) -> Iterator[Figure]:
             try:
                 pool.execute("read_address_zero")
             except WorkerDied as error:
-                right += (error.signal, error.cause) == ("SIGSEGV", "signal_SIGSEGV")
+                right += (error.signal, error.cause) == ("SIGSEGV", "signal_11")
                 with_stack += "in read_address_zero" in (error.stack or "")
     yield exactly("crashes told as SIGSEGV", right, rounds)
     yield exactly("crashes with a Python stack", with_stack, rounds)
@@ -121,7 +121,7 @@ def out_of_memory(rounds: int) -> Iterator[Figure]:
         labels = host.hear()
         host.end()
     yield exactly("kernel's kills told as oom", labels.get("oom", 0), rounds)
-    yield exactly("kills by somebody told as SIGKILL", labels.get("signal_SIGKILL", 0), rounds)
+    yield exactly("kills by somebody told as SIGKILL", labels.get("signal_9", 0), rounds)
     yield exactly("MemoryErrors whose worker lives", labels.get("memory_error", 0), rounds)
 
 

@@ -316,6 +316,11 @@ class HangsInInitialize(BaseAdapter):
         time.sleep(600)
 
 
+class StartsSlowly(BaseAdapter):
+    def initialize(self) -> None:
+        time.sleep(0.6)
+
+
 class DiesInInitialize(BaseAdapter):
     def initialize(self) -> None:
         print("cannot open the device", file=sys.stderr, flush=True)

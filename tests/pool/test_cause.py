@@ -23,8 +23,8 @@ STUBBORN = "pool.stubborn:Stubborn"
     [
         ("3", "exit_3"),
         ("0", "exit_0"),
-        ("SIGTERM", "signal_SIGTERM"),
-        ("SIGKILL", "signal_SIGKILL"),
+        ("SIGTERM", "signal_15"),
+        ("SIGKILL", "signal_9"),
     ],
 )
 def test_it_ended_by_itself(pool: Any, how: str, cause: str) -> None:
@@ -40,7 +40,7 @@ def test_killed_by_somebody_is_no_want_of_memory(pool: Any, gates: Gates) -> Non
     os.kill(next(w.pid for w in pool.list_workers() if w.state == "busy"), signal.SIGKILL)
     error = call.exception(30)
     assert isinstance(error, WorkerDied)
-    assert (error.cause, error.signal) == ("signal_SIGKILL", "SIGKILL")
+    assert (error.cause, error.signal) == ("signal_9", "SIGKILL")
 
 
 def test_stderr_is_bounded(make_pool: Any) -> None:

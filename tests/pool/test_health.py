@@ -89,8 +89,9 @@ def test_a_monitor_counts_real_crashes(pool: Any) -> None:
     with pytest.raises(WorkerDied):
         pool.execute("die", {"how": "SIGKILL"})
     assert monitor.healthy
-    with pytest.raises(WorkerDied):
+    with pytest.raises(WorkerDied) as caught:
         pool.execute("die", {"how": "3"})
+    assert caught.value.cause in monitor.stats().reasons, "one vocabulary"
     assert not monitor.healthy
     stats = monitor.stats()
     assert (stats.pool, stats.total_crashes) == ("default", 2)
@@ -142,22 +143,49 @@ import snakepit, sys
 from snakepit import Heartbeat
 
 if __name__ == "__main__":
-    beat = Heartbeat(interval=0.1, timeout=0.5)
+    beat = Heartbeat(interval=0.1, timeout=2)
     with snakepit.Pool("pool.adapters:Basic", size=2, heartbeat=beat, stall_kill=0.1) as pool:
         pool.await_ready(60)
-        print("ready", flush=True)
+        print(pool.list_workers()[0].pid, flush=True)
         sys.stdin.readline()
         for _ in range(20):
             assert pool.execute("ping") == "pong"
-        print(pool.stats().restarts, flush=True)
+        print(pool.stats().restart_reasons, flush=True)
 """
 
 
 def test_a_host_that_was_stopped_restarts_nobody(host: Any) -> None:
     program = host.start(host.write(STOPPED_HOST), stdin=subprocess.PIPE)
-    assert program.stdout.readline() == "ready\n"
+    worker = int(program.stdout.readline())
+    # So that a probe is under way all the time, and answered only after the host's return.
+    os.kill(worker, signal.SIGSTOP)
+    time.sleep(0.5)
     program.send_signal(signal.SIGSTOP)
-    time.sleep(2)  # The fault itself: four times as long as a probe may take.
+    time.sleep(3)  # The fault itself: longer than a probe may take.
     program.send_signal(signal.SIGCONT)
+    time.sleep(0.5)  # Long enough to be killed for the time that nobody was there to see pass.
+    os.kill(worker, signal.SIGCONT)
     out, err = program.communicate("go\n", timeout=60)
-    assert (program.returncode, out) == (0, "0\n"), err
+    assert (program.returncode, out) == (0, "{}\n"), err
+
+
+def test_who_is_being_initialized_makes_no_progress_yet(make_pool: Callable[..., Any]) -> None:
+    pool = make_pool(f"{ADAPTERS}:StartsSlowly", size=1)
+    until(lambda: pool.health().workers[0].alive, "its process is there")
+    facts = pool.health().workers[0]
+    assert (facts.state, facts.progressing, facts.last_progress) == ("starting", False, None)
+    pool.await_ready(60)
+    assert pool.health().workers[0].progressing
+
+
+def test_it_is_told_since_when_a_worker_leaves(pool: Any, gates: Gates) -> None:
+    call = pool.submit("hold", {"started": gates("started"), "release": gates("go")})
+    gates.wait("started")
+    slot = next(worker for worker in pool.health().workers if worker.state == "busy").ref.slot
+    until(lambda: pool.health().workers[slot].since > 0.5, "it has been ready for a while")
+    before = pool.health().workers[slot].since
+    pool.recycle(pool.list_workers()[slot].ref)
+    facts = pool.health().workers[slot]
+    assert (facts.state, facts.since < before) == ("draining", True)
+    gates.open("go")
+    assert call.result(30) > 0

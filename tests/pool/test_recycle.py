@@ -74,6 +74,26 @@ def test_calls_use_a_worker_up(make_pool: Callable[..., Any]) -> None:
     assert pool.health().total_crashes == 0
 
 
+def test_a_limit_that_a_fresh_worker_passes_is_told_and_replaces_nobody(
+    make_pool: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = make_pool(size=2, recycle=Recycle(memory=MIB))
+    pool.await_ready(60)
+    until(lambda: "recycle.memory is 1048576" in caplog.text, "it says why")
+    assert caplog.text.count("recycle.memory") == 1
+    assert pool.execute("ping") == "pong"
+    # Workers are weighed once a second.
+    until(lambda: pool.health().workers[0].since > 1.5, "they have been weighed again")
+    assert (pool.stats().restarts, pool.health().status) == (0, "healthy")
+
+
+def test_every_worker_has_its_turn(make_pool: Callable[..., Any]) -> None:
+    pool = make_pool(size=3, recycle={"calls": 20})
+    pool.await_ready(60)
+    generations = lambda: [worker.ref.generation for worker in pool.list_workers()]  # noqa: E731
+    under_load(pool, "ping", {}, lambda: min(generations()) >= 3)
+
+
 def test_age_ends_a_worker(make_pool: Callable[..., Any]) -> None:
     pool = make_pool(size=1, recycle=Recycle(age=0.3))
     pool.await_ready(60)
@@ -125,3 +145,13 @@ def test_workers_start_in_batches(make_pool: Callable[..., Any]) -> None:
 
     until(ready, "all are ready", 60)
     assert 1 <= most <= 2
+
+
+def test_a_start_that_waits_for_its_turn_is_not_late(make_pool: Callable[..., Any]) -> None:
+    pool = make_pool(
+        "pool.adapters:StartsSlowly", size=6, startup_batch_size=1, start_timeout=3.3, timeout=60
+    )
+    pool.await_ready(60)
+    assert pool.stats().restart_reasons == {}
+    # The last one began when the others were through, each of which took 0.6 s at least.
+    assert pool.health().workers[0].since > 3.0

@@ -8,6 +8,9 @@ use crate::error::Error;
 /// Tries of a slot, and pauses of a pool, beyond this are mistakes of units.
 const LONGEST: Duration = Duration::from_secs(1_000_000_000);
 
+/// What is done again and again, but for this pause, would keep a core busy with nothing else.
+const SHORTEST: Duration = Duration::from_millis(10);
+
 /// When workers are asked whether their interpreter makes progress.
 ///
 /// The probe is answered by Python in a thread of its own, so a worker that holds the GIL, or is
@@ -16,9 +19,10 @@ const LONGEST: Duration = Duration::from_secs(1_000_000_000);
 /// never count as stalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// From the last sign of progress to the next probe. Default: 2 s.
+    /// From the last sign of progress to the next probe. Default: 2 s; at least 10 ms.
     pub interval: Duration,
-    /// A probe that is not answered for so long is missed, and another one is sent. Default: 10 s.
+    /// A probe that is not answered for so long is missed, and another one is sent. Default: 10 s;
+    /// at least 10 ms.
     pub timeout: Duration,
     /// So many missed in a row make a worker stalled. Default: 1.
     pub missed: u32,
@@ -40,15 +44,22 @@ impl Default for Heartbeat {
 /// When a worker is replaced by a fresh one. Every limit may be left out.
 ///
 /// The replacement starts beside the worker, which serves until then: so limits are reached, and
-/// passed a little. Then the worker gets no more calls but those of its sessions.
+/// passed a little. Then the worker gets no more calls but those of its sessions, and goes when it
+/// has none left: it may take as long as its longest call, or `session_drain`. Meanwhile it is there
+/// beside its replacement, which is itself not replaced before it is gone; so a pool has at most
+/// twice as many processes as workers.
+///
+/// Whoever is replaced again and again without having answered a call is so more and more slowly,
+/// up to 2 s apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recycle {
     /// After so many answered calls.
     pub calls: Option<u64>,
-    /// So long after it became ready.
+    /// So long after it became ready; at least 10 ms.
     pub age: Option<Duration>,
     /// When its process tree holds so many bytes: anonymous memory, resident and swapped. Measured
-    /// once a second.
+    /// once a second. A worker that holds as much before its first call is left alone, since a fresh
+    /// one would be no better; the pool warns once of a limit that is too low.
     pub memory: Option<u64>,
     /// When it holds so many times what it held after `initialize()`.
     pub memory_growth: Option<f64>,
@@ -58,7 +69,7 @@ pub struct Recycle {
     /// A worker that is being replaced waits so long for its sessions; then they are lost.
     /// Default: 60 s.
     pub session_drain: Duration,
-    /// At most this part of the pool is being replaced at a time, and always at least one.
+    /// Of at most this part of the pool replacements start at a time, and always of at least one.
     /// Default: 0.25.
     pub at_once: f64,
 }
@@ -92,7 +103,7 @@ pub struct Life {
     pub startup_batch_delay: Duration,
     /// So many failed starts in a row degrade a slot.
     pub max_failed_starts: u32,
-    /// Between two tries of a degraded slot.
+    /// Between two tries of a degraded slot; at least 10 ms.
     pub degraded_retry: Duration,
 }
 
@@ -111,8 +122,15 @@ impl Default for Life {
 }
 
 impl Life {
-    /// Places for workers that start while those that they replace still serve.
+    /// Places for workers that start while those that they replace still serve, and for those that
+    /// were replaced and still have something to end: one for each, so that nobody who is long at it
+    /// keeps others from being replaced.
     pub(crate) fn spares(&self, size: usize) -> usize {
+        self.recycle.map_or(0, |_| size)
+    }
+
+    /// Replacements that may start at a time.
+    pub(crate) fn replaced_at_once(&self, size: usize) -> usize {
         let part = |recycle: Recycle| (size as f64 * recycle.at_once) as usize;
         self.recycle.map_or(0, |recycle| part(recycle).clamp(1, size))
     }
@@ -121,8 +139,8 @@ impl Life {
     /// [`Error::Config`] naming the first field that makes no sense.
     pub fn validate(&self) -> Result<(), Error> {
         if let Some(heartbeat) = self.heartbeat {
-            above_zero("heartbeat", "interval", heartbeat.interval)?;
-            above_zero("heartbeat", "timeout", heartbeat.timeout)?;
+            pause("heartbeat", "interval", heartbeat.interval)?;
+            pause("heartbeat", "timeout", heartbeat.timeout)?;
             if heartbeat.missed == 0 {
                 return wrong("heartbeat", "missed must be at least 1");
             }
@@ -142,8 +160,7 @@ impl Life {
         if self.max_failed_starts == 0 {
             return wrong("max_failed_starts", "must be at least 1");
         }
-        // Without a pause a start that always fails would keep a core busy.
-        above_zero("degraded_retry", "the pause", self.degraded_retry)
+        pause("degraded_retry", "the pause", self.degraded_retry)
     }
 }
 
@@ -153,7 +170,7 @@ impl Recycle {
             return wrong("recycle", "calls must be at least 1");
         }
         if let Some(age) = self.age {
-            above_zero("recycle", "age", age)?;
+            pause("recycle", "age", age)?;
         }
         if self.memory == Some(0) {
             return wrong("recycle", "memory must be above zero bytes");
@@ -176,9 +193,9 @@ fn wrong(field: &'static str, message: &str) -> Result<(), Error> {
     Err(Error::Config { field, message: message.into() })
 }
 
-fn above_zero(field: &'static str, name: &str, span: Duration) -> Result<(), Error> {
-    if span.is_zero() {
-        return wrong(field, &format!("{name} must be above zero"));
+fn pause(field: &'static str, name: &str, span: Duration) -> Result<(), Error> {
+    if span < SHORTEST {
+        return wrong(field, &format!("{name} must be at least {SHORTEST:?}, not {span:?}"));
     }
     bounded(field, span)
 }
@@ -205,11 +222,24 @@ mod tests {
     fn what_makes_no_sense_is_named() {
         let life = Life::default();
         let with = |recycle| Life { recycle: Some(recycle), ..life };
-        let of = Recycle::default();
+        let (of, beat, micro) =
+            (Recycle::default(), Heartbeat::default(), Duration::from_micros(1));
         for (life, expected) in [
             (Life { startup_batch_size: Some(0), ..life }, "startup_batch_size"),
             (Life { max_failed_starts: 0, ..life }, "max_failed_starts"),
-            (Life { degraded_retry: Duration::ZERO, ..life }, "degraded_retry"),
+            (
+                Life { degraded_retry: Duration::from_nanos(1), ..life },
+                "degraded_retry: the pause must be at least 10ms, not 1ns",
+            ),
+            (
+                Life { heartbeat: Some(Heartbeat { interval: micro, ..beat }), ..life },
+                "heartbeat: interval must be at least 10ms",
+            ),
+            (
+                Life { heartbeat: Some(Heartbeat { timeout: micro, ..beat }), ..life },
+                "heartbeat: timeout must be at least 10ms",
+            ),
+            (with(Recycle { age: Some(micro), ..of }), "recycle: age must be at least 10ms"),
             (
                 Life { heartbeat: None, stall_kill: Some(Duration::ZERO), ..life },
                 "stall_kill: needs a heartbeat",
@@ -227,7 +257,8 @@ mod tests {
     #[test]
     fn a_quarter_is_replaced_at_a_time_and_at_least_one() {
         let life = Life { recycle: Some(Recycle::default()), ..Life::default() };
-        assert_eq!([1, 4, 7, 8, 100].map(|size| life.spares(size)), [1, 1, 1, 2, 25]);
-        assert_eq!(Life::default().spares(100), 0);
+        let sizes = [1, 4, 7, 8, 100];
+        assert_eq!(sizes.map(|size| life.replaced_at_once(size)), [1, 1, 1, 2, 25]);
+        assert_eq!((life.spares(100), Life::default().spares(100)), (100, 0));
     }
 }

@@ -49,7 +49,8 @@ pub struct PoolConfig {
     pub max_queue_bytes: u64,
     /// Largest encoded value in bytes, either way.
     pub max_message: usize,
-    /// From the first try to fill a slot until its worker is ready.
+    /// From the first try to fill a slot until its worker is ready, but for what a try waits for its
+    /// turn.
     pub start_timeout: Duration,
     /// Between the cancel of a running call and SIGTERM; SIGKILL follows a second later.
     pub grace: Duration,

@@ -11,7 +11,7 @@ pub enum Cause {
     Unknown,
     /// `exit_3`: it left by itself.
     Exit(i32),
-    /// `signal_SIGSEGV`, or `signal_34` where a signal has no name: nobody of ours sent it.
+    /// `signal_11`: nobody of ours sent it.
     Signal {
         /// Its number.
         number: i32,
@@ -47,10 +47,23 @@ pub enum Recycled {
     /// It held too much memory.
     Memory,
     /// The program asked for it.
-    Asked,
+    Request,
 }
 
 impl Cause {
+    /// Whether the end came out of the worker, or out of somebody else than the host and the program.
+    pub(crate) fn is_crash(self) -> bool {
+        matches!(
+            self,
+            Self::Unknown
+                | Self::Exit(_)
+                | Self::Signal { .. }
+                | Self::Oom
+                | Self::Protocol
+                | Self::Shim
+        )
+    }
+
     /// Whether it is worth knowing where its threads were: they did not do what they should.
     pub(crate) fn asks_for_stack(self) -> bool {
         matches!(self, Self::Deadline | Self::Cancel | Self::Stall)
@@ -74,8 +87,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Exit(code) => return write!(f, "exit_{code}"),
-            Self::Signal { name: Some(name), .. } => return write!(f, "signal_{name}"),
-            Self::Signal { number, name: None } => return write!(f, "signal_{number}"),
+            Self::Signal { number, .. } => return write!(f, "signal_{number}"),
             Self::Unknown => "unknown",
             Self::Oom => "oom",
             Self::Deadline => "deadline",
@@ -84,7 +96,7 @@ impl fmt::Display for Cause {
             Self::Recycle(Recycled::Calls) => "recycle_calls",
             Self::Recycle(Recycled::Age) => "recycle_age",
             Self::Recycle(Recycled::Memory) => "recycle_memory",
-            Self::Recycle(Recycled::Asked) => "recycle_asked",
+            Self::Recycle(Recycled::Request) => "recycle_request",
             Self::Protocol => "protocol",
             Self::Shim => "shim",
             Self::Close => "close",
@@ -98,11 +110,10 @@ mod tests {
 
     #[test]
     fn each_cause_is_one_word() {
-        let named = Cause::Signal { number: 11, name: Some("SIGSEGV") };
-        let nameless = Cause::Signal { number: 34, name: None };
-        let words = [Cause::default(), Cause::Exit(3), named, nameless, Cause::Oom, Cause::Shim];
+        let signal = Cause::Signal { number: 11, name: Some("SIGSEGV") };
+        let words = [Cause::default(), Cause::Exit(3), signal, Cause::Oom, Cause::Shim];
         let told = words.map(|cause| cause.to_string());
-        assert_eq!(told, ["unknown", "exit_3", "signal_SIGSEGV", "signal_34", "oom", "shim"]);
+        assert_eq!(told, ["unknown", "exit_3", "signal_11", "oom", "shim"]);
         assert_eq!(Cause::Recycle(Recycled::Memory).to_string(), "recycle_memory");
     }
 }

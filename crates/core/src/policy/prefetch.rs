@@ -19,7 +19,7 @@ const LONG: u64 = 200_000;
 
 /// A worker that has not answered for so long is in a long call: nothing more is sent to it while
 /// others can take the work, and what waits in it is taken back.
-pub(crate) const STALL: Duration = Duration::from_millis(2);
+pub(crate) const HELD_UP: Duration = Duration::from_millis(2);
 
 /// Service times of one worker, smoothed.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +60,8 @@ impl Prefetch {
 
 /// Whether a worker that last answered (or was last given work while idle) at `since` is stuck in
 /// a long call.
-pub(crate) fn stalled(since: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(since) >= STALL
+pub(crate) fn held_up(since: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(since) >= HELD_UP
 }
 
 #[cfg(test)]

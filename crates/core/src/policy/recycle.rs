@@ -10,38 +10,6 @@ use tokio::time::Instant;
 use crate::config::Recycle;
 use crate::error::Recycled;
 
-/// Why a worker is replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wear {
-    Calls,
-    Age,
-    Memory,
-    /// Somebody asked for it.
-    Request,
-}
-
-impl Wear {
-    /// As the report of its end says it.
-    pub(crate) fn recycled(self) -> Recycled {
-        match self {
-            Self::Calls => Recycled::Calls,
-            Self::Age => Recycled::Age,
-            Self::Memory => Recycled::Memory,
-            Self::Request => Recycled::Asked,
-        }
-    }
-
-    /// As restarts are counted.
-    pub(crate) fn reason(self) -> &'static str {
-        match self {
-            Self::Calls => "recycle_calls",
-            Self::Age => "recycle_age",
-            Self::Memory => "recycle_memory",
-            Self::Request => "recycle_request",
-        }
-    }
-}
-
 /// What one worker may be used for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -78,8 +46,8 @@ impl Limits {
     }
 
     /// It has answered so many calls.
-    pub(crate) fn used(&self, calls: u64) -> Option<Wear> {
-        (calls >= self.calls).then_some(Wear::Calls)
+    pub(crate) fn used(&self, calls: u64) -> Option<Recycled> {
+        (calls >= self.calls).then_some(Recycled::Calls)
     }
 
     /// When it is too old.
@@ -87,13 +55,20 @@ impl Limits {
         self.expires
     }
 
+    /// It holds so many bytes before its first call. Some: more than it may, whatever it is used for;
+    /// so nothing is gained by replacing it for that.
+    pub(crate) fn weighed_first(&mut self, bytes: u64) -> Option<u64> {
+        self.baseline = Some(bytes);
+        self.memory.take_if(|most| bytes >= *most)
+    }
+
     /// It holds so many bytes now.
-    pub(crate) fn weighed(&mut self, bytes: u64) -> Option<Wear> {
+    pub(crate) fn weighed(&mut self, bytes: u64) -> Option<Recycled> {
         let baseline = *self.baseline.get_or_insert(bytes);
         let too_much = self.memory.is_some_and(|most| bytes >= most);
         let grown = self.growth.is_some_and(|factor| bytes as f64 >= baseline as f64 * factor);
         // The first weight is the measure of growth, not growth.
-        (too_much || grown && bytes > baseline).then_some(Wear::Memory)
+        (too_much || grown && bytes > baseline).then_some(Recycled::Memory)
     }
 }
 
@@ -123,9 +98,21 @@ mod tests {
             let mut limits = Limits::new(Some(config), 0, now);
             weights.iter().map(|&bytes| limits.weighed(bytes)).collect::<Vec<_>>()
         };
-        assert_eq!(weigh(&[400, 799, 800]), [None, None, Some(Wear::Memory)]);
-        assert_eq!(weigh(&[600, 999, 1000]), [None, None, Some(Wear::Memory)]);
-        assert_eq!(weigh(&[0, 0, 1]), [None, None, Some(Wear::Memory)]);
+        assert_eq!(weigh(&[400, 799, 800]), [None, None, Some(Recycled::Memory)]);
+        assert_eq!(weigh(&[600, 999, 1000]), [None, None, Some(Recycled::Memory)]);
+        assert_eq!(weigh(&[0, 0, 1]), [None, None, Some(Recycled::Memory)]);
+    }
+
+    #[test]
+    fn what_a_fresh_worker_holds_already_is_no_reason_for_another() {
+        let now = Instant::now();
+        let config = Recycle { memory: Some(1000), memory_growth: Some(2.0), ..Default::default() };
+        let mut limits = Limits::new(Some(config), 0, now);
+        assert_eq!(limits.weighed_first(999), None);
+        assert_eq!(limits.weighed(1000), Some(Recycled::Memory));
+        let mut heavy = Limits::new(Some(config), 0, now);
+        assert_eq!(heavy.weighed_first(1000), Some(1000));
+        assert_eq!((heavy.weighed(1999), heavy.weighed(2000)), (None, Some(Recycled::Memory)));
     }
 
     proptest! {
@@ -148,7 +135,7 @@ mod tests {
             let least = age.mul_f64(1.0 - jitter).saturating_sub(Duration::from_micros(1));
             prop_assert!(left <= age && left >= least);
             prop_assert!((spread(nth) - spread(nth + 1)).abs() > 0.1);
-            prop_assert_eq!(limits.used(calls), Some(Wear::Calls));
+            prop_assert_eq!(limits.used(calls), Some(Recycled::Calls));
         }
     }
 }

@@ -3,8 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::shared::Shared;
-use super::state::Parting;
-use crate::error::{Cause, ExitReport};
 use crate::health::HealthMonitor;
 use crate::policy::health::{Health, HealthConfig};
 use crate::worker::Ending;
@@ -50,8 +48,10 @@ impl Crashes {
 impl Shared {
     /// Counts the end of a worker; before the state is told of it.
     pub(super) fn count_end(&self, slot: usize, end: &Ending) {
-        let parting = self.read(|state| state.parting(slot));
-        let Some((reason, crashed)) = reason(parting, end) else { return };
+        if self.read(|state| state.is_closed()) {
+            return; // That is the end of the pool.
+        }
+        let (reason, crashed) = reason(end);
         *self.lock().restarts.entry(Arc::from(&*reason)).or_default() += 1;
         if crashed {
             self.crashes.record(&self.present(slot).to_string(), &reason);
@@ -59,65 +59,45 @@ impl Shared {
     }
 }
 
-/// Why a worker ended, in one word, and whether that was a crash: an end that came out of the worker,
-/// not one that the pool brought about. None: the pool is being closed.
+/// Why a worker ended, in the word that its calls are told too, and whether that was a crash: an end
+/// that came out of the worker, not one that the pool brought about.
 ///
 /// A start that failed is no crash: starts have a budget of their own.
-fn reason(parting: Parting, end: &Ending) -> Option<(String, bool)> {
-    let report = match end {
-        Ending::NeverReady(_) if parting == Parting::Closing => return None,
-        Ending::NeverReady(_) => return Some(("start".into(), false)),
-        Ending::Died(report) => report,
-    };
-    Some(match parting {
-        Parting::Closing => return None,
-        Parting::Recycled(wear) => (wear.reason().into(), false),
-        Parting::Condemned if report.cause == Cause::Cancel => ("cancel".into(), false),
-        Parting::Condemned => ("deadline".into(), false),
-        Parting::Stalled => ("stall".into(), false),
-        Parting::Outlawed => ("protocol".into(), true),
-        Parting::NeverReady | Parting::Unasked => (own_reason(report), true),
-    })
-}
-
-fn own_reason(report: &ExitReport) -> String {
-    match (report.signal, report.exit_code) {
-        _ if report.violation.is_some() => "protocol".into(),
-        _ if report.cause == Cause::Oom => "oom".into(),
-        (Some(signal), _) => format!("signal_{signal}"),
-        (None, Some(code)) => format!("exit_{code}"),
-        (None, None) => "unknown".into(),
+fn reason(end: &Ending) -> (String, bool) {
+    match end {
+        Ending::NeverReady(_) => ("start".into(), false),
+        Ending::Died(report) => (report.cause.to_string(), report.cause.is_crash()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::recycle::Wear;
+    use crate::error::{Cause, ExitReport, Recycled};
 
     #[test]
     fn only_what_came_out_of_the_worker_is_a_crash() {
-        let died = |exit_code, signal| {
-            Ending::Died(ExitReport { exit_code, signal, ..ExitReport::default() })
-        };
-        let told = |parting, end: &Ending| reason(parting, end);
-        let crash = |text: &str| Some((text.to_owned(), true));
-        let other = |text: &str| Some((text.to_owned(), false));
-        let by_signal = died(None, Some(9));
-        assert_eq!(told(Parting::Unasked, &by_signal), crash("signal_9"));
-        assert_eq!(told(Parting::Unasked, &died(Some(3), None)), crash("exit_3"));
-        assert_eq!(told(Parting::Unasked, &died(None, None)), crash("unknown"));
-        assert_eq!(told(Parting::Outlawed, &by_signal), crash("protocol"));
-        let ended =
-            |cause| Ending::Died(ExitReport { signal: Some(9), cause, ..Default::default() });
-        assert_eq!(told(Parting::Unasked, &ended(Cause::Oom)), crash("oom"));
-        assert_eq!(told(Parting::Condemned, &ended(Cause::Cancel)), other("cancel"));
-        assert_eq!(told(Parting::Condemned, &by_signal), other("deadline"));
-        assert_eq!(told(Parting::Stalled, &by_signal), other("stall"));
-        assert_eq!(told(Parting::Recycled(Wear::Age), &by_signal), other("recycle_age"));
-        assert_eq!(told(Parting::Closing, &by_signal), None);
-        let failed = Ending::NeverReady(Default::default());
-        assert_eq!(told(Parting::NeverReady, &failed), other("start"));
+        let died = |cause| reason(&Ending::Died(ExitReport { cause, ..ExitReport::default() }));
+        let signal = Cause::Signal { number: 9, name: Some("SIGKILL") };
+        for (cause, word) in [
+            (signal, "signal_9"),
+            (Cause::Exit(3), "exit_3"),
+            (Cause::Unknown, "unknown"),
+            (Cause::Protocol, "protocol"),
+            (Cause::Shim, "shim"),
+            (Cause::Oom, "oom"),
+        ] {
+            assert_eq!(died(cause), (word.to_owned(), true));
+        }
+        for (cause, word) in [
+            (Cause::Cancel, "cancel"),
+            (Cause::Deadline, "deadline"),
+            (Cause::Stall, "stall"),
+            (Cause::Recycle(Recycled::Age), "recycle_age"),
+        ] {
+            assert_eq!(died(cause), (word.to_owned(), false));
+        }
+        assert_eq!(reason(&Ending::NeverReady(Default::default())), ("start".to_owned(), false));
     }
 
     #[test]

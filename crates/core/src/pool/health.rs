@@ -44,12 +44,13 @@ pub struct WorkerFacts {
     pub state: &'static str,
     /// Its process is there.
     pub alive: bool,
-    /// Its interpreter answered lately: calls, or probes where it did not. Always true of a worker
-    /// that cannot be probed.
+    /// Its interpreter answered lately: calls, or probes where it did not. False before it was
+    /// ready; true from then on of a worker that cannot be probed.
     pub progressing: bool,
     /// Its adapter is initialized, and it is not leaving.
     pub ready: bool,
-    /// For so long it has been what it is: starting, ready, stalled, leaving or gone.
+    /// For so long it has been what it is: starting, ready, stalled,
+    /// draining, stopping, condemned or gone.
     pub since: Duration,
     /// So long ago its interpreter gave a sign of life; none before it was ready.
     pub last_progress: Option<Duration>,
@@ -103,9 +104,10 @@ impl Pool {
         }
     }
 
-    /// Ends of workers so far, by reason: `recycle_calls`, `recycle_age`, `recycle_memory`,
-    /// `recycle_request`, `deadline`, `stall`, `protocol`, `signal_N`, `exit_N`, and `start` for
-    /// starts that failed. Ends with the pool are not counted.
+    /// Ends of workers so far, by the words of [`crate::Cause`]: `recycle_calls`, `recycle_age`,
+    /// `recycle_memory`, `recycle_request`, `deadline`, `cancel`, `stall`, `protocol`, `oom`,
+    /// `signal_N`, `exit_N`, `shim`, `unknown`; and `start` for starts that failed. Ends with the
+    /// pool are not counted.
     pub fn restart_reasons(&self) -> Vec<(Arc<str>, u64)> {
         if self.is_forked() {
             return Vec::new();
@@ -130,7 +132,7 @@ impl Pool {
             worker,
             state,
             alive,
-            progressing: alive && !facts.stalled,
+            progressing: alive && facts.heard.is_some() && !facts.stalled,
             ready: facts.ready,
             since: ago(facts.changed),
             last_progress: facts.heard.map(ago),

@@ -42,15 +42,15 @@ impl Job {
     /// Sends the call to a worker.
     pub(super) fn send(
         &self,
-        (port, slot): (&Port, usize),
+        (port, number): (&Port, usize),
         id: CallId,
         word: Option<u8>,
         session_new: bool,
         left: Option<Duration>,
     ) {
         match &self.sink {
-            Sink::Reply(cell) => cell.sent_to(slot),
-            Sink::Stream(channel) => channel.sent_to(slot),
+            Sink::Reply(cell) => cell.sent_to(number),
+            Sink::Stream(channel) => channel.sent_to(number),
         }
         let window = self.window().map(|window| (window.items, window.bytes));
         port.start_call(ToolCall {

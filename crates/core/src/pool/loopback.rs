@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Pool;
 use super::shared::Shared;
 use crate::config::PoolConfig;
-use crate::error::{Error, ExitReport, Failure, StartFailure};
+use crate::error::{Cause, Error, ExitReport, Failure, StartFailure};
 use crate::process::Page;
 use crate::transport::loopback::{Inbound, Incoming, Inlet, line};
 use crate::transport::{FromWorker, WorkerFailure};
@@ -174,7 +174,7 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             Answer::Deaf => (false, None, None),
             Answer::Exit(code) => {
                 let _ = self.report(life);
-                return Some(exited(code, None));
+                return Some(exited(code, Cause::Exit(code)));
             }
         };
         let mut cancelled = false;
@@ -212,7 +212,8 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
         }
         let violation = self.office.heard(self.slot, &mut life.said).err()?;
         let reason = Some(format!("it broke the protocol: {violation}"));
-        Some(ExitReport { reason, violation: Some(violation), ..ExitReport::default() })
+        let (cause, violation) = (Cause::Protocol, Some(violation));
+        Some(ExitReport { cause, reason, violation, ..ExitReport::default() })
     }
 
     /// Waits for the host, or until that moment. Some: the worker is to end.
@@ -227,8 +228,8 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             more = life.inlet.next_batch(&mut life.inbound) => (!more).then(ExitReport::default),
             order = self.orders.recv() => match order {
                 Some(Order::Start { .. }) => None,
-                Some(Order::Stop(_)) => Some(exited(0, None)),
-                Some(Order::Kill(why)) => Some(exited(137, why.told().map(Into::into))),
+                Some(Order::Stop(why)) => Some(exited(0, why)),
+                Some(Order::Kill(why)) => Some(exited(137, why)),
                 Some(Order::End) | None => Some(ExitReport::default()),
             },
             () = due => None,
@@ -236,6 +237,7 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
     }
 }
 
-fn exited(code: i32, reason: Option<String>) -> ExitReport {
-    ExitReport { exit_code: Some(code), reason, ..ExitReport::default() }
+fn exited(code: i32, cause: Cause) -> ExitReport {
+    let reason = cause.told().map(Into::into);
+    ExitReport { exit_code: Some(code), reason, cause, ..ExitReport::default() }
 }

@@ -34,15 +34,19 @@ impl Office for Shared {
             inner.tools = tools;
         }
         self.tell_ready(slot);
+        let weight = self.first_weight(slot);
         let now = Instant::now();
-        self.event(|state, ports, effects, _| {
+        let limit = self.event(|state, ports, effects, _| {
             let revocable = ports.0[slot].as_ref().is_some_and(Port::is_revocable);
             state.worker_ready(slot, revocable, now, ports, effects);
             if ports.0[slot].as_ref().is_some_and(Port::has_control) {
                 state.can_be_probed(slot, now, effects);
             }
+            state.weighed_first(slot, weight?)
         });
-        self.weigh_first(slot);
+        if let (Some(bytes), Some(limit)) = (weight, limit) {
+            self.tell_heavy(slot, bytes, limit);
+        }
         self.changed.notify_waiters();
     }
 
@@ -90,7 +94,7 @@ impl Office for Shared {
                     permanent
                 }
                 Ending::Died(report) => {
-                    record.exit = report.into();
+                    (record.exit, record.exited) = (report.into(), generation);
                     false
                 }
             }

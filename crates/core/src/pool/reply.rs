@@ -134,7 +134,7 @@ impl Reply {
             && self.canceller.shared.read(|state| state.is_sent(self.id()))
     }
 
-    /// The slot of the worker that the call was sent to last.
+    /// The number of the worker that the call was sent to last.
     pub(super) fn slot(&self) -> Option<usize> {
         Some(self.cell.slot.load(Ordering::Relaxed)).filter(|&slot| slot != NO_SLOT)
     }

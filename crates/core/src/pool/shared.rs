@@ -5,7 +5,7 @@
 //! never held across an await or anything that could run a caller's code.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use super::crashes::Crashes;
 use super::gate::{Gate, Pass};
 use super::job::Job;
-use super::state::{Effect, Limits, NewCall, Parting, Refusal, State, Words};
+use super::state::{Effect, Limits, NewCall, Refusal, State, Words};
 use super::stream::Channel;
 use crate::breaker::CircuitBreaker;
 use crate::config::PoolConfig;
@@ -29,7 +29,7 @@ use crate::worker::{Order, Port};
 
 /// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it
 /// is standard error, text. In any case also where a worker was that had to be killed for a call that
-/// did not stop. Called on the runtime's thread; must not block.
+/// did not stop, and that a limit of memory is too low for it. Called on the runtime's thread; must not block.
 pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
 
 /// The present worker of each slot.
@@ -51,6 +51,8 @@ impl Words for Ports {
 pub(super) struct Record {
     pub(super) pid: Option<u32>,
     pub(super) exit: Arc<ExitReport>,
+    /// Whose exit that is.
+    pub(super) exited: u64,
     /// Of which generation, and why: by the time it is told, the slot's next one has its number.
     pub(super) start_failure: Option<(u64, Arc<StartFailure>)>,
 }
@@ -107,6 +109,8 @@ pub(crate) struct Shared {
     /// Who hears of crashes.
     pub(super) crashes: Crashes,
     pub(super) gate: Gate,
+    /// That a limit of memory is too low is told once.
+    pub(super) heavy: Once,
     owner: Owner,
 }
 
@@ -143,7 +147,8 @@ impl Shared {
         };
         let (timer, changed) = (Notify::new(), Notify::new());
         let (inner, crashes) = (Mutex::new(inner), Crashes::default());
-        Self { config, inner, timer, changed, lines, crashes, gate, owner: owner() }
+        let (heavy, owner) = (Once::new(), owner());
+        Self { config, inner, timer, changed, lines, crashes, gate, heavy, owner }
     }
 
     /// Starts every slot.
@@ -311,8 +316,9 @@ impl Shared {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Send { slot, id, word, session_new, left } => {
+                    let number = inner.state.number(slot);
                     if let (Some(port), Some(job)) = (&inner.ports.0[slot], inner.state.job(id)) {
-                        job.send((port, slot), id, word, session_new, left);
+                        job.send((port, number), id, word, session_new, left);
                     }
                 }
                 Effect::Cancel { slot, id } => {
@@ -337,13 +343,7 @@ impl Shared {
                 Effect::Start { slot, generation, after } => {
                     inner.order(slot, Order::Start { generation, after });
                 }
-                Effect::Stop { slot } => {
-                    let why = match inner.state.parting(slot) {
-                        Parting::Recycled(wear) => Cause::Recycle(wear.recycled()),
-                        _ => Cause::Close,
-                    };
-                    inner.order(slot, Order::Stop(why));
-                }
+                Effect::Stop { slot, why } => inner.order(slot, Order::Stop(why)),
                 Effect::Kill { slot, why } => inner.order(slot, Order::Kill(why)),
                 Effect::Timer(at) => {
                     inner.due = Some(at);

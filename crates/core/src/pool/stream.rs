@@ -113,7 +113,7 @@ impl ChunkStream {
         self.id
     }
 
-    /// The slot of the worker that the call was sent to last.
+    /// The number of the worker that the call was sent to last.
     pub(super) fn slot(&self) -> Option<usize> {
         self.channel.lock().slot
     }

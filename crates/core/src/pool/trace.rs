@@ -32,7 +32,7 @@ impl CallSpan {
         Self { span, pool, open }
     }
 
-    /// The call ended; `slot` is that of the worker that had it last.
+    /// The call ended; `slot` is the number of the worker that had it last.
     pub(super) fn end(
         &mut self,
         outcome: Result<(), &Error>,
@@ -100,7 +100,7 @@ impl Shared {
             Some(stack) => format!("it was at:\n{stack}"),
             None => "it did not tell where it was".into(),
         };
-        let worker = self.worker(slot, self.read(|state| state.generation(slot)));
+        let worker = self.present(slot);
         let cause = exit.cause;
         match &self.lines {
             Some(lines) => {

@@ -1,9 +1,11 @@
 //! Refusals and ends of calls, as the errors that callers see.
 
+use std::sync::Arc;
+
 use super::job::Job;
 use super::shared::{Inner, Shared};
-use super::state::{End, Full, Refusal};
-use crate::error::Error;
+use super::state::{End, Fallen, Full, Refusal};
+use crate::error::{Error, ExitReport};
 use crate::id::WorkerRef;
 
 impl Shared {
@@ -32,14 +34,12 @@ impl Shared {
                 let exit = slot.map(|slot| inner.records[slot].exit.clone());
                 Error::SessionLost { session, cause: cause.into(), exit, may_have_run }
             }
-            End::WorkerDied { slot, generation } => {
-                let worker = self.worker(inner.state.number(slot), generation);
-                let exit = inner.records[slot].exit.clone();
+            End::WorkerDied(under) => {
+                let (worker, exit) = self.fallen(inner, under);
                 Error::WorkerDied { tool, worker, exit, may_have_run: true }
             }
-            End::Poison { slot, generation, deaths } => {
-                let worker = self.worker(inner.state.number(slot), generation);
-                let exit = inner.records[slot].exit.clone();
+            End::Poison { under, deaths } => {
+                let (worker, exit) = self.fallen(inner, under);
                 Error::PoisonCall { tool, worker, exit, deaths }
             }
             End::NoWorker => self.no_worker(inner),
@@ -47,6 +47,14 @@ impl Shared {
                 Error::PoolClosed { pool: self.config.name.clone(), may_have_run }
             }
         }
+    }
+
+    /// A worker that died, and how, where its slot has not seen another end since.
+    fn fallen(&self, inner: &Inner, under: Fallen) -> (WorkerRef, Arc<ExitReport>) {
+        let record = &inner.records[under.slot];
+        let known = record.exited == under.generation;
+        let exit = if known { record.exit.clone() } else { Arc::default() };
+        (self.worker(under.number, under.generation), exit)
     }
 
     pub(super) fn worker(&self, number: usize, generation: u64) -> WorkerRef {

@@ -41,18 +41,24 @@ impl Shared {
         }
     }
 
-    /// Growth is measured from here on: what a worker holds before its first call.
-    pub(super) fn weigh_first(&self, slot: usize) {
-        if !self.weighs() {
-            return;
-        }
-        let generation = self.read(|state| state.generation(slot));
-        if let Some(bytes) = self.pid(slot).and_then(tree_memory) {
-            let now = Instant::now();
-            self.event(|state, _, effects, _| {
-                state.weighed(slot, generation, bytes, now, effects);
-            });
-        }
+    /// What a worker holds before its first call, where that matters.
+    pub(super) fn first_weight(&self, slot: usize) -> Option<u64> {
+        self.weighs().then(|| self.pid(slot)).flatten().and_then(tree_memory)
+    }
+
+    /// Says once that a limit is no use, and why.
+    pub(super) fn tell_heavy(&self, slot: usize, bytes: u64, limit: u64) {
+        self.heavy.call_once(|| {
+            let worker = self.present(slot);
+            let text = format!(
+                "holds {bytes} bytes before its first call, and recycle.memory is {limit}: it is not \
+                 replaced for that, since a fresh one would be no better; raise the limit"
+            );
+            match &self.lines {
+                Some(lines) => lines(&worker, true, &text),
+                None => tracing::warn!(target: "snakepit::worker", %worker, "{text}"),
+            }
+        });
     }
 
     fn weighable(&self) -> Vec<(usize, u64, u32)> {

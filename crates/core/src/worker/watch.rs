@@ -159,7 +159,12 @@ impl Process {
                             keeper.office.answered_probe(keeper.slot, nonce);
                         }
                         let is_stack = matches!(received.message, Aside::Stack(_));
+                        let known = self.pid;
                         self.noted(received);
+                        // What comes over the line can overtake what its shim says of it.
+                        if let Some(pid) = self.pid.filter(|_| known.is_none()) {
+                            keeper.office.spawned(keeper.slot, pid);
+                        }
                         if let (true, Some((at, Then::Terminate))) = (is_stack, &mut next) {
                             *at = Instant::now();
                         }
@@ -170,7 +175,10 @@ impl Process {
                             violation = self.hear(keeper, &mut vec![FromWorker::Violation(broken)]);
                             line_open = false;
                         }
-                        _ => tracing::warn!(%error, slot = keeper.slot, "control of a worker"),
+                        _ => {
+                            let worker = keeper.office.name(keeper.slot);
+                            tracing::warn!(%error, %worker, "control of a worker");
+                        }
                     },
                 },
                 () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => {
@@ -269,8 +277,8 @@ impl Process {
             return None;
         }
         let violation = keeper.office.heard(keeper.slot, frames).err()?;
-        let (pool, slot, pid) = (&keeper.config.name, keeper.slot, self.pid);
-        tracing::warn!(%pool, slot, pid, %violation, "a worker broke the protocol; killing it");
+        let (worker, pid) = (keeper.office.name(keeper.slot), self.pid);
+        tracing::warn!(%worker, pid, %violation, "a worker broke the protocol; killing it");
         self.signal(SIGKILL);
         Some(violation)
     }

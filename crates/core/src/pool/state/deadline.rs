@@ -101,7 +101,7 @@ impl<J> State<J> {
         // Whoever is the last that can serve gets what waits, trusted or not.
         let deal = !rested.is_empty() || !condemned.is_empty() && !self.guards.are_clear();
         for (slot, why) in condemned {
-            self.condemn(slot, why, out);
+            self.condemn(slot, why, now, out);
         }
         for id in rested {
             self.requeue(id);
@@ -146,10 +146,10 @@ impl<J> State<J> {
     }
 
     /// Ends the worker of a slot: it did not let go of a call in time.
-    fn condemn(&mut self, slot: usize, why: Cause, out: &mut Vec<Effect<J>>) {
+    fn condemn(&mut self, slot: usize, why: Cause, now: Instant, out: &mut Vec<Effect<J>>) {
         let it = &mut self.slots[slot];
         if it.phase.serves() {
-            it.phase = Phase::Condemned;
+            it.enter(Phase::Condemned, now);
             self.loads[slot] = UNAVAILABLE;
             out.push(Effect::Kill { slot, why });
         }

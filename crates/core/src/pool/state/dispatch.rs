@@ -163,12 +163,12 @@ impl<J> State<J> {
             if self.slots[slot].phase.is_leaving() {
                 self.give(slot, now, out);
             }
-            return self.retire(slot, out);
+            return self.retire(slot, now, out);
         }
         if !self.slots[slot].has_room(now) {
             return;
         }
-        if self.relieve_stalled(now, words) > 0 {
+        if self.relieve_held_up(now, words) > 0 {
             self.spread(now, out);
         }
         self.give(slot, now, out);

@@ -198,7 +198,7 @@ impl<J> State<J> {
     pub(super) fn avoids(&self, id: CallId, slot: usize) -> bool {
         let fell_here = || {
             let call = self.table.get(id);
-            call.and_then(|call| call.died_under()).is_some_and(|(at, _)| at == slot)
+            call.and_then(|call| call.died_under()).is_some_and(|under| under.slot == slot)
         };
         self.guards.tainted > 0
             && self.guards.slots[slot].tainted.is_some()

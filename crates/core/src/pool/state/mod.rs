@@ -49,7 +49,6 @@ pub(crate) use credit::Window;
 pub(crate) use dispatch::Said;
 use guard::Guards;
 use slot::{Phase, Slot, UNAVAILABLE};
-pub(crate) use standing::Parting;
 pub(crate) use submit::{Full, NewCall, Refusal};
 use table::{Call, Place, Table};
 
@@ -78,11 +77,20 @@ pub(crate) enum Effect<J> {
     /// Fill the slot after this long.
     Start { slot: usize, generation: u64, after: Duration },
     /// Let the worker finish and exit.
-    Stop { slot: usize },
+    Stop { slot: usize, why: Cause },
     /// End the worker: SIGTERM, SIGKILL a second later.
     Kill { slot: usize, why: Cause },
     /// Call [`State::tick`] no later than then.
     Timer(Instant),
+}
+
+/// A worker that died under a call. By the time that is told, its slot may have another one, and
+/// another number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fallen {
+    pub(crate) slot: usize,
+    pub(crate) number: usize,
+    pub(crate) generation: u64,
 }
 
 /// How a call ended, other than by an answer.
@@ -102,13 +110,9 @@ pub(crate) enum End {
         slot: Option<usize>,
         may_have_run: bool,
     },
-    WorkerDied {
-        slot: usize,
-        generation: u64,
-    },
+    WorkerDied(Fallen),
     Poison {
-        slot: usize,
-        generation: u64,
+        under: Fallen,
         deaths: u32,
     },
     NoWorker,
@@ -271,6 +275,10 @@ impl<J> State<J> {
         self.homes.len()
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.door == Door::Closed
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.door == Door::Open
     }
@@ -345,7 +353,7 @@ impl<J> State<J> {
             self.give_up(id, now, words, out, |may_have_run| End::Closed { may_have_run });
         }
         for slot in 0..self.slots.len() {
-            self.retire(slot, out);
+            self.retire(slot, now, out);
         }
     }
 

@@ -8,11 +8,11 @@ use crate::policy::prefetch;
 
 impl<J> State<J> {
     /// Takes back what waits behind long calls, so that it keeps its turn. How many calls.
-    pub(super) fn relieve_stalled(&mut self, now: Instant, words: &impl Words) -> usize {
+    pub(super) fn relieve_held_up(&mut self, now: Instant, words: &impl Words) -> usize {
         let mut taken = 0;
         for slot in 0..self.slots.len() {
             let load = self.loads[slot];
-            if load >= 2 && load != UNAVAILABLE && prefetch::stalled(self.slots[slot].since, now) {
+            if load >= 2 && load != UNAVAILABLE && prefetch::held_up(self.slots[slot].since, now) {
                 taken += self.take_back(slot, usize::MAX, words);
             }
         }

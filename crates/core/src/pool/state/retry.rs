@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Effect, End, Place, State};
+use super::{Effect, End, Fallen, Place, State};
 use crate::id::CallId;
 use crate::policy::retry::{Attempts, Fault, GiveUp, NextAttempt};
 
@@ -19,7 +19,7 @@ impl<J> State<J> {
     pub(super) fn retry(
         &mut self,
         id: CallId,
-        (slot, generation): (usize, u64),
+        under: Fallen,
         stays: bool,
         now: Instant,
         out: &mut Vec<Effect<J>>,
@@ -28,9 +28,9 @@ impl<J> State<J> {
         let (idempotent, deadline) = (call.idempotent, call.deadline);
         let movable = !stays && !call.partly_seen;
         let rare = call.rare();
-        if rare.died_under.replace((slot, generation)).is_some() {
+        if rare.died_under.replace(under).is_some() {
             self.counters.quarantined += 1;
-            return self.end(id, End::Poison { slot, generation, deaths: 2 }, out);
+            return self.end(id, End::Poison { under, deaths: 2 }, out);
         }
         let policy = rare.retry.as_deref().unwrap_or(&self.limits.guards.retry);
         let restarts = self.limits.guards.crash_barrier.map_or(1, |barrier| barrier.max_restarts);
@@ -49,7 +49,7 @@ impl<J> State<J> {
             }
             NextAttempt::Stop(why) => {
                 self.counters.retries_refused += u64::from(why == GiveUp::Budget);
-                self.end(id, End::WorkerDied { slot, generation }, out);
+                self.end(id, End::WorkerDied(under), out);
             }
         }
     }

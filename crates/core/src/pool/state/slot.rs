@@ -14,10 +14,10 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 
 use super::standing::{Role, Standing};
-use super::{Door, Effect, End, Limits, Place, State, Words};
+use super::{Door, Effect, End, Fallen, Limits, Place, State, Words};
+use crate::error::{Cause, Recycled};
 use crate::id::CallId;
 use crate::policy::prefetch::{self, Prefetch};
-use crate::policy::recycle::Wear;
 use crate::policy::restart::{Next, Restart};
 
 /// The load of a slot that takes no calls.
@@ -56,7 +56,7 @@ impl Phase {
         }
     }
 
-    /// What a session is told that lived in a worker which ended, or will, in this phase.
+    /// What a session is told that lived in a worker which ends because of this phase.
     pub(super) fn loss(self) -> &'static str {
         match self {
             Self::Retiring | Self::Draining | Self::Stopping => "its worker was recycled",
@@ -116,6 +116,11 @@ impl Slot {
         }
     }
 
+    /// The worker is something else from now on.
+    pub(super) fn enter(&mut self, phase: Phase, now: Instant) {
+        (self.phase, self.standing.changed) = (phase, now);
+    }
+
     /// What a session is told that lived in its worker.
     pub(super) fn loss(&self) -> &'static str {
         match self.phase {
@@ -129,7 +134,7 @@ impl Slot {
     /// Whether one more call may be sent.
     pub(super) fn has_room(&self, now: Instant) -> bool {
         let load = self.lane.len();
-        load == 0 || load < self.prefetch.capacity() && !prefetch::stalled(self.since, now)
+        load == 0 || load < self.prefetch.capacity() && !prefetch::held_up(self.since, now)
     }
 
     pub(super) fn take_word(&mut self) -> Option<u8> {
@@ -176,8 +181,7 @@ impl<J> State<J> {
             return None;
         }
         let it = &mut self.slots[slot];
-        it.phase = Phase::Starting;
-        it.standing.changed = now;
+        it.enter(Phase::Starting, now);
         Some(it.restart.limit(now))
     }
 
@@ -218,14 +222,17 @@ impl<J> State<J> {
         out: &mut Vec<Effect<J>>,
     ) {
         let it = &mut self.slots[slot];
-        let (phase, generation, cause) = (it.phase, it.generation, it.loss());
+        let phase = it.phase;
+        // One that was leaving and was not told to go yet died like any other.
+        let cause = if phase.is_leaving() { Phase::Ready.loss() } else { it.loss() };
+        let under = Fallen { slot, number: it.standing.number, generation: it.generation };
         it.phase = Phase::Empty;
         it.standing.end_life(now);
         self.loads[slot] = UNAVAILABLE;
         let lane = std::mem::take(&mut it.lane);
         self.homes.evict(slot);
         for id in lane {
-            self.orphan(id, (slot, generation), cause, now, words, out);
+            self.orphan(id, under, cause, now, words, out);
         }
         for id in self.queue.take_pinned(slot) {
             self.release(id);
@@ -242,6 +249,7 @@ impl<J> State<J> {
             self.renew(slot);
         }
         if self.is_replaced(slot) {
+            self.give_up_hope(out);
             return self.spread(now, out);
         }
         let it = &mut self.slots[slot];
@@ -262,17 +270,18 @@ impl<J> State<J> {
         };
         self.counters.restarts += 1;
         self.plan(slot, after, out);
+        self.give_up_hope(out);
+        self.spread(now, out);
+    }
+
+    /// Where no worker can start nobody waits for one.
+    fn give_up_hope(&mut self, out: &mut Vec<Effect<J>>) {
         if self.is_hopeless() {
             for id in self.take_waiting() {
                 let died_under = self.table.get(id).and_then(|call| call.died_under());
-                let end = died_under.map_or(End::NoWorker, |(slot, generation)| End::WorkerDied {
-                    slot,
-                    generation,
-                });
-                self.end(id, end, out);
+                self.end(id, died_under.map_or(End::NoWorker, End::WorkerDied), out);
             }
         }
-        self.spread(now, out);
     }
 
     /// Lets a worker finish what it has and replaces it. False: it is gone already.
@@ -289,11 +298,11 @@ impl<J> State<J> {
             return false;
         }
         if self.has_spares() {
-            return self.wear_out(slot, Wear::Request, now, out);
+            return self.wear_out(slot, Recycled::Request, now, out);
         }
-        self.slots[slot].phase = Phase::Draining;
+        self.slots[slot].enter(Phase::Draining, now);
         self.withdraw(slot, 1, now, words, out);
-        self.retire(slot, out);
+        self.retire(slot, now, out);
         true
     }
 
@@ -311,19 +320,23 @@ impl<J> State<J> {
         if !it.phase.serves() {
             return;
         }
-        it.phase = Phase::Outlawed;
+        it.enter(Phase::Outlawed, now);
         self.withdraw(slot, 1, now, words, out);
     }
 
     /// Stops a worker that has nothing left to do and gets nothing more.
-    pub(super) fn retire(&mut self, slot: usize, out: &mut Vec<Effect<J>>) {
+    pub(super) fn retire(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
         let leaving = self.door == Door::Closed || self.slots[slot].phase == Phase::Draining;
         let it = &mut self.slots[slot];
         let running = it.phase.serves() || it.phase == Phase::Starting;
         if leaving && running && it.lane.is_empty() && !self.queue.has_pinned(slot) {
-            it.phase = Phase::Stopping;
+            let why = match self.door {
+                Door::Closed => Cause::Close,
+                _ => Cause::Recycle(it.standing.worn.map_or(Recycled::Request, |worn| worn.why)),
+            };
+            it.enter(Phase::Stopping, now);
             self.loads[slot] = UNAVAILABLE;
-            out.push(Effect::Stop { slot });
+            out.push(Effect::Stop { slot, why });
         }
     }
 
@@ -331,7 +344,7 @@ impl<J> State<J> {
     fn orphan(
         &mut self,
         id: CallId,
-        (slot, generation): (usize, u64),
+        under: Fallen,
         cause: &'static str,
         now: Instant,
         words: &impl Words,
@@ -339,16 +352,16 @@ impl<J> State<J> {
     ) {
         let Some(call) = self.table.get(id) else { return };
         let Place::Sent { word, .. } = call.place else { return };
-        let untouched = word.is_some_and(|word| words.untouched(slot, word, id));
+        let untouched = word.is_some_and(|word| words.untouched(under.slot, word, id));
         let strict = call.session.as_ref().is_some_and(|session| session.affinity.is_strict());
         if call.job.is_none() {
             self.table.remove(id);
         } else if untouched && strict {
-            self.session_lost(id, Some(slot), cause, out);
+            self.session_lost(id, Some(under.slot), cause, out);
         } else if untouched {
             self.requeue(id);
         } else {
-            self.retry(id, (slot, generation), strict, now, out);
+            self.retry(id, under, strict, now, out);
         }
     }
 

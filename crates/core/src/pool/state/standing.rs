@@ -2,11 +2,12 @@
 
 use tokio::time::Instant;
 
+use super::State;
 use super::slot::{Phase, Slot};
-use super::{Door, State};
 use crate::config::Life;
+use crate::error::Recycled;
 use crate::policy::heartbeat::Beat;
-use crate::policy::recycle::{Limits, Wear};
+use crate::policy::recycle::Limits;
 
 /// What a slot is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +22,19 @@ pub(super) enum Role {
     Resting,
 }
 
+/// Why a worker is to be replaced, and since when: those that wore out first are first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Worn {
+    pub(super) why: Recycled,
+    pub(super) since: Instant,
+}
+
 #[derive(Debug)]
 pub(super) struct Standing {
     pub(super) role: Role,
     /// The number it has, or had last.
     pub(super) number: usize,
-    /// Since when the worker is what it is: starting, ready, stalled, leaving, gone.
+    /// Since when the worker is what it is: starting, ready, stalled, leaving, condemned, gone.
     pub(super) changed: Instant,
     /// When the worker last did anything that only its interpreter does.
     pub(super) heard: Option<Instant>,
@@ -34,7 +42,7 @@ pub(super) struct Standing {
     pub(super) beat: Option<Beat>,
     pub(super) limits: Limits,
     /// The worker is to be replaced.
-    pub(super) worn: Option<Wear>,
+    pub(super) worn: Option<Worn>,
     /// It is being killed because it stalled.
     pub(super) gave_up_on: bool,
     /// A session that may not move has lived in the worker.
@@ -111,25 +119,6 @@ pub(crate) struct Facts {
     pub(crate) heard: Option<Instant>,
 }
 
-/// What the pool has to do with the end of a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Parting {
-    /// The pool is being closed.
-    Closing,
-    /// It had not become ready.
-    NeverReady,
-    /// Nothing: it ended by itself.
-    Unasked,
-    /// It did not let go of a call.
-    Condemned,
-    /// It had been stalled for too long.
-    Stalled,
-    /// It broke the protocol.
-    Outlawed,
-    /// It was told to go.
-    Recycled(Wear),
-}
-
 impl<J> State<J> {
     /// The number that users know the worker of a slot by.
     pub(crate) fn number(&self, slot: usize) -> usize {
@@ -149,20 +138,6 @@ impl<J> State<J> {
             degraded: *degraded,
             changed: standing.changed,
             heard: standing.heard,
-        }
-    }
-
-    /// What the pool would have to do with it if the worker of a slot were gone now.
-    pub(crate) fn parting(&self, slot: usize) -> Parting {
-        let Slot { phase, standing, .. } = &self.slots[slot];
-        match phase {
-            _ if self.door == Door::Closed => Parting::Closing,
-            Phase::Empty | Phase::Starting => Parting::NeverReady,
-            Phase::Ready | Phase::Retiring | Phase::Draining => Parting::Unasked,
-            Phase::Condemned if standing.gave_up_on => Parting::Stalled,
-            Phase::Condemned => Parting::Condemned,
-            Phase::Outlawed => Parting::Outlawed,
-            Phase::Stopping => Parting::Recycled(standing.worn.unwrap_or(Wear::Request)),
         }
     }
 

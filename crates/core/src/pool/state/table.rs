@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Fallen;
 use super::credit::Credit;
 use crate::call::SessionKey;
 use crate::config::RetryPolicy;
@@ -52,7 +53,7 @@ pub(super) struct Rare {
     /// When it is made again; None: as the pool says.
     pub(super) retry: Option<Arc<RetryPolicy>>,
     /// The worker that died under it, if one did: then it may have run, wherever it is now.
-    pub(super) died_under: Option<(usize, u64)>,
+    pub(super) died_under: Option<Fallen>,
     /// The worker must have let go of it by then, or is killed.
     pub(super) kill_at: Option<Instant>,
     /// Why its caller gave it up, if so: its deadline, or a cancel.
@@ -60,7 +61,7 @@ pub(super) struct Rare {
 }
 
 impl<J> Call<J> {
-    pub(super) fn died_under(&self) -> Option<(usize, u64)> {
+    pub(super) fn died_under(&self) -> Option<Fallen> {
         self.rare.as_ref()?.died_under
     }
 

@@ -9,6 +9,7 @@ mod guards;
 mod invariants;
 mod life;
 mod prefetching;
+mod recycling;
 mod routing;
 mod sessions;
 mod spec;

@@ -12,16 +12,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::slot::{Phase, UNAVAILABLE};
-use super::standing::Role;
+use super::standing::{Role, Worn};
 use super::{Door, Effect, State, Words};
-use crate::error::Cause;
+use crate::error::{Cause, Recycled};
 use crate::policy::heartbeat::{Beat, Pulse};
-use crate::policy::recycle::Wear;
 
 impl<J> State<J> {
     /// The slot is to be filled after so long.
     pub(super) fn plan(&mut self, slot: usize, after: Duration, out: &mut Vec<Effect<J>>) {
         let it = &mut self.slots[slot];
+        it.answered = 0;
         let last = &mut self.generations[it.standing.number];
         // Above both, so that neither a number nor a slot ever sees one twice.
         *last = it.generation.max(*last) + 1;
@@ -65,6 +65,7 @@ impl<J> State<J> {
         }
         if let Role::Heir(old) = self.slots[slot].standing.role {
             self.hand_over(old, slot, now, words, out);
+            self.replace_worn(now, out);
         }
     }
 
@@ -106,6 +107,12 @@ impl<J> State<J> {
         }
     }
 
+    /// A worker that became ready in this event held so many bytes before. Some: more than it ever
+    /// may, so that limit does not hold for it.
+    pub(crate) fn weighed_first(&mut self, slot: usize, bytes: u64) -> Option<u64> {
+        self.slots[slot].standing.limits.weighed_first(bytes)
+    }
+
     /// A worker holds so many bytes.
     pub(crate) fn weighed(
         &mut self,
@@ -118,17 +125,17 @@ impl<J> State<J> {
         let it = &mut self.slots[slot];
         if it.generation == generation
             && it.phase == Phase::Ready
-            && let Some(wear) = it.standing.limits.weighed(bytes)
+            && let Some(why) = it.standing.limits.weighed(bytes)
         {
-            self.wear_out(slot, wear, now, out);
+            self.wear_out(slot, why, now, out);
         }
     }
 
     /// A worker has answered; is it worn out?
     pub(crate) fn check_use(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
         let it = &self.slots[slot];
-        if let Some(wear) = it.standing.limits.used(it.answered) {
-            self.wear_out(slot, wear, now, out);
+        if let Some(why) = it.standing.limits.used(it.answered) {
+            self.wear_out(slot, why, now, out);
         }
     }
 
@@ -136,38 +143,58 @@ impl<J> State<J> {
     pub(super) fn wear_out(
         &mut self,
         slot: usize,
-        wear: Wear,
+        why: Recycled,
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) -> bool {
         let it = &mut self.slots[slot];
         let whole = it.phase == Phase::Ready && !it.standing.is_worn();
         if whole {
-            it.standing.worn = Some(wear);
+            it.standing.worn = Some(Worn { why, since: now });
             self.replace_worn(now, out);
         }
         whole
     }
 
-    /// Starts replacements, as long as there is a spare slot for one.
+    /// Starts replacements, as many as may start at a time: for those that wore out first. One whose
+    /// predecessor is still there waits until that is gone.
     pub(crate) fn replace_worn(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
-        if !self.has_spares() || self.door != Door::Open {
+        let worn = |slot: usize| {
+            let it = &self.slots[slot];
+            it.standing.worn.filter(|_| it.phase == Phase::Ready)
+        };
+        let has_worn = || self.numbers.iter().any(|&slot| worn(slot).is_some());
+        if self.door != Door::Open || !self.has_spares() || !has_worn() {
             return;
         }
-        for number in 0..self.numbers.len() {
-            let old = self.numbers[number];
-            let it = &self.slots[old];
-            if !it.standing.is_worn() || it.phase != Phase::Ready || self.heir_of(old).is_some() {
-                continue;
-            }
-            let Some(spare) = self.with_role(Role::Resting) else { return };
-            let standing = &mut self.slots[spare].standing;
-            (standing.role, standing.number) = (Role::Heir(old), number);
-            // Nothing that another number's starts did counts here.
-            self.slots[spare].restart.died(true, now);
-            self.counters.restarts += 1;
-            self.plan(spare, Duration::ZERO, out);
+        let (mut heirs, mut taken) = (0, vec![false; self.numbers.len()]);
+        for standing in self.slots.iter().map(|it| &it.standing) {
+            let is_heir = matches!(standing.role, Role::Heir(_));
+            heirs += usize::from(is_heir);
+            taken[standing.number] |= is_heir || standing.role == Role::Leaving;
         }
+        let numbers = self.numbers.iter().enumerate().filter(|(number, _)| !taken[*number]);
+        let since = |(_, slot): (usize, &usize)| Some((worn(*slot)?.since, *slot));
+        let mut waiting: Vec<_> = numbers.filter_map(since).collect();
+        waiting.sort_unstable();
+        let most = self.limits.life.replaced_at_once(self.numbers.len());
+        for (_, old) in waiting.into_iter().take(most.saturating_sub(heirs)) {
+            let Some(spare) = self.with_role(Role::Resting) else { return };
+            self.start_heir(old, spare, now, out);
+        }
+    }
+
+    fn start_heir(&mut self, old: usize, spare: usize, now: Instant, out: &mut Vec<Effect<J>>) {
+        let it = &self.slots[old];
+        let wanted = it.standing.worn.is_some_and(|worn| worn.why == Recycled::Request);
+        let (number, mut restart) = (it.standing.number, it.restart);
+        // Where workers wear out by themselves, before they are of any use, the next comes later.
+        let pause = restart.died(wanted || it.answered > 0, now);
+        let heir = &mut self.slots[spare];
+        heir.restart = restart;
+        (heir.standing.role, heir.standing.number) = (Role::Heir(old), number);
+        self.counters.restarts += 1;
+        self.plan(spare, pause, out);
     }
 
     /// The worker of a slot is gone. True: it needs no other one there.
@@ -177,6 +204,8 @@ impl<J> State<J> {
                 // It did not live to see its replacement, which is on its way.
                 self.slots[heir].standing.role = Role::Main;
                 self.numbers[self.slots[slot].standing.number] = heir;
+                // While this one served, nothing was lost by starts that failed.
+                self.slots[heir].degraded = self.slots[heir].restart.is_spent();
             }
             (Role::Leaving, _) => {}
             _ => return false,
@@ -213,7 +242,7 @@ impl<J> State<J> {
             it.standing.leaves_at = Some(until);
             self.watch(until, out);
         }
-        self.retire(old, out);
+        self.retire(old, now, out);
     }
 
     /// Looks after every worker for which something is due.
@@ -230,7 +259,7 @@ impl<J> State<J> {
             let (expires, leaves_at) = (standing.limits.expires(), standing.leaves_at);
             if let Some(expires) = expires.filter(|_| !standing.is_worn()) {
                 match expires <= now {
-                    true => _ = self.wear_out(slot, Wear::Age, now, out),
+                    true => _ = self.wear_out(slot, Recycled::Age, now, out),
                     false => self.watch(expires, out),
                 }
             }
@@ -240,7 +269,7 @@ impl<J> State<J> {
                     it.standing.leaves_at = None;
                     if it.phase == Phase::Retiring {
                         it.phase = Phase::Draining;
-                        self.retire(slot, out);
+                        self.retire(slot, now, out);
                     }
                 }
                 Some(until) => self.watch(until, out),
@@ -271,7 +300,7 @@ impl<J> State<J> {
             }
             Pulse::Kill => {
                 standing.gave_up_on = true;
-                self.slots[slot].phase = Phase::Condemned;
+                self.slots[slot].enter(Phase::Condemned, now);
                 self.loads[slot] = UNAVAILABLE;
                 return out.push(Effect::Kill { slot, why: Cause::Stall });
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Outcome, Spec, World};
 use crate::call::Step;
-use crate::policy::prefetch::{MAX, STALL};
+use crate::policy::prefetch::{HELD_UP, MAX};
 use crate::pool::state::End;
 
 const LIMIT: Duration = Duration::from_millis(300);
@@ -138,7 +138,7 @@ fn workers_freed_together_share_what_waits_in_another() {
     let mut world = World::ready(4);
     world.warm_up();
     world.call(Spec::default());
-    let soon = STALL / 2; // None is stalled by then.
+    let soon = HELD_UP / 2; // None is stalled by then.
     world.calls(3, &Spec::default().timeout(soon));
     for id in world.calls(16, &Spec::default()) {
         if world.sent(id) != [0] {

@@ -5,12 +5,17 @@ use std::time::Duration;
 use super::{Outcome, Spec, World};
 use crate::call::Step;
 use crate::id::CallId;
-use crate::pool::state::End;
+use crate::pool::state::{End, Fallen};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// A worker of a slot that has kept its number.
+pub(super) fn under(slot: usize, generation: u64) -> Fallen {
+    Fallen { slot, number: slot, generation }
+}
+
 fn died(generation: u64) -> End {
-    End::WorkerDied { slot: 0, generation }
+    End::WorkerDied(under(0, generation))
 }
 
 /// The worker of slot 0 begins its next call and dies; another takes its place.
@@ -89,7 +94,7 @@ fn an_idempotent_call_runs_again_and_is_poison_after_two_deaths() {
     world.bring_up(0);
     assert_eq!(world.outcome(call), None, "that worker had not begun it");
     die_in_call(&mut world);
-    assert_eq!(world.end(call), &End::Poison { slot: 0, generation: 3, deaths: 2 });
+    assert_eq!(world.end(call), &End::Poison { under: under(0, 3), deaths: 2 });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::worker::{Frame, Life, Worker};
 use super::world::{Job, Record};
 use super::{Outcome, World};
 use crate::call::Step;
-use crate::policy::prefetch::stalled;
+use crate::policy::prefetch::held_up;
 use crate::pool::state::{Effect, End};
 
 impl World {
@@ -37,18 +37,18 @@ impl World {
                     assert!(!self.closed, "a start after the close");
                     *worker = Worker::new(Life::Planned(self.now + after), generation);
                 }
-                Effect::Stop { slot } => {
+                Effect::Stop { slot, why } => {
                     let worker = &mut self.workers[slot];
                     assert!(matches!(worker.life, Life::Starting | Life::Ready));
                     assert!(!worker.killed && !worker.stopped, "stopped twice");
-                    worker.stopped = true;
+                    (worker.stopped, worker.why) = (true, why);
                     let busy = worker.running.is_some() || !worker.finished.is_empty();
                     assert!(!busy, "slot {slot} is stopped in a call");
                 }
-                Effect::Kill { slot, .. } => {
+                Effect::Kill { slot, why } => {
                     let worker = &mut self.workers[slot];
                     assert!(worker.life == Life::Ready && !worker.killed, "killed twice");
-                    worker.killed = true;
+                    (worker.killed, worker.why) = (true, why);
                 }
                 Effect::Probe { slot, probe } => {
                     let worker = &mut self.workers[slot];
@@ -74,7 +74,7 @@ impl World {
         worker.inbox.push_back(frame);
         let place = (slot, worker.generation);
         let it = &self.state.slots[slot];
-        let room = it.lane.len() <= it.prefetch.capacity() && !stalled(it.since, self.now);
+        let room = it.lane.len() <= it.prefetch.capacity() && !held_up(it.since, self.now);
         assert!(it.lane.len() == 1 || room, "slot {slot} has no room for {id}");
 
         let now = self.now;
@@ -128,8 +128,8 @@ impl World {
                 assert!(*step != Step::Sent || !call.sent.is_empty());
             }
             End::SessionLost { .. } => assert!(call.spec.strict().is_some()),
-            End::WorkerDied { slot, generation } => {
-                let place = (*slot, *generation);
+            End::WorkerDied(under) => {
+                let place = (under.slot, under.generation);
                 assert!(call.begun.contains(&place), "{id} was not begun");
             }
             End::Poison { deaths, .. } => {
@@ -153,7 +153,7 @@ impl Outcome {
                 End::Cancelled { may_have_run }
                 | End::SessionLost { may_have_run, .. }
                 | End::Closed { may_have_run } => *may_have_run,
-                End::WorkerDied { .. } | End::Poison { .. } => true,
+                End::WorkerDied(_) | End::Poison { .. } => true,
                 End::NoWorker => false,
             },
             Self::Answered => true,

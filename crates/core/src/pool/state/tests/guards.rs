@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::deaths::under;
 use super::{Outcome, Spec, World};
 use crate::call::Affinity;
 use crate::config::{
@@ -135,7 +136,7 @@ fn a_replacement_begins_with_a_clean_record_and_leaves_none_behind() {
     fall(&mut world, 0, 2);
     assert_eq!((world.state.trust(0).0, world.state.distrusted()), (Open, 1));
     assert!(world.recycle(0, None));
-    let heir = world.workers.len() - 1;
+    let heir = 2;
     world.bring_up(heir);
     assert_eq!((world.state.slot_of(0), world.state.distrusted()), (heir, 0));
     world.die(0, false);
@@ -290,7 +291,7 @@ fn without_restarts_the_barrier_moves_no_call() {
     let call = world.call(plain().idempotent());
     world.begin(0);
     world.die(0, false);
-    assert_eq!(world.end(call), &End::WorkerDied { slot: 0, generation: 1 });
+    assert_eq!(world.end(call), &End::WorkerDied(under(0, 1)));
 }
 
 fn resting(max_attempts: u32, idempotent: bool) -> RetryPolicy {
@@ -331,9 +332,9 @@ fn a_call_has_its_own_policy() {
     let repeated = fallen(&mut world, own(resting(2, true)));
     assert_eq!(world.outcome(repeated), None, "its policy says that it may run twice");
     let single = fallen(&mut world, own(resting(1, true)));
-    assert_eq!(world.end(single), &End::WorkerDied { slot: 0, generation: 2 });
+    assert_eq!(world.end(single), &End::WorkerDied(under(0, 2)));
     let once = fallen(&mut world, own(resting(2, false)));
-    assert_eq!(world.end(once), &End::WorkerDied { slot: 0, generation: 3 });
+    assert_eq!(world.end(once), &End::WorkerDied(under(0, 3)));
 }
 
 #[test]
@@ -341,7 +342,7 @@ fn no_call_rests_beyond_its_deadline() {
     let guards = Guards { retry: resting(3, true), ..Guards::default() };
     let mut world = ready(1, guards);
     let call = fallen(&mut world, plain().timeout(PAUSE));
-    assert_eq!(world.end(call), &End::WorkerDied { slot: 0, generation: 1 });
+    assert_eq!(world.end(call), &End::WorkerDied(under(0, 1)));
 }
 
 #[test]
@@ -367,7 +368,7 @@ fn retries_are_paid_for_and_calls_that_had_not_begun_are_not() {
         world.cancel(call);
     }
     let refused = fallen(&mut world, idempotent.clone());
-    assert!(matches!(world.end(refused), End::WorkerDied { .. }));
+    assert!(matches!(world.end(refused), End::WorkerDied(_)));
     let counters = world.state.counters();
     assert_eq!((counters.retries, counters.retries_refused), (2, 1));
 
@@ -388,6 +389,6 @@ fn a_call_under_which_two_workers_died_is_counted_as_quarantined() {
     let call = fallen(&mut world, plain().idempotent());
     world.begin(0);
     world.die(0, false);
-    assert_eq!(world.end(call), &End::Poison { slot: 0, generation: 2, deaths: 2 });
+    assert_eq!(world.end(call), &End::Poison { under: under(0, 2), deaths: 2 });
     assert_eq!(world.state.counters().quarantined, 1);
 }

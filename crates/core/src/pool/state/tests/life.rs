@@ -63,8 +63,11 @@ fn a_degraded_slot_that_starts_at_last_serves_again() {
     world.bring_up(0);
     assert_eq!((world.state.degraded(), world.state.ready()), (None, 1));
     world.call(Spec::default());
+    world.work(0);
+    assert_eq!(world.state.describe(0).1, 1);
     world.die(0, false);
     assert_eq!(wait(&world, 0), Duration::ZERO, "its count is cleared");
+    assert_eq!(world.state.describe(0).1, 0, "the next one has answered nothing");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Spec, World};
 use crate::call::Affinity::StrictQueue;
 use crate::id::CallId;
-use crate::policy::prefetch::{MAX, STALL};
+use crate::policy::prefetch::{HELD_UP, MAX};
 
 fn submit(world: &mut World, calls: usize) -> Vec<CallId> {
     world.calls(calls, &Spec::default())
@@ -114,7 +114,7 @@ fn what_waits_behind_a_long_call_is_taken_back_and_keeps_its_turn() {
     assert_eq!(world.begin(0), Some(calls[0]));
     world.bring_up(1);
     assert_eq!((world.load(0), world.sent(calls[5])), (5, vec![0, 1]));
-    world.advance(STALL);
+    world.advance(HELD_UP);
     let later = world.call(Spec::default());
     assert!(world.sent(later).is_empty(), "there is no room where nothing moves");
 
@@ -130,7 +130,7 @@ fn what_is_taken_back_goes_to_all_that_have_room() {
     world.warm_up();
     submit(&mut world, 12);
     world.begin(0);
-    world.advance(STALL);
+    world.advance(HELD_UP);
     for slot in [1, 2] {
         while world.load(slot) - world.workers[slot].finished.len() > 1 {
             world.begin(slot);

@@ -96,7 +96,7 @@ fn death_loses_the_session_and_its_object_stays_lost() {
     let number = object.get().expect("bound by the first call");
     world.begin(home);
     world.die(home, false);
-    assert!(matches!(world.end(running), End::WorkerDied { .. }));
+    assert!(matches!(world.end(running), End::WorkerDied(_)));
     assert_eq!(world.end(waiting), &lost(home, "its worker died"));
 
     let refused = Refusal::SessionLost("s".into(), "its worker is gone");

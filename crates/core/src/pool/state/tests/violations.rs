@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::deaths::under;
 use super::world::WINDOW;
 use super::{Outcome, Spec, World};
 use crate::call::Affinity::StrictQueue;
@@ -201,7 +202,7 @@ fn who_breaks_the_protocol_gets_nothing_more_and_what_it_had_not_begun_goes_to_o
     assert_ne!(world.sent(later), [0]);
 
     world.die(0, false);
-    assert_eq!(world.end(own[0]), &End::WorkerDied { slot: 0, generation: 1 });
+    assert_eq!(world.end(own[0]), &End::WorkerDied(under(0, 1)));
     assert_eq!(world.state.counters().worker_deaths, 1);
     world.bring_up(0);
     while !world.state.is_idle() {

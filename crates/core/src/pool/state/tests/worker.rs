@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
+use crate::error::Cause;
 use crate::id::CallId;
 use crate::pool::state::Words;
 
@@ -93,6 +94,8 @@ pub(super) struct Worker {
     pub(super) revocable: bool,
     pub(super) stopped: bool,
     pub(super) killed: bool,
+    /// Why, for either.
+    pub(super) why: Cause,
     /// It broke the protocol: the host kills it and listens no more.
     pub(super) outlawed: bool,
     /// Probes that it has not answered.
@@ -113,6 +116,7 @@ impl Worker {
             revocable: false,
             stopped: false,
             killed: false,
+            why: Cause::default(),
             outlawed: false,
             probes: Vec::new(),
             inbox: VecDeque::new(),

@@ -362,8 +362,6 @@ impl World {
         self.carry_out();
     }
 
-    // --- what is known --------------------------------------------------------------------------
-
     pub(crate) fn outcome(&self, id: CallId) -> Option<&Outcome> {
         self.calls[self.by_id[&id]].outcome.as_ref()
     }
