@@ -92,9 +92,8 @@ impl Pool {
         #[cfg(feature = "failpoints")]
         crate::failpoint::arm_from_environment()
             .map_err(|message| Error::Config { field: crate::failpoint::VARIABLE, message })?;
-        if let Some(message) = beyond_system(&config.worker.limits) {
-            return Err(Error::Config { field: "limits", message });
-        }
+        beyond_system(&config.worker.limits)
+            .map_or(Ok(()), |message| Err(Error::Config { field: "limits", message }))?;
         let config = Arc::new(config);
         let _entered = runtime.enter();
         let listener = Listener::bind(config.max_message, config.size).map_err(|error| {

@@ -51,7 +51,7 @@ pub fn beyond_system(limits: &Limits) -> Option<String> {
     })
 }
 
-/// As [`take_on`] reads them; empty where nothing is asked for.
+/// As `take_on` reads them; empty where nothing is asked for.
 pub fn told(limits: &Limits) -> String {
     let Limits { nice, address_space, open_files, core_files, umask, no_new_privs, oom_score } =
         *limits;
