@@ -65,6 +65,7 @@ def wheel_faults(wheel: Path, checkout: Checkout, *, release: bool = False) -> I
     }
     if package == "snakepit":
         wanted.add(f"{info}/sboms/snakepit-py.cyclonedx.json")
+        wanted.add(f"{info}/entry_points.txt")  # the command `snakepit`
         yield from native_faults(wheel, files, release=release)
     found = {name for name in files if not NATIVE.fullmatch(name)}
     yield from (f"not in the wheel: {name}" for name in sorted(wanted - found))
