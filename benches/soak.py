@@ -165,7 +165,8 @@ def caption(report: dict[str, Any]) -> str:
 
 
 def markdown(report: dict[str, Any]) -> Iterator[str]:
-    yield "# Faults at full count"
+    part = "full count" if report["scale"] == 1 else "a part of their full count"
+    yield f"# Faults at {part}"
     yield ""
     yield "Made by `make soak`; what each row does is in [docs/faults.md](../../docs/faults.md)."
     yield ""

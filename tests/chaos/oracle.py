@@ -83,6 +83,8 @@ class Oracle:
     harms: dict[WorkerRef, list[Harm]] = field(default_factory=lambda: defaultdict(list))
     closings: dict[str, float] = field(default_factory=dict)
     given_up: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    tools_ended: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """When calls began that ended their worker."""
     ended_by_a_tool: set[WorkerRef] = field(default_factory=set)
     ended_by_the_pool: set[WorkerRef] = field(default_factory=set)
 
@@ -103,6 +105,7 @@ class Oracle:
         died = isinstance(error, WorkerDied) and error.worker is not None
         if died and call.tool in LETHAL_TOOLS:
             self.ended_by_a_tool.add(error.worker)
+            self.tools_ended[call.pool].append(call.began)
 
     def answer(self, call: Call, value: Any) -> str | None:
         """What is wrong with a call that returned ``value``; ``None``: nothing."""
@@ -157,6 +160,8 @@ class Oracle:
         for harm in self.harms.get(error.worker, ()):
             if harm.at <= call.ended and is_told_as(harm.kind, error):
                 return None
+        if error.worker in self.ended_by_a_tool and is_bulky(call):
+            return None  # ARCHITECTURE.md, "What is not kept yet".
         return f"a bystander: nothing was done to {error.worker!r}, cause {error.cause!r}"
 
     def _is_what_it_does(self, call: Call, error: WorkerDied) -> bool:
@@ -180,10 +185,19 @@ class Oracle:
     def _reasons(self, pool: str, worker: WorkerRef | None) -> Iterator[float]:
         """When something happened that may have ended the home of a session."""
         yield from self.given_up.get(pool, ())
+        if worker is None:
+            yield from self.tools_ended.get(pool, ())
         for harmed, harms in self.harms.items():
             # A session without an answer so far: its home is known to the pool alone.
             if harmed == worker or (worker is None and harmed.pool == pool):
                 yield from (harm.at for harm in harms)
+
+
+def is_bulky(call: Call) -> bool:
+    """Whether what it answers may still be on its way when the next call starts in the worker."""
+    args = call.args
+    items = args.get("upto", 1)
+    return len(args.get("data", b"")) + items * args.get("size", 0) > 60_000
 
 
 def is_told_as(kind: str, error: WorkerDied) -> bool:
