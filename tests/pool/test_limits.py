@@ -224,3 +224,13 @@ def test_devices_are_shared_out_in_turn(make_pool: MakePool) -> None:
     env = ("strict", {"CUDA_VISIBLE_DEVICES": ["GPU-a", "GPU-b"]})
     pool = make_pool("pool.devices:Device", size=3, env=env, pythonpath=[])
     assert devices(pool) == {0: "GPU-a", 1: "GPU-b", 2: "GPU-a"}
+
+
+def test_a_variable_by_slot_cannot_undo_them(make_pool: MakePool) -> None:
+    env = {"SNAKEPIT_LIMITS": "{slot}", "SNAKEPIT_RUN": ["a"]}
+    pool = make_pool(LIMITED, size=1, env=env, limits=Limits(open_files=300))
+    assert pool.execute("ping") == "pong"
+    worker = worker_of(pool)
+    assert limits_of(worker)["Max open files"] == ("300", "300")
+    assert status_of(worker)["NoNewPrivs"] == "1"
+    assert b"SNAKEPIT_RUN=a\0" not in Path(f"/proc/{worker}/environ").read_bytes()
