@@ -142,7 +142,7 @@ impl Caller {
     }
 
     async fn stream(&mut self, number: u64) {
-        let (upto, size) = (self.random.below(500), [0, 10, 50_000][self.random.below(3) as usize]);
+        let (upto, size) = (self.random.below(500), [0, 10, 100][self.random.below(3) as usize]);
         let taken = if self.random.below(3) == 0 { self.random.below(upto + 1) } else { upto };
         let args = Args { number, upto: Some(upto), size: Some(size), ..Args::default() };
         let mut chunks = match self.pool.execute_stream::<Chunk>("count", &args) {
@@ -199,6 +199,8 @@ impl Caller {
         self.failed += 1;
         match error {
             Error::WorkerDied { worker, .. } if self.harms.has(worker.slot, worker.generation) => {}
+            // ARCHITECTURE.md, "What is not kept yet": the next call was `leave`.
+            Error::WorkerDied { exit, .. } if exit.exit_code == Some(7) => {}
             _ => panic!("a bystander: {error:?}"),
         }
     }
