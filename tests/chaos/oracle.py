@@ -195,8 +195,11 @@ class Oracle:
 
 def is_bulky(call: Call) -> bool:
     """Whether what it answers may still be on its way when the next call starts in the worker."""
-    args = call.args
-    return "upto" in args or len(args.get("data", b"")) + args.get("size", 0) > 60_000
+    if call.tool in {"count", "count_later"}:
+        return True
+    return call.tool in {"echo", "grow"} and (
+        len(call.args.get("data", b"")) + call.args.get("size", 0) > 60_000
+    )
 
 
 def is_told_as(kind: str, error: WorkerDied) -> bool:
