@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from snakepit import Pool, SessionLost, SnakepitError
 
@@ -17,6 +17,8 @@ from .oracle import Call, Chunks, SessionModel
 
 # What a tool that does not stop is given, at most: then its worker is ended.
 LONG = 60.0
+
+Act = TypeVar("Act")
 
 
 def data(random: Random) -> bytes:
@@ -75,6 +77,12 @@ def stream(random: Random) -> tuple[str, dict[str, Any]]:
     return random.choice(("count", "count_later")), {"upto": upto, "size": size}
 
 
+def chosen(random: Random, acts: list[tuple[Act, int]]) -> Act:
+    """One of them, by its weight."""
+    (act, _) = random.choices(acts, [weight for _, weight in acts])[0]
+    return act
+
+
 class Caller:
     """One thread's work on the pool that ``current`` returns at that moment."""
 
@@ -95,9 +103,7 @@ class Caller:
 
     def act(self) -> None:
         """Do the next thing, whole."""
-        acts, weights = zip(*self._acts, strict=True)
-        (chosen,) = self._random.choices(acts, weights)
-        chosen(self._current())
+        chosen(self._random, self._acts)(self._current())
 
     def execute(self, pool: Pool) -> None:
         tool, args = plain(self._random)

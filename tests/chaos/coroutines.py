@@ -10,7 +10,7 @@ from typing import Any
 
 from snakepit import AsyncPool, SessionLost, SnakepitError
 
-from .callers import LONG, data, hurried, nasty, plain, stream
+from .callers import LONG, chosen, data, hurried, nasty, plain, stream
 from .ledger import Ledger
 from .oracle import Call, Chunks, SessionModel
 
@@ -35,9 +35,7 @@ class Coroutines:
 
     async def act(self) -> None:
         """Do the next thing, whole."""
-        acts, weights = zip(*self._acts, strict=True)
-        (chosen,) = self._random.choices(acts, weights)
-        await chosen(self._current())
+        await chosen(self._random, self._acts)(self._current())
 
     async def execute(self, pool: AsyncPool) -> None:
         await self._execute(pool, *plain(self._random))
