@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from budget import Pass, medians, verdicts
+from child import NothingToldError, told_by
 from picture import NAMES
 from report import figures_table, table, write
 from workloads import FULL, QUICK
@@ -110,23 +109,10 @@ def cell(contender: str, workload: str, options: argparse.Namespace) -> dict[str
         size = "quick" if options.quick else "full"
         command = [sys.executable, str(HERE / "cell.py"), contender, workload, size]
     try:
-        ended = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=CELL_LIMIT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        print(f"\n{contender}, {workload}: no end within {CELL_LIMIT:.0f} s", file=sys.stderr)
+        figures: dict[str, float] = told_by(command, CELL_LIMIT, environment)
+    except NothingToldError as reason:
+        print(f"\n{contender}, {workload}: {reason}", file=sys.stderr)
         return None
-    lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
-    if not lines:
-        last = ended.stderr.strip().splitlines()[-1:] or [f"exit code {ended.returncode}"]
-        print(f"\n{contender}, {workload}: {last[0]}", file=sys.stderr)
-        return None
-    figures: dict[str, float] = json.loads(lines[-1])
     return figures
 
 

@@ -12,7 +12,6 @@ import argparse
 import importlib
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -20,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from child import NothingToldError, told_by
 from report import machine
 
 HERE = Path(__file__).resolve().parent
@@ -135,21 +135,9 @@ def in_a_process(row: Any, scale: float) -> dict[str, Any]:
     command = [sys.executable, __file__, "--one", str(row.number), "--scale", str(scale)]
     failed = {"row": row.number, "fault": row.fault, "counts": {}, "figures": [], "seconds": 0}
     try:
-        ended = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=ROW_LIMIT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return {**failed, "failed": f"no end within {ROW_LIMIT:.0f} s"}
-    lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
-    if not lines:
-        last = ended.stderr.strip().splitlines()[-1:] or [f"exit code {ended.returncode}"]
-        return {**failed, "failed": last[0]}
-    told: dict[str, Any] = json.loads(lines[-1])
+        told: dict[str, Any] = told_by(command, ROW_LIMIT, environment)
+    except NothingToldError as reason:
+        return {**failed, "failed": str(reason)}
     print(f"row {row.number}: {told['seconds']} s, {row.fault}", flush=True)
     return told
 
