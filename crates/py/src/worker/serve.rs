@@ -111,7 +111,8 @@ impl<'py, 'line> Server<'py, 'line> {
         // Here, not after each call: within a batch the next call overwrites it anyway.
         self.hooks.set_current.call1((self.py.None(),))?;
         let frame = self.line.next_frame(self.py);
-        self.unsent_since = None;
+        // A long reply may be on its way still when the next call is here.
+        self.unsent_since = self.unsent_since.filter(|_| !self.line.outbox.is_delivered());
         self.now = Instant::now();
         Ok(frame)
     }
@@ -122,7 +123,8 @@ impl<'py, 'line> Server<'py, 'line> {
         if let Some(since) = self.unsent_since
             && (slow_next || self.now.duration_since(since) > BATCH)
         {
-            self.line.flush(self.py);
+            // Before the call is claimed: while this waits, it can still be taken back.
+            self.line.deliver(self.py);
             self.unsent_since = None;
         }
         // The word is claimed before anything else is looked at: from here on the host cannot give
