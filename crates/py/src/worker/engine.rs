@@ -147,22 +147,18 @@ impl Engine {
         self.enter_python();
     }
 
-    /// Python ends, and this process with it: sees to it that the host has everything, where `serve`
-    /// was left in a hurry.
+    /// Python ends, and this process with it: sees to it that the host has everything, and has said
+    /// so. A process that just ends resets what its host is about to write to it; one that writes
+    /// before it reads would lose the last answers.
     pub(super) fn close(&mut self, py: Python<'_>) {
         self.leave_python();
         self.outbox.seal();
-        if !self.outbox.is_delivered() {
-            py.detach(|| {
-                self.runtime.block_on(async {
-                    let _ = tokio::time::timeout(LAST_SENDING, self.outbox.delivered()).await;
-                });
-            });
-        }
+        self.outbox.finish();
+        self.await_end(py, Some(LAST_SENDING));
     }
 
-    /// Drives the line until the host has closed it, `limit` at most.
-    pub(super) fn await_end(&mut self, py: Python<'_>, limit: Duration) {
+    /// Drives the line until the host has closed it, `limit` at most where there is one.
+    pub(super) fn await_end(&mut self, py: Python<'_>, limit: Option<Duration>) {
         let (runtime, incoming, outbox) = (&self.runtime, &mut self.incoming, &self.outbox);
         let end = async {
             outbox.hand_over();
@@ -170,7 +166,10 @@ impl Engine {
         };
         py.detach(|| {
             runtime.block_on(async {
-                let _ = tokio::time::timeout(limit, end).await;
+                match limit {
+                    Some(limit) => _ = tokio::time::timeout(limit, end).await,
+                    None => end.await,
+                }
             })
         });
     }

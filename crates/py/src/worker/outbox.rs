@@ -19,8 +19,8 @@ use snakepit::line::Delivered;
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{Chunks, WorkerFrame};
 use tokio::sync::mpsc;
-use tokio_stream::Stream;
 use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::{Stream, StreamExt};
 
 use super::lock;
 
@@ -30,8 +30,9 @@ const CHUNK_ITEMS: usize = 256;
 const CHUNK_BYTES: usize = 60 * 1024;
 
 pub(super) struct Outbox {
-    frames: mpsc::UnboundedSender<WorkerFrame>,
-    queued: Mutex<Vec<WorkerFrame>>,
+    /// `None` ends this end's half of the line.
+    frames: mpsc::UnboundedSender<Option<WorkerFrame>>,
+    queued: Mutex<Vec<Option<WorkerFrame>>>,
     /// Behind a lock since the standby may send what a slow generator has left here.
     open: Mutex<OpenChunk>,
     /// Frames that were queued since the line began.
@@ -52,14 +53,14 @@ impl Outbox {
         delivered: Delivered,
     ) -> (Self, impl Stream<Item = WorkerFrame> + Send + 'static) {
         let (frames, line) = mpsc::unbounded_channel();
-        let line = UnboundedReceiverStream::new(line);
+        let line = UnboundedReceiverStream::new(line).map_while(|frame| frame);
         let (queued, open, said) = (Mutex::default(), Mutex::default(), AtomicU64::new(0));
         (Self { frames, queued, open, said, delivered }, line)
     }
 
     /// Queues a frame for whoever drives next.
     pub(super) fn push(&self, frame: Frame) {
-        lock(&self.queued).push(WorkerFrame { frame: Some(frame) });
+        lock(&self.queued).push(Some(WorkerFrame { frame: Some(frame) }));
         self.said.fetch_add(1, SeqCst);
     }
 
@@ -76,6 +77,11 @@ impl Outbox {
             () = self.delivered.reach(self.said.load(SeqCst)) => {}
             () = self.closed() => {}
         }
+    }
+
+    /// Nothing more will be said: the host sees the end once it has all that was.
+    pub(super) fn finish(&self) {
+        lock(&self.queued).push(None);
     }
 
     /// Gives the line what is queued. Called by who drives, from inside the runtime.
