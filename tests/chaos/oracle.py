@@ -160,8 +160,6 @@ class Oracle:
         for harm in self.harms.get(error.worker, ()):
             if harm.at <= call.ended and is_told_as(harm.kind, error):
                 return None
-        if error.worker in self.ended_by_a_tool and is_bulky(call):
-            return None  # ARCHITECTURE.md, "What is not kept yet".
         return f"a bystander: nothing was done to {error.worker!r}, cause {error.cause!r}"
 
     def _is_what_it_does(self, call: Call, error: WorkerDied) -> bool:
@@ -191,15 +189,6 @@ class Oracle:
             # A session without an answer so far: its home is known to the pool alone.
             if harmed == worker or (worker is None and harmed.pool == pool):
                 yield from (harm.at for harm in harms)
-
-
-def is_bulky(call: Call) -> bool:
-    """Whether what it answers may still be on its way when the next call starts in the worker."""
-    if call.tool in {"count", "count_later"}:
-        return True
-    return call.tool in {"echo", "grow"} and (
-        len(call.args.get("data", b"")) + call.args.get("size", 0) > 60_000
-    )
 
 
 def is_told_as(kind: str, error: WorkerDied) -> bool:
