@@ -300,7 +300,7 @@ mod tests {
                         condemned |= kills && started;
                     }
                 }
-                prop_assert!(!(started && revoked) && !(ended && condemned));
+                prop_assert!(!(started && revoked || ended && condemned));
                 prop_assert!(started || !(ended || condemned));
                 let expected = match (started, ended, revoked, condemned) {
                     (_, true, ..) => WordState::Done,
