@@ -91,6 +91,7 @@ impl Pool {
         config.validate()?;
         #[cfg(feature = "failpoints")]
         crate::failpoint::arm_from_environment()
+            .and_then(|()| crate::failpoint::check_workers(!config.worker.bridge_path.is_empty()))
             .map_err(|message| Error::Config { field: crate::failpoint::VARIABLE, message })?;
         beyond_system(&config.worker.limits)
             .map_or(Ok(()), |message| Err(Error::Config { field: "limits", message }))?;
