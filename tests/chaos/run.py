@@ -16,6 +16,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import control_groups
+
+import snakepit
+
 from .arena import Arena, plain_pool, some_drain, with_recycling
 from .callers import Caller
 from .census import Holdings, marked, strays, zombies
@@ -105,6 +109,7 @@ class Run:
     def go(self) -> None:
         """Run to the end, or to the first quiet point at which something is wrong."""
         os.environ["CHAOS_RUN"] = self._mark
+        self._groups_before = {*control_groups.left()}
         end = time.monotonic() + self._seconds
         loop = Loop()
         self._alpha = Arena("alpha", with_recycling, lambda p, d: p.close(drain=d), self.ledger)
@@ -213,7 +218,7 @@ class Run:
         limit = time.monotonic() + QUIET_WITHIN
         while (unrest := self._unrest(arenas)) and time.monotonic() < limit:
             time.sleep(0.01)
-        self.ledger.judge()
+        self.ledger.judge(worker for arena in arenas for worker in arena.workers())
         if unrest:
             self.ledger.complain(f"no rest within {QUIET_WITHIN:.0f} s: {unrest}")
             return False
@@ -232,11 +237,16 @@ class Run:
         return strays(f"CHAOS_RUN={self._mark}", shims) or zombies()
 
     def _nothing_left(self) -> None:
+        snakepit.cleanup()  # As the next host would, after the neighbours.
         limit = time.monotonic() + 10
-        while (left := marked(f"CHAOS_RUN={self._mark}")) and time.monotonic() < limit:
+        while (left := self._left()) and time.monotonic() < limit:
             time.sleep(0.02)
         if left:
             self.ledger.complain(f"all is closed, and {left} are left")
+
+    def _left(self) -> list[Any]:
+        groups = {*control_groups.left()} - self._groups_before
+        return [*marked(f"CHAOS_RUN={self._mark}").items(), *groups]
 
     def told(self) -> str:
         """What happened so far, in one line."""
