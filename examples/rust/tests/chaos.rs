@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteBuf, Bytes};
-use snakepit::{Env, Error, OutputMode, Pool};
+use snakepit::{Env, Error, OutputMode, Pool, WorkerRef};
 use snakepit_testkit::{Mark, soon, until};
 
 /// Directory of the package `chaos`, whose adapter this runs.
@@ -83,9 +83,39 @@ impl Harms {
     }
 }
 
+/// Why sessions lost their homes, judged when all is known: which workers a tool had ended by then,
+/// and who came after them.
+#[derive(Default)]
+struct Losses {
+    /// Ended by `leave`.
+    left: Harms,
+    told: Mutex<Vec<(WorkerRef, String)>>,
+}
+
+impl Losses {
+    fn add(&self, home: WorkerRef, cause: String) {
+        self.told.lock().expect("nobody panics with it").push((home, cause));
+    }
+
+    /// Each home has ended, and for a reason.
+    fn judge(&self, pool: &Pool, harms: &Harms) {
+        let present = pool.workers();
+        for (home, cause) in &*self.told.lock().expect("nobody panics with it") {
+            let now = present.iter().find(|it| it.worker.slot == home.slot).expect("its slot");
+            assert!(now.worker.generation > home.generation, "{home:?} serves on, told: {cause}");
+            let by_somebody = [harms, &self.left];
+            let ended = by_somebody.iter().any(|ends| ends.has(home.slot, home.generation));
+            // Which call it was that did not stop, the session is not told.
+            let outlived = cause.contains("a call outlived its deadline or cancel");
+            assert!(ended || outlived || cause == "its worker is gone", "{home:?}: {cause}");
+        }
+    }
+}
+
 struct Caller {
     pool: Arc<Pool>,
     harms: Arc<Harms>,
+    losses: Arc<Losses>,
     random: Random,
     name: u64,
     calls: u64,
@@ -178,8 +208,14 @@ impl Caller {
                     assert_eq!((told, counted, is_new), (number, count, count == 1));
                     assert_eq!(*home.get_or_insert(worker), worker, "the session moved");
                 }
-                // Killed for another's call, or harmed: which worker it was may not be known.
-                Err(Error::SessionLost { .. }) => return,
+                Err(Error::SessionLost { worker, cause, .. }) => {
+                    let place = (worker.slot, worker.generation);
+                    assert!(
+                        home.is_none_or(|home| home == place),
+                        "it lived in {home:?}: {place:?}"
+                    );
+                    return self.losses.add(worker, cause);
+                }
                 Err(error) => return self.explain(&error),
             }
         }
@@ -189,7 +225,9 @@ impl Caller {
         let args = Args { number, code: Some(7), ..Args::default() };
         let ended = soon("an exit", self.pool.execute::<()>("leave", args)).await;
         match ended.expect_err("it leaves") {
-            Error::WorkerDied { exit, .. } if exit.exit_code == Some(7) => {}
+            Error::WorkerDied { worker, exit, .. } if exit.exit_code == Some(7) => {
+                self.losses.left.add(worker.slot, worker.generation);
+            }
             error => self.explain(&error),
         }
     }
@@ -260,13 +298,14 @@ async fn every_call_ends_rightly_or_with_its_own_worker() {
     pool.await_ready(None).await.expect("workers");
     let before = descriptors();
 
-    let harms = Arc::new(Harms::default());
+    let (harms, losses) = (Arc::new(Harms::default()), Arc::new(Losses::default()));
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let callers: Vec<_> = (0..CALLERS)
         .map(|name| {
             let (pool, harms, stopped) = (pool.clone(), harms.clone(), stopped.clone());
+            let losses = losses.clone();
             let random = Random(seed ^ (name + 1) << 32);
-            let mut caller = Caller { pool, harms, random, name, calls: 0, failed: 0 };
+            let mut caller = Caller { pool, harms, losses, random, name, calls: 0, failed: 0 };
             tokio::spawn(async move {
                 while !*stopped.borrow() {
                     caller.act().await;
@@ -301,6 +340,7 @@ async fn every_call_ends_rightly_or_with_its_own_worker() {
         (stats.ready, stats.queued, stats.running) == (SIZE, 0, 0)
     };
     until("all slots are refilled, and no call is left", rest).await;
+    losses.judge(&pool, &harms);
     let flat = || descriptors() <= before + SPARE_DESCRIPTORS;
     until("no descriptor is left", flat).await;
     let counters = pool.stats().counters;
