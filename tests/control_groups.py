@@ -1,29 +1,56 @@
-"""The control groups of workers that are there though nothing is in them."""
+"""The control groups that a test's workers have, apart from everybody else's."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-
-def left() -> list[str]:
-    """Empty groups named ``snakepit-*`` beside this process's own, in version 2.
-
-    One that has processes is somebody's who runs now, in this host or in another one; an empty one
-    is being made or ended, or was left. So whoever finds one looks again before he complains.
-    """
-    own = _own()
-    found = []
-    for group in sorted(own.glob("snakepit-*")) if own is not None else []:
-        with contextlib.suppress(OSError):  # It is gone meanwhile.
-            if "populated 0" in (group / "cgroup.events").read_text().splitlines():
-                found.append(group.name)
-    return found
+_apart: Path | None = None
+"""The group of this process, where it has one of its own."""
 
 
-def _own() -> Path | None:
-    """Where this process's group is; ``None``: it cannot be seen."""
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """Gives this process, and what it starts, a group of its own, where that can be done: groups of
+    workers are made in it, so whatever is in it is ours. Elsewhere nothing is counted."""
+    global _apart
+    before = None if _apart is not None else _of_process()
+    group = before and before / f"tests-of-snakepit-{os.getpid()}"
+    if before is None or group is None or not _moved_into(group):
+        yield
+        return
+    _apart = group
+    try:
+        yield
+    finally:
+        _apart = None
+        (before / "cgroup.procs").write_text(str(os.getpid()))
+        with contextlib.suppress(OSError):  # What is left in it has been told.
+            group.rmdir()
+
+
+def of_workers() -> list[str]:
+    """The groups of workers that there are now."""
+    return sorted(group.name for group in _apart.glob("snakepit-*")) if _apart else []
+
+
+def _moved_into(group: Path) -> bool:
+    try:
+        group.mkdir()
+        with contextlib.suppress(OSError):  # Under systemd only what is given away is divided.
+            os.setxattr(group, "user.delegate", b"1")
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+    except OSError:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+        return False
+    return True
+
+
+def _of_process() -> Path | None:
+    """The group of this process, of version 2; ``None``: it cannot be seen."""
     lines = Path("/proc/self/cgroup").read_text().splitlines()
     group = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), None)
     if group is None:

@@ -109,7 +109,6 @@ class Run:
     def go(self) -> None:
         """Run to the end, or to the first quiet point at which something is wrong."""
         os.environ["CHAOS_RUN"] = self._mark
-        self._groups_before = {*control_groups.left()}
         end = time.monotonic() + self._seconds
         loop = Loop()
         self._alpha = Arena("alpha", with_recycling, lambda p, d: p.close(drain=d), self.ledger)
@@ -245,8 +244,7 @@ class Run:
             self.ledger.complain(f"all is closed, and {left} are left")
 
     def _left(self) -> list[Any]:
-        groups = {*control_groups.left()} - self._groups_before
-        return [*marked(f"CHAOS_RUN={self._mark}").items(), *groups]
+        return [*marked(f"CHAOS_RUN={self._mark}").items(), *control_groups.of_workers()]
 
     def told(self) -> str:
         """What happened so far, in one line."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import control_groups
+
 import snakepit
 
 from . import flood, host_faults, retries, settled, start_faults, stuck, wear, worker_faults
@@ -47,7 +49,7 @@ class Row:
         Raises:
             NotHereError: This machine cannot have this fault.
         """
-        with _run_folder():
+        with control_groups.apart(), _run_folder():
             _warm_up()
             before = Holdings.settled()
             figures = list(self.measure(**counts))

@@ -148,7 +148,7 @@ class Holdings:
             zombies=zombies(),
             run_files=len(run_files()),
             shared_memory=len(shared_memory()),
-            control_groups=len(control_groups.left()),
+            control_groups=len(control_groups.of_workers()),
         )
 
     @classmethod

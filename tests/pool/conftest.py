@@ -63,6 +63,12 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any
     return value
 
 
+@pytest.fixture(autouse=True, scope="session")
+def groups_of_our_own() -> Iterator[None]:
+    with control_groups.apart():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """Every test ends with "no process of ours is left"."""
@@ -75,7 +81,7 @@ def nothing_left() -> Iterator[None]:
 
 
 def _all_that_may_be_left() -> set[str]:
-    return {*marked_processes(), *control_groups.left()}
+    return {*marked_processes(), *control_groups.of_workers()}
 
 
 @pytest.fixture
