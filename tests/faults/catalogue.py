@@ -56,14 +56,15 @@ class Row:
             snakepit.cleanup()  # As the next host would, where one was killed.
             with contextlib.suppress(InVainError):  # Then the figures tell it.
                 until(lambda: not marked(), "all are gone", 15)
-                # A thread that measured memory for the pool ends when it was idle for 10 s.
-                until(lambda: Holdings.now().within(before), "back to what it was", 12)
+                until(lambda: Holdings.now().within(before), "back to what it was", BACK_WITHIN)
             more = Holdings.now().more_than(before)
             figures.append(none("processes left at the end", len(marked())))
             figures.append(none("leaks: " + (_listed(more) or LEAKLESS), sum(more.values())))
         return figures
 
 
+BACK_WITHIN = 12.0
+"""Seconds: a thread that measured memory for the pool ends when it was idle for 10."""
 LEAKLESS = "descriptors, threads, zombies, files, shared memory, control groups"
 
 
