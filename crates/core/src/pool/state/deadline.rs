@@ -188,7 +188,7 @@ impl<J> State<J> {
         words: &impl Words,
         out: &mut Vec<Effect<J>>,
     ) -> bool {
-        self.slots[slot].enter(Phase::Condemned, now);
+        self.slots[slot].condemn(why, now);
         self.loads[slot] = UNAVAILABLE;
         out.push(Effect::Kill { slot, why });
         // Whoever is the last that can serve gets what waits, trusted or not.
@@ -217,7 +217,7 @@ impl<J> State<J> {
                 return None;
             }
             Place::Resting(_) => {
-                self.resting -= 1;
+                self.queue.wake(call.bytes);
                 self.end(id, end(ran_before), out);
                 return None;
             }

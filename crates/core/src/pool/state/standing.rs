@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::State;
 use super::slot::{Phase, Slot};
 use crate::config::Life;
-use crate::error::Recycled;
+use crate::error::{Cause, Recycled};
 use crate::id::CallId;
 use crate::policy::heartbeat::Beat;
 use crate::policy::recycle::Limits;
@@ -46,8 +46,8 @@ pub(super) struct Standing {
     pub(super) worn: Option<Worn>,
     /// The call in which it stalled; None: in none, as far as words tell.
     pub(super) stuck_in: Option<CallId>,
-    /// It is being killed because it stalled.
-    pub(super) gave_up_on: bool,
+    /// Why the host kills it: it did not let go of a call, or it stalled.
+    pub(super) condemned: Option<Cause>,
     /// A session that may not move has lived in the worker.
     pub(super) strict: bool,
     /// Then a worker that was replaced waits for its sessions no longer.
@@ -66,7 +66,7 @@ impl Standing {
             limits: Limits::new(None, 0, now),
             worn: None,
             stuck_in: None,
-            gave_up_on: false,
+            condemned: None,
             strict: false,
             leaves_at: None,
         }
@@ -76,7 +76,7 @@ impl Standing {
     pub(super) fn begin_life(&mut self, life: &Life, nth: u64, now: Instant) {
         (self.changed, self.heard) = (now, Some(now));
         self.limits = Limits::new(life.recycle, nth, now);
-        (self.strict, self.gave_up_on, self.stuck_in) = (false, false, None);
+        (self.strict, self.stuck_in) = (false, None);
     }
 
     /// The worker is gone.

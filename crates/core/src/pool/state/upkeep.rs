@@ -335,7 +335,6 @@ impl<J> State<J> {
             self.recover(slot, now, words, out);
             return self.spread(now, out);
         }
-        self.slots[slot].standing.gave_up_on = true;
         self.condemn(slot, Cause::Stall, now, words, out);
         self.spread(now, out);
     }
