@@ -315,8 +315,21 @@ class Pool(PoolBase):
         trace: TracebackType | None,
     ) -> None:
         # A child of a fork inside the block leaves it too; the pool is its parent's.
-        if not self._engine.forked:
+        if self._engine.forked:
+            return
+        try:
+            if _interrupted_twice(error):
+                self._engine.kill()
             self.close(drain=UNSET if kind is None else 0.0)
+        except KeyboardInterrupt:
+            self._engine.kill()
+            raise
+
+
+def _interrupted_twice(error: BaseException | None) -> bool:
+    """Whether Ctrl-C came again while the first one was on its way out."""
+    first = error.__context__ if isinstance(error, KeyboardInterrupt) else None
+    return isinstance(first, KeyboardInterrupt)
 
 
 def _ordered(
