@@ -1,13 +1,16 @@
 //! What a caller asks for, and how far a call has come.
 
+mod session;
+
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::config::RetryPolicy;
+pub(crate) use session::Life;
+pub use session::{Binding, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey};
 
 /// How strictly the calls of a session stay with the worker that holds its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -40,34 +43,6 @@ impl std::str::FromStr for Affinity {
                 "unknown affinity {text:?}; use \"strict_queue\", \"strict_fail_fast\" or \"hint\""
             )),
         }
-    }
-}
-
-/// The session that a call belongs to.
-#[derive(Clone, Debug)]
-pub struct SessionKey {
-    /// The caller's id.
-    pub id: Arc<str>,
-    /// How strictly it binds.
-    pub affinity: Affinity,
-    /// The caller's session object, where it has one.
-    pub object: Option<Arc<Binding>>,
-}
-
-/// What a session object remembers: the number of its first binding to a worker. Another number
-/// means that the state it relies on is gone.
-#[derive(Debug, Default)]
-pub struct Binding(AtomicU64);
-
-impl Binding {
-    /// The number, None before the first call was sent.
-    pub fn get(&self) -> Option<u64> {
-        Some(self.0.load(Ordering::Acquire)).filter(|&number| number != 0)
-    }
-
-    /// Remembers the first number; later ones are ignored.
-    pub(crate) fn set_first(&self, number: u64) {
-        let _ = self.0.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
     }
 }
 

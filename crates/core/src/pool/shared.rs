@@ -23,6 +23,7 @@ use crate::config::PoolConfig;
 use crate::error::{Cause, Error, ExitReport, StartFailure};
 use crate::id::{CallId, WorkerRef};
 use crate::policy::breaker::CircuitOpen;
+use crate::policy::session as sessions;
 use crate::process::{Owner, owner};
 use crate::transport::ToolInfo;
 use crate::worker::{Order, Port};
@@ -128,6 +129,7 @@ impl Shared {
             grace: config.grace,
             life: config.life,
             guards: config.guards.clone(),
+            sessions: sessions::Limits { ttl: config.session_ttl, max: config.max_sessions },
             // Without a source of randomness pauses are not spread, which harms no call.
             seed: getrandom::u64().unwrap_or_default(),
         };
@@ -315,10 +317,10 @@ impl Shared {
         let mut effects = std::mem::take(&mut inner.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Send { slot, id, word, session_new, left } => {
+                Effect::Send { slot, id, word, session, left } => {
                     let number = inner.state.number(slot);
                     if let (Some(port), Some(job)) = (&inner.ports.0[slot], inner.state.job(id)) {
-                        job.send((port, number), id, word, session_new, left);
+                        job.send((port, number), id, word, session, left);
                     }
                 }
                 Effect::Cancel { slot, id } => {
@@ -329,6 +331,11 @@ impl Shared {
                 Effect::Grant { slot, id, items, bytes } => {
                     if let Some(port) = &inner.ports.0[slot] {
                         port.grant(id, items, bytes);
+                    }
+                }
+                Effect::EndSession { slot, id, binding } => {
+                    if let Some(port) = &inner.ports.0[slot] {
+                        port.end_session(&id, binding);
                     }
                 }
                 Effect::End { job, end } => {
