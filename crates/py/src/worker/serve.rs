@@ -14,13 +14,16 @@ use snakepit::process::{Owner, Page};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
-use snakepit_proto::v1::{Failure, FailureKind, HostFrame, Result as CallResult, StartCall};
+use snakepit_proto::v1::{
+    EndSession, Failure, FailureKind, HostFrame, Result as CallResult, StartCall,
+};
 
 use super::boot;
 use super::call::Call;
 use super::engine::Engine;
 use super::failure::{self, Told};
 use super::running::RunningCall;
+use super::sessions::Sessions;
 use crate::codec;
 
 /// A finished call is not kept waiting behind more work than this.
@@ -66,6 +69,7 @@ pub(super) struct Server<'py, 'line> {
     owner: Owner,
     tools: Tools<'py>,
     hooks: Hooks<'py>,
+    sessions: Sessions,
     /// When the oldest reply that is not sent yet was queued.
     unsent_since: Option<Instant>,
 }
@@ -81,7 +85,8 @@ impl<'py, 'line> Server<'py, 'line> {
     ) -> PyResult<Self> {
         let owner = boot::side()?.owner;
         let now = Instant::now();
-        Ok(Self { py, line, max_message, now, page, owner, tools, hooks, unsent_since: None })
+        let (sessions, unsent_since) = (Sessions::default(), None);
+        Ok(Self { py, line, max_message, now, page, owner, tools, hooks, sessions, unsent_since })
     }
 
     /// Runs calls until the host drains (true) or the line ends (false).
@@ -94,6 +99,9 @@ impl<'py, 'line> Server<'py, 'line> {
             match frame {
                 Ok(Some(HostFrame { frame: Some(FromHost::StartCall(start)) })) => {
                     self.take_up(start)?;
+                }
+                Ok(Some(HostFrame { frame: Some(FromHost::EndSession(end)) })) => {
+                    self.end_session(&end)?;
                 }
                 Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) })) => {
                     self.hooks.set_current.call1((self.py.None(),))?;
@@ -150,6 +158,21 @@ impl<'py, 'line> Server<'py, 'line> {
         Ok(())
     }
 
+    /// Runs code of the adapter, between calls: nobody's reply waits for it.
+    fn end_session(&mut self, end: &EndSession) -> PyResult<()> {
+        if !self.sessions.has(end.session_generation) {
+            return Ok(());
+        }
+        self.line.flush(self.py);
+        self.unsent_since = None;
+        self.line.enter_python();
+        let ended = self.sessions.end(self.py, end.session_generation);
+        self.stay_ourselves();
+        self.line.leave_python();
+        self.now = Instant::now();
+        ended
+    }
+
     fn reply(&mut self, call_id: u64, outcome: Outcome) {
         let bytes = match &outcome {
             Outcome::Value(value) => value.len(),
@@ -182,6 +205,9 @@ impl<'py, 'line> Server<'py, 'line> {
             Err(error) => return Ok(failed(failure::bare(self.py, FailureKind::Decode, &error))),
         };
         let (callable, streams) = (tool.callable.clone(), tool.streams);
+        if start.session_generation != 0 {
+            start.session_new = self.sessions.begin(self.py, start)?;
+        }
         let call = Call::new(Arc::clone(running), start, self.now);
         self.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
         let returned = callable.call((), Some(&arguments));
