@@ -1,6 +1,6 @@
 //! What a caller says about a session, and what its session object remembers.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -114,13 +114,31 @@ impl Opening {
     }
 }
 
-/// What a session object remembers: the life of the session that it belongs to, and the number of
-/// its first binding to a worker. Another number means that the state it relies on is gone.
+/// What a session object remembers: the life of the session that it belongs to, and its first binding
+/// to a worker. Another one means that the state it relies on is gone.
 #[derive(Debug, Default)]
 pub struct Binding {
-    number: AtomicU64,
+    first: OnceLock<Bound>,
     life: OnceLock<Arc<Life>>,
     pub(crate) opening: Opening,
+}
+
+/// A binding of a session to a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bound {
+    /// Its number, unique in the pool, from 1.
+    pub(crate) binding: u64,
+    pub(crate) home: Resident,
+}
+
+/// A worker as a pool's state knows it. When one is told of that is gone, its slot may have another
+/// one, and another number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resident {
+    pub(crate) slot: usize,
+    /// What users know its place by.
+    pub(crate) number: usize,
+    pub(crate) generation: u64,
 }
 
 impl Binding {
@@ -129,9 +147,13 @@ impl Binding {
         Self { opening, ..Self::default() }
     }
 
-    /// The number, None before the first call was sent.
+    /// The binding's number, None before the first call was sent.
     pub fn get(&self) -> Option<u64> {
-        Some(self.number.load(Ordering::Acquire)).filter(|&number| number != 0)
+        self.bound().map(|bound| bound.binding)
+    }
+
+    pub(crate) fn bound(&self) -> Option<Bound> {
+        self.first.get().copied()
     }
 
     /// How its session ended, where it did.
@@ -139,9 +161,9 @@ impl Binding {
         self.life.get()?.ended()
     }
 
-    /// Remembers the first number; later ones are ignored.
-    pub(crate) fn set_first(&self, number: u64) {
-        let _ = self.number.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
+    /// Remembers the first binding; later ones are ignored.
+    pub(crate) fn set_first(&self, bound: Bound) {
+        let _ = self.first.set(bound);
     }
 
     /// The session's life, once the object has been used.

@@ -43,8 +43,8 @@ impl Homes {
     }
 
     /// Whether a caller that relies on `bound` has lost its state.
-    pub(crate) fn is_lost(&self, bound: Option<u64>) -> bool {
-        bound.is_some_and(|bound| self.home.is_none_or(|home| home.binding != bound))
+    pub(crate) fn is_lost(&self, bound: u64) -> bool {
+        self.home.is_none_or(|home| home.binding != bound)
     }
 
     /// Binds the session to a slot where it is not bound; its home, where it has none.
@@ -82,12 +82,12 @@ mod tests {
     fn a_lost_binding_never_comes_back() {
         let mut homes = Homes::default();
         homes.bind(0, 1);
-        assert!(!homes.is_lost(Some(1)));
+        assert!(!homes.is_lost(1));
         homes.evict(0);
-        assert!(homes.is_lost(Some(1)));
+        assert!(homes.is_lost(1));
         homes.bind(0, 2);
-        assert!(homes.is_lost(Some(1)), "the old object stays lost");
-        assert!(!homes.is_lost(Some(2)) && !homes.is_lost(None));
+        assert!(homes.is_lost(1), "the old object stays lost");
+        assert!(!homes.is_lost(2));
     }
 
     #[test]

@@ -115,7 +115,7 @@ fn a_worker_that_ends_takes_homes_along_but_not_the_session() {
     let (first, _) = sessions.arrive(place, 0);
     sessions.evict(0);
     assert_eq!((sessions.len(), sessions.count(0)), (1, 0));
-    assert!(sessions.get(place).homes.is_lost(Some(first.binding)));
+    assert!(sessions.get(place).homes.is_lost(first.binding));
     let (second, is_new) = sessions.arrive(place, 0);
     assert!(is_new && second.binding > first.binding);
     assert_eq!(sessions.arrive(place, 0), (second, false));

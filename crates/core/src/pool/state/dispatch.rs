@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::credit::{Amount, Credit};
 use super::slot::{Phase, UNAVAILABLE};
+use super::submit::lost_home;
 use super::{Call, Door, Effect, End, Place, State, Visit, Words};
 use crate::call::Step;
 use crate::error::Violation;
@@ -252,8 +253,8 @@ impl<J> State<J> {
                 return Some(id);
             }
             let homes = &self.sessions.get(session.place).homes;
-            if homes.is_lost(session.bound()) {
-                self.session_lost(id, None, "its worker is gone", out);
+            if let Some(home) = lost_home(homes, session.object.as_ref()) {
+                self.session_lost(id, home, "its worker is gone", out);
                 continue;
             }
             match homes.home() {
@@ -279,7 +280,8 @@ impl<J> State<J> {
         let Some(call) = self.table.get_mut(id) else { return };
         let visit = call.session.as_ref().map(|session| {
             self.slots[slot].standing.strict |= session.affinity.is_strict();
-            Visit::pay(&mut self.sessions, session, slot)
+            let resident = |home: usize| self.slots[home].resident(home);
+            Visit::pay(&mut self.sessions, session, slot, resident)
         });
         let it = &mut self.slots[slot];
         if it.lane.is_empty() {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::slot::Phase;
 use super::table::InSession;
 use super::{Call, Effect, Refusal, State};
-use crate::call::{Binding, Ended, SessionKey};
+use crate::call::{Binding, Bound, Ended, Resident, SessionKey};
 use crate::id::CallId;
 use crate::policy::session::{Entry, Found, Gone, Place, Sessions};
 
@@ -23,11 +23,17 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    pub(super) fn pay(sessions: &mut Sessions, session: &InSession, slot: usize) -> Self {
+    /// A call of a session is sent to a slot.
+    pub(super) fn pay(
+        sessions: &mut Sessions,
+        session: &InSession,
+        slot: usize,
+        resident: impl FnOnce(usize) -> Resident,
+    ) -> Self {
         let (here, is_new) = sessions.arrive(session.place, slot);
         let entry = sessions.get(session.place);
         if let (Some(object), Some(home)) = (&session.object, entry.homes.home()) {
-            object.set_first(home.binding);
+            object.set_first(Bound { binding: home.binding, home: resident(home.slot) });
         }
         Self { binding: here.binding, is_new, metadata: entry.metadata.clone() }
     }

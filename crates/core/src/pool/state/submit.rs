@@ -9,9 +9,10 @@ use super::credit::{Credit, Window};
 use super::slot::{Phase, UNAVAILABLE};
 use super::table::{InSession, Rare};
 use super::{Call, Door, Effect, Place, State};
-use crate::call::{Affinity, Ended, SessionKey};
+use crate::call::{Affinity, Binding, Ended, Resident, SessionKey};
 use crate::config::RetryPolicy;
 use crate::id::CallId;
+use crate::policy::affinity::Homes;
 use crate::policy::session::Found;
 
 /// A call at the door.
@@ -33,7 +34,7 @@ pub(crate) enum Refusal {
     QueueFull(Full),
     NoWorker,
     SessionBusy(Arc<str>),
-    SessionLost(Arc<str>, &'static str),
+    SessionLost { session: Arc<str>, cause: &'static str, home: Resident },
     SessionEnded(Arc<str>, Ended),
     TooManySessions(Arc<str>, usize),
 }
@@ -45,6 +46,12 @@ pub(crate) struct Full {
     pub(crate) waiting: usize,
     pub(crate) bytes: u64,
     pub(crate) retry_after: Duration,
+}
+
+/// The worker that a session object relies on, if it is gone.
+pub(super) fn lost_home(homes: &Homes, object: Option<&Arc<Binding>>) -> Option<Resident> {
+    let bound = object?.bound()?;
+    homes.is_lost(bound.binding).then_some(bound.home)
 }
 
 /// Where a call goes from the door.
@@ -133,7 +140,7 @@ impl<J> State<J> {
         };
         let full = matches!(route, Route::Wait(_)) && !self.queue.has_room(bytes);
         if full || !self.table.has_room() {
-            let waiting = self.queue.len();
+            let waiting = self.queue.waiting();
             return Err(Refusal::QueueFull(Full {
                 capacity: self.queue.bounds().calls,
                 waiting,
@@ -179,14 +186,14 @@ impl<J> State<J> {
         let Found::Open(place) = found else { return Ok(self.new_home(now)) };
         let homes = &self.sessions.get(place).homes;
         let strict = session.affinity.is_strict();
-        let bound = session.object.as_ref().and_then(|object| object.get());
-        if strict && homes.is_lost(bound) {
-            return Err(Refusal::SessionLost(session.id.clone(), "its worker is gone"));
+        let lost = |cause, home| Refusal::SessionLost { session: session.id.clone(), cause, home };
+        if strict && let Some(home) = lost_home(homes, session.object.as_ref()) {
+            return Err(lost("its worker is gone", home));
         }
         let Some(home) = homes.home() else { return Ok(self.new_home(now)) };
         let slot = &self.slots[home.slot];
         if strict && !matches!(slot.phase, Phase::Ready | Phase::Retiring) {
-            return Err(Refusal::SessionLost(session.id.clone(), slot.loss()));
+            return Err(lost(slot.loss(), slot.resident(home.slot)));
         }
         let ready = self.loads[home.slot] != UNAVAILABLE || strict && slot.takes_sessions();
         let free = ready && slot.has_room(now);

@@ -42,11 +42,6 @@ impl InSession {
         let SessionKey { id, affinity, object } = key;
         Self { id, object, affinity, place }
     }
-
-    /// The binding that the caller relies on.
-    pub(super) fn bound(&self) -> Option<u64> {
-        self.object.as_ref()?.get()
-    }
 }
 
 /// One call that is alive.
