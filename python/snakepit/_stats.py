@@ -39,7 +39,7 @@ class PoolStats:
     """Those of them that passed before a worker began the call."""
     rejected: int
     """Calls refused at the door: the queue was full, the pool was closed, no worker could start,
-    or the call's session was lost or busy."""
+    or the call's session was lost, busy, over, or one too many."""
     shed: int
     """Those of them that a full queue or an open circuit breaker refused."""
     retries: int
