@@ -37,6 +37,12 @@ pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
 #[derive(Default)]
 pub(super) struct Ports(pub(super) Vec<Option<Port>>);
 
+impl Ports {
+    fn tell(&self, slot: usize, say: impl FnOnce(&Port)) {
+        self.0[slot].as_ref().map(say);
+    }
+}
+
 impl Words for Ports {
     fn revoke(&self, slot: usize, word: u8, id: CallId) -> bool {
         self.0[slot].as_ref().is_some_and(|port| port.revoke(word, id))
@@ -331,30 +337,18 @@ impl Shared {
                         job.send((port, number), id, word, session, left);
                     }
                 }
-                Effect::Cancel { slot, id } => {
-                    if let Some(port) = &inner.ports.0[slot] {
-                        port.cancel(id);
-                    }
-                }
+                Effect::Cancel { slot, id } => inner.ports.tell(slot, |port| port.cancel(id)),
                 Effect::Grant { slot, id, items, bytes } => {
-                    if let Some(port) = &inner.ports.0[slot] {
-                        port.grant(id, items, bytes);
-                    }
+                    inner.ports.tell(slot, |port| port.grant(id, items, bytes));
                 }
                 Effect::EndSession { slot, id, binding } => {
-                    if let Some(port) = &inner.ports.0[slot] {
-                        port.end_session(&id, binding);
-                    }
+                    inner.ports.tell(slot, |port| port.end_session(&id, binding));
                 }
                 Effect::End { job, end } => {
                     let error = self.ended(inner, &job, end);
                     answers.push(Answer::Failure(job, error));
                 }
-                Effect::Probe { slot, probe } => {
-                    if let Some(port) = &inner.ports.0[slot] {
-                        port.probe(probe);
-                    }
-                }
+                Effect::Probe { slot, probe } => inner.ports.tell(slot, |port| port.probe(probe)),
                 Effect::Start { slot, generation, after } => {
                     inner.order(slot, Order::Start { generation, after });
                 }

@@ -260,11 +260,7 @@ impl Pool {
         pool.sessions().into_iter().map(|info| session::row(py, info)).collect()
     }
 
-    fn session_info<'py>(
-        &self,
-        py: Python<'py>,
-        session_id: &str,
-    ) -> PyResult<Option<session::Row<'py>>> {
+    fn session_info<'py>(&self, py: Python<'py>, session_id: &str) -> session::Found<'py> {
         let (pool, _inside) = self.here(py)?;
         pool.session_info(session_id).map(|info| session::row(py, info)).transpose()
     }

@@ -96,6 +96,9 @@ pub(super) type Row<'py> = (
     Bound<'py, PyAny>,
 );
 
+/// The row of one session, if it is open.
+pub(super) type Found<'py> = PyResult<Option<Row<'py>>>;
+
 pub(super) fn row<'py>(py: Python<'py>, info: SessionInfo) -> PyResult<Row<'py>> {
     let metadata = match info.metadata.is_empty() {
         true => PyDict::new(py).into_any(),

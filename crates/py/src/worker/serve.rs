@@ -180,7 +180,8 @@ impl<'py, 'line> Server<'py, 'line> {
         if !self.sessions.has(end.session_generation) {
             return Ok(());
         }
-        self.line.flush(self.py);
+        // Before: it may end the process.
+        self.line.deliver(self.py);
         self.unsent_since = None;
         self.line.enter_python();
         let ended = self.sessions.end(self.py, end.session_generation);
