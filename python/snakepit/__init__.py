@@ -32,8 +32,10 @@ from snakepit.errors import (
     ReentrantCall,
     RemoteError,
     SessionBusy,
+    SessionClosed,
     SessionExpired,
     SessionLost,
+    SessionQuotaExceeded,
     SnakepitError,
     StartError,
     ToolNotFound,
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
-    from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
+    from snakepit._stats import PoolStats, SessionInfo, WorkerInfo, WorkerRef
 
 __all__ = [
     "UNSET",
@@ -92,8 +94,11 @@ __all__ = [
     "RetryPolicy",
     "Session",
     "SessionBusy",
+    "SessionClosed",
     "SessionExpired",
+    "SessionInfo",
     "SessionLost",
+    "SessionQuotaExceeded",
     "SnakepitError",
     "StartError",
     "Stream",
@@ -129,6 +134,7 @@ _LAZY = {
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
+    "SessionInfo": "snakepit._stats",
     "WorkerBreaker": "snakepit._guard",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",

@@ -190,10 +190,20 @@ class AsyncPool(PoolBase):
         stream = AsyncStream(chunks, idle)
         return stream if on_chunk is None else feed_async(stream, on_chunk)
 
-    def session(self, session_id: str, *, affinity: Affinity | None = None) -> AsyncSession:
-        """Return the session of that id; see ``Pool.session``. Waits for nothing."""
-        native = self._bind(session_id, affinity)
-        return AsyncSession(self, native, affinity or self._config.affinity)
+    def session(
+        self,
+        session_id: str | None = None,
+        *,
+        affinity: Affinity | None = None,
+        ttl: Duration | Unset | None = UNSET,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncSession:
+        """Open a session, or join the one that is open; see ``Pool.session``. Waits for nothing."""
+        return AsyncSession(self, *self._opened(session_id, affinity, ttl, metadata))
+
+    async def close_session(self, session_id: str) -> bool:
+        """Close the session that is open under that id; see ``Pool.close_session``."""
+        return self._close_session(session_id)
 
     async def execute_in_session(
         self,
@@ -201,12 +211,18 @@ class AsyncPool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
     ) -> Any:
-        """Run one tool in the session of that id; ``execute(…, session=session_id)``."""
+        """Run one tool in the session of that id; ``execute(…, session=session_id)``.
+
+        The session is opened where none is, with the pool's ``session_ttl``. ``affinity`` is this
+        call's; see ``session()``.
+        """
+        session = self._named(session_id, affinity)
         return await self.execute(
-            tool, args, session=session_id, timeout=timeout, idempotent=idempotent
+            tool, args, session=session, timeout=timeout, idempotent=idempotent
         )
 
     @overload
@@ -216,6 +232,7 @@ class AsyncPool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -227,6 +244,7 @@ class AsyncPool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object],
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -237,19 +255,28 @@ class AsyncPool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object] | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
     ) -> AsyncStream | Awaitable[None]:
-        """Run one streaming tool in the session of that id; see ``execute_stream``."""
+        """Run one streaming tool in the session of that id.
+
+        See ``execute_stream``, and ``execute_in_session`` for ``affinity``.
+        """
         return self.execute_stream(
             tool,
             args,
             on_chunk=on_chunk,
-            session=session_id,
+            session=self._named(session_id, affinity),
             timeout=timeout,
             idle_timeout=idle_timeout,
         )
+
+    def _named(self, session_id: str, affinity: Affinity | None) -> AsyncSession | str:
+        if affinity is None:
+            return session_id
+        return AsyncSession(self, self._by_id(session_id, affinity), affinity)
 
     async def await_ready(self, timeout: Duration | None = None) -> None:
         """Wait until every worker is ready; see ``Pool.await_ready``."""

@@ -15,22 +15,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from snakepit import _core, _sigterm
 from snakepit._config import (
-    AFFINITIES,
     Life,
     PoolConfig,
-    choice,
-    refuse_surrogates,
     refuse_unknown,
 )
 from snakepit._duration import UNSET, limit, seconds
-from snakepit._session import BoundSession
+from snakepit._sessions import HasSessions
 from snakepit._source import Program
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
     from snakepit._breaker import CircuitBreaker
     from snakepit._duration import Duration, Unset
-    from snakepit._engine import Engine, NativeSession
+    from snakepit._engine import Engine
     from snakepit._environ import Environment
     from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._life import Heartbeat, Recycle
@@ -58,6 +55,8 @@ _PARAMETERS = {
     "drain_timeout",
     "grace",
     "affinity",
+    "session_ttl",
+    "max_sessions",
     "heartbeat",
     "stall_kill",
     "recycle",
@@ -79,7 +78,7 @@ _PARAMETERS = {
 }
 
 
-class PoolBase:
+class PoolBase(HasSessions):
     """A pool of worker processes with one adapter. Use ``Pool`` or ``AsyncPool``.
 
     Args:
@@ -106,6 +105,10 @@ class PoolBase:
             cancelled, and closing ends within ``grace`` (5 at most) and some four seconds more.
         grace: Seconds between asking a call to stop and ending its worker.
         affinity: Default for sessions; see ``session()``.
+        session_ttl: Seconds that a session may be unused, unless it says otherwise; ``None``: until
+            it is closed.
+        max_sessions: Sessions that may be open at once, from 1 to 10,000,000; one more raises
+            ``SessionQuotaExceeded``.
         heartbeat: When workers are asked for signs of life: a ``Heartbeat``, or ``None``: never.
             One that does not answer is *stalled*: it gets no new calls, and is not killed for it.
             Default: after 2 s without progress, and 10 s to answer.
@@ -186,6 +189,8 @@ class PoolBase:
         drain_timeout: Duration = 30.0,
         grace: Duration = 2.0,
         affinity: Affinity = "strict_queue",
+        session_ttl: Duration | None = 3600.0,
+        max_sessions: int = 10_000,
         heartbeat: Heartbeat | Mapping[str, Any] | Unset | None = UNSET,
         stall_kill: Duration | None = None,
         recycle: Recycle | Mapping[str, Any] | None = None,
@@ -227,6 +232,8 @@ class PoolBase:
             start_timeout=start_timeout,
             grace=grace,
             affinity=affinity,
+            session_ttl=session_ttl,
+            max_sessions=max_sessions,
             limits=limits,
             env=env,
             secrets=secrets,
@@ -327,29 +334,6 @@ class PoolBase:
         from snakepit import _guard
 
         return (_guard.call_policy(retry),)
-
-    def _bind(self, session_id: object, affinity: str | None) -> NativeSession:
-        # The wire writes "no session" as an empty id.
-        if not (isinstance(session_id, str) and session_id):
-            raise ConfigError(
-                f"session: an id is a string of at least one character, not {session_id!r}",
-                field="session",
-            )
-        if affinity is not None:
-            choice("affinity", affinity, AFFINITIES)
-        try:
-            return self._engine.session(session_id, affinity)
-        except UnicodeEncodeError as error:
-            refuse_surrogates("session", session_id, error)
-
-    def _route(self, session: BoundSession | str | None) -> NativeSession | None:
-        if session is None:
-            return None
-        if not isinstance(session, BoundSession):
-            return self._bind(session, None)
-        if session._pool is not self:
-            raise ConfigError(f"session: {session!r} belongs to another pool", field="session")
-        return session._native
 
 
 def _inline_engine(config: PoolConfig, adapter: str | type) -> Engine:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from snakepit._duration import UNSET, interval, limit, seconds
+from snakepit._duration import UNSET, interval, lifetime, limit, seconds
 from snakepit._environ import worker_environment
 from snakepit._interpreter import (
     boot_arguments,
@@ -44,6 +44,7 @@ _PROFILES = ("process",)
 _MOST_WORKERS = 4096
 _MOST_WAITING = 2**17 - 1
 _MOST_BYTES = 2**63 - 1
+_MOST_SESSIONS = 10_000_000
 _SMALLEST_MESSAGE, _LARGEST_MESSAGE = 1024, 2**31 - 1
 LINES = ("auto", "native", "grpcio")
 _OUTPUTS = ("show", "log", "drop")
@@ -122,6 +123,8 @@ class PoolConfig(NamedTuple):
     start_timeout: float
     grace: float
     affinity: str
+    session_ttl: float | None
+    max_sessions: int
     worker_output: str
     life: Life
     log_lines: Callable[[list[tuple[str, str, str]]], None]
@@ -148,6 +151,8 @@ class PoolConfig(NamedTuple):
         start_timeout: Duration,
         grace: Duration,
         affinity: str,
+        session_ttl: Duration | None,
+        max_sessions: int,
         limits: object,
         env: Environment,
         secrets: Iterable[str],
@@ -196,6 +201,8 @@ class PoolConfig(NamedTuple):
             start_timeout=seconds("start_timeout", start_timeout),
             grace=seconds("grace", grace),
             affinity=choice("affinity", affinity, AFFINITIES),
+            session_ttl=lifetime("session_ttl", session_ttl),
+            max_sessions=positive("max_sessions", max_sessions, most=_MOST_SESSIONS),
             worker_output=choice("worker_output", worker_output, _OUTPUTS),
             life=life,
             log_lines=_log_lines,

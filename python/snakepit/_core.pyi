@@ -147,6 +147,21 @@ _Health: TypeAlias = tuple[str, list[_Facts], int, int]
 _Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int, str, bool]
 """slot, generation, pid, state, calls, memory in bytes, sessions, breaker, tainted"""
 
+_SessionRow: TypeAlias = tuple[
+    str,
+    tuple[int, int] | None,
+    int,
+    int,
+    int,
+    float,
+    float,
+    float | None,
+    float | None,
+    dict[str, Any],
+]
+"""id, slot and generation of its worker, generation, calls, calls inside, seconds since it was
+opened, seconds since it was used, ttl, seconds left of that, metadata"""
+
 @final
 class Session:
     """A session of one pool: an id, an affinity, and the home it was bound to first."""
@@ -155,6 +170,9 @@ class Session:
     def id(self) -> str: ...
     @property
     def generation(self) -> int: ...  # 0: not bound yet
+    @property
+    def closed(self) -> bool: ...  # or expired, as far as that is known
+    def with_affinity(self, affinity: str) -> Session: ...
 
 @final
 class Reply:
@@ -252,7 +270,24 @@ class Pool:
         timeout: float | None,
         idle_timeout: float | None,
     ) -> Chunks: ...
-    def session(self, session_id: str, affinity: str | None) -> Session: ...
+    def session(self, session_id: str, affinity: str | None) -> Session:
+        """Whichever session is open under that id when a call is made, or a new one."""
+    def open_session(
+        self,
+        session_id: str,
+        affinity: str | None,
+        ttl: float | None,
+        metadata: Mapping[str, Any] | None,
+    ) -> Session:
+        """Open a session, or join the one that is open under that id.
+
+        ``ttl`` in seconds, infinity: no limit; ``None``: as the pool says, or as it was opened.
+        """
+    def end_session(self, session: Session) -> bool:
+        """Close the very session that ``session`` opened. False: it has ended."""
+    def close_session(self, session_id: str) -> bool: ...
+    def sessions(self) -> list[_SessionRow]: ...
+    def session_info(self, session_id: str) -> _SessionRow | None: ...
     def stats(self) -> _Stats: ...
     def workers(self) -> list[_Worker]: ...
     def health(self) -> _Health: ...
@@ -433,6 +468,10 @@ class Call:
     def session_id(self) -> str | None: ...
     @property
     def session_new(self) -> bool: ...
+    @property
+    def session_generation(self) -> int: ...
+    def session_metadata(self) -> dict[str, Any]: ...
+    def session_state(self) -> dict[str, Any]: ...
     @property
     def cancelled(self) -> bool: ...
     def remaining(self) -> float | None:

@@ -14,7 +14,8 @@ import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakepit import _core
-from snakepit._inline_call import InlineCall, InlineChunks, InlineReply, InlineSession
+from snakepit._inline_call import InlineCall, InlineChunks, InlineReply
+from snakepit._inline_sessions import InlineSession, InlineSessions
 from snakepit.errors import (
     AdapterSourceError,
     EncodeError,
@@ -59,7 +60,7 @@ class InlineEngine:
         self._owner = os.getpid()
         counted = ("requests", "errors", "completed", "rejected", "restarts")
         self._counts = dict.fromkeys(counted, 0)
-        self.sessions: dict[str, int] = {}
+        self._sessions = InlineSessions(config.name, config.session_ttl, config.max_sessions)
         self.closed = False
 
     @property
@@ -79,7 +80,10 @@ class InlineEngine:
     ) -> Any:
         with self._lock:
             bound, call, keywords = self._begin(tool, args, session, timeout, streams=False)
-            value = self.outcome(call, lambda: bound(**keywords))
+            try:
+                value = self.outcome(call, lambda: bound(**keywords))
+            finally:
+                call.ended()
             self.count_completed()
             return value
 
@@ -127,7 +131,11 @@ class InlineEngine:
     ) -> InlineChunks:
         with self._lock:
             bound, call, keywords = self._begin(tool, args, session, timeout, streams=True)
-            return InlineChunks(self, call, self.run(call, lambda: iter(bound(**keywords))))
+            try:
+                return InlineChunks(self, call, self.run(call, lambda: iter(bound(**keywords))))
+            except BaseException:
+                call.ended()
+                raise
 
     def run(self, call: InlineCall, function: Callable[[], Any]) -> Any:
         """Run code of the adapter inside of ``call``."""
@@ -177,11 +185,8 @@ class InlineEngine:
             close = closest(tool, live.tools)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
-        is_new = session is not None and session.id not in self.sessions
-        if session is not None:
-            self.sessions.setdefault(session.id, self._generation)
         limit = float("inf") if timeout is None else timeout
-        call = InlineCall(next(self._ids), tool, session, is_new, limit)
+        call = InlineCall(next(self._ids), tool, self._sessions, session, limit)
         bound, is_stream = live.tools[tool]
         if is_stream != streams:
             mend = (
@@ -190,6 +195,7 @@ class InlineEngine:
                 else "does not stream: use execute, "
                 "or declare it with @tool(supports_streaming=True)"
             )
+            call.ended()
             self._raise(TypeError(f"tool {tool!r} {mend}"), call)
         return bound, call, keywords
 
@@ -222,6 +228,13 @@ class InlineEngine:
     # --- the one worker -------------------------------------------------------------------------
 
     def _started(self) -> LiveAdapter:
+        self._refuse_closed()
+        if self._live is None:
+            self._live = self._start()
+            self._sessions.serve(self._generation, self._live.session_closed)
+        return self._live
+
+    def _refuse_closed(self) -> None:
         name = self._config.name
         if self.forked:
             raise ForkedPool(
@@ -229,9 +242,6 @@ class InlineEngine:
             )
         if self.closed:
             raise PoolClosed(f"pool {name} is closed", pool=name)
-        if self._live is None:
-            self._live = self._start()
-        return self._live
 
     def _start(self) -> LiveAdapter:
         name, source = self._config.name, self._source
@@ -258,8 +268,34 @@ class InlineEngine:
         return live
 
     def session(self, session_id: str, affinity: str | None) -> InlineSession:
-        session_id.encode()
-        return InlineSession(session_id, self)
+        return InlineSession(session_id, None, affinity or self._config.affinity)
+
+    def open_session(
+        self,
+        session_id: str,
+        affinity: str | None,
+        ttl: float | None,
+        metadata: Mapping[str, Any] | None,
+    ) -> InlineSession:
+        with self._lock:
+            self._refuse_closed()
+            return self._sessions.open(session_id, affinity or self._config.affinity, ttl, metadata)
+
+    def end_session(self, session: InlineSession) -> bool:
+        with self._lock:
+            return self._sessions.close(session)
+
+    def close_session(self, session_id: str) -> bool:
+        with self._lock:
+            return self._sessions.close_by_id(session_id)
+
+    def sessions(self) -> list[_core._SessionRow]:
+        with self._lock:
+            return self._sessions.rows()
+
+    def session_info(self, session_id: str) -> _core._SessionRow | None:
+        with self._lock:
+            return self._sessions.row(session_id)
 
     def stats(self) -> _core._Stats:
         return {
@@ -280,7 +316,7 @@ class InlineEngine:
             "restarts": self._counts["restarts"],
             "workers": 1,
             "ready": int(self._live is not None),
-            "sessions": len(self.sessions),
+            "sessions": len(self._sessions),
             "restart_reasons": {},
             "queued_bytes": 0,
             "retry_tokens": 0,
@@ -301,7 +337,7 @@ class InlineEngine:
     def workers(self) -> list[_core._Worker]:
         state = "starting" if self._live is None else "ready"
         calls = self._counts["completed"]
-        sessions = len(self.sessions)
+        sessions = len(self._sessions)
         return [(0, self._generation, self._owner, state, calls, None, sessions, "closed", False)]
 
     def await_ready(self, timeout: float | None) -> None:
@@ -326,7 +362,7 @@ class InlineEngine:
 
     def _end(self) -> None:
         live, self._live = self._live, None
-        self.sessions.clear()
+        self._sessions.lose_worker()
         if live is not None:
             live.cleanup()
 

@@ -213,18 +213,51 @@ class Pool(PoolBase):
         feed(stream, on_chunk)
         return None
 
-    def session(self, session_id: str, *, affinity: Affinity | None = None) -> Session:
-        """Return the session of that id: its calls share one worker.
+    def session(
+        self,
+        session_id: str | None = None,
+        *,
+        affinity: Affinity | None = None,
+        ttl: Duration | Unset | None = UNSET,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Open a session, or join the one that is open under that id: its calls share one worker.
+
+        The worker keeps the session's state as long as the session lives. It ends when it is
+        closed (``close()``, or leaving the ``with`` block), when it was not used for ``ttl``, or
+        with its worker; whatever this object is asked then raises ``SessionClosed``,
+        ``SessionExpired`` or ``SessionLost``, while ``session="…"`` opens one anew.
 
         Args:
-            session_id: The caller's name for it; the adapter sees it in ``session_context``.
+            session_id: The caller's name for it, 1 to 256 bytes without control characters; the
+                adapter sees it in ``session_context``. Default: one that nobody else has.
             affinity: What a call does while the session's worker is busy or gone.
                 ``"strict_queue"``: wait for it; ``SessionLost`` when it is gone.
                 ``"strict_fail_fast"``: ``SessionBusy`` when it is, ``SessionLost`` when gone.
                 ``"hint"``: take another one. Default: the pool's.
+            ttl: Seconds that it may be unused; ``None``: until it is closed. Each call starts them
+                anew. Default: the pool's ``session_ttl``, or as it was opened.
+            metadata: What the adapter sees as ``session_context.metadata``; 16 KiB at most when
+                encoded. Default: none, or as it was opened.
+
+        Raises:
+            ConfigError: The id, ``affinity``, ``ttl`` or ``metadata`` cannot be one.
+            SessionQuotaExceeded: ``max_sessions`` are open.
+            PoolClosed: The pool is closed.
+            ForkedPool: The pool belongs to the parent of this process.
         """
-        native = self._bind(session_id, affinity)
-        return Session(self, native, affinity or self._config.affinity)
+        return Session(self, *self._opened(session_id, affinity, ttl, metadata))
+
+    def close_session(self, session_id: str) -> bool:
+        """Close the session that is open under that id, whoever opened it.
+
+        Calls of it that have been made end as they would have, then its worker drops its state and
+        calls the adapter's ``session_closed``. This waits for neither.
+
+        Returns:
+            Whether such a session was open.
+        """
+        return self._close_session(session_id)
 
     def execute_in_session(
         self,
@@ -232,11 +265,17 @@ class Pool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
     ) -> Any:
-        """Run one tool in the session of that id; ``execute(…, session=session_id)``."""
-        return self.execute(tool, args, session=session_id, timeout=timeout, idempotent=idempotent)
+        """Run one tool in the session of that id; ``execute(…, session=session_id)``.
+
+        The session is opened where none is, with the pool's ``session_ttl``. ``affinity`` is this
+        call's; see ``session()``.
+        """
+        session = self._named(session_id, affinity)
+        return self.execute(tool, args, session=session, timeout=timeout, idempotent=idempotent)
 
     @overload
     def execute_in_session_stream(
@@ -245,6 +284,7 @@ class Pool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -256,6 +296,7 @@ class Pool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object],
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -266,19 +307,28 @@ class Pool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object] | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
     ) -> Stream | None:
-        """Run one streaming tool in the session of that id; see ``execute_stream``."""
+        """Run one streaming tool in the session of that id.
+
+        See ``execute_stream``, and ``execute_in_session`` for ``affinity``.
+        """
         return self.execute_stream(
             tool,
             args,
             on_chunk=on_chunk,
-            session=session_id,
+            session=self._named(session_id, affinity),
             timeout=timeout,
             idle_timeout=idle_timeout,
         )
+
+    def _named(self, session_id: str, affinity: Affinity | None) -> Session | str:
+        if affinity is None:
+            return session_id
+        return Session(self, self._by_id(session_id, affinity), affinity)
 
     def await_ready(self, timeout: Duration | None = None) -> None:
         """Wait until every worker is ready.

@@ -14,7 +14,9 @@
     ├── CallTimeout (TimeoutError)      the call's deadline passed
     ├── Cancelled (futures.CancelledError)
     ├── SessionLost                     the session's worker is gone, and its state with it
-    │   └── SessionExpired
+    │   ├── SessionExpired              it was not used for its ttl
+    │   └── SessionClosed               it was closed
+    ├── SessionQuotaExceeded            as many sessions are open as may be
     ├── ReentrantCall                   a call needs a worker that its own ancestors hold
     ├── WorkerDied                      the worker's process ended during the call
     │   └── PoisonCall                  two workers died under this call
@@ -148,7 +150,23 @@ class SessionLost(SnakepitError):
 
 
 class SessionExpired(SessionLost):
-    """The session was not used for too long."""
+    """The session was not used for its ``ttl``. Nothing ran."""
+
+
+class SessionClosed(SessionLost):
+    """The session was closed: by ``close()``, or by leaving its ``with`` block. Nothing ran."""
+
+
+class SessionQuotaExceeded(SnakepitError):
+    """As many sessions are open as the pool allows: ``max_sessions``. Nothing ran.
+
+    Close some, give them a shorter ``ttl``, or raise the limit.
+    """
+
+    pool: str | None = None
+    session: str | None = None
+    """The one that could not be opened."""
+    limit: int | None = None
 
 
 class ReentrantCall(SnakepitError):

@@ -71,6 +71,16 @@ class BaseAdapter:
         """Called once, after the last call, when a worker ends in good order. May be ``async``."""
         return None
 
+    def session_closed(self, session_id: str) -> Awaitable[None] | None:
+        """Called when a session that had calls in this worker is over. May be ``async``.
+
+        It was closed, has expired, or the worker ends in good order. Called between calls, where
+        tools are; ``self.session_context.state`` is still there and is dropped then. Keep it short:
+        the worker's next call waits for it, and nothing limits it. What it raises is written to
+        stderr and harms nobody.
+        """
+        return None
+
     @property
     def session_context(self) -> SessionContext:
         """The call that runs in this thread or coroutine; never None."""

@@ -49,6 +49,10 @@ class LiveAdapter:
         self.listing = [(d.name, d.description, d.streams) for d in declared]
         """Name, description and whether it streams, of each tool."""
 
+    def session_closed(self, session_id: str) -> None:
+        """Call the adapter's ``session_closed``, where it has one."""
+        self._call_hook("session_closed", session_id)
+
     def cleanup(self) -> None:
         """Call the adapter's ``cleanup``, then end its loop, even when ``cleanup`` raises."""
         try:
@@ -61,10 +65,10 @@ class LiveAdapter:
         if self._loop is not None:
             self._loop.close()
 
-    def _call_hook(self, name: str) -> None:
+    def _call_hook(self, name: str, *arguments: str) -> None:
         hook = getattr(self._adapter, name, None)
         if hook is not None:
-            self._finished(hook())
+            self._finished(hook(*arguments))
 
     def _bind(self, declared: Declaration) -> Callable[..., Any]:
         method: Callable[..., Any] = getattr(self._adapter, declared.attribute)

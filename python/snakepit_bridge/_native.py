@@ -30,6 +30,14 @@ class Call(Protocol):
     @property
     def session_new(self) -> bool: ...
     @property
+    def session_generation(self) -> int:
+        """Number of the session's binding to this worker; 0: no session."""
+
+    def session_metadata(self) -> dict[str, Any]: ...
+    def session_state(self) -> dict[str, Any]:
+        """See ``_sessions.Sessions.state``."""
+
+    @property
     def cancelled(self) -> bool: ...
     def remaining(self) -> float | None: ...
     def on_cancel(self, callback: Callable[[], object] | None) -> None:

@@ -15,6 +15,7 @@ from ._adapter import WorkerInfo
 from ._context import current
 from ._failure import describe
 from ._lifecycle import LiveAdapter, require_tools
+from ._sessions import of_this_worker
 from ._suggest import closest
 from .errors import AdapterSourceError
 
@@ -49,10 +50,12 @@ def main(core: Core) -> int:
     live = _start(line)
     if live is None:
         return START_FAILED
+    of_this_worker.closed = live.session_closed
     line.ready(live.listing)
     if not line.serve(live.tools, current, describe, lambda name: closest(name, live.tools)):
         # No cleanup: the host that could bound it is dead, and the shim is killing us.
         os._exit(HOST_GONE)
+    of_this_worker.end_all()
     try:
         live.cleanup()
     except BaseException as error:

@@ -160,6 +160,11 @@ class FakeChunks:
 class FakeSession:
     def __init__(self, session_id: str, affinity: str | None) -> None:
         self.id, self.affinity, self.generation = session_id, affinity, 0
+        self.opening: tuple[Any, ...] = ()
+        self.closed = False
+
+    def with_affinity(self, affinity: str) -> FakeSession:
+        return FakeSession(self.id, affinity)
 
 
 def leave() -> None:
@@ -189,6 +194,7 @@ class Pool:
         self.items: Any = ()
         self.owner = os.getpid()
         self.answer: Any = None
+        self.open: dict[str, FakeSession] = {}
 
     @property
     def closed(self) -> bool:
@@ -232,6 +238,32 @@ class Pool:
     def session(self, session_id: str, affinity: str | None) -> FakeSession:
         session_id.encode()
         return FakeSession(session_id, affinity)
+
+    def open_session(
+        self, session_id: str, affinity: str | None, ttl: float | None, metadata: Any
+    ) -> FakeSession:
+        session = FakeSession(session_id, affinity)
+        session.opening = (ttl, metadata)
+        self.open[session_id] = session
+        return session
+
+    def end_session(self, session: FakeSession) -> bool:
+        was_open, session.closed = not session.closed, True
+        self.open.pop(session.id, None)
+        return was_open
+
+    def close_session(self, session_id: str) -> bool:
+        return session_id in self.open and self.end_session(self.open[session_id])
+
+    def sessions(self) -> list[tuple[Any, ...]]:
+        return [self._row(session_id) for session_id in self.open]
+
+    def session_info(self, session_id: str) -> tuple[Any, ...] | None:
+        return self._row(session_id) if session_id in self.open else None
+
+    def _row(self, session_id: str) -> tuple[Any, ...]:
+        age = float(100 + [*self.open].index(session_id))
+        return (session_id, (1, 3), 7, 5, 1, age, 2.0, 60.0, 58.0, {"k": 1})
 
     def stats(self) -> dict[str, int]:
         names = (

@@ -14,11 +14,12 @@ from markdown import Block, blocks, rows
 import snakepit
 
 ROOT = Path(__file__).resolve().parents[2]
-GUARDS = (ROOT / "docs/guards.md").read_text()
+GUARDS, SESSIONS = ((ROOT / f"docs/{name}.md").read_text() for name in ("guards", "sessions"))
 END = Block("", "", 0)
 PROGRAMS = [
     (program, following)
-    for program, following in pairwise([*blocks(GUARDS), END])
+    for guide in (GUARDS, SESSIONS)
+    for program, following in pairwise([*blocks(guide), END])
     if program.language == "python"
 ]
 
@@ -26,7 +27,7 @@ PROGRAMS = [
 @pytest.mark.parametrize(
     ("program", "following"), PROGRAMS, ids=[f"line{program.line}" for program, _ in PROGRAMS]
 )
-def test_a_program_of_the_guards_says_what_follows_it(
+def test_a_program_of_a_guide_says_what_follows_it(
     program: Block, following: Block, tmp_path: Path
 ) -> None:
     assert following.language == "text"
@@ -45,7 +46,7 @@ def test_a_program_of_the_guards_says_what_follows_it(
 
 
 def test_there_is_a_program_for_each_guard() -> None:
-    shown = "".join(program.text for program, _ in PROGRAMS)
+    shown = "".join(program.text for program in blocks(GUARDS) if program.language == "python")
     guards = ["circuit_breaker=", "worker_breaker=", "retry=", "crash_barrier=", "HealthMonitor("]
     assert [guard for guard in guards if guard not in shown] == []
 
@@ -73,3 +74,10 @@ def test_the_parameters_of_a_pool_are_those_and_have_those_defaults() -> None:
     assert parameters["worker_breaker"].default is snakepit.UNSET
     assert literal == {name: f"`{parameters[name].default!r}`" for name in literal}
     assert parameters["max_queue_bytes"].default == 256 * 1024 * 1024
+
+
+def test_the_parameters_of_sessions_have_those_defaults() -> None:
+    parameters = inspect.signature(snakepit.Pool.__init__).parameters
+    told = {option.strip("`"): default for option, default, _ in rows(SESSIONS, "parameter")}
+    assert told == {name: f"`{parameters[name].default!r}`" for name in told}
+    assert told.keys() == {"affinity", "session_ttl", "max_sessions"}

@@ -225,6 +225,38 @@ pub enum Error {
         may_have_run: bool,
     },
 
+    /// The session was not used for its `ttl`, and its state is gone.
+    #[error(
+        "session {session:?} has expired: it was not used for its ttl; open a new session and load \
+         its state again, or give it a longer ttl"
+    )]
+    SessionExpired {
+        /// The session.
+        session: Arc<str>,
+    },
+
+    /// The session was closed, and its state is gone.
+    #[error("session {session:?} is closed; open a new one")]
+    SessionClosed {
+        /// The session.
+        session: Arc<str>,
+    },
+
+    /// As many sessions are open as the pool allows. Close some, give them a shorter `ttl`, or raise
+    /// `max_sessions`.
+    #[error(
+        "pool {pool}: {limit} sessions are open (max_sessions), so {session:?} cannot be opened; \
+         close some, give them a shorter ttl, or raise max_sessions"
+    )]
+    SessionQuotaExceeded {
+        /// The pool.
+        pool: PoolName,
+        /// The session that could not be opened.
+        session: Arc<str>,
+        /// `max_sessions`.
+        limit: usize,
+    },
+
     /// The worker's process ended during the call.
     #[error("{tool}: worker {worker} died: {exit}")]
     WorkerDied {
@@ -342,6 +374,9 @@ impl Error {
             | Self::QueueFull { .. }
             | Self::CircuitOpen { .. }
             | Self::SessionBusy { .. }
+            | Self::SessionExpired { .. }
+            | Self::SessionClosed { .. }
+            | Self::SessionQuotaExceeded { .. }
             | Self::Encode { .. }
             | Self::ToolNotFound { .. } => false,
             Self::TooLarge { direction, .. } => *direction == Direction::Result,

@@ -119,7 +119,9 @@ mod worker;
 
 pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
-pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
+pub use call::{
+    Affinity, Binding, CallSpec, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey, Step,
+};
 pub use config::{
     AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier, Env,
     Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig, PoolOptions, Recycle,
@@ -150,7 +152,8 @@ pub mod line {
 }
 pub use pool::{
     Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, LineHandler,
-    Outcome, Pool, PoolHealth, PoolStats, Reply, Session, SessionHandle, WorkerFacts, WorkerInfo,
+    Outcome, Pool, PoolHealth, PoolStats, Reply, Session, SessionHandle, SessionInfo, WorkerFacts,
+    WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from snakepit_bridge import _values
+from snakepit_bridge._sessions import of_this_worker
 
 from . import failure, messages
 from .messages import Result
@@ -59,6 +60,9 @@ class Server:
             said = frame.WhichOneof("frame")
             if said == "start_call":
                 self._take_up(frame.start_call)
+            elif said == "end_session":
+                of_this_worker.end(frame.end_session.session_generation)
+                self.stay_ourselves()
             elif said == "drain":
                 return True
             # Others are for ends without a control socket, or from a newer host.
@@ -88,6 +92,8 @@ class Server:
             arguments = _keywords(start.arguments)
         except BaseException as error:
             return {"failure": failure.bare(messages.DECODE, error)}
+        if call.session_generation:
+            call.session_new = of_this_worker.begin(call.session_generation, start.session_id)
         self._current.set(call)
         try:
             value = function(**arguments)

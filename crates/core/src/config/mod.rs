@@ -34,6 +34,9 @@ use crate::call::Affinity;
 use crate::error::Error;
 use crate::id::PoolName;
 
+/// The most that `max_sessions` may be.
+const MAX_SESSIONS: usize = 10_000_000;
+
 /// Configuration of one pool. Every limit has a default that suits a service.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
@@ -56,6 +59,10 @@ pub struct PoolConfig {
     pub grace: Duration,
     /// How sessions bind unless they say otherwise.
     pub affinity: Affinity,
+    /// How long a session may be unused unless it says otherwise; none: until it is closed.
+    pub session_ttl: Option<Duration>,
+    /// So many sessions may be open; one more is refused.
+    pub max_sessions: usize,
     /// How workers live: probes, replacement, starts.
     pub life: Life,
     /// What it does while workers fail.
@@ -64,7 +71,7 @@ pub struct PoolConfig {
 
 impl PoolConfig {
     /// A pool of `size` workers with every limit at its default: 1,000 waiting calls of
-    /// 256 MiB in all, 256 MiB messages, 60 s to start, 2 s of grace.
+    /// 256 MiB in all, 256 MiB messages, 60 s to start, 2 s of grace, 10,000 sessions of an hour.
     pub fn new(name: impl Into<PoolName>, size: usize, worker: WorkerConfig) -> Self {
         Self {
             name: name.into(),
@@ -76,6 +83,8 @@ impl PoolConfig {
             start_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(2),
             affinity: Affinity::default(),
+            session_ttl: Some(Duration::from_secs(3600)),
+            max_sessions: 10_000,
             life: Life::default(),
             guards: Guards::default(),
         }
@@ -107,6 +116,14 @@ impl PoolConfig {
         }
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
+        }
+        if self.session_ttl.is_some_and(|ttl| ttl.is_zero()) {
+            return wrong("session_ttl", "must be above zero".into());
+        }
+        // Places among the sessions are 32 bits wide.
+        if !(1..=MAX_SESSIONS).contains(&self.max_sessions) {
+            let message = format!("must be from 1 to {MAX_SESSIONS}, not {}", self.max_sessions);
+            return wrong("max_sessions", message);
         }
         self.worker.limits.validate()?;
         self.life.validate()?;

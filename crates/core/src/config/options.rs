@@ -129,6 +129,11 @@ parameters! {
     grace: Duration, read as Limited;
     /// How sessions bind unless they say otherwise. Default: `strict_queue`.
     affinity: Affinity, read as Named<Affinity>;
+    /// How long a session may be unused unless it says otherwise; no limit: null, or `"none"`.
+    /// Default: 3600 s.
+    session_ttl: Option<Duration>, read as Span;
+    /// Sessions that may be open at once, from 1 to 10,000,000. Default: 10,000.
+    max_sessions: usize, read as usize;
     /// When workers are asked for signs of life: a table of `interval`, `timeout`, `missed` and
     /// `initial_delay`, or `"none"`. Default: all of its defaults.
     heartbeat: Option<Heartbeat>, read as Table<Heartbeat>;

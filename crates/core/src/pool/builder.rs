@@ -110,6 +110,10 @@ impl Builder {
         grace: Duration;
         /// How sessions bind unless they say otherwise.
         affinity: Affinity;
+        /// How long a session may be unused unless it says otherwise; `None`: until it is closed.
+        session_ttl: impl Into<Option<Duration>>;
+        /// Sessions that may be open at once.
+        max_sessions: usize;
         /// When workers are asked for signs of life; `None`: never.
         heartbeat: impl Into<Option<Heartbeat>>;
         /// A worker that has been stalled for so long is killed; `None`: only a deadline kills.
@@ -284,6 +288,8 @@ fn limits(config: &mut PoolConfig, options: &PoolOptions) {
     config.max_message = options.max_message.unwrap_or(config.max_message);
     config.start_timeout = options.start_timeout.unwrap_or(config.start_timeout);
     config.grace = options.grace.unwrap_or(config.grace);
+    config.session_ttl = options.session_ttl.unwrap_or(config.session_ttl);
+    config.max_sessions = options.max_sessions.unwrap_or(config.max_sessions);
     config.affinity = options.affinity.unwrap_or(config.affinity);
     let life = &mut config.life;
     life.heartbeat = options.heartbeat.unwrap_or(life.heartbeat);

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::trace::CallSpan;
 use super::{Chunks, Pool, Reply};
-use crate::call::{CallSpec, SessionKey};
+use crate::call::{Affinity, CallSpec, SessionKey};
 use crate::config::RetryPolicy;
 use crate::error::Error;
 use crate::value::{self, CodecError};
@@ -92,8 +92,17 @@ impl Pool {
     pub fn call(&self, tool: impl Into<Arc<str>>) -> Call<'_> {
         let (timeout, idle_timeout) = (None, self.defaults.idle_timeout);
         let tool = tool.into();
-        let (arguments, session, idempotent, retry) = (None, None, false, None);
-        Call { pool: self, tool, arguments, session, timeout, idle_timeout, idempotent, retry }
+        Call {
+            pool: self,
+            tool,
+            arguments: None,
+            session: None,
+            timeout,
+            idle_timeout,
+            idempotent: false,
+            retry: None,
+            refused: None,
+        }
     }
 }
 
@@ -110,6 +119,8 @@ pub struct Call<'p> {
     idle_timeout: Option<Duration>,
     idempotent: bool,
     retry: Option<Arc<RetryPolicy>>,
+    /// What was wrong before it began.
+    refused: Option<Error>,
 }
 
 impl Call<'_> {
@@ -137,6 +148,21 @@ impl Call<'_> {
     pub fn session(mut self, id: impl Into<Arc<str>>) -> Self {
         let affinity = self.pool.config().affinity;
         self.session = Some(SessionKey { id: id.into(), affinity, object: None });
+        self
+    }
+
+    /// How strictly the session named before keeps to its worker, in this call. Default: as the
+    /// session or the pool says.
+    pub fn affinity(mut self, affinity: Affinity) -> Self {
+        if let Some(session) = &mut self.session {
+            session.affinity = affinity;
+        }
+        self
+    }
+
+    /// It cannot be made, whatever is said of it later.
+    pub(super) fn refused(mut self, error: Error) -> Self {
+        self.refused = Some(error);
         self
     }
 
@@ -201,14 +227,21 @@ impl Call<'_> {
         self,
         default: Option<Duration>,
     ) -> (CallSpan, Option<Duration>, Result<CallSpec, Error>) {
-        let Self { pool, tool, arguments, session, timeout, idle_timeout, idempotent, retry } =
-            self;
+        let Self {
+            pool,
+            tool,
+            arguments,
+            session,
+            timeout,
+            idle_timeout,
+            idempotent,
+            retry,
+            refused,
+        } = self;
         let id = session.as_ref().map(|session| &*session.id);
         let span = CallSpan::open(pool, &tool, id);
-        // The wire writes "no session" as an empty id.
-        if id.is_some_and(str::is_empty) {
-            let message = "an id has at least one character".into();
-            return (span, idle_timeout, Err(Error::Config { field: "session", message }));
+        if let Some(error) = refused {
+            return (span, idle_timeout, Err(error));
         }
         let arguments = match arguments {
             None => Ok(Bytes::from_static(&[0x80])), // an empty map

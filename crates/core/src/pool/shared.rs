@@ -23,6 +23,7 @@ use crate::config::PoolConfig;
 use crate::error::{Cause, Error, ExitReport, StartFailure};
 use crate::id::{CallId, WorkerRef};
 use crate::policy::breaker::CircuitOpen;
+use crate::policy::session as sessions;
 use crate::process::{Owner, owner};
 use crate::transport::ToolInfo;
 use crate::worker::{Order, Port};
@@ -35,6 +36,12 @@ pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
 /// The present worker of each slot.
 #[derive(Default)]
 pub(super) struct Ports(pub(super) Vec<Option<Port>>);
+
+impl Ports {
+    fn tell(&self, slot: usize, say: impl FnOnce(&Port)) {
+        self.0[slot].as_ref().map(say);
+    }
+}
 
 impl Words for Ports {
     fn revoke(&self, slot: usize, word: u8, id: CallId) -> bool {
@@ -136,6 +143,7 @@ impl Shared {
             grace: config.grace,
             life: config.life,
             guards: config.guards.clone(),
+            sessions: sessions::Limits { ttl: config.session_ttl, max: config.max_sessions },
             // Without a source of randomness pauses are not spread, which harms no call.
             seed: getrandom::u64().unwrap_or_default(),
         };
@@ -323,31 +331,24 @@ impl Shared {
         let mut effects = std::mem::take(&mut inner.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Send { slot, id, word, session_new, left } => {
+                Effect::Send { slot, id, word, session, left } => {
                     let number = inner.state.number(slot);
                     if let (Some(port), Some(job)) = (&inner.ports.0[slot], inner.state.job(id)) {
-                        job.send((port, number), id, word, session_new, left);
+                        job.send((port, number), id, word, session, left);
                     }
                 }
-                Effect::Cancel { slot, id } => {
-                    if let Some(port) = &inner.ports.0[slot] {
-                        port.cancel(id);
-                    }
-                }
+                Effect::Cancel { slot, id } => inner.ports.tell(slot, |port| port.cancel(id)),
                 Effect::Grant { slot, id, items, bytes } => {
-                    if let Some(port) = &inner.ports.0[slot] {
-                        port.grant(id, items, bytes);
-                    }
+                    inner.ports.tell(slot, |port| port.grant(id, items, bytes));
+                }
+                Effect::EndSession { slot, id, binding } => {
+                    inner.ports.tell(slot, |port| port.end_session(&id, binding));
                 }
                 Effect::End { job, end } => {
                     let error = self.ended(inner, &job, end);
                     answers.push(Answer::Failure(job, error));
                 }
-                Effect::Probe { slot, probe } => {
-                    if let Some(port) = &inner.ports.0[slot] {
-                        port.probe(probe);
-                    }
-                }
+                Effect::Probe { slot, probe } => inner.ports.tell(slot, |port| port.probe(probe)),
                 Effect::Start { slot, generation, after } => {
                     inner.order(slot, Order::Start { generation, after });
                 }

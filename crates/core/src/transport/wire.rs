@@ -222,13 +222,20 @@ fn failed(failure: v1::Failure) -> WorkerFailure {
     }
 }
 
+/// The session of a call as it is sent.
+pub(crate) struct CallSession<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) generation: u64,
+    pub(crate) is_new: bool,
+    pub(crate) metadata: Bytes,
+}
+
 /// A call as it is sent.
 pub(crate) struct ToolCall<'a> {
     pub(crate) id: CallId,
     pub(crate) tool: &'a str,
     pub(crate) arguments: &'a Bytes,
-    pub(crate) session: Option<&'a str>,
-    pub(crate) session_new: bool,
+    pub(crate) session: Option<CallSession<'a>>,
     pub(crate) left: Option<Duration>,
     pub(crate) word: Option<u8>,
     /// Items and bytes that may be under way; None: a unary call.
@@ -251,18 +258,27 @@ impl Outbox {
 
     pub(crate) fn start_call(&self, call: ToolCall<'_>) {
         let (window_items, window_bytes) = call.window.unwrap_or_default();
+        let none = CallSession { id: "", generation: 0, is_new: false, metadata: Bytes::new() };
+        let session = call.session.unwrap_or(none);
         self.send(ToWorker::StartCall(v1::StartCall {
             call_id: call.id.raw(),
             tool: call.tool.to_owned(),
             arguments: call.arguments.clone(),
-            session_id: call.session.unwrap_or_default().to_owned(),
-            session_new: call.session_new,
+            session_id: session.id.to_owned(),
+            session_new: session.is_new,
             time_left_us: call.left.map_or(0, |left| (left.as_micros() as u64).max(1)),
             word: call.word.map_or(0, |word| u32::from(word) + 1),
             streaming: call.window.is_some(),
             window_items,
             window_bytes,
+            session_generation: session.generation,
+            session_metadata: session.metadata,
         }));
+    }
+
+    pub(crate) fn end_session(&self, id: &str, generation: u64) {
+        let (session_id, session_generation) = (id.to_owned(), generation);
+        self.send(ToWorker::EndSession(v1::EndSession { session_id, session_generation }));
     }
 
     pub(crate) fn cancel(&self, id: CallId) {

@@ -110,7 +110,7 @@ pub struct Tool {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HostFrame {
-    #[prost(oneof = "host_frame::Frame", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "host_frame::Frame", tags = "1, 2, 3, 4, 5, 6")]
     pub frame: ::core::option::Option<host_frame::Frame>,
 }
 /// Nested message and enum types in `HostFrame`.
@@ -130,6 +130,8 @@ pub mod host_frame {
         GrantChunks(super::GrantChunks),
         #[prost(message, tag = "5")]
         Drain(super::Drain),
+        #[prost(message, tag = "6")]
+        EndSession(super::EndSession),
     }
 }
 /// No larger than `max_message` and 64 KiB for what a frame has beside a value. One of the frames,
@@ -244,7 +246,8 @@ pub struct StartCall {
     /// Empty: no session.
     #[prost(string, tag = "4")]
     pub session_id: ::prost::alloc::string::String,
-    /// First call of this session on this worker.
+    /// First call of this session on this worker that was sent. It may have been taken back: whether
+    /// there is state of the session is told by `session_generation`.
     #[prost(bool, tag = "5")]
     pub session_new: bool,
     /// Relative: the two clocks need not agree. 0: no deadline.
@@ -265,6 +268,14 @@ pub struct StartCall {
     pub window_items: u32,
     #[prost(uint64, tag = "10")]
     pub window_bytes: u64,
+    /// Number of the session's binding to this worker, unique in the pool, from 1; 0: no session. What
+    /// a worker keeps for a session it keeps under this number: an id that is used again after its
+    /// session has ended has another one.
+    #[prost(uint64, tag = "11")]
+    pub session_generation: u64,
+    /// Encoded map, what the host's session was given; empty: nothing.
+    #[prost(bytes = "bytes", tag = "13")]
+    pub session_metadata: ::prost::bytes::Bytes,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CancelCall {
@@ -281,6 +292,17 @@ pub struct GrantChunks {
     pub items: u64,
     #[prost(uint64, tag = "3")]
     pub bytes: u64,
+}
+/// A session is over: it was closed, or not used for too long. No call of it is or will be in this
+/// worker. What is kept under the number is to be dropped; the adapter may be told, before the next
+/// call starts. Unknown numbers mean nothing. With Drain all sessions are over.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSession {
+    #[prost(string, tag = "1")]
+    pub session_id: ::prost::alloc::string::String,
+    /// As in StartCall.
+    #[prost(uint64, tag = "2")]
+    pub session_generation: u64,
 }
 /// Finish what runs, call the adapter's cleanup(), exit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

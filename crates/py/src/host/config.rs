@@ -55,6 +55,11 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         start_timeout: seconds("start_timeout")?,
         grace: seconds("grace")?,
         affinity,
+        session_ttl: config
+            .getattr("session_ttl")?
+            .extract::<Option<f64>>()?
+            .and_then(|ttl| duration(Some(ttl))),
+        max_sessions: config.getattr("max_sessions")?.extract()?,
         life: life::read(&config.getattr("life")?)?,
         max_queue_bytes: config.getattr("max_queue_bytes")?.extract()?,
         guards: guards(config)?,

@@ -86,6 +86,22 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("stack", stack)?;
             Ok("SessionLost")
         }
+        Error::SessionExpired { session } => {
+            fields.set_item("session", &**session)?;
+            fields.set_item("cause", "it was not used for its ttl")?;
+            Ok("SessionExpired")
+        }
+        Error::SessionClosed { session } => {
+            fields.set_item("session", &**session)?;
+            fields.set_item("cause", "it was closed")?;
+            Ok("SessionClosed")
+        }
+        Error::SessionQuotaExceeded { pool, session, limit } => {
+            fields.set_item("pool", pool.as_str())?;
+            fields.set_item("session", &**session)?;
+            fields.set_item("limit", limit)?;
+            Ok("SessionQuotaExceeded")
+        }
         Error::WorkerDied { tool, worker, exit, .. } => {
             died(fields, tool, worker, exit)?;
             Ok("WorkerDied")

@@ -25,6 +25,7 @@ mod pool;
 mod reply;
 mod retry;
 mod runtime;
+mod session;
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -38,7 +39,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("THREAD_COUNTS", PyTuple::new(py, environment::THREAD_COUNTS)?)?;
     module.add("OF_ONE_INTERPRETER", PyTuple::new(py, environment::OF_ONE_INTERPRETER)?)?;
     module.add_class::<pool::Pool>()?;
-    module.add_class::<pool::Session>()?;
+    module.add_class::<session::Session>()?;
     module.add_class::<reply::Reply>()?;
     module.add_class::<chunks::Chunks>()?;
     module.add_class::<inbox::Inbox>()?;

@@ -17,6 +17,7 @@ use super::leave::{self, Inside};
 use super::reply::Reply;
 use super::retry::RetryPolicy;
 use super::runtime::{self, Ended, duration};
+use super::session::{self, Session};
 use super::{callbacks, config, errors, life};
 use crate::codec;
 
@@ -49,7 +50,7 @@ fn spec(
     Ok(CallSpec {
         tool: tool.into(),
         arguments: codec::encode_args(args)?.into(),
-        session: session.map(|session| session.0.key()),
+        session: session.map(Session::key),
         timeout: duration(timeout),
         idempotent,
         retry: retry.map(|policy| policy.0.clone()),
@@ -226,11 +227,42 @@ impl Pool {
         session_id: &str,
         affinity: Option<&str>,
     ) -> PyResult<Session> {
-        let affinity = affinity
-            .map(str::parse)
-            .transpose()
-            .map_err(|message| errors::config_error(py, "affinity", message))?;
-        Ok(Session(self.core().session_handle(session_id, affinity)))
+        Session::by_id(py, self.core(), session_id, affinity)
+    }
+
+    fn open_session(
+        &self,
+        py: Python<'_>,
+        session_id: &str,
+        affinity: Option<&str>,
+        ttl: Option<f64>,
+        metadata: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Session> {
+        let session = Session::open(py, self.core(), (session_id, affinity), ttl, metadata)?;
+        self.driver.kick(); // The timer has something to wait for.
+        Ok(session)
+    }
+
+    fn end_session(&self, session: &Session) -> bool {
+        let ended = session.close(self.core());
+        self.driver.kick();
+        ended
+    }
+
+    fn close_session(&self, session_id: &str) -> bool {
+        let ended = self.core().close_session(session_id);
+        self.driver.kick();
+        ended
+    }
+
+    fn sessions<'py>(&self, py: Python<'py>) -> PyResult<Vec<session::Row<'py>>> {
+        let (pool, _inside) = self.here(py)?;
+        pool.sessions().into_iter().map(|info| session::row(py, info)).collect()
+    }
+
+    fn session_info<'py>(&self, py: Python<'py>, session_id: &str) -> session::Found<'py> {
+        let (pool, _inside) = self.here(py)?;
+        pool.session_info(session_id).map(|info| session::row(py, info)).transpose()
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -361,22 +393,5 @@ impl Drop for Pool {
             // The last handle's tasks end when somebody drives.
             self.driver.kick();
         }
-    }
-}
-
-/// A session of one pool. Python wraps it in `snakepit.Session`; not public.
-#[pyclass(frozen, module = "snakepit._core")]
-pub(super) struct Session(snakepit::SessionHandle);
-
-#[pymethods]
-impl Session {
-    #[getter]
-    fn id(&self) -> &str {
-        self.0.id()
-    }
-
-    #[getter]
-    fn generation(&self) -> u64 {
-        self.0.binding().unwrap_or(0)
     }
 }

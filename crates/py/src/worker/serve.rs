@@ -14,13 +14,16 @@ use snakepit::process::{Owner, Page, WordState};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
-use snakepit_proto::v1::{Failure, FailureKind, HostFrame, Result as CallResult, StartCall};
+use snakepit_proto::v1::{
+    EndSession, Failure, FailureKind, HostFrame, Result as CallResult, StartCall,
+};
 
 use super::boot;
 use super::call::Call;
 use super::engine::Engine;
 use super::failure::{self, Told};
 use super::running::RunningCall;
+use super::sessions::Sessions;
 use crate::codec;
 
 /// A finished call is not kept waiting behind more work than this.
@@ -74,6 +77,7 @@ pub(super) struct Server<'py, 'line> {
     owner: Owner,
     tools: Tools<'py>,
     hooks: Hooks<'py>,
+    sessions: Sessions,
     /// When the oldest reply that is not sent yet was queued.
     unsent_since: Option<Instant>,
 }
@@ -89,7 +93,8 @@ impl<'py, 'line> Server<'py, 'line> {
     ) -> PyResult<Self> {
         let owner = boot::side()?.owner;
         let now = Instant::now();
-        Ok(Self { py, line, max_message, now, page, owner, tools, hooks, unsent_since: None })
+        let (sessions, unsent_since) = (Sessions::default(), None);
+        Ok(Self { py, line, max_message, now, page, owner, tools, hooks, sessions, unsent_since })
     }
 
     /// Runs calls until the host drains (true) or the line ends (false).
@@ -105,6 +110,9 @@ impl<'py, 'line> Server<'py, 'line> {
                         self.line.await_end(self.py, None);
                         return Ok(false);
                     }
+                }
+                Ok(Some(HostFrame { frame: Some(FromHost::EndSession(end)) })) => {
+                    self.end_session(&end)?;
                 }
                 Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) })) => {
                     self.hooks.set_current.call1((self.py.None(),))?;
@@ -167,6 +175,22 @@ impl<'py, 'line> Server<'py, 'line> {
         Ok(Next::Serve)
     }
 
+    /// Runs code of the adapter, between calls: nobody's reply waits for it.
+    fn end_session(&mut self, end: &EndSession) -> PyResult<()> {
+        if !self.sessions.has(end.session_generation) {
+            return Ok(());
+        }
+        // Before: it may end the process.
+        self.line.deliver(self.py);
+        self.unsent_since = None;
+        self.line.enter_python();
+        let ended = self.sessions.end(self.py, end.session_generation);
+        self.stay_ourselves();
+        self.line.leave_python();
+        self.now = Instant::now();
+        ended
+    }
+
     fn reply(&mut self, call_id: u64, outcome: Outcome) {
         let bytes = match &outcome {
             Outcome::Value(value) => value.len(),
@@ -199,6 +223,9 @@ impl<'py, 'line> Server<'py, 'line> {
             Err(error) => return Ok(failed(failure::bare(self.py, FailureKind::Decode, &error))),
         };
         let (callable, streams) = (tool.callable.clone(), tool.streams);
+        if start.session_generation != 0 {
+            start.session_new = self.sessions.begin(self.py, start)?;
+        }
         let call = Call::new(Arc::clone(running), start, self.now);
         self.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
         let returned = callable.call((), Some(&arguments));

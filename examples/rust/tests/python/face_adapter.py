@@ -20,6 +20,7 @@ class Face(BaseAdapter):
         super().__init__()
         self.greeting = greeting
         self.notes: dict[str | None, int] = {}
+        self.closed: list[str] = []
 
     @tool
     def ping(self) -> str:
@@ -84,6 +85,20 @@ class Face(BaseAdapter):
         key = self.session_context.session_id
         self.notes[key] = self.notes.get(key, 0) + 1
         return self.notes[key] - 1
+
+    @tool
+    def visit(self) -> dict[str, Any]:
+        """What is kept for the session, and what its caller said of it."""
+        context = self.session_context
+        context.state["visits"] = context.state.get("visits", 0) + 1
+        return {"visits": context.state["visits"], "new": context.is_new, **context.metadata}
+
+    def session_closed(self, session_id: str) -> None:
+        self.closed.append(session_id)
+
+    @tool
+    def which_closed(self) -> list[str]:
+        return self.closed
 
     @tool
     def wait(self, folder: str) -> None:
