@@ -23,17 +23,21 @@ from snakepit.errors import (
     CircuitOpen,
     ConfigError,
     DecodeError,
+    DeviceMismatch,
     EncodeError,
     ForkedPool,
     MessageTooLarge,
+    OutOfMemory,
     PoisonCall,
     PoolClosed,
     QueueFull,
     ReentrantCall,
     RemoteError,
+    RemoteExceptionGroup,
     SessionBusy,
     SessionExpired,
     SessionLost,
+    ShapeMismatch,
     SnakepitError,
     StartError,
     ToolNotFound,
@@ -53,6 +57,13 @@ if TYPE_CHECKING:
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
+    from snakepit._unserializable import (
+        Unserializable,
+        UnserializableInfo,
+        is_unserializable,
+        unserializable_info,
+    )
+    from snakepit_bridge._registry import register_decoder, register_encoder
 
 __all__ = [
     "UNSET",
@@ -70,6 +81,7 @@ __all__ = [
     "ConfigError",
     "CrashBarrier",
     "DecodeError",
+    "DeviceMismatch",
     "EncodeError",
     "ForkedPool",
     "Future",
@@ -78,6 +90,7 @@ __all__ = [
     "Heartbeat",
     "Limits",
     "MessageTooLarge",
+    "OutOfMemory",
     "PoisonCall",
     "Pool",
     "PoolClosed",
@@ -88,16 +101,20 @@ __all__ = [
     "Recycle",
     "ReentrantCall",
     "RemoteError",
+    "RemoteExceptionGroup",
     "RetryBudget",
     "RetryPolicy",
     "Session",
     "SessionBusy",
     "SessionExpired",
     "SessionLost",
+    "ShapeMismatch",
     "SnakepitError",
     "StartError",
     "Stream",
     "ToolNotFound",
+    "Unserializable",
+    "UnserializableInfo",
     "WorkerDied",
     "WorkerFacts",
     "WorkerHealth",
@@ -107,6 +124,10 @@ __all__ = [
     "cleanup",
     "errors",
     "executor",
+    "is_unserializable",
+    "register_decoder",
+    "register_encoder",
+    "unserializable_info",
 ]
 
 # Imported at first use: asyncio and dataclasses would double the time that a host takes to start.
@@ -128,11 +149,17 @@ _LAZY = {
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
+    "Unserializable": "snakepit._unserializable",
+    "UnserializableInfo": "snakepit._unserializable",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",
     "executor": "snakepit",  # the module itself
+    "is_unserializable": "snakepit._unserializable",
+    "register_decoder": "snakepit_bridge._registry",
+    "register_encoder": "snakepit_bridge._registry",
+    "unserializable_info": "snakepit._unserializable",
 }
 
 

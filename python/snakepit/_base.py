@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from snakepit._pool_health import PoolHealth
     from snakepit._retry import RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
+    from snakepit._unserializable import Unserializable
 
 Affinity = Literal["strict_queue", "strict_fail_fast", "hint"]
 """How strictly the calls of a session keep to its worker; see ``Pool.session``."""
@@ -75,6 +76,8 @@ _PARAMETERS = {
     "retry",
     "circuit_breaker",
     "crash_barrier",
+    "unserializable",
+    "errors",
 }
 
 
@@ -148,6 +151,13 @@ class PoolBase:
         circuit_breaker: Refuses calls with ``CircuitOpen`` while the pool fails. Default: none.
         crash_barrier: Prefers other workers to one in the place of which one crashed. Default:
             none. Without it, too, a slot whose workers keep dying is left out for a while.
+        unserializable: What becomes of a value that cannot travel. ``"error"``: an ``EncodeError``
+            with its path. ``"marker"``: what the value says itself (``model_dump()``,
+            ``to_dict()``, …), else a dict that names its type. An ``Unserializable`` says more.
+        errors: Classes of exceptions, each itself or as ``"module:Class"``. What a tool raises of
+            them, or of a class derived from one, arrives as an error that is a ``RemoteError`` and
+            of that class. Its ``__init__`` is not called; a method ``__snakepit_restore__`` that
+            it has gets the exception's arguments, which are ``error.remote_args`` in any case.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -197,6 +207,8 @@ class PoolBase:
         retry: RetryPolicy | None = None,
         circuit_breaker: CircuitBreaker | None = None,
         crash_barrier: CrashBarrier | None = None,
+        unserializable: Literal["error", "marker"] | Unserializable | Mapping[str, Any] = "error",
+        errors: Iterable[str | type[Exception]] = (),
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
@@ -238,6 +250,8 @@ class PoolBase:
             retry=retry,
             circuit_breaker=circuit_breaker,
             crash_barrier=crash_barrier,
+            unserializable=unserializable,
+            errors=errors,
         )
         self._config = config
         heeds_sigterm = (

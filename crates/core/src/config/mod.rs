@@ -14,6 +14,7 @@ mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod unserializable;
 mod upkeep;
 mod worker;
 
@@ -28,6 +29,7 @@ pub use limits::Limits;
 pub use options::PoolOptions;
 pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
 pub(crate) use source::is_name;
+pub use unserializable::{Detail, Unserializable};
 pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
 
 use crate::call::Affinity;
@@ -108,6 +110,7 @@ impl PoolConfig {
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
         }
+        self.worker.validate_errors()?;
         self.worker.limits.validate()?;
         self.life.validate()?;
         self.guards.validate()
