@@ -11,6 +11,8 @@ A class of two that nobody has written is made when it is first needed; such a c
 two that it is made of.
 """
 
+# ruff: noqa: N818 (as in errors.py, from where they are imported)
+
 from __future__ import annotations
 
 import builtins
@@ -97,7 +99,7 @@ class RemoteExceptionGroup(RemoteError, ExceptionGroup["RemoteError"]):
     ) -> None:
         super().__init__(message, **fields)
 
-    def derive(self, excs: Sequence[Any], /) -> RemoteExceptionGroup:
+    def derive(self, excs: Sequence[Any], /) -> Any:
         """Make a group of some of the members; with the fields of this one."""
         group = RemoteExceptionGroup(self.message, excs)
         group.__dict__.update(self.__dict__)
@@ -198,7 +200,7 @@ def remote_error(
     return error
 
 
-def list_class(kind: type[Exception]) -> str:
+def list_class(kind: type) -> str:
     """Have exceptions of ``kind`` raised as such; return the name by which workers tell them.
 
     Raises:
@@ -206,7 +208,7 @@ def list_class(kind: type[Exception]) -> str:
     """
     module = "__main__" if kind.__module__ == "__mp_main__" else kind.__module__
     name = f"{module}:{kind.__qualname__}"
-    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+    if not issubclass(kind, Exception):
         raise TypeError("it is no subclass of Exception")
     if issubclass(kind, (StopIteration, StopAsyncIteration, BaseExceptionGroup, SnakepitError)):
         raise TypeError("it means something to Python, or to this package")
@@ -259,7 +261,7 @@ def _restored(kind: type[RemoteError], message: str, fields: dict[str, Any]) -> 
 
 def _blank(kind: type[RemoteError], message: str) -> RemoteError:
     """An instance that no ``__init__`` or ``__new__`` of the program has seen."""
-    native = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    native: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
     error = cast("RemoteError", native.__new__(kind, message))
     error.args = (message,)
     return error

@@ -7,7 +7,8 @@ What the value says itself, by the first of ``model_dump``, ``to_dict``, ``_asdi
 
     {"__ffi_unserializable__": True, "__type__": "my_app.Socket"}
 
-A text of the value is in it, as ``__repr__``, only where the pool asks for that: it may hold secrets.
+A text of the value is in it, as ``__repr__``, only where the pool asks for that, since it may hold
+secrets.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ Detail = tuple[
 ]
 """Notes, cause, context, a group's members; class of the pool's ``errors``, arguments."""
 Report = tuple[str, str, str, "Detail | None"]
-"""A ``Failure`` and what it is made of; inside of another, the traceback of its own frames alone."""
+"""A ``Failure`` and what it is made of; of one inside of another, its own frames alone."""
 
 Describe = Callable[[type[BaseException], BaseException, "TracebackType | None"], Report]
 Tools = Mapping[str, tuple[Callable[..., Any], bool]]

@@ -1,7 +1,7 @@
 """Takes out of a text what looks like a secret.
 
-A mitigation and no border: it knows the usual shapes, not yours. A text that may hold secrets is best
-not sent at all.
+A mitigation and no border: it knows the usual shapes, not yours. A text that may hold secrets is
+best not sent at all.
 """
 
 from __future__ import annotations

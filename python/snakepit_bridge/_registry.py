@@ -88,7 +88,7 @@ def _name(name: str | type) -> str:
     if isinstance(name, type):
         module = "__main__" if name.__module__ == "__snakepit_main__" else name.__module__
         name = f"{module}.{name.__qualname__}"
-    if not isinstance(name, str) or not 0 < len(name.encode()) <= _LONGEST:
+    if not 0 < len(name.encode()) <= _LONGEST:
         raise ValueError(f"the name of a type has 1 to {_LONGEST} bytes, unlike {name!r:.80}")
     return name
 

@@ -14,6 +14,7 @@ that hold whatever an exception is made of:
 
 from __future__ import annotations
 
+import builtins
 import sys
 
 from ._failure import _clip, _message, _type_name, describe, own_frames
@@ -22,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
+    from typing import Any
 
     from ._native import Detail, Report
 
@@ -87,7 +89,7 @@ class _Walk:
         self._seen.pop()
         if not (notes or cause or context or exceptions or listed):
             return None
-        arguments = [*BaseException.args.__get__(value)] if listed else None
+        arguments = [*value.args] if listed else None
         return notes, cause, context, exceptions, listed, arguments
 
     def _inner(self, value: BaseException) -> Report | None:
@@ -126,13 +128,12 @@ class _Walk:
 
 
 def _members(value: BaseException) -> tuple[BaseException, ...]:
-    if sys.version_info >= (3, 11):
-        group: type = BaseExceptionGroup
-    else:  # what makes groups there brings its own class of them
-        backport = sys.modules.get("exceptiongroup")
-        group = getattr(backport, "BaseExceptionGroup", _NoGroup)
-    return tuple(value.exceptions) if isinstance(value, group) else ()
+    group = getattr(builtins, "BaseExceptionGroup", None)
+    if group is None:  # before Python 3.11: what makes groups there brings a class of them
+        group = getattr(sys.modules.get("exceptiongroup"), "BaseExceptionGroup", _NoGroup)
+    members: Any = getattr(value, "exceptions", ()) if isinstance(value, group) else ()
+    return tuple(members)
 
 
 class _NoGroup(BaseException):
-    exceptions: tuple[BaseException, ...] = ()
+    """Of what no exception is one."""

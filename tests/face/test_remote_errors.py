@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -120,7 +120,7 @@ def test_diagnoses_have_defaults_and_no_other_fields() -> None:
 class Quota(ValueError):
     """Not to be called with what comes from a worker."""
 
-    def __new__(cls, *args: Any) -> Quota:
+    def __new__(cls, *args: Any) -> Self:
         raise AssertionError("made by its constructor")
 
     def __init__(self, *args: Any) -> None:

@@ -182,7 +182,7 @@ class _Encoder:
         self._depth -= 1
 
     def _named(self, value: Any, name: str, encode: Callable[[Any], Any]) -> None:
-        """A value of a type that the program has registered: under its name, as what is made of it."""
+        """A value of a registered type: under its name, as what its encoder makes of it."""
         self._enter(value)
         plain = encode(value)
         outer, self.out = self.out, []
