@@ -1,4 +1,4 @@
-"""What is raised for the built-in exceptions of tools: each a ``RemoteError`` and that class too."""
+"""What is raised for built-in exceptions of tools: each a ``RemoteError`` and that class."""
 
 from __future__ import annotations
 

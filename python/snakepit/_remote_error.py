@@ -2,10 +2,10 @@
 
 .. code-block:: text
 
-    what the worker told ─▶ remote_error ─┬─ the pool lists its class   ─▶ RemoteError and that class
-                                          ├─ it is a group              ─▶ RemoteExceptionGroup
-                                          ├─ shapes, devices, memory    ─▶ ShapeMismatch …  ┐ and the
-                                          └─ anything else              ─▶ RemoteError      ┘ built-in
+    what the worker told ─▶ remote_error ─┬─ the pool lists its class  ─▶ RemoteError and that one
+                                          ├─ it is a group             ─▶ RemoteExceptionGroup
+                                          ├─ shapes, devices, memory   ─▶ ShapeMismatch … ┐ and the
+                                          └─ anything else             ─▶ RemoteError     ┘ built-in
 
 A class of two that nobody has written is made when it is first needed; such a class pickles by the
 two that it is made of.
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from snakepit._error import SnakepitError
 
@@ -90,7 +90,7 @@ class RemoteExceptionGroup(RemoteError, ExceptionGroup["RemoteError"]):
 
     def __new__(
         cls, message: str = "", exceptions: Sequence[RemoteError] = (), **fields: Any
-    ) -> RemoteExceptionGroup:
+    ) -> Self:
         # A group has members. One without is made by unpickling alone, which brings them.
         return super().__new__(cls, message, exceptions or [RemoteError("a member")])
 

@@ -128,7 +128,7 @@ class _Walk:
 
 
 def _members(value: BaseException) -> tuple[BaseException, ...]:
-    group = getattr(builtins, "BaseExceptionGroup", None)
+    group: Any = getattr(builtins, "BaseExceptionGroup", None)
     if group is None:  # before Python 3.11: what makes groups there brings a class of them
         group = getattr(sys.modules.get("exceptiongroup"), "BaseExceptionGroup", _NoGroup)
     members: Any = getattr(value, "exceptions", ()) if isinstance(value, group) else ()

@@ -43,8 +43,8 @@ register_encoder(Money, lambda money: [money.cents, money.currency])
 register_decoder(Money, lambda parts: Money(*parts))
 
 DEVICES = """\
-Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! (when \
-checking argument for argument mat1 in method wrapper_CUDA_addmm)"""
+Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! \
+(when checking argument for argument mat1 in method wrapper_CUDA_addmm)"""
 MEMORY = """\
 CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.77 GiB of which \
 1.31 GiB is free."""
