@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
     from snakepit._cleanup import CleanupReport, cleanup
-    from snakepit._guard import CrashBarrier
+    from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
@@ -115,6 +115,7 @@ __all__ = [
     "ToolNotFound",
     "Unserializable",
     "UnserializableInfo",
+    "WorkerBreaker",
     "WorkerDied",
     "WorkerFacts",
     "WorkerHealth",
@@ -151,6 +152,7 @@ _LAZY = {
     "RetryPolicy": "snakepit._retry",
     "Unserializable": "snakepit._unserializable",
     "UnserializableInfo": "snakepit._unserializable",
+    "WorkerBreaker": "snakepit._guard",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",

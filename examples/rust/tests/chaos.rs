@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteBuf, Bytes};
 use snakepit::{Env, Error, OutputMode, Pool};
-use snakepit_testkit::{Mark, soon, until};
+use snakepit_testkit::{Mark, Random, soon, until};
 
 /// Directory of the package `chaos`, whose adapter this runs.
 const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests");
@@ -48,25 +48,12 @@ struct Echo(u64, ByteBuf);
 #[derive(Deserialize)]
 struct Chunk(u64, u64, ByteBuf);
 
-/// `SplitMix64`: all that is done hangs on one number; when, on the machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-
-    fn bytes(&mut self) -> Vec<u8> {
-        // What does not fit into the socket at once may be lost when the very next call ends the
-        // worker: ARCHITECTURE.md, "What is not kept yet".
-        let most = [1, 100, 5000, 1 << 15][self.below(4) as usize];
-        let fill = self.below(256) as u8;
-        vec![fill; self.below(most) as usize]
-    }
+fn any_bytes(random: &mut Random) -> Vec<u8> {
+    // What does not fit into the socket at once may be lost when the very next call ends the
+    // worker: ARCHITECTURE.md, "What is not kept yet".
+    let most = [1, 100, 5000, 1 << 15][random.below(4) as usize];
+    let fill = random.below(256) as u8;
+    vec![fill; random.below(most) as usize]
 }
 
 /// Which workers were harmed: by slot and generation.
@@ -107,7 +94,7 @@ impl Caller {
     }
 
     async fn echo(&mut self, number: u64) {
-        let data = self.random.bytes();
+        let data = any_bytes(&mut self.random);
         let args = Args { number, data: Some(Bytes::new(&data)), ..Args::default() };
         match soon("an echo", self.pool.execute::<Echo>("echo", &args)).await {
             Ok(Echo(told, back)) => assert!(told == number && back == data, "another's echo"),
@@ -265,7 +252,7 @@ async fn every_call_ends_rightly_or_with_its_own_worker() {
     let callers: Vec<_> = (0..CALLERS)
         .map(|name| {
             let (pool, harms, stopped) = (pool.clone(), harms.clone(), stopped.clone());
-            let random = Random(seed ^ (name + 1) << 32);
+            let random = Random::new(seed ^ (name + 1) << 32);
             let mut caller = Caller { pool, harms, random, name, calls: 0, failed: 0 };
             tokio::spawn(async move {
                 while !*stopped.borrow() {
@@ -277,7 +264,7 @@ async fn every_call_ends_rightly_or_with_its_own_worker() {
         .collect();
 
     let end = Instant::now() + Duration::from_secs(seconds);
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     // A caller that has panicked is told at the end of the storm at once.
     while Instant::now() < end && !callers.iter().any(tokio::task::JoinHandle::is_finished) {
         let halted = strike(&pool, &harms, &mut random);

@@ -183,8 +183,6 @@ pub(crate) struct State<J> {
     door: Door,
     table: Table<J>,
     queue: Queue,
-    /// Calls that rest before they are tried again; in no lane of the queue.
-    resting: usize,
     rate: Rate,
     budget: Budget,
     guards: Guards,
@@ -214,7 +212,6 @@ impl<J> State<J> {
             door: Door::Open,
             table: Table::default(),
             queue: Queue::new(slots, bounds),
-            resting: 0,
             rate: Rate::new(now),
             budget: Budget::new(guards.retry_budget),
             guards: Guards::new(slots, limits.size, guards),
@@ -241,9 +238,9 @@ impl<J> State<J> {
         self.counters
     }
 
-    /// Calls that wait for a worker.
+    /// Calls that wait for a worker, or for their next try.
     pub(crate) fn queued(&self) -> usize {
-        self.queue.len() + self.resting
+        self.queue.waiting()
     }
 
     /// Bytes of arguments that wait.

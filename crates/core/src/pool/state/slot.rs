@@ -121,10 +121,16 @@ impl Slot {
         (self.phase, self.standing.changed) = (phase, now);
     }
 
+    /// The host kills the worker.
+    pub(super) fn condemn(&mut self, why: Cause, now: Instant) {
+        self.enter(Phase::Condemned, now);
+        self.standing.condemned = Some(why);
+    }
+
     /// What a session is told that lived in its worker.
     pub(super) fn loss(&self) -> &'static str {
         match self.phase {
-            Phase::Condemned if self.standing.gave_up_on => {
+            Phase::Condemned if self.standing.condemned == Some(Cause::Stall) => {
                 "its worker was killed: it had been stalled for too long"
             }
             phase => phase.loss(),
@@ -226,6 +232,7 @@ impl<J> State<J> {
         // One that was leaving and was not told to go yet died like any other.
         let cause = if phase.is_leaving() { Phase::Ready.loss() } else { it.loss() };
         let under = Fallen { slot, number: it.standing.number, generation: it.generation };
+        let condemned = it.standing.condemned.take();
         it.phase = Phase::Empty;
         it.standing.end_life(now);
         self.loads[slot] = UNAVAILABLE;
@@ -244,7 +251,7 @@ impl<J> State<J> {
         }
         if phase.serves() || matches!(phase, Phase::Condemned | Phase::Outlawed) {
             self.counters.worker_deaths += 1;
-            self.fell(slot, phase, now, out);
+            self.fell(slot, condemned, now, out);
         } else if phase == Phase::Stopping {
             self.renew(slot);
         }
@@ -257,7 +264,9 @@ impl<J> State<J> {
             Phase::Empty | Phase::Starting => it.restart.failed(permanent, now),
             _ => {
                 let leaving = phase.is_leaving() || phase == Phase::Stopping;
-                Next::Start(it.restart.died(leaving || it.answered > 0, now))
+                // That a caller lost interest is no sign of a worker that is of no use.
+                let wanted = leaving || condemned == Some(Cause::Cancel);
+                Next::Start(it.restart.died(wanted || it.answered > 0, now))
             }
         };
         let after = match next {

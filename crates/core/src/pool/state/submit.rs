@@ -125,7 +125,7 @@ impl<J> State<J> {
         };
         let full = matches!(route, Route::Wait(_)) && !self.queue.has_room(bytes);
         if full || !self.table.has_room() {
-            let waiting = self.queue.len();
+            let waiting = self.queue.waiting();
             return Err(Refusal::QueueFull(Full {
                 capacity: self.queue.bounds().calls,
                 waiting,
