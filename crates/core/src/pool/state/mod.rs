@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::Step;
+use crate::call::{Resident, Step};
 use crate::config;
 use crate::error::Cause;
 use crate::id::CallId;
@@ -56,6 +56,13 @@ use table::{Call, Place, Table};
 pub(crate) trait Words {
     /// Takes a call back. True: the worker had not begun it, and never will.
     fn revoke(&self, slot: usize, word: u8, id: CallId) -> bool;
+
+    /// The worker is to be killed for this call. True: it is still in it, and begins nothing after it.
+    /// False: the call has ended, and its answer is on its way.
+    fn condemn(&self, slot: usize, word: u8, id: CallId) -> bool;
+
+    /// The worker is in the middle of this call.
+    fn runs(&self, slot: usize, word: u8, id: CallId) -> bool;
 
     /// Asked about a dead worker: it certainly had not begun the call.
     fn untouched(&self, slot: usize, word: u8, id: CallId) -> bool;
@@ -84,41 +91,19 @@ pub(crate) enum Effect<J> {
     Timer(Instant),
 }
 
-/// A worker that died under a call. By the time that is told, its slot may have another one, and
-/// another number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fallen {
-    pub(crate) slot: usize,
-    pub(crate) number: usize,
-    pub(crate) generation: u64,
-}
+/// A worker that died under a call.
+pub(crate) type Fallen = Resident;
 
 /// How a call ended, other than by an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    TimedOut {
-        limit: Duration,
-        step: Step,
-    },
-    Cancelled {
-        may_have_run: bool,
-    },
-    /// `slot`: of the worker that ended under it, where one did.
-    SessionLost {
-        session: Arc<str>,
-        cause: &'static str,
-        slot: Option<usize>,
-        may_have_run: bool,
-    },
+    TimedOut { limit: Duration, step: Step },
+    Cancelled { may_have_run: bool },
+    SessionLost { session: Arc<str>, cause: &'static str, home: Resident, may_have_run: bool },
     WorkerDied(Fallen),
-    Poison {
-        under: Fallen,
-        deaths: u32,
-    },
+    Poison { under: Fallen, deaths: u32 },
     NoWorker,
-    Closed {
-        may_have_run: bool,
-    },
+    Closed { may_have_run: bool },
 }
 
 /// Limits that the state enforces.

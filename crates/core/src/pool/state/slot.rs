@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::standing::{Role, Standing};
 use super::{Door, Effect, End, Fallen, Limits, Place, State, Words};
+use crate::call::Resident;
 use crate::error::{Cause, Recycled};
 use crate::id::CallId;
 use crate::policy::prefetch::{self, Prefetch};
@@ -119,6 +120,11 @@ impl Slot {
     /// The worker is something else from now on.
     pub(super) fn enter(&mut self, phase: Phase, now: Instant) {
         (self.phase, self.standing.changed) = (phase, now);
+    }
+
+    /// The worker that is in it, which is the one of `slot`.
+    pub(super) fn resident(&self, slot: usize) -> Resident {
+        Resident { slot, number: self.standing.number, generation: self.generation }
     }
 
     /// The host kills the worker.
@@ -231,7 +237,7 @@ impl<J> State<J> {
         let phase = it.phase;
         // One that was leaving and was not told to go yet died like any other.
         let cause = if phase.is_leaving() { Phase::Ready.loss() } else { it.loss() };
-        let under = Fallen { slot, number: it.standing.number, generation: it.generation };
+        let under = it.resident(slot);
         let condemned = it.standing.condemned.take();
         it.phase = Phase::Empty;
         it.standing.end_life(now);
@@ -243,7 +249,7 @@ impl<J> State<J> {
         }
         for id in self.queue.take_pinned(slot) {
             self.release(id);
-            self.session_lost(id, Some(slot), cause, out);
+            self.session_lost(id, under, cause, out);
         }
         self.start_is_through(slot, now, out);
         if self.door == Door::Closed {
@@ -366,7 +372,7 @@ impl<J> State<J> {
         if call.job.is_none() {
             self.table.remove(id);
         } else if untouched && strict {
-            self.session_lost(id, Some(under.slot), cause, out);
+            self.session_lost(id, under, cause, out);
         } else if untouched {
             self.requeue(id);
         } else {
@@ -378,13 +384,13 @@ impl<J> State<J> {
     pub(super) fn session_lost(
         &mut self,
         id: CallId,
-        slot: Option<usize>,
+        home: Resident,
         cause: &'static str,
         out: &mut Vec<Effect<J>>,
     ) {
         let Some(call) = self.table.get(id) else { return };
         let Some(key) = &call.session else { return };
         let session = key.id.clone();
-        self.end(id, End::SessionLost { session, cause, slot, may_have_run: false }, out);
+        self.end(id, End::SessionLost { session, cause, home, may_have_run: false }, out);
     }
 }

@@ -256,11 +256,12 @@ impl Chaos {
                 let slot = &state.slots[home.slot];
                 assert!(!slot.lane.is_empty() || slot.standing.is_stalled());
             }
-            Refusal::SessionLost(..) => {
+            Refusal::SessionLost { home: lost, .. } => {
                 let session = spec.strict().expect("a strict session");
                 let bound = session.object.as_ref().and_then(|object| object.get());
                 let leaving = home.is_some_and(|home| state.slots[home.slot].phase != Phase::Ready);
                 assert!(leaving || bound != home.map(|home| home.binding));
+                assert!(self.world.is_leaving_or_gone(*lost), "{lost:?} serves on");
             }
         }
     }
