@@ -23,19 +23,23 @@ from snakepit.errors import (
     CircuitOpen,
     ConfigError,
     DecodeError,
+    DeviceMismatch,
     EncodeError,
     ForkedPool,
     MessageTooLarge,
+    OutOfMemory,
     PoisonCall,
     PoolClosed,
     QueueFull,
     ReentrantCall,
     RemoteError,
+    RemoteExceptionGroup,
     SessionBusy,
     SessionClosed,
     SessionExpired,
     SessionLost,
     SessionQuotaExceeded,
+    ShapeMismatch,
     SnakepitError,
     StartError,
     ToolNotFound,
@@ -55,6 +59,13 @@ if TYPE_CHECKING:
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._stats import PoolStats, SessionInfo, WorkerInfo, WorkerRef
+    from snakepit._unserializable import (
+        Unserializable,
+        UnserializableInfo,
+        is_unserializable,
+        unserializable_info,
+    )
+    from snakepit_bridge._registry import register_decoder, register_encoder
 
 __all__ = [
     "UNSET",
@@ -72,6 +83,7 @@ __all__ = [
     "ConfigError",
     "CrashBarrier",
     "DecodeError",
+    "DeviceMismatch",
     "EncodeError",
     "ForkedPool",
     "Future",
@@ -80,6 +92,7 @@ __all__ = [
     "Heartbeat",
     "Limits",
     "MessageTooLarge",
+    "OutOfMemory",
     "PoisonCall",
     "Pool",
     "PoolClosed",
@@ -90,6 +103,7 @@ __all__ = [
     "Recycle",
     "ReentrantCall",
     "RemoteError",
+    "RemoteExceptionGroup",
     "RetryBudget",
     "RetryPolicy",
     "Session",
@@ -99,10 +113,13 @@ __all__ = [
     "SessionInfo",
     "SessionLost",
     "SessionQuotaExceeded",
+    "ShapeMismatch",
     "SnakepitError",
     "StartError",
     "Stream",
     "ToolNotFound",
+    "Unserializable",
+    "UnserializableInfo",
     "WorkerBreaker",
     "WorkerDied",
     "WorkerFacts",
@@ -113,6 +130,10 @@ __all__ = [
     "cleanup",
     "errors",
     "executor",
+    "is_unserializable",
+    "register_decoder",
+    "register_encoder",
+    "unserializable_info",
 ]
 
 # Imported at first use: asyncio and dataclasses would double the time that a host takes to start.
@@ -135,12 +156,18 @@ _LAZY = {
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
     "SessionInfo": "snakepit._stats",
+    "Unserializable": "snakepit._unserializable",
+    "UnserializableInfo": "snakepit._unserializable",
     "WorkerBreaker": "snakepit._guard",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",
     "executor": "snakepit",  # the module itself
+    "is_unserializable": "snakepit._unserializable",
+    "register_decoder": "snakepit_bridge._registry",
+    "register_encoder": "snakepit_bridge._registry",
+    "unserializable_info": "snakepit._unserializable",
 }
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from snakepit._pool_health import PoolHealth
     from snakepit._retry import RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
+    from snakepit._unserializable import Unserializable
 
 Affinity = Literal["strict_queue", "strict_fail_fast", "hint"]
 """How strictly the calls of a session keep to its worker; see ``Pool.session``."""
@@ -75,6 +76,8 @@ _PARAMETERS = {
     "circuit_breaker",
     "worker_breaker",
     "crash_barrier",
+    "unserializable",
+    "errors",
 }
 
 
@@ -157,6 +160,13 @@ class PoolBase(HasSessions):
             calls there failed, of 5 at least, for 30 s.
         crash_barrier: Prefers other workers to one in the place of which one crashed. Default:
             none.
+        unserializable: What becomes of a value that cannot travel. ``"error"``: an ``EncodeError``
+            with its path. ``"marker"``: what the value says itself (``model_dump()``,
+            ``to_dict()``, …), else a dict that names its type. An ``Unserializable`` says more.
+        errors: Classes of exceptions, each itself or as ``"module:Class"``. What a tool raises of
+            them, or of a class derived from one, arrives as an error that is a ``RemoteError`` and
+            of that class. Its ``__init__`` is not called; a method ``__snakepit_restore__`` that
+            it has gets the exception's arguments, which are ``error.remote_args`` in any case.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -209,6 +219,8 @@ class PoolBase(HasSessions):
         circuit_breaker: CircuitBreaker | None = None,
         worker_breaker: WorkerBreaker | Mapping[str, Any] | Unset | None = UNSET,
         crash_barrier: CrashBarrier | None = None,
+        unserializable: Literal["error", "marker"] | Unserializable | Mapping[str, Any] = "error",
+        errors: Iterable[str | type[Exception]] = (),
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
@@ -253,6 +265,8 @@ class PoolBase(HasSessions):
             circuit_breaker=circuit_breaker,
             worker_breaker=worker_breaker,
             crash_barrier=crash_barrier,
+            unserializable=unserializable,
+            errors=errors,
         )
         self._config = config
         heeds_sigterm = (

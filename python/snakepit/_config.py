@@ -133,6 +133,11 @@ class PoolConfig(NamedTuple):
     circuit_breaker: tuple[_core.CircuitBreaker, bool] | None
     worker_breaker: tuple[Any, ...] | None
     crash_barrier: tuple[float, int] | None
+    substitute: Callable[[Any], Any] | None
+    """What goes in the place of an argument that cannot travel; ``None``: that is an error."""
+    unserializable: tuple[str, int, int] | None
+    """The same for results, as workers are told it."""
+    errors: list[str]
 
     @classmethod
     def build(
@@ -164,6 +169,8 @@ class PoolConfig(NamedTuple):
         circuit_breaker: CircuitBreaker | None,
         worker_breaker: WorkerBreaker | Mapping[str, Any] | Unset | None,
         crash_barrier: CrashBarrier | None,
+        unserializable: object,
+        errors: object,
     ) -> PoolConfig:
         """Check the parameters of a pool.
 
@@ -207,6 +214,7 @@ class PoolConfig(NamedTuple):
             life=life,
             log_lines=_log_lines,
             **_guards(retry, circuit_breaker, worker_breaker, crash_barrier),
+            **_values(unserializable, errors),
         )
 
 
@@ -229,6 +237,19 @@ def _guards(
         "worker_breaker": _guard.worker_breaker(worker_breaker),
         "crash_barrier": _guard.crash_barrier(barrier),
     }
+
+
+def _values(unserializable: object, errors: object) -> dict[str, Any]:
+    substitute, results, classes = None, None, list[str]()
+    if unserializable != "error":
+        from snakepit import _unserializable
+
+        substitute, results = _unserializable.read(unserializable)
+    if errors != ():
+        from snakepit import _error_classes
+
+        classes = _error_classes.read(errors)
+    return {"substitute": substitute, "unserializable": results, "errors": classes}
 
 
 def refuse_unknown(unknown: Collection[str], known: Iterable[str]) -> None:

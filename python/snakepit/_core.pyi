@@ -15,11 +15,22 @@ __build__: str  # "abi3" or "free-threaded"
 
 # --- values -------------------------------------------------------------------------------------
 
-def encode(value: object, root: str = "value") -> bytes:
-    """Encode a value as it travels; ``EncodeError`` names the path below ``root``."""
+def encode(
+    value: object, root: str = "value", substitute: Callable[[Any], Any] | None = None
+) -> bytes:
+    """Encode a value as it travels; ``EncodeError`` names the path below ``root``.
+
+    ``substitute`` makes something that can travel of a value that cannot.
+    """
 
 def decode(data: bytes, root: str = "value") -> Any:
     """Decode what ``encode`` made; raises ``DecodeError`` on anything malformed."""
+
+def use_registry(
+    encoders: dict[type, tuple[str, Callable[[Any], Any]]],
+    decoders: dict[str, Callable[[Any], Any]],
+) -> None:
+    """Encode and decode by these dicts, which grow as types are registered."""
 
 # --- host ---------------------------------------------------------------------------------------
 
@@ -27,6 +38,10 @@ STRICT_ENVIRONMENT: tuple[str, ...]  # what env="strict" lets through, beside TH
 STRICT_PREFIXES: tuple[str, ...]  # and beside what begins like this
 THREAD_COUNTS: tuple[str, ...]  # how numeric libraries are told their number of threads
 OF_ONE_INTERPRETER: tuple[str, ...]  # misleads every other interpreter
+
+def diagnose(type_name: str, message: str) -> tuple[str, dict[str, Any]] | None:
+    """What an exception's class name and text say about shapes, devices or memory: the name of a
+    class of ``snakepit.errors`` and its fields."""
 
 class _AdapterSource(Protocol):
     @property
@@ -91,6 +106,12 @@ class _PoolConfig(Protocol):
     # window, minimum_calls, failure_rate, failure_threshold, reset_timeout, count_remote_errors
     @property
     def crash_barrier(self) -> tuple[float, int] | None: ...  # seconds of taint, restarts
+    @property
+    def substitute(self) -> Callable[[Any], Any] | None: ...  # for arguments that cannot travel
+    @property
+    def unserializable(self) -> tuple[str, int, int] | None: ...  # for results: detail and limits
+    @property
+    def errors(self) -> list[str]: ...  # "module:Class"
 
 class _Life(Protocol):
     """How workers live: ``snakepit._config.Life``. Durations are seconds."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakepit import _core
 from snakepit._inline_call import InlineCall, InlineChunks, InlineReply
+from snakepit._inline_error import raised
 from snakepit._inline_sessions import InlineSession, InlineSessions
 from snakepit.errors import (
     AdapterSourceError,
@@ -25,12 +26,13 @@ from snakepit.errors import (
     SnakepitError,
     StartError,
     ToolNotFound,
-    remote_error,
 )
 from snakepit_bridge._adapter import WorkerInfo
 from snakepit_bridge._context import current
 from snakepit_bridge._failure import describe
+from snakepit_bridge._graceful import Substitute
 from snakepit_bridge._lifecycle import LiveAdapter
+from snakepit_bridge._report import Reporter
 from snakepit_bridge._source import load
 from snakepit_bridge._suggest import closest
 from snakepit_bridge.errors import AdapterSourceError as MissingSource
@@ -51,6 +53,12 @@ class InlineEngine:
 
     def __init__(self, config: PoolConfig, adapter: str | type) -> None:
         self._config = config
+        self._report = Reporter(config.errors)
+        results = config.unserializable
+        self._substitutes = {
+            "request": config.substitute,
+            "reply": None if results is None else Substitute(*results),
+        }
         self._source = adapter
         self._live: LiveAdapter | None = None
         self._generation = 0
@@ -200,7 +208,7 @@ class InlineEngine:
         return bound, call, keywords
 
     def _travel(self, value: Any, root: str, tool: str, direction: str) -> Any:
-        data = _core.encode(value, root)
+        data = _core.encode(value, root, self._substitutes[direction])
         limit = self._config.max_message
         if len(data) > limit:
             raise MessageTooLarge(
@@ -214,16 +222,15 @@ class InlineEngine:
 
     def _raise(self, error: BaseException, call: InlineCall) -> NoReturn:
         self._counts["errors"] += 1
-        name, message, text = describe(type(error), error, _below_this_file(error))
-        raise remote_error(
-            f"{call.tool}: {name}: {message}",
-            type_name=name,
-            remote_message=message,
-            remote_traceback=text,
+        report = self._report(type(error), error, _below_this_file(error))
+        told = raised(
+            report,
+            f"{call.tool}: ",
             worker=(self._config.name, 0, self._generation),
             tool=call.tool,
             session=call.session_id,
-        ) from error
+        )
+        raise told from error
 
     # --- the one worker -------------------------------------------------------------------------
 

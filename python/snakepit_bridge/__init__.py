@@ -20,7 +20,16 @@ its adapter: no asyncio, typing or inspect up here.
 
 from ._adapter import BaseAdapter, WorkerInfo
 from ._context import SessionContext
+from ._registry import register_decoder, register_encoder
 from ._tool import tool
 
 __version__ = "0.1.0"
-__all__ = ["BaseAdapter", "SessionContext", "WorkerInfo", "__version__", "tool"]
+__all__ = [
+    "BaseAdapter",
+    "SessionContext",
+    "WorkerInfo",
+    "__version__",
+    "register_decoder",
+    "register_encoder",
+    "tool",
+]

@@ -13,7 +13,19 @@ from typing import Any, Protocol, TypedDict
 Failure = tuple[str, str, str]
 """Type name, message, traceback text."""
 
-Describe = Callable[[type[BaseException], BaseException, "TracebackType | None"], Failure]
+Detail = tuple[
+    list[str],
+    "Report | None",
+    "Report | None",
+    "list[Report]",
+    "str | None",
+    "list[Any] | None",
+]
+"""Notes, cause, context, a group's members; class of the pool's ``errors``, arguments."""
+Report = tuple[str, str, str, "Detail | None"]
+"""A ``Failure`` and what it is made of; of one inside of another, its own frames alone."""
+
+Describe = Callable[[type[BaseException], BaseException, "TracebackType | None"], Report]
 Tools = Mapping[str, tuple[Callable[..., Any], bool]]
 """Name to a plain callable, and whether that returns an iterator of chunks."""
 
@@ -61,6 +73,8 @@ class Initialize(TypedDict):
     slot: int
     generation: int
     device: str | None
+    errors: list[str]
+    unserializable: tuple[str, int, int] | None
 
 
 class Line(Protocol):
@@ -70,6 +84,9 @@ class Line(Protocol):
     def initialize(self) -> Initialize: ...
     def ready(self, tools: Sequence[tuple[str, str, bool]]) -> None: ...
     def start_failed(self, failure: Failure, adapter_source: bool, permanent: bool) -> None: ...
+    def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
+        """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
+
     def serve(
         self,
         tools: Tools,

@@ -125,6 +125,9 @@ class Line:
         self.started: SimpleQueue[Any] = SimpleQueue()
         self.requests: SimpleQueue[Pending | bool] = SimpleQueue()
 
+    def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
+        self.substitute = substitute
+
     def ready(self, tools: list[tuple[str, str, bool]]) -> None:
         self.started.put(tools)
 
@@ -137,7 +140,7 @@ class Line:
         self,
         tools: Mapping[str, tuple[Callable[..., Any], bool]],
         current: ContextVar[Call | None],
-        describe: Callable[..., tuple[str, str, str]],
+        describe: Callable[..., tuple[Any, ...]],
         suggest: Callable[[str], list[str]],
     ) -> bool:
         while True:
@@ -154,7 +157,8 @@ class Line:
             except ToolMissing as missing:
                 request.put(missing)
             except BaseException as error:
-                request.put(RemoteFailure(describe(type(error), error, _below(error))))
+                texts = describe(type(error), error, _below(error))[:3]
+                request.put(RemoteFailure(texts))
             finally:
                 current.reset(token)
 
@@ -184,6 +188,8 @@ class Host:
             "slot": 0,
             "generation": 1,
             "device": None,
+            "errors": [],
+            "unserializable": None,
         }
         self.line = Line({**initialize, **fields})
         self.exit_code: int | None = None

@@ -1,6 +1,8 @@
 //! Everything that can go wrong between a call and its reply, as fields.
 
 mod cause;
+mod diagnosis;
+mod failure;
 mod shortage;
 mod violation;
 
@@ -8,22 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use cause::{Cause, Recycled};
+pub use diagnosis::Diagnosis;
+pub use failure::Failure;
 pub use shortage::Shortage;
 pub use violation::Violation;
 
 use crate::call::Step;
 use crate::id::{PoolName, WorkerRef};
-
-/// What the worker said about a failure: data, never code.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Failure {
-    /// `ValueError`, or `package.module.Name` outside the built-ins.
-    pub type_name: String,
-    /// The exception's text.
-    pub message: String,
-    /// As Python prints it; empty where there is none.
-    pub traceback: String,
-}
 
 /// How a worker's process ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -123,12 +123,13 @@ pub use call::{
     Affinity, Binding, CallSpec, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey, Step,
 };
 pub use config::{
-    AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier, Env,
-    Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig, PoolOptions, Recycle,
-    RetryPolicy, SourceKind, Trip, WorkerConfig,
+    AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
+    Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig,
+    PoolOptions, Recycle, RetryPolicy, SourceKind, Trip, Unserializable, WorkerConfig,
 };
 pub use error::{
-    Cause, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure, Violation,
+    Cause, Diagnosis, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure,
+    Violation,
 };
 pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};

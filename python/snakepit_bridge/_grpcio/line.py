@@ -144,6 +144,7 @@ class Line:
         self._running = running
         self._initialize = initialize
         self._max_message = max_message
+        self._substitute: Callable[[Any], Any] | None = None
         self._shim = os.getppid()
         self._ended = threading.Event()
         call.add_done_callback(self._on_end)
@@ -151,6 +152,7 @@ class Line:
     @property
     def initialize(self) -> Initialize:
         told = self._initialize
+        rule = told.unserializable
         kind = told.adapter.WhichOneof("source") or "module"
         return {
             "adapter_kind": kind,
@@ -161,7 +163,17 @@ class Line:
             "slot": told.slot,
             "generation": told.generation,
             "device": told.device or None,
+            "errors": list(told.errors),
+            "unserializable": (
+                (rule.detail, rule.max_repr, rule.max_elements)
+                if told.HasField("unserializable")
+                else None
+            ),
         }
+
+    def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
+        """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
+        self._substitute = substitute
 
     def ready(self, tools: Sequence[tuple[str, str, bool]]) -> None:
         """Say which tools there are: name, description, whether it streams. Calls may come then."""
@@ -197,6 +209,7 @@ class Line:
             current,
             describe,
             suggest,
+            self._substitute,
         )
         return server.run()
 

@@ -39,6 +39,7 @@ class Server:
         current: ContextVar[AnyCall | None],
         describe: Describe,
         suggest: Callable[[str], list[str]],
+        substitute: Callable[[Any], Any] | None,
     ) -> None:
         self._incoming = incoming
         self._max_message = max_message
@@ -46,6 +47,7 @@ class Server:
         self._current = current
         self._describe = describe
         self._suggest = suggest
+        self._substitute = substitute
         self._pid = os.getpid()
         self.outbox = outbox
         self.running = running
@@ -107,7 +109,7 @@ class Server:
     def encode(self, value: Any, root: str) -> tuple[bytes, Any]:
         """A value as it travels, and a failure if it cannot or the host would not take it."""
         try:
-            encoded = _values.encode(value, root)
+            encoded = _values.encode(value, root, self._substitute)
         except BaseException as error:
             return b"", failure.unfit(error)
         if len(encoded) > self._max_message:
@@ -118,7 +120,7 @@ class Server:
         """What the adapter's code raised: of a cancelled call it is the answer to the cancel."""
         kind = messages.CANCELLED if call.cancelled else messages.EXCEPTION
         try:
-            return failure.told(kind, self._describe(type(error), error, error.__traceback__))
+            return failure.reported(kind, self._describe(type(error), error, error.__traceback__))
         except BaseException as second:
             told = failure.bare(kind, error)
             told.traceback = f"(no traceback: describing it raised {type(second).__name__})"

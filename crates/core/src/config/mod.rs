@@ -14,6 +14,7 @@ mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod unserializable;
 mod upkeep;
 mod worker;
 
@@ -28,6 +29,7 @@ pub use limits::Limits;
 pub use options::PoolOptions;
 pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
 pub(crate) use source::is_name;
+pub use unserializable::{Detail, Unserializable};
 pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
 
 use crate::call::Affinity;
@@ -125,6 +127,7 @@ impl PoolConfig {
             let message = format!("must be from 1 to {MAX_SESSIONS}, not {}", self.max_sessions);
             return wrong("max_sessions", message);
         }
+        self.worker.validate_errors()?;
         self.worker.limits.validate()?;
         self.life.validate()?;
         self.guards.validate()

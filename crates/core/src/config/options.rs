@@ -13,7 +13,7 @@ use super::suggest::closest;
 use super::upkeep::{Table, Whole};
 use super::{
     BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode, Recycle,
-    RetryPolicy,
+    RetryPolicy, Unserializable,
 };
 use crate::call::Affinity;
 use crate::value::Map;
@@ -183,6 +183,11 @@ parameters! {
     worker_output: OutputMode, read as Named<OutputMode>;
     /// The workers' end of the line. Default: that of `SNAKEPIT_LINE`, else `auto`.
     line: Line, read as Named<Line>;
+    /// What becomes of what cannot travel in a result: a table of `detail`, `max_repr` and
+    /// `max_elements`, or `"none"`: an error. Default: none.
+    unserializable: Option<Unserializable>, read as Table<Unserializable>;
+    /// Classes of exceptions, each as `"module:Name"`, that failures name and tell the arguments of.
+    errors: Vec<String>, read as Word<String>;
 }
 
 struct Parameters;

@@ -13,7 +13,8 @@ use super::{LineHandler, Pool};
 use crate::call::Affinity;
 use crate::config::{
     AdapterSource, BreakerRule, BudgetConfig, CallDefaults, CrashBarrier, Env, Guards, Heartbeat,
-    Limits, Line, OutputMode, PoolConfig, PoolOptions, Recycle, RetryPolicy, WorkerConfig, is_name,
+    Limits, Line, OutputMode, PoolConfig, PoolOptions, Recycle, RetryPolicy, Unserializable,
+    WorkerConfig, is_name,
 };
 use crate::error::{Error, StartFailure};
 use crate::id::PoolName;
@@ -136,6 +137,8 @@ impl Builder {
         worker_output: OutputMode;
         /// The workers' end of the line.
         line: Line;
+        /// What becomes of what cannot travel in a result; `None`: an error.
+        unserializable: impl Into<Option<Unserializable>>;
     }
 
     /// A directory that workers search for modules, behind those given before.
@@ -147,6 +150,13 @@ impl Builder {
     /// A variable that workers do not get in any case.
     pub fn secret(mut self, name: impl Into<String>) -> Self {
         self.options.secrets.get_or_insert_default().push(name.into());
+        self
+    }
+
+    /// A class of exceptions, `"module:Name"`, that failures name and tell the arguments of: see
+    /// [`crate::Failure::class`].
+    pub fn error_class(mut self, class: impl Into<String>) -> Self {
+        self.options.errors.get_or_insert_default().push(class.into());
         self
     }
 
@@ -205,6 +215,8 @@ impl Builder {
             adapter,
             adapter_args,
             output: options.worker_output.unwrap_or_default(),
+            results: options.unserializable.clone().flatten(),
+            errors: options.errors.clone().unwrap_or_default(),
         };
         let mut config = PoolConfig::new(name, size, worker);
         limits(&mut config, &options);

@@ -97,7 +97,7 @@ impl Job {
         let tool = self.tool.clone();
         match failure {
             WorkerFailure::Exception(failure) => {
-                Error::Remote { tool, worker, failure: failure.into() }
+                Error::Remote { tool, worker, failure: Arc::from(failure) }
             }
             WorkerFailure::ToolNotFound(suggestions) => Error::ToolNotFound { tool, suggestions },
             WorkerFailure::Encode { message, path, type_name } => {

@@ -17,7 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
-use crate::config::{SourceKind, WorkerConfig};
+use super::failure::exception;
+use crate::config::{SourceKind, Unserializable, WorkerConfig};
 use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
 
@@ -57,7 +58,7 @@ impl FromWorker {
 /// How a call failed in the worker.
 #[derive(Debug)]
 pub(crate) enum WorkerFailure {
-    Exception(Failure),
+    Exception(Box<Failure>),
     ToolNotFound(Vec<String>),
     Encode { message: String, path: String, type_name: String },
     Cancelled,
@@ -169,7 +170,7 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
             match result.outcome {
                 Some(Outcome::Value(value)) => FromWorker::Value(id, value),
                 Some(Outcome::End(_)) => FromWorker::End(id),
-                Some(Outcome::Failure(failure)) => FromWorker::Failed(id, failed(failure)),
+                Some(Outcome::Failure(failure)) => FromWorker::Failed(id, failed(*failure)),
                 None => FromWorker::Violation(Violation::EmptyOutcome { call: id }),
             }
         }
@@ -202,10 +203,6 @@ fn tool(tool: v1::Tool) -> ToolInfo {
     ToolInfo { name: tool.name, description: tool.description, streaming: tool.streaming }
 }
 
-fn exception(failure: v1::Failure) -> Failure {
-    Failure { type_name: failure.type_name, message: failure.message, traceback: failure.traceback }
-}
-
 fn failed(failure: v1::Failure) -> WorkerFailure {
     match failure.kind() {
         v1::FailureKind::ToolNotFound => WorkerFailure::ToolNotFound(failure.suggestions),
@@ -218,7 +215,7 @@ fn failed(failure: v1::Failure) -> WorkerFailure {
         v1::FailureKind::TooLarge => {
             WorkerFailure::TooLarge { size: failure.size, limit: failure.limit }
         }
-        _ => WorkerFailure::Exception(exception(failure)),
+        _ => WorkerFailure::Exception(exception(failure).into()),
     }
 }
 
@@ -311,7 +308,17 @@ impl Outbox {
             slot: worker.slot as u32,
             generation: worker.generation,
             device: String::new(),
+            unserializable: config.results.as_ref().map(unserializable),
+            errors: config.errors.clone(),
         }));
+    }
+}
+
+fn unserializable(told: &Unserializable) -> v1::Unserializable {
+    v1::Unserializable {
+        detail: told.detail.as_str().to_owned(),
+        max_repr: told.max_repr,
+        max_elements: told.max_elements,
     }
 }
 

@@ -6,6 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::{Direction, Error, ExitReport, Shortage, Violation, WorkerRef};
 
+use super::remote;
+
 /// The exception for `error`. What cannot be built is raised instead: a bug of ours, not hidden.
 pub(super) fn exception(py: Python<'_>, error: &Error) -> PyErr {
     build(py, error).map_or_else(|bug| bug, PyErr::from_value)
@@ -135,9 +137,7 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
         Error::Remote { tool, worker, failure } => {
             fields.set_item("tool", &**tool)?;
             fields.set_item("worker", parts(worker))?;
-            fields.set_item("type_name", &failure.type_name)?;
-            fields.set_item("remote_message", &failure.message)?;
-            fields.set_item("remote_traceback", &failure.traceback)?;
+            remote::describe(failure, fields)?;
             Ok("remote_error")
         }
         // The enum may grow; whoever adds a variant gives it a class above.

@@ -22,6 +22,7 @@ mod inbox;
 mod leave;
 mod life;
 mod pool;
+mod remote;
 mod reply;
 mod retry;
 mod runtime;
@@ -45,6 +46,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<inbox::Inbox>()?;
     module.add_function(wrap_pyfunction!(ending::cleanup, module)?)?;
     module.add_function(wrap_pyfunction!(ending::end_by, module)?)?;
+    module.add_function(wrap_pyfunction!(remote::diagnose, module)?)?;
     module.add_class::<breaker::CircuitBreaker>()?;
     module.add_class::<breaker::Permit>()?;
     module.add_class::<retry::RetryPolicy>()?;

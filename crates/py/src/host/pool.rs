@@ -34,28 +34,12 @@ pub(super) struct Pool {
     /// threads that do not exist there.
     pool: Option<snakepit::Pool>,
     driver: Arc<Driver>,
+    /// Makes something that can travel of an argument that cannot; None: that is an error.
+    substitute: Option<Py<PyAny>>,
 }
 
 /// One row of the pool's table; see `_Worker` in the stub.
 type Row = (usize, u64, Option<u32>, &'static str, u64, Option<u64>, u32, &'static str, bool);
-
-fn spec(
-    tool: &str,
-    args: Option<&Bound<'_, PyAny>>,
-    session: Option<&Session>,
-    timeout: Option<f64>,
-    idempotent: bool,
-    retry: Option<&RetryPolicy>,
-) -> PyResult<CallSpec> {
-    Ok(CallSpec {
-        tool: tool.into(),
-        arguments: codec::encode_args(args)?.into(),
-        session: session.map(Session::key),
-        timeout: duration(timeout),
-        idempotent,
-        retry: retry.map(|policy| policy.0.clone()),
-    })
-}
 
 /// The value of an outcome, or its exception.
 pub(super) fn deliver(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
@@ -92,6 +76,25 @@ impl Pool {
         self.pool.as_ref().expect("taken by drop only")
     }
 
+    fn spec(
+        &self,
+        tool: &str,
+        args: Option<&Bound<'_, PyAny>>,
+        session: Option<&Session>,
+        timeout: Option<f64>,
+        idempotent: bool,
+        retry: Option<&RetryPolicy>,
+    ) -> PyResult<CallSpec> {
+        Ok(CallSpec {
+            tool: tool.into(),
+            arguments: codec::encode_args(args, self.substitute.as_ref())?.into(),
+            session: session.map(Session::key),
+            timeout: duration(timeout),
+            idempotent,
+            retry: retry.map(|policy| policy.0.clone()),
+        })
+    }
+
     /// Ends the pool without patience; for a thread that is detached.
     fn hurry(&self) {
         self.core().kill();
@@ -120,6 +123,7 @@ impl Pool {
     fn new(py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<Self> {
         let _inside = Inside::enter(py);
         let breaker = config::breaker(config)?;
+        let substitute = config.getattr("substitute")?.extract()?;
         let (config, lines) = config::read(config)?;
         let driver = runtime::driver()?;
         callbacks::start()?;
@@ -135,7 +139,7 @@ impl Pool {
             pool.guard_by(breaker, count_remote_errors);
         }
         driver.kick();
-        Ok(Self { pool: Some(pool), driver })
+        Ok(Self { pool: Some(pool), driver, substitute })
     }
 
     #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None))]
@@ -151,7 +155,7 @@ impl Pool {
         retry: Option<&RetryPolicy>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (pool, _inside) = self.here(py)?;
-        let spec = spec(tool, args, session, timeout, idempotent, retry)?;
+        let spec = self.spec(tool, args, session, timeout, idempotent, retry)?;
         let submit = || match pool.submit(spec) {
             Ok(reply) => Submitted::Reply(reply),
             Err(error) => Submitted::Refused(Some(error)),
@@ -175,7 +179,7 @@ impl Pool {
         retry: Option<&RetryPolicy>,
     ) -> PyResult<Reply> {
         let (pool, _inside) = self.here(py)?;
-        let spec = spec(tool, args, session, timeout, idempotent, retry)?;
+        let spec = self.spec(tool, args, session, timeout, idempotent, retry)?;
         let hold = Box::new(self.driver.hold());
         // Attached: a leaf lock of bounded work; to detach would invite another thread in.
         match pool.submit_holding(spec, Some(hold)) {
@@ -213,7 +217,7 @@ impl Pool {
         idle_timeout: Option<f64>,
     ) -> PyResult<Chunks> {
         let (pool, _inside) = self.here(py)?;
-        let spec = spec(tool, args, session, timeout, false, None)?;
+        let spec = self.spec(tool, args, session, timeout, false, None)?;
         let hold = Box::new(self.driver.hold());
         match pool.stream_holding(spec, Some(hold)) {
             Ok(stream) => Ok(Chunks::new(stream, self.driver.clone(), duration(idle_timeout))),

@@ -15,6 +15,7 @@ use snakepit_proto::v1::{FailureKind, Initialize, Ready, StartFailed, Tool as To
 use super::boot;
 use super::engine::Engine;
 use super::failure::{self, Told};
+use super::results;
 use super::serve::{Hooks, Server, Tools};
 use crate::codec;
 
@@ -77,6 +78,10 @@ impl Line {
         read.set_item(intern!(py, "slot"), told.slot)?;
         read.set_item(intern!(py, "generation"), told.generation)?;
         read.set_item(intern!(py, "device"), device)?;
+        read.set_item(intern!(py, "errors"), &told.errors)?;
+        let rule = told.unserializable.as_ref();
+        let rule = rule.map(|rule| (&*rule.detail, rule.max_repr, rule.max_elements));
+        read.set_item(intern!(py, "unserializable"), rule)?;
         Ok(read)
     }
 
@@ -109,6 +114,12 @@ impl Line {
         engine.push(Frame::StartFailed(StartFailed { failure, permanent }), 0);
         engine.await_end(py, Some(LAST_WORDS));
         Ok(())
+    }
+
+    /// From now on what cannot travel in a result is sent as what `substitute` makes of it.
+    #[expect(clippy::unused_self, reason = "there is one line in a process")]
+    fn substitute_by(&self, py: Python<'_>, substitute: Py<PyAny>) {
+        results::substitute_by(py, substitute);
     }
 
     /// Run calls on this thread until the host drains (True) or the line ends (False).

@@ -30,6 +30,7 @@ mod engine;
 mod failure;
 mod line;
 mod outbox;
+mod results;
 mod running;
 mod serve;
 mod sessions;

@@ -21,7 +21,8 @@ use snakepit_proto::v1::{
 use super::boot;
 use super::call::Call;
 use super::engine::Engine;
-use super::failure::{self, Told};
+use super::failure::{self, Report};
+use super::results;
 use super::running::RunningCall;
 use super::sessions::Sessions;
 use crate::codec;
@@ -259,7 +260,7 @@ impl<'py, 'line> Server<'py, 'line> {
         root: &str,
     ) -> Result<Vec<u8>, Box<Failure>> {
         let encoded =
-            codec::encode(value, root).map_err(|error| failure::unfit(self.py, &error))?;
+            results::encode(value, root).map_err(|error| failure::unfit(self.py, &error))?;
         if encoded.len() > self.max_message {
             return Err(failure::too_large(root, encoded.len(), self.max_message).into());
         }
@@ -282,8 +283,10 @@ impl<'py, 'line> Server<'py, 'line> {
         let py = self.py;
         let parts = (error.get_type(py), error.value(py), error.traceback(py));
         let described = self.hooks.describe.call1(parts);
-        match described.and_then(|texts| texts.extract::<Told<'_>>()) {
-            Ok(texts) => failure::told(kind, texts),
+        let reported =
+            described.and_then(|told| failure::reported(kind, told.extract::<Report<'_>>()?));
+        match reported {
+            Ok(failure) => failure,
             Err(second) => {
                 let mut failure = failure::bare(py, kind, &error);
                 failure.traceback = format!("(no traceback: describing it raised {second})");
@@ -314,5 +317,5 @@ fn wrong_verb(tool: &str, streams: bool) -> String {
 }
 
 pub(super) fn failed(failure: Failure) -> Outcome {
-    Outcome::Failure(failure)
+    Outcome::Failure(failure.into())
 }

@@ -12,7 +12,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from snakepit_bridge import BaseAdapter, tool
+from snakepit_bridge import BaseAdapter, register_encoder, tool
+
+
+class QuotaError(Exception):
+    pass
+
+
+class DiskQuotaError(QuotaError):
+    pass
+
+
+class Money:
+    cents = 5
+
+
+register_encoder(Money, lambda money: {"cents": money.cents})
 
 
 class Face(BaseAdapter):
@@ -117,6 +132,26 @@ class Face(BaseAdapter):
     @tool
     def fail(self) -> None:
         raise ValueError("as asked")
+
+    @tool
+    def quota(self, user: str, limit: int) -> None:
+        try:
+            raise KeyError(user)
+        except KeyError as error:
+            error.add_note("looked up")
+            raise DiskQuotaError(user, limit) from error
+
+    @tool
+    def many(self) -> None:
+        raise ExceptionGroup("some", [ValueError("one"), QuotaError("two")])
+
+    @tool
+    def multiply(self) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)")
+
+    @tool
+    def unfit(self) -> Any:
+        return [Money(), {1}]
 
     @tool
     def count(self, n: int, folder: str | None = None) -> Iterator[dict[str, int]]:
