@@ -22,5 +22,37 @@ from ._adapter import BaseAdapter, WorkerInfo
 from ._context import SessionContext
 from ._tool import tool
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import telemetry
+    from .logging_config import configure_logging, get_logger
+
 __version__ = "0.1.0"
-__all__ = ["BaseAdapter", "SessionContext", "WorkerInfo", "__version__", "tool"]
+__all__ = [
+    "BaseAdapter",
+    "SessionContext",
+    "WorkerInfo",
+    "__version__",
+    "configure_logging",
+    "get_logger",
+    "telemetry",
+    "tool",
+]
+
+
+def __getattr__(name: str) -> object:
+    # What few adapters use is imported when it is asked for: each brings modules of its own.
+    if name == "telemetry":
+        # Not `from . import`, which would ask here again.
+        __import__(f"{__name__}.telemetry")
+    elif name in ("configure_logging", "get_logger"):
+        from . import logging_config
+
+        globals()[name] = getattr(logging_config, name)
+    if name in globals():
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -26,6 +26,11 @@ use crate::codec;
 /// A finished call is not kept waiting behind more work than this.
 const BATCH: Duration = Duration::from_micros(50);
 
+/// What answers calls of names that no tool has, where the adapter dispatches by itself; the second
+/// one those that stream. As in `snakepit_bridge/_dispatch.py`.
+const ANY: &str = "*";
+const ANY_STREAM: &str = "*stream";
+
 /// What the SDK gives us beside the tools.
 pub(super) struct Hooks<'py> {
     /// `ContextVar.set` of the variable that holds the current call.
@@ -39,6 +44,8 @@ pub(super) struct Hooks<'py> {
 pub(super) struct Tools<'py> {
     tools: Vec<Tool<'py>>,
     numbers: HashMap<String, usize>,
+    any: Option<usize>,
+    any_stream: Option<usize>,
 }
 
 struct Tool<'py> {
@@ -50,8 +57,18 @@ struct Tool<'py> {
 
 impl<'py> Tools<'py> {
     pub(super) fn add(&mut self, name: String, callable: Bound<'py, PyAny>, streams: bool) {
-        self.numbers.insert(name, self.tools.len());
+        let number = self.tools.len();
+        match name.as_str() {
+            ANY => self.any = Some(number),
+            ANY_STREAM => self.any_stream = Some(number),
+            _ => drop(self.numbers.insert(name, number)),
+        }
         self.tools.push(Tool { callable, streams, slow: true });
+    }
+
+    fn find(&self, start: &StartCall) -> Option<usize> {
+        let named = self.numbers.get(&start.tool).copied();
+        named.or(if start.streaming { self.any_stream } else { self.any })
     }
 }
 
@@ -117,7 +134,7 @@ impl<'py, 'line> Server<'py, 'line> {
     }
 
     fn take_up(&mut self, mut start: StartCall) -> PyResult<()> {
-        let number = self.tools.numbers.get(&start.tool).copied();
+        let number = self.tools.find(&start);
         let slow_next = number.is_some_and(|number| self.tools.tools[number].slow);
         if let Some(since) = self.unsent_since
             && (slow_next || self.now.duration_since(since) > BATCH)
