@@ -16,17 +16,23 @@ import snakepit
 ROOT = Path(__file__).resolve().parents[2]
 GUARDS = (ROOT / "docs/guards.md").read_text()
 END = Block("", "", 0)
-PROGRAMS = [
-    (program, following)
-    for program, following in pairwise([*blocks(GUARDS), END])
-    if program.language == "python"
-]
+PAGES = {
+    page: [
+        (program, following)
+        for program, following in pairwise([*blocks((ROOT / f"docs/{page}.md").read_text()), END])
+        if program.language == "python"
+    ]
+    for page in ("guards", "coming-from-snakepit", "telemetry")
+}
+PROGRAMS = [program for programs in PAGES.values() for program in programs]
 
 
 @pytest.mark.parametrize(
-    ("program", "following"), PROGRAMS, ids=[f"line{program.line}" for program, _ in PROGRAMS]
+    ("program", "following"),
+    PROGRAMS,
+    ids=[f"{page}-line{program.line}" for page, made in PAGES.items() for program, _ in made],
 )
-def test_a_program_of_the_guards_says_what_follows_it(
+def test_a_program_of_a_guide_says_what_follows_it(
     program: Block, following: Block, tmp_path: Path
 ) -> None:
     assert following.language == "text"
@@ -45,7 +51,7 @@ def test_a_program_of_the_guards_says_what_follows_it(
 
 
 def test_there_is_a_program_for_each_guard() -> None:
-    shown = "".join(program.text for program, _ in PROGRAMS)
+    shown = "".join(program.text for program, _ in PAGES["guards"])
     guards = ["circuit_breaker=", "worker_breaker=", "retry=", "crash_barrier=", "HealthMonitor("]
     assert [guard for guard in guards if guard not in shown] == []
 

@@ -1,4 +1,4 @@
-"""Adapters that dispatch by themselves: which calls they get, with what, and what they may answer."""
+"""Adapters that dispatch by themselves: which calls they get, with what, what they answer."""
 
 from __future__ import annotations
 
@@ -152,7 +152,8 @@ def test_the_context_is_told_before_each_call_and_stays_right(start: Start) -> N
             @tool
             def ids(self):
                 seen = []
-                thread = threading.Thread(target=lambda: seen.append(self.session_context.session_id))
+                look = lambda: seen.append(self.session_context.session_id)
+                thread = threading.Thread(target=look)
                 thread.start()
                 thread.join()
                 return self.session_context.session_id, *seen, self.told

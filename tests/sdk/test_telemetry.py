@@ -141,11 +141,11 @@ def test_a_listener_that_raises_or_emits_harms_nobody(caplog: pytest.LogCaptureF
 
 
 def test_a_backend_of_the_original_gets_the_four_parts() -> None:
-    class Backend:
-        got: list[Any] = []
+    got: list[Any] = []
 
+    class Backend:
         def emit(self, *parts: Any) -> None:
-            self.got.append(parts)
+            got.append(parts)
 
     backend = Backend()
     telemetry.set_backend(backend)
@@ -156,7 +156,7 @@ def test_a_backend_of_the_original_gets_the_four_parts() -> None:
     finally:
         telemetry.set_backend(None)
         telemetry.drain()
-    assert backend.got == [("e", {"n": 1}, {"m": 2}, "id")]
+    assert got == [("e", {"n": 1}, {"m": 2}, "id")]
     assert not telemetry.is_enabled()
 
 
