@@ -11,12 +11,12 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def snippet(heading: str) -> str:
-    """The only Python block below ``heading``, before the next one."""
+    """The first Python block below ``heading``."""
     text = README.read_text()
     (begin,) = [found.end() for found in re.finditer(rf"^#+ {re.escape(heading)}$", text, re.M)]
-    section = re.split(r"^#+ ", text[begin:], maxsplit=1, flags=re.M)[0]
-    (block,) = _BLOCK.findall(section)
-    return str(block)
+    block = _BLOCK.search(text, begin)
+    assert block is not None
+    return block[1]
 
 
 def every_snippet() -> list[str]:
