@@ -28,6 +28,7 @@ mod dial;
 mod engine;
 mod failure;
 mod line;
+mod names;
 mod outbox;
 mod running;
 mod serve;

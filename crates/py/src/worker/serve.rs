@@ -3,14 +3,13 @@
 //! Frames that have been read are run without any I/O in between; what they answer goes out in one
 //! batch when nothing is ready any more, or before a call starts that would keep it waiting.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use snakepit::process::{Owner, Page};
+use snakepit::process::{Owner, Page, WordState};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
@@ -20,16 +19,12 @@ use super::boot;
 use super::call::Call;
 use super::engine::Engine;
 use super::failure::{self, Told};
+use super::names::Names;
 use super::running::RunningCall;
 use crate::codec;
 
 /// A finished call is not kept waiting behind more work than this.
 const BATCH: Duration = Duration::from_micros(50);
-
-/// What answers calls of names that no tool has, where the adapter dispatches by itself; the second
-/// one those that stream. As in `snakepit_bridge/_dispatch.py`.
-const ANY: &str = "*";
-const ANY_STREAM: &str = "*stream";
 
 /// What the SDK gives us beside the tools.
 pub(super) struct Hooks<'py> {
@@ -43,9 +38,7 @@ pub(super) struct Hooks<'py> {
 #[derive(Default)]
 pub(super) struct Tools<'py> {
     tools: Vec<Tool<'py>>,
-    numbers: HashMap<String, usize>,
-    any: Option<usize>,
-    any_stream: Option<usize>,
+    names: Names<usize>,
 }
 
 struct Tool<'py> {
@@ -57,19 +50,17 @@ struct Tool<'py> {
 
 impl<'py> Tools<'py> {
     pub(super) fn add(&mut self, name: String, callable: Bound<'py, PyAny>, streams: bool) {
-        let number = self.tools.len();
-        match name.as_str() {
-            ANY => self.any = Some(number),
-            ANY_STREAM => self.any_stream = Some(number),
-            _ => drop(self.numbers.insert(name, number)),
-        }
+        self.names.add(name, self.tools.len());
         self.tools.push(Tool { callable, streams, slow: true });
     }
+}
 
-    fn find(&self, start: &StartCall) -> Option<usize> {
-        let named = self.numbers.get(&start.tool).copied();
-        named.or(if start.streaming { self.any_stream } else { self.any })
-    }
+/// What comes after a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Serve,
+    /// Only the end, which the host brings about.
+    End,
 }
 
 pub(super) struct Server<'py, 'line> {
@@ -110,7 +101,10 @@ impl<'py, 'line> Server<'py, 'line> {
             };
             match frame {
                 Ok(Some(HostFrame { frame: Some(FromHost::StartCall(start)) })) => {
-                    self.take_up(start)?;
+                    if self.take_up(start)? == Next::End {
+                        self.line.await_end(self.py, None);
+                        return Ok(false);
+                    }
                 }
                 Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) })) => {
                     self.hooks.set_current.call1((self.py.None(),))?;
@@ -128,18 +122,20 @@ impl<'py, 'line> Server<'py, 'line> {
         // Here, not after each call: within a batch the next call overwrites it anyway.
         self.hooks.set_current.call1((self.py.None(),))?;
         let frame = self.line.next_frame(self.py);
-        self.unsent_since = None;
+        // A long reply may be on its way still when the next call is here.
+        self.unsent_since = self.unsent_since.filter(|_| !self.line.outbox.is_delivered());
         self.now = Instant::now();
         Ok(frame)
     }
 
-    fn take_up(&mut self, mut start: StartCall) -> PyResult<()> {
-        let number = self.tools.find(&start);
+    fn take_up(&mut self, mut start: StartCall) -> PyResult<Next> {
+        let number = self.tools.names.find(&start).copied();
         let slow_next = number.is_some_and(|number| self.tools.tools[number].slow);
         if let Some(since) = self.unsent_since
             && (slow_next || self.now.duration_since(since) > BATCH)
         {
-            self.line.flush(self.py);
+            // Before the call is claimed: while this waits, it can still be taken back.
+            self.line.deliver(self.py);
             self.unsent_since = None;
         }
         // The word is claimed before anything else is looked at: from here on the host cannot give
@@ -149,7 +145,7 @@ impl<'py, 'line> Server<'py, 'line> {
         if let Some((page, index)) = word
             && !page.start(index, id)
         {
-            return Ok(()); // revoked
+            return Ok(Next::Serve); // revoked
         }
         let (running, began) = (self.line.running.begin(id), self.now);
         self.line.enter_python();
@@ -158,13 +154,17 @@ impl<'py, 'line> Server<'py, 'line> {
         self.line.leave_python();
         self.line.running.end(&running);
         self.reply(id, outcome?);
-        if let Some((page, index)) = word {
-            page.finish(index, id);
+        if let Some((page, index)) = word
+            && !page.finish(index, id)
+            && page.state(index, id) == WordState::Condemned
+        {
+            // We are being killed for this call: one that began now would be killed for nothing.
+            return Ok(Next::End);
         }
         if let Some(number) = number {
             self.tools.tools[number].slow = self.now.duration_since(began) > BATCH;
         }
-        Ok(())
+        Ok(Next::Serve)
     }
 
     fn reply(&mut self, call_id: u64, outcome: Outcome) {
