@@ -39,19 +39,24 @@ __all__ = [
     "tool",
 ]
 
+_LATE = {
+    "configure_logging": "logging_config",
+    "get_logger": "logging_config",
+    "telemetry": "telemetry",
+}
+"""Name to the module that has it."""
+
 
 def __getattr__(name: str) -> object:
     # What few adapters use is imported when it is asked for: each brings modules of its own.
-    if name == "telemetry":
-        # Not `from . import`, which would ask here again.
-        __import__(f"{__name__}.telemetry")
-    elif name in ("configure_logging", "get_logger"):
-        from . import logging_config
-
-        globals()[name] = getattr(logging_config, name)
-    if name in globals():
-        return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    where = _LATE.get(name)
+    if where is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Not `from . import`, which would ask here again.
+    module = __import__(f"{__name__}.{where}", fromlist=[name])
+    value: object = module if name == where else getattr(module, name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

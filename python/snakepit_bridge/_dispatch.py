@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from typing import Any
 
-    from ._native import Call
+    from ._native import Call, Tools
 
 ANY = "*"
 """In the tools given to a line: what answers ``execute`` of a name that no tool has."""
@@ -59,6 +59,11 @@ class HandedContext(SessionContext):
     def request_metadata(self) -> dict[str, Any]:
         """Empty: requests carry nothing beside their arguments and session."""
         return {}
+
+
+def find(tools: Tools, name: str, streaming: bool) -> tuple[Callable[..., Any], bool] | None:
+    """What answers a call of ``name``, and whether that streams; None: nothing does."""
+    return tools.get(name) or tools.get(ANY_STREAM if streaming else ANY)
 
 
 def dispatches(adapter_class: type) -> bool:

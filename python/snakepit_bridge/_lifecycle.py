@@ -53,9 +53,8 @@ class LiveAdapter:
             raise
 
     def find(self, name: str, streaming: bool) -> tuple[Callable[..., Any], bool] | None:
-        """What answers calls of ``name``, and whether that streams; None: nothing does."""
-        found = self.tools.get(name)
-        return found or self.tools.get(_dispatch.ANY_STREAM if streaming else _dispatch.ANY)
+        """What answers a call of ``name``, and whether that streams; None: nothing does."""
+        return _dispatch.find(self.tools, name, streaming)
 
     def cleanup(self) -> None:
         """Call the adapter's ``cleanup``, then end its loop, even when ``cleanup`` raises."""

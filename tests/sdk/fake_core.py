@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from snakepit_bridge import _worker
-from snakepit_bridge._dispatch import ANY, ANY_STREAM
+from snakepit_bridge._dispatch import find
 
 WAIT = 30.0
 """Seconds after which a test has failed; nothing here is expected to take one."""
@@ -148,8 +148,7 @@ class Line:
                 return request
             token = current.set(request.call)
             try:
-                found = tools.get(request.call.tool)
-                found = found or tools.get(ANY_STREAM if request.streaming else ANY)
+                found = find(tools, request.call.tool, request.streaming)
                 if found is None:
                     raise ToolMissing(suggest(request.call.tool))
                 function, streams = found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from snakepit_bridge import _values
-from snakepit_bridge._dispatch import ANY, ANY_STREAM
+from snakepit_bridge._dispatch import find
 
 from . import failure, messages
 from .messages import Result
@@ -78,9 +78,7 @@ class Server:
         if call.cancelled:
             why = "cancelled before it started"
             return {"failure": failure.plain(messages.CANCELLED, "", why)}
-        tool = self._tools.get(call.tool)
-        if tool is None:
-            tool = self._tools.get(ANY_STREAM if start.streaming else ANY)
+        tool = find(self._tools, call.tool, start.streaming)
         if tool is None:
             return {"failure": self._not_found(call.tool)}
         function, streams = tool
