@@ -188,14 +188,15 @@ class InlineEngine:
         live = self._started()
         keywords = self._travel({} if args is None else dict(args), "args", tool, "request")
         self._counts["requests"] += 1
-        if tool not in live.tools:
+        found = live.find(tool, streams)
+        if found is None:
             self._counts["errors"] += 1
             close = closest(tool, live.tools)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
         limit = float("inf") if timeout is None else timeout
         call = InlineCall(next(self._ids), tool, self._sessions, session, limit)
-        bound, is_stream = live.tools[tool]
+        bound, is_stream = found
         if is_stream != streams:
             mend = (
                 "streams its results: use execute_stream"

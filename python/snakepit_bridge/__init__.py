@@ -23,13 +23,44 @@ from ._context import SessionContext
 from ._registry import register_decoder, register_encoder
 from ._tool import tool
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import telemetry
+    from .logging_config import configure_logging, get_logger
+
 __version__ = "0.1.0"
 __all__ = [
     "BaseAdapter",
     "SessionContext",
     "WorkerInfo",
     "__version__",
+    "configure_logging",
+    "get_logger",
     "register_decoder",
     "register_encoder",
+    "telemetry",
     "tool",
 ]
+
+_LATE = {
+    "configure_logging": "logging_config",
+    "get_logger": "logging_config",
+    "telemetry": "telemetry",
+}
+"""Name to the module that has it."""
+
+
+def __getattr__(name: str) -> object:
+    # What few adapters use is imported when it is asked for: each brings modules of its own.
+    where = _LATE.get(name)
+    if where is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Not `from . import`, which would ask here again.
+    module = __import__(f"{__name__}.{where}", fromlist=[name])
+    value: object = module if name == where else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -52,6 +52,7 @@ class BaseAdapter:
     """
 
     _snakepit_worker: WorkerInfo = OUTSIDE
+    _snakepit_context: SessionContext | None = None
 
     # Not in __init__: a subclass that forgets super().__init__() must find self.worker as well,
     # and it must be there from its first line on, also for threads that it starts.
@@ -83,8 +84,19 @@ class BaseAdapter:
 
     @property
     def session_context(self) -> SessionContext:
-        """The call that runs in this thread or coroutine; never None."""
-        return SessionContext(current.get())
+        """The call that runs in this thread or coroutine; never None.
+
+        It may be assigned to, which adapters of the original Snakepit do: what was assigned shows
+        where no call runs, for instance in a unit test or a thread of the adapter's own.
+        """
+        call = current.get()
+        if call is None and self._snakepit_context is not None:
+            return self._snakepit_context
+        return SessionContext(call)
+
+    @session_context.setter
+    def session_context(self, context: SessionContext | None) -> None:
+        self._snakepit_context = context
 
     @property
     def worker(self) -> WorkerInfo:

@@ -16,16 +16,21 @@ import snakepit
 ROOT = Path(__file__).resolve().parents[2]
 GUARDS, SESSIONS = ((ROOT / f"docs/{name}.md").read_text() for name in ("guards", "sessions"))
 END = Block("", "", 0)
-PROGRAMS = [
-    (program, following)
-    for guide in (GUARDS, SESSIONS)
-    for program, following in pairwise([*blocks(guide), END])
-    if program.language == "python"
-]
+PAGES = {
+    page: [
+        (program, following)
+        for program, following in pairwise([*blocks((ROOT / f"docs/{page}.md").read_text()), END])
+        if program.language == "python"
+    ]
+    for page in ("guards", "sessions", "coming-from-snakepit", "telemetry")
+}
+PROGRAMS = [program for programs in PAGES.values() for program in programs]
 
 
 @pytest.mark.parametrize(
-    ("program", "following"), PROGRAMS, ids=[f"line{program.line}" for program, _ in PROGRAMS]
+    ("program", "following"),
+    PROGRAMS,
+    ids=[f"{page}-line{program.line}" for page, made in PAGES.items() for program, _ in made],
 )
 def test_a_program_of_a_guide_says_what_follows_it(
     program: Block, following: Block, tmp_path: Path
@@ -46,7 +51,7 @@ def test_a_program_of_a_guide_says_what_follows_it(
 
 
 def test_there_is_a_program_for_each_guard() -> None:
-    shown = "".join(program.text for program in blocks(GUARDS) if program.language == "python")
+    shown = "".join(program.text for program, _ in PAGES["guards"])
     guards = ["circuit_breaker=", "worker_breaker=", "retry=", "crash_barrier=", "HealthMonitor("]
     assert [guard for guard in guards if guard not in shown] == []
 

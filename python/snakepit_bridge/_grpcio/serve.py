@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from snakepit_bridge import _values
+from snakepit_bridge._dispatch import find
 from snakepit_bridge._sessions import of_this_worker
 
 from . import failure, messages
@@ -83,7 +84,7 @@ class Server:
         if call.cancelled:
             why = "cancelled before it started"
             return {"failure": failure.plain(messages.CANCELLED, "", why)}
-        tool = self._tools.get(call.tool)
+        tool = find(self._tools, call.tool, start.streaming)
         if tool is None:
             return {"failure": self._not_found(call.tool)}
         function, streams = tool

@@ -29,6 +29,7 @@ mod dial;
 mod engine;
 mod failure;
 mod line;
+mod names;
 mod outbox;
 mod results;
 mod running;

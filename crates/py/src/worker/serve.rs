@@ -3,7 +3,6 @@
 //! Frames that have been read are run without any I/O in between; what they answer goes out in one
 //! batch when nothing is ready any more, or before a call starts that would keep it waiting.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +21,7 @@ use super::boot;
 use super::call::Call;
 use super::engine::Engine;
 use super::failure::{self, Report};
+use super::names::Names;
 use super::results;
 use super::running::RunningCall;
 use super::sessions::Sessions;
@@ -42,7 +42,7 @@ pub(super) struct Hooks<'py> {
 #[derive(Default)]
 pub(super) struct Tools<'py> {
     tools: Vec<Tool<'py>>,
-    numbers: HashMap<String, usize>,
+    names: Names<usize>,
 }
 
 struct Tool<'py> {
@@ -54,7 +54,7 @@ struct Tool<'py> {
 
 impl<'py> Tools<'py> {
     pub(super) fn add(&mut self, name: String, callable: Bound<'py, PyAny>, streams: bool) {
-        self.numbers.insert(name, self.tools.len());
+        self.names.add(name, self.tools.len());
         self.tools.push(Tool { callable, streams, slow: true });
     }
 }
@@ -138,7 +138,7 @@ impl<'py, 'line> Server<'py, 'line> {
     }
 
     fn take_up(&mut self, mut start: StartCall) -> PyResult<Next> {
-        let number = self.tools.numbers.get(&start.tool).copied();
+        let number = self.tools.names.find(&start).copied();
         let slow_next = number.is_some_and(|number| self.tools.tools[number].slow);
         if let Some(since) = self.unsent_since
             && (slow_next || self.now.duration_since(since) > BATCH)
