@@ -18,6 +18,7 @@ from snakepit._source import Program
 from snakepit._stream import Stream
 from snakepit.errors import (
     AdapterSourceError,
+    ArgumentError,
     CallTimeout,
     Cancelled,
     CircuitOpen,
@@ -53,10 +54,12 @@ if TYPE_CHECKING:
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
+    from snakepit._tools import ToolInfo
 
 __all__ = [
     "UNSET",
     "AdapterSourceError",
+    "ArgumentError",
     "AsyncPool",
     "AsyncSession",
     "AsyncStream",
@@ -97,6 +100,7 @@ __all__ = [
     "SnakepitError",
     "StartError",
     "Stream",
+    "ToolInfo",
     "ToolNotFound",
     "WorkerBreaker",
     "WorkerDied",
@@ -129,6 +133,7 @@ _LAZY = {
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
+    "ToolInfo": "snakepit._tools",
     "WorkerBreaker": "snakepit._guard",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",

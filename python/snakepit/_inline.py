@@ -17,6 +17,7 @@ from snakepit import _core
 from snakepit._inline_call import InlineCall, InlineChunks, InlineReply, InlineSession
 from snakepit.errors import (
     AdapterSourceError,
+    ArgumentError,
     EncodeError,
     ForkedPool,
     MessageTooLarge,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 # Raised by submit itself, since there is no call to speak of; all else is the future's.
-_REFUSALS = (EncodeError, ForkedPool, MessageTooLarge, PoolClosed)
+_REFUSALS = (ArgumentError, EncodeError, ForkedPool, MessageTooLarge, PoolClosed)
 
 
 class InlineEngine:
@@ -256,6 +257,34 @@ class InlineEngine:
             ) from error
         self._generation += 1
         return live
+
+    @property
+    def knows_tools(self) -> bool:
+        return self._live is not None
+
+    def tools(self, timeout: float | None) -> list[_core._Tool]:
+        with self._lock:
+            return list(self._started().listing)
+
+    def checked(
+        self, tool: str, args: Mapping[str, Any] | None, timeout: float | None, wait: bool
+    ) -> tuple[Mapping[str, Any], float | None]:
+        tool.encode()
+        keywords = {} if args is None else dict(args)
+        data = _core.encode(keywords, "args")
+        schema = next((row[3] for row in self.tools(timeout) if row[0] == tool), None)
+        wrong = None if schema is None else _core.check_arguments(schema, data)
+        if wrong is not None:
+            parameter, path, expected, got = wrong
+            raise ArgumentError(
+                f"{tool}: {path}: expected {expected}, got {got}",
+                parameter=parameter or None,
+                path=path,
+                expected=expected,
+                got=got,
+                tool=tool,
+            )
+        return keywords, timeout
 
     def session(self, session_id: str, affinity: str | None) -> InlineSession:
         session_id.encode()

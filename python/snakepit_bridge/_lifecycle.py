@@ -10,6 +10,7 @@ from _thread import allocate_lock
 from ._adapter import WorkerInfo, starting
 from ._collect import Declaration, declarations
 from ._context import current
+from ._schema import parameters
 from .errors import ToolError
 
 TYPE_CHECKING = False
@@ -43,11 +44,13 @@ class LiveAdapter:
             self._call_hook("initialize")
             # After initialize: it may replace a tool on the instance.
             self.tools = {d.name: (self._bind(d), d.streams) for d in declared}
+            self.listing = [
+                (d.name, d.description, d.streams, self._parameters(d)) for d in declared
+            ]
+            """Name, description, whether it streams, and JSON schema of the parameters."""
         except BaseException:
             self.close()
             raise
-        self.listing = [(d.name, d.description, d.streams) for d in declared]
-        """Name, description and whether it streams, of each tool."""
 
     def cleanup(self) -> None:
         """Call the adapter's ``cleanup``, then end its loop, even when ``cleanup`` raises."""
@@ -78,6 +81,10 @@ class LiveAdapter:
             return lambda *args, **keywords: self._finished(method(*args, **keywords))
         # Nothing between the line and the method: this is the hot path.
         return method
+
+    def _parameters(self, declared: Declaration) -> str:
+        where = f"{type(self._adapter).__qualname__}.{declared.attribute}"
+        return parameters(where, getattr(self._adapter, declared.attribute), declared.docstring)
 
     def _finished(self, result: Any) -> Any:
         """``result``, awaited if that is what it is for."""

@@ -60,7 +60,12 @@ class Line(Protocol):
 
     @property
     def initialize(self) -> Initialize: ...
-    def ready(self, tools: Sequence[tuple[str, str, bool]]) -> None: ...
+    def ready(self, tools: Sequence[tuple[str, str, bool, str]]) -> None:
+        """Tell each tool: name, description, whether it streams, JSON schema of its parameters.
+
+        Raises:
+            ValueError: That is more than a frame holds. Nothing was sent.
+        """
     def start_failed(self, failure: Failure, adapter_source: bool, permanent: bool) -> None: ...
     def serve(
         self,

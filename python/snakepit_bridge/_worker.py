@@ -16,7 +16,7 @@ from ._context import current
 from ._failure import describe
 from ._lifecycle import LiveAdapter, require_tools
 from ._suggest import closest
-from .errors import AdapterSourceError
+from .errors import AdapterSourceError, ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,13 @@ def main(core: Core) -> int:
     live = _start(line)
     if live is None:
         return START_FAILED
-    line.ready(live.listing)
+    try:
+        line.ready(live.listing)
+    except ValueError as error:
+        # More is to be told about the tools than a frame holds; the message says how much.
+        live.close()
+        line.start_failed(_described(error), adapter_source=False, permanent=True)
+        return START_FAILED
     if not line.serve(live.tools, current, describe, lambda name: closest(name, live.tools)):
         # No cleanup: the host that could bound it is dead, and the shim is killing us.
         os._exit(HOST_GONE)
@@ -78,8 +84,9 @@ def _start(line: Line) -> LiveAdapter | None:
     try:
         return LiveAdapter(adapter_class, order["arguments"], worker)
     except BaseException as error:
-        # A file, a server or a device may be there at the next try.
-        line.start_failed(_described(error), adapter_source=False, permanent=False)
+        # A file, a server or a device may be there at the next try; what a class declares, not.
+        permanent = isinstance(error, ToolError)
+        line.start_failed(_described(error), adapter_source=False, permanent=permanent)
         return None
 
 

@@ -125,7 +125,7 @@ class Line:
         self.started: SimpleQueue[Any] = SimpleQueue()
         self.requests: SimpleQueue[Pending | bool] = SimpleQueue()
 
-    def ready(self, tools: list[tuple[str, str, bool]]) -> None:
+    def ready(self, tools: list[tuple[str, str, bool, str]]) -> None:
         self.started.put(tools)
 
     def start_failed(

@@ -93,7 +93,9 @@ impl Pool {
         let (timeout, idle_timeout) = (None, self.defaults.idle_timeout);
         let tool = tool.into();
         let (arguments, session, idempotent, retry) = (None, None, false, None);
-        Call { pool: self, tool, arguments, session, timeout, idle_timeout, idempotent, retry }
+        let validate = self.defaults.validate_arguments;
+        let pool = self;
+        Call { pool, tool, arguments, session, timeout, idle_timeout, idempotent, retry, validate }
     }
 }
 
@@ -110,6 +112,7 @@ pub struct Call<'p> {
     idle_timeout: Option<Duration>,
     idempotent: bool,
     retry: Option<Arc<RetryPolicy>>,
+    validate: bool,
 }
 
 impl Call<'_> {
@@ -157,11 +160,27 @@ impl Call<'_> {
         self
     }
 
+    /// Whether the arguments are held against the tool's schema ([`crate::ToolInfo::parameters`])
+    /// before they are sent: [`Error::Argument`] names the parameter. Default: the pool's.
+    ///
+    /// The schema is known once a worker has been ready. Until then [`Call::execute`] waits for
+    /// it; [`Call::submit`] and [`Call::stream`], which do not wait, refuse with
+    /// [`Error::NotReady`].
+    pub fn validate_arguments(mut self, validate: bool) -> Self {
+        self.validate = validate;
+        self
+    }
+
     /// Runs the call and returns its result. Dropping the future cancels the call.
     ///
     /// # Errors
     /// As [`Pool::execute`].
-    pub async fn execute<R: DeserializeOwned>(self) -> Result<R, Error> {
+    pub async fn execute<R: DeserializeOwned>(mut self) -> Result<R, Error> {
+        if self.validate && !self.pool.knows_tools() {
+            let limit = self.timeout.unwrap_or(self.pool.defaults.timeout);
+            let left = self.pool.await_tools(&self.tool, limit).await?;
+            self.timeout = Some(left);
+        }
         self.submit()?.await
     }
 
@@ -201,8 +220,8 @@ impl Call<'_> {
         self,
         default: Option<Duration>,
     ) -> (CallSpan, Option<Duration>, Result<CallSpec, Error>) {
-        let Self { pool, tool, arguments, session, timeout, idle_timeout, idempotent, retry } =
-            self;
+        let Self { pool, tool, arguments, session, timeout, idle_timeout, .. } = self;
+        let Self { idempotent, retry, validate, .. } = self;
         let id = session.as_ref().map(|session| &*session.id);
         let span = CallSpan::open(pool, &tool, id);
         // The wire writes "no session" as an empty id.
@@ -218,6 +237,12 @@ impl Call<'_> {
                 message: error.message().to_owned(),
             }),
         };
+        let arguments = arguments.and_then(|arguments| {
+            if validate {
+                pool.check_arguments(&tool, &arguments)?;
+            }
+            Ok(arguments)
+        });
         let timeout = timeout.unwrap_or(default);
         let spec = arguments.map(|arguments| CallSpec {
             tool,

@@ -1,5 +1,6 @@
 //! Frames as the core's words, and back.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::error::Error as _;
 use std::future::poll_fn;
@@ -20,12 +21,16 @@ use tonic::{Code, Status, Streaming};
 use crate::config::{SourceKind, WorkerConfig};
 use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
+use crate::schema::Schema;
 
 /// Frames handled at a time, so that one worker cannot keep the others waiting.
 const BATCH: usize = 64;
 
 /// Characters of what a peer can put into an error's text.
 const MAX_DETAIL: usize = 200;
+
+/// Longest name of a tool.
+const MAX_TOOL_NAME: usize = 64;
 
 /// What a worker says.
 #[derive(Debug)]
@@ -73,6 +78,8 @@ pub struct ToolInfo {
     pub description: String,
     /// Whether it yields chunks.
     pub streaming: bool,
+    /// What its arguments are.
+    pub parameters: Schema,
 }
 
 /// Frames from one worker.
@@ -176,7 +183,9 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
         Some(Frame::Chunks(chunks)) => {
             FromWorker::Chunks(CallId::from_raw(chunks.call_id), chunks.items)
         }
-        Some(Frame::Ready(ready)) => FromWorker::Ready(ready.tools.into_iter().map(tool).collect()),
+        Some(Frame::Ready(ready)) => {
+            tools(ready.tools).map_or_else(FromWorker::Violation, FromWorker::Ready)
+        }
         Some(Frame::StartFailed(failed)) => {
             let failure = failed.failure.unwrap_or_default();
             let adapter_source = failure.kind() == v1::FailureKind::AdapterSource;
@@ -198,8 +207,33 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
     }
 }
 
-fn tool(tool: v1::Tool) -> ToolInfo {
-    ToolInfo { name: tool.name, description: tool.description, streaming: tool.streaming }
+fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
+    let mut names = HashSet::new();
+    let read = |tool: v1::Tool| {
+        let v1::Tool { name, description, streaming, parameters } = tool;
+        let bad = |detail: String| {
+            let detail = detail.chars().take(MAX_DETAIL).collect();
+            Violation::BadTool { tool: name.chars().take(MAX_TOOL_NAME).collect(), detail }
+        };
+        if !is_tool_name(&name) {
+            let rule = format!("a name is 1 to {MAX_TOOL_NAME} of A-Z a-z 0-9 _ . -");
+            return Err(bad(format!("{rule}, and begins with a letter or digit")));
+        }
+        if !names.insert(name.clone()) {
+            return Err(bad("listed twice".to_owned()));
+        }
+        let parameters = parameters.parse().map_err(|error| {
+            bad(format!("its parameters are no JSON Schema of an object: {error}"))
+        })?;
+        Ok(ToolInfo { name, description, streaming, parameters })
+    };
+    tools.into_iter().map(read).collect()
+}
+
+fn is_tool_name(name: &str) -> bool {
+    let first = name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
+    let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    first && rest && name.len() <= MAX_TOOL_NAME
 }
 
 fn exception(failure: v1::Failure) -> Failure {
