@@ -88,9 +88,7 @@ class Pool(PoolBase):
         if self._validates if validate_arguments is None else validate_arguments:
             args, limited = self._checked(tool, args, limited)
         try:
-            return self._engine.execute(
-                tool, args, native, limited, idempotent, *self._more(retry)
-            )
+            return self._engine.execute(tool, args, native, limited, idempotent, *self._more(retry))
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
 
@@ -116,9 +114,7 @@ class Pool(PoolBase):
         if self._validates if validate_arguments is None else validate_arguments:
             args, limited = self._checked(tool, args, limited)
         try:
-            reply = self._engine.submit(
-                tool, args, native, limited, idempotent, *self._more(retry)
-            )
+            reply = self._engine.submit(tool, args, native, limited, idempotent, *self._more(retry))
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
         return Future(reply)

@@ -283,7 +283,8 @@ class Annotations:
         return taken
 
     def _dataclass(self, kind: Any) -> dict[str, Any]:
-        from ._schema import NOTHING, plain
+        from ._schema import plain
+        from ._signature import NOTHING
 
         dataclasses = sys.modules["dataclasses"]
         properties, required = {}, []
@@ -353,7 +354,8 @@ def _adapted(pydantic: Any, annotation: Any, template: str) -> dict[str, Any]:
 
 
 def _choice(annotation: Any, values: Iterable[Any]) -> dict[str, Any]:
-    from ._schema import NOTHING, plain
+    from ._schema import plain
+    from ._signature import NOTHING
 
     enumerated = [plain(value) for value in values]
     if any(value is NOTHING for value in enumerated):

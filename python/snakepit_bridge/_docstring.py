@@ -6,7 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
 
-_HEADS = frozenset({"args", "arguments", "parameters", "params", "keyword args", "other parameters"})
+_HEADS = frozenset(
+    {"args", "arguments", "parameters", "params", "keyword args", "other parameters"}
+)
 _FIELDS = frozenset({"param", "parameter", "arg", "argument", "key", "keyword"})
 
 

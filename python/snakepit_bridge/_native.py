@@ -66,6 +66,7 @@ class Line(Protocol):
         Raises:
             ValueError: That is more than a frame holds. Nothing was sent.
         """
+
     def start_failed(self, failure: Failure, adapter_source: bool, permanent: bool) -> None: ...
     def serve(
         self,

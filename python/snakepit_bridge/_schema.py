@@ -1,8 +1,8 @@
 """A tool's parameters as JSON Schema (2020-12), from its signature, annotations and docstring.
 
-What becomes of an annotation is ``_annotation``'s. Made once, when a worker is ready, so it has to be
-cheap: nothing is imported here that the adapter has not imported itself, save for a callable that is
-no plain function.
+What becomes of an annotation is ``_annotation``'s. Made once, when a worker is ready, so it has to
+be cheap: nothing is imported here that the adapter has not imported itself, save for a callable
+that is no plain function.
 """
 
 from __future__ import annotations

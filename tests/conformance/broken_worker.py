@@ -184,6 +184,10 @@ class Worker:
             return
         names = NAMES[:4] if FAULT == "unlisted" else NAMES
         tools = [proto.Tool(name=name, streaming=name in STREAMING) for name in names]
+        if FAULT == "bad-name":
+            tools.append(proto.Tool(name="two words"))
+        if FAULT == "bad-schema":
+            tools.append(proto.Tool(name="more", parameters="[]"))
         for _ in range({"no-ready": 0, "ready-twice": 2}.get(FAULT, 1)):
             self.say(ready=proto.Ready(tools=tools))
 

@@ -21,12 +21,24 @@ PROGRAMS = [
     for program, following in pairwise([*blocks(GUARDS), END])
     if program.language == "python"
 ]
+TOOLS = (ROOT / "docs/tools.md").read_text()
+PROGRAMS_OF_TOOLS = [
+    (program, following)
+    for program, following in pairwise([*blocks(TOOLS), END])
+    if following.language == "text"
+]
+
+
+def test_the_guide_of_tools_shows_a_program() -> None:
+    assert PROGRAMS_OF_TOOLS
 
 
 @pytest.mark.parametrize(
-    ("program", "following"), PROGRAMS, ids=[f"line{program.line}" for program, _ in PROGRAMS]
+    ("program", "following"),
+    [*PROGRAMS, *PROGRAMS_OF_TOOLS],
+    ids=lambda block: f"line{block.line}" if block.language == "python" else "",
 )
-def test_a_program_of_the_guards_says_what_follows_it(
+def test_a_program_of_a_guide_says_what_follows_it(
     program: Block, following: Block, tmp_path: Path
 ) -> None:
     assert following.language == "text"

@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import (
-    TYPE_CHECKING,
     Annotated,
     Any,
     Literal,
@@ -37,9 +36,6 @@ from snakepit_bridge._docstring import parameter_texts
 from snakepit_bridge._lifecycle import LiveAdapter
 from snakepit_bridge._schema import parameters
 from snakepit_bridge.errors import ToolError
-
-if TYPE_CHECKING:
-    from nowhere import Missing  # type: ignore[import-not-found]
 
 UserId = NewType("UserId", int)
 Number = TypeVar("Number", int, float)
@@ -145,15 +141,18 @@ def schema(function: Callable[..., Any], docstring: str = "") -> Any:
         (dict[str, int], {"type": "object", "additionalProperties": {"type": "integer"}}),
         (Mapping[str, Any], {"type": "object"}),
         (int | None, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
-        (Optional[int], {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
-        (Union[int, str], {"anyOf": [{"type": "integer"}, {"type": "string"}]}),
-        (Literal["a", 1, None], {"enum": ["a", 1, None]}),
+        (Optional[int], {"anyOf": [{"type": "integer"}, {"type": "null"}]}),  # noqa: UP045
+        (Union[int, str], {"anyOf": [{"type": "integer"}, {"type": "string"}]}),  # noqa: UP007
+        (Literal["a", 1, None], {"enum": ["a", 1, None]}),  # noqa: PYI061
         (Colour, {"enum": ["red", 2]}),
         (Level, {"enum": [1, 2]}),
         (UserId, {"type": "integer"}),
         (Number, {"anyOf": [{"type": "integer"}, {"type": "number"}]}),
         (Annotated[int, "how many"], {"type": "integer", "description": "how many"}),
-        (Annotated[int, Doc(), Bound()], {"type": "integer", "description": "from Doc", "minimum": 0}),
+        (
+            Annotated[int, Doc(), Bound()],
+            {"type": "integer", "description": "from Doc", "minimum": 0},
+        ),
         (Annotated[str, Bound()], {"type": "string", "minimum": 0, "maxLength": 5}),
         ("int | None", {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
         (Level | None, {"anyOf": [{"enum": [1, 2]}, {"type": "null"}]}),
@@ -415,7 +414,8 @@ def test_schemas_of_plain_adapters_import_nothing_that_is_slow(tmp_path: Path) -
         "from snakepit_bridge._lifecycle import LiveAdapter\n"
         "from snakepit_bridge._adapter import OUTSIDE\n"
         "LiveAdapter(Adapter, {}, OUTSIDE)\n"
-        "print(*sorted({'typing', 'inspect', 're', 'json', 'dataclasses', 'enum'} & {*sys.modules}))"
+        "slow = {'typing', 'inspect', 're', 'json', 'dataclasses', 'enum'}\n"
+        "print(*sorted(slow & {*sys.modules}))"
     )
     import snakepit_bridge
 

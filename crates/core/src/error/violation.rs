@@ -201,10 +201,7 @@ impl Violation {
     /// Whether trying again cannot help: the two ends are of different versions, or the worker has
     /// a tool that cannot be one.
     pub fn is_permanent(&self) -> bool {
-        matches!(
-            self,
-            Self::OldProtocol { .. } | Self::NewProtocol { .. } | Self::BadTool { .. }
-        )
+        matches!(self, Self::OldProtocol { .. } | Self::NewProtocol { .. } | Self::BadTool { .. })
     }
 
     /// How two protocols differ, where they do.

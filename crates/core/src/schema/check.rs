@@ -318,7 +318,8 @@ fn key_step(key: &str) -> String {
 }
 
 fn no_such(key: &str, properties: Option<&Rules<String, Json>>) -> String {
-    let names: Vec<&str> = properties.into_iter().flat_map(|all| all.keys()).map(|k| &**k).collect();
+    let names: Vec<&str> =
+        properties.into_iter().flat_map(|all| all.keys()).map(|k| &**k).collect();
     // To compare long names takes long, and they are no slips of the pen.
     let close = (key.len() <= KEY_TEXT && names.len() <= KEY_TEXT).then(|| closest(key, &names));
     match close.flatten() {

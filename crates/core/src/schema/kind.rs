@@ -57,7 +57,11 @@ pub(super) fn got(value: &Value) -> String {
         Value::List(given) => format!("an array of {} items", given.len()),
         Value::Map(given) => format!("an object of {} members", given.len()),
         Value::Array(given) => {
-            format!("a numpy array of dtype {} and shape {:?}", given.dtype().as_str(), given.shape())
+            format!(
+                "a numpy array of dtype {} and shape {:?}",
+                given.dtype().as_str(),
+                given.shape()
+            )
         }
         Value::Scalar(given) => format!("a numpy scalar of dtype {}", given.dtype().as_str()),
         Value::DateTime(_) => "a datetime".to_owned(),

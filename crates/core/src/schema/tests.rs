@@ -117,11 +117,12 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 fn any_schema() -> impl Strategy<Value = Json> {
-    let kinds = ["null", "boolean", "integer", "number", "string", "array", "object", "?"];
+    const KINDS: &[&str] =
+        &["null", "boolean", "integer", "number", "string", "array", "object", "?"];
     let leaf = prop_oneof![
         Just(Json::Bool(true)),
         Just(Json::Bool(false)),
-        prop::sample::select(&kinds).prop_map(|kind| serde_json::json!({"type": kind})),
+        prop::sample::select(KINDS).prop_map(|kind| serde_json::json!({"type": kind})),
         any::<i8>().prop_map(|least| serde_json::json!({"minimum": least, "multipleOf": least})),
         prop::sample::select(&["#", "#/properties/a", "#/nowhere", "a"])
             .prop_map(|to| serde_json::json!({"$ref": to})),

@@ -349,3 +349,50 @@ pub(crate) fn start_message(
     }
     .encode_to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(tools: &[(&str, &str)]) -> FromWorker {
+        let tool = |&(name, parameters): &(&str, &str)| v1::Tool {
+            name: name.into(),
+            parameters: parameters.into(),
+            ..v1::Tool::default()
+        };
+        let ready = v1::Ready { tools: tools.iter().map(tool).collect() };
+        read(v1::WorkerFrame { frame: Some(Frame::Ready(ready)) })
+    }
+
+    #[test]
+    fn tools_are_told_with_their_schemas() {
+        let schema = r#"{"type":"object","properties":{"a":{}}}"#;
+        let FromWorker::Ready(tools) = ready(&[("a.b-c_1", schema), ("0", "")]) else {
+            panic!("no Ready")
+        };
+        assert_eq!(tools[0].parameters.as_str(), schema);
+        assert_eq!(tools[1].parameters, Schema::default(), "one that does not tell");
+    }
+
+    #[test]
+    fn a_tool_that_cannot_be_one_is_a_violation_for_good() {
+        let long = "x".repeat(MAX_TOOL_NAME + 1);
+        for (tools, told) in [
+            (&[("", "")][..], "a name is 1 to 64"),
+            (&[("_private", "")], "begins with a letter or digit"),
+            (&[("two words", "")], "a name is"),
+            (&[("h\u{e4}sh", "")], "a name is"),
+            (&[(&long, "")], "a name is"),
+            (&[("a", ""), ("b", ""), ("a", "")], "listed twice"),
+            (&[("a", "{")], "no JSON Schema of an object"),
+            (&[("a", "[]")], "no JSON Schema of an object"),
+        ] {
+            let FromWorker::Violation(violation) = ready(tools) else {
+                panic!("{tools:?} is accepted")
+            };
+            assert_eq!(violation.name(), "bad_tool");
+            assert!(violation.is_permanent());
+            assert!(violation.to_string().contains(told), "{violation}");
+        }
+    }
+}

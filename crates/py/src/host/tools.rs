@@ -75,9 +75,7 @@ pub(super) fn check_arguments(
     arguments: &[u8],
 ) -> PyResult<Option<(String, String, String, String)>> {
     let schema: snakepit::Schema = schema.parse().map_err(PyValueError::new_err)?;
-    let told = |wrong: snakepit::Mismatch| {
-        (wrong.parameter, wrong.path, wrong.expected, wrong.got)
-    };
+    let told = |wrong: snakepit::Mismatch| (wrong.parameter, wrong.path, wrong.expected, wrong.got);
     Ok(schema.check(arguments).err().map(told))
 }
 

@@ -88,8 +88,11 @@ impl Line {
     /// Say which tools there are: name, description, whether it streams, the schema of its
     /// parameters. Calls may come then. ValueError: that is more than a frame holds.
     fn ready(&self, py: Python<'_>, tools: Vec<(String, String, bool, String)>) -> PyResult<()> {
-        let tools = tools.into_iter().map(|(name, description, streaming, parameters)| {
-            ToolInfo { name, description, streaming, parameters }
+        let tools = tools.into_iter().map(|(name, description, streaming, parameters)| ToolInfo {
+            name,
+            description,
+            streaming,
+            parameters,
         });
         let ready = Ready { tools: tools.collect() };
         let (size, limit) = (ready.encoded_len(), frame_limit(self.max_message) - MARGIN);
