@@ -144,7 +144,7 @@ class Annotations:
         origin = getattr(annotation, "__origin__", None)
         if origin is not None:
             return self._generic(annotation, origin, annotation.__args__)
-        if isinstance(annotation, getattr(types, "UnionType", ())):
+        if type(annotation) is getattr(types, "UnionType", None):
             return self._union(annotation.__args__)
         if isinstance(annotation, type):
             return self._class(annotation)

@@ -11,7 +11,7 @@ from snakepit.conformance.protocol import failure_kind
 
 def test_ready_tells_what_each_tool_takes(attach: Callable[..., ScriptedHost]) -> None:
     tools = {tool.name: json.loads(tool.parameters) for tool in attach().handshake().tools}
-    assert tools["echo"]["required"] == ["value"]
+    assert tools["echo"]["properties"] == {"value": {"default": None}}
     assert tools["echo"]["additionalProperties"] is False
     assert {schema["type"] for schema in tools.values()} == {"object"}
 

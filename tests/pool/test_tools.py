@@ -55,7 +55,7 @@ WRONG = [
     ("add", {}, "a", 'args["a"]', "an integer", "nothing"),
     ("add", {"a": "1"}, "a", 'args["a"]', "an integer", "a string of 1 characters"),
     ("add", {"a": True}, "a", 'args["a"]', "an integer", "a boolean, true"),
-    ("add", {"a": 1, "c": 2}, "c", 'args["c"]', "nothing of this name", "an integer, 2"),
+    ("add", {"a": 1, "more": 2}, "more", 'args["more"]', "nothing of this name", "an integer, 2"),
     (
         "greet",
         {"user": {"name": "Ann", "age": "old"}},

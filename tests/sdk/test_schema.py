@@ -157,7 +157,6 @@ def schema(function: Callable[..., Any], docstring: str = "") -> Any:
         ("int | None", {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
         (Level | None, {"anyOf": [{"enum": [1, 2]}, {"type": "null"}]}),
     ],
-    ids=str,
 )
 def test_each_annotation_has_its_schema(annotation: Any, expected: Any) -> None:
     assert of(annotation) == expected
@@ -175,7 +174,6 @@ def test_each_annotation_has_its_schema(annotation: Any, expected: Any) -> None:
         (Literal[b"x"], "has no JSON schema"),
         (Weird(), "has no JSON schema: RuntimeError"),
     ],
-    ids=str,
 )
 def test_what_has_no_schema_lets_all_pass_and_says_so(annotation: Any, told: str) -> None:
     found = of(annotation)
@@ -325,7 +323,7 @@ a
 """
 
 
-@pytest.mark.parametrize("docstring", [GOOGLE, SPHINX, NUMPY])
+@pytest.mark.parametrize("docstring", [GOOGLE, SPHINX, NUMPY], ids=["google", "sphinx", "numpy"])
 def test_docstrings_tell_what_parameters_are(docstring: str) -> None:
     indented = docstring.replace("\n", "\n        ")
     for text in (docstring, indented):
