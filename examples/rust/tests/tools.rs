@@ -47,6 +47,8 @@ async fn arguments_are_held_against_the_schema_before_they_are_sent() {
     let Error::Argument { tool, parameter, path, got, .. } = &error else { panic!("{error}") };
     assert_eq!((&**tool, &**parameter, &**path), ("echo", "value", r#"args["value"]"#));
     assert_eq!(got, "nothing");
+    let error = pool.session("s").execute::<i64>("echo", ()).await.expect_err("it is missing");
+    assert!(matches!(error, Error::Argument { .. }), "{error}");
     assert!(!error.may_have_run());
 
     assert_eq!(pool.execute::<i64>("echo", One { value: 1 }).await.expect("an echo"), 1);

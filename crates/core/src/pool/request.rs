@@ -46,7 +46,7 @@ impl Pool {
         tool: &str,
         arguments: impl Serialize,
     ) -> Result<R, Error> {
-        self.call(tool).args(arguments).submit()?.await
+        self.call(tool).args(arguments).execute().await
     }
 
     /// Runs one tool that streams; the chunks come as a [`futures_core::Stream`], decoded.
