@@ -18,6 +18,7 @@ from snakepit._source import Program
 from snakepit._stream import Stream
 from snakepit.errors import (
     AdapterSourceError,
+    ArgumentError,
     CallTimeout,
     Cancelled,
     CircuitOpen,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._stats import PoolStats, SessionInfo, WorkerInfo, WorkerRef
+    from snakepit._tools import ToolInfo
     from snakepit._unserializable import (
         Unserializable,
         UnserializableInfo,
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
 __all__ = [
     "UNSET",
     "AdapterSourceError",
+    "ArgumentError",
     "AsyncPool",
     "AsyncSession",
     "AsyncStream",
@@ -117,6 +120,7 @@ __all__ = [
     "SnakepitError",
     "StartError",
     "Stream",
+    "ToolInfo",
     "ToolNotFound",
     "Unserializable",
     "UnserializableInfo",
@@ -156,6 +160,7 @@ _LAZY = {
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
     "SessionInfo": "snakepit._stats",
+    "ToolInfo": "snakepit._tools",
     "Unserializable": "snakepit._unserializable",
     "UnserializableInfo": "snakepit._unserializable",
     "WorkerBreaker": "snakepit._guard",

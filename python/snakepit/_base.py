@@ -17,6 +17,8 @@ from snakepit import _core, _sigterm
 from snakepit._config import (
     Life,
     PoolConfig,
+    flag,
+    refuse_surrogates,
     refuse_unknown,
 )
 from snakepit._duration import UNSET, limit, seconds
@@ -49,6 +51,7 @@ _PARAMETERS = {
     "python",
     "pythonpath",
     "timeout",
+    "validate_arguments",
     "max_queue",
     "max_queue_bytes",
     "max_message",
@@ -98,6 +101,9 @@ class PoolBase(HasSessions):
             for a ``Program``.
         timeout: Seconds that a call may take, waiting included, unless the call says otherwise;
             ``None``: no limit.
+        validate_arguments: Hold the arguments of calls against the tool's schema before they are
+            sent, unless the call says otherwise: ``ArgumentError`` names the parameter. See
+            ``tools()``.
         max_queue: Calls that may wait for a worker, from 1 to 131071; one more raises
             ``QueueFull``.
         max_queue_bytes: Bytes of arguments that may wait; one call may, whatever its size.
@@ -192,6 +198,7 @@ class PoolBase(HasSessions):
         python: str | PathLike[str] | None = None,
         pythonpath: Iterable[str | PathLike[str]] = (),
         timeout: Duration | None = 300.0,
+        validate_arguments: bool = False,
         max_queue: int = 1000,
         max_queue_bytes: int = 256 * 1024 * 1024,
         max_message: int = 256 * 1024 * 1024,
@@ -224,6 +231,7 @@ class PoolBase(HasSessions):
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
+        self._validates = flag("validate_arguments", validate_arguments)
         if handle_sigterm not in ("auto", True, False):
             raise ConfigError(
                 f'handle_sigterm: "auto", True or False is needed, not {handle_sigterm!r}',
@@ -348,6 +356,15 @@ class PoolBase(HasSessions):
         from snakepit import _guard
 
         return (_guard.call_policy(retry),)
+
+    def _checked(
+        self, tool: str, args: Mapping[str, Any] | None, limited: float | None, *, wait: bool = True
+    ) -> tuple[Any, float | None]:
+        """Arguments that are what the tool's schema says, and what is left of the call's time."""
+        try:
+            return self._engine.checked(tool, args, limited, wait)
+        except UnicodeEncodeError as error:
+            refuse_surrogates("tool", tool, error)
 
 
 def _inline_engine(config: PoolConfig, adapter: str | type) -> Engine:

@@ -297,6 +297,13 @@ def refuse_surrogates(field: str, text: str, error: UnicodeEncodeError) -> NoRet
     raise error
 
 
+def flag(field: str, value: object) -> bool:
+    """Return ``value`` if it is True or False."""
+    if isinstance(value, bool):
+        return value
+    raise ConfigError(f"{field}: True or False is needed, not {value!r}", field=field)
+
+
 def choice(field: str, value: object, choices: tuple[str, ...]) -> str:
     """Return ``value`` if it is one of ``choices``."""
     if isinstance(value, str) and value in choices:

@@ -244,6 +244,16 @@ class Chunks:
     def close(self) -> None:
         """Cancel the call; idempotent, waits for nothing. A later ``next`` is the stream's end."""
 
+_Tool: TypeAlias = tuple[str, str, bool, str]
+"""name, description, streams, JSON schema of the parameters"""
+
+@final
+class Arguments:
+    """Encoded arguments that have been checked; a call takes them in the place of a mapping."""
+
+def check_arguments(schema: str, arguments: bytes) -> tuple[str, str, str, str] | None:
+    """What is wrong with encoded arguments: parameter, path, expected, got."""
+
 @final
 class Pool:
     """Engine of one pool. Starts its workers at once and does not wait for them.
@@ -314,6 +324,18 @@ class Pool:
     def health(self) -> _Health: ...
     def monitor(self, monitor: HealthMonitor) -> None:
         """Tell it of crashes from now on, as long as somebody else holds it."""
+    @property
+    def knows_tools(self) -> bool: ...  # a worker has been ready
+    def tools(self, timeout: float | None) -> list[_Tool]:
+        """Wait for the first worker; StartError (also after ``timeout``) or PoolClosed."""
+    def checked(
+        self, tool: str, args: Mapping[str, Any] | None, timeout: float | None, wait: bool
+    ) -> tuple[Arguments, float | None]:
+        """Arguments that are what the tool's schema says; ArgumentError where they are not.
+
+        Where no worker has been ready yet, ``wait`` for one, on the call's time (what is left of it
+        comes back; CallTimeout), or StartError.
+        """
     def await_ready(self, timeout: float | None) -> None:
         """Wait until every slot is ready; StartError (also after ``timeout``) or PoolClosed."""
     def recycle(self, slot: int, generation: int | None) -> bool:
@@ -509,9 +531,11 @@ class Line:
 
     @property
     def initialize(self) -> _Initialize: ...
-    def ready(
-        self, tools: Sequence[tuple[str, str, bool]]
-    ) -> None: ...  # name, description, streams
+    def ready(self, tools: Sequence[tuple[str, str, bool, str]]) -> None:
+        """Tell name, description, whether it streams and the schema of its parameters, of each.
+
+        ValueError: that is more than a frame holds.
+        """
     def start_failed(self, failure: _Failure, adapter_source: bool, permanent: bool) -> None:
         """Report and flush; the host then stops this worker."""
     def serve(

@@ -19,6 +19,7 @@ from snakepit._inline_error import raised
 from snakepit._inline_sessions import InlineSession, InlineSessions
 from snakepit.errors import (
     AdapterSourceError,
+    ArgumentError,
     EncodeError,
     ForkedPool,
     MessageTooLarge,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 
 # Raised by submit itself, since there is no call to speak of; all else is the future's.
-_REFUSALS = (EncodeError, ForkedPool, MessageTooLarge, PoolClosed)
+_REFUSALS = (ArgumentError, EncodeError, ForkedPool, MessageTooLarge, PoolClosed)
 
 
 class InlineEngine:
@@ -274,6 +275,34 @@ class InlineEngine:
             ) from error
         self._generation += 1
         return live
+
+    @property
+    def knows_tools(self) -> bool:
+        return self._live is not None
+
+    def tools(self, timeout: float | None) -> list[_core._Tool]:
+        with self._lock:
+            return list(self._started().listing)
+
+    def checked(
+        self, tool: str, args: Mapping[str, Any] | None, timeout: float | None, wait: bool
+    ) -> tuple[Mapping[str, Any], float | None]:
+        tool.encode()
+        keywords = {} if args is None else dict(args)
+        data = _core.encode(self._travel(keywords, "args", tool, "request"), "args")
+        schema = next((row[3] for row in self.tools(timeout) if row[0] == tool), None)
+        wrong = None if schema is None else _core.check_arguments(schema, data)
+        if wrong is not None:
+            parameter, path, expected, got = wrong
+            raise ArgumentError(
+                f"{tool}: {path}: expected {expected}, got {got}",
+                parameter=parameter or None,
+                path=path,
+                expected=expected,
+                got=got,
+                tool=tool,
+            )
+        return keywords, timeout
 
     def session(self, session_id: str, affinity: str | None) -> InlineSession:
         return InlineSession(session_id, None, affinity or self._config.affinity)

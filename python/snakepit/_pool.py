@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from snakepit._base import Affinity
     from snakepit._duration import Duration, Unset
     from snakepit._retry import RetryPolicy
+    from snakepit._tools import ToolInfo
 
 
 class Pool(PoolBase):
@@ -43,6 +44,7 @@ class Pool(PoolBase):
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
         retry: RetryPolicy | None = None,
+        validate_arguments: bool | None = None,
     ) -> Any:
         """Run one tool on one worker and return its result.
 
@@ -56,6 +58,8 @@ class Pool(PoolBase):
                 the pool's.
             idempotent: Allow another try where the call may have run already: its worker died.
             retry: When there is one. Default: the pool's.
+            validate_arguments: Hold ``args`` against the tool's schema first; waits for the first
+                worker to be ready, which tells it. Default: the pool's.
 
         Returns:
             What the tool returned: ``None``, numbers, strings, ``bytes``, lists, dicts, dates,
@@ -72,6 +76,7 @@ class Pool(PoolBase):
             ConfigError: The name of the tool, the session or ``timeout`` cannot be one.
             RemoteError: The tool raised; ``error.remote_traceback``. Also an instance of the
                 built-in class that it raised.
+            ArgumentError: ``args`` are not what the tool's schema says; ``error.parameter``.
             EncodeError: A value cannot travel; ``error.path`` tells where it sits.
             MessageTooLarge: Arguments or result are above the pool's ``max_message``.
             StartError: No worker can start.
@@ -79,10 +84,11 @@ class Pool(PoolBase):
             ForkedPool: The pool belongs to the parent of this process.
         """
         native = None if session is None else self._route(session)
+        limited: Any = self._limit(timeout)
+        if self._validates if validate_arguments is None else validate_arguments:
+            args, limited = self._checked(tool, args, limited)
         try:
-            return self._engine.execute(
-                tool, args, native, self._limit(timeout), idempotent, *self._more(retry)
-            )
+            return self._engine.execute(tool, args, native, limited, idempotent, *self._more(retry))
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
 
@@ -95,17 +101,20 @@ class Pool(PoolBase):
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
         retry: RetryPolicy | None = None,
+        validate_arguments: bool | None = None,
     ) -> Future:
         """Start one tool and return its future at once.
 
         Args and errors are those of ``execute``. Arguments are encoded before this returns: what
-        cannot travel, a full queue and a closed pool raise here, all else from the future.
+        cannot travel, a full queue and a closed pool raise here, all else from the future. With
+        ``validate_arguments`` this waits for the first worker to be ready.
         """
         native = None if session is None else self._route(session)
+        limited: Any = self._limit(timeout)
+        if self._validates if validate_arguments is None else validate_arguments:
+            args, limited = self._checked(tool, args, limited)
         try:
-            reply = self._engine.submit(
-                tool, args, native, self._limit(timeout), idempotent, *self._more(retry)
-            )
+            reply = self._engine.submit(tool, args, native, limited, idempotent, *self._more(retry))
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
         return Future(reply)
@@ -151,6 +160,7 @@ class Pool(PoolBase):
         session: Session | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> Stream: ...
     @overload
     def execute_stream(
@@ -162,6 +172,7 @@ class Pool(PoolBase):
         session: Session | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> None: ...
     @overload
     def execute_stream(
@@ -173,6 +184,7 @@ class Pool(PoolBase):
         session: Session | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> Stream | None: ...
     def execute_stream(
         self,
@@ -183,6 +195,7 @@ class Pool(PoolBase):
         session: Session | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> Stream | None:
         """Run one streaming tool: iterate over its chunks, or have ``on_chunk`` called with each.
 
@@ -194,6 +207,7 @@ class Pool(PoolBase):
             session: As in ``execute``.
             timeout: Seconds for the whole stream. Default: no limit.
             idle_timeout: Seconds from one chunk to the next; ``None``: no limit.
+            validate_arguments: As in ``execute``.
 
         Returns:
             The stream, unless ``on_chunk`` is given.
@@ -203,6 +217,8 @@ class Pool(PoolBase):
         """
         total, idle = limit("timeout", timeout), limit("idle_timeout", idle_timeout)
         native = self._route(session)
+        if self._validates if validate_arguments is None else validate_arguments:
+            args, total = self._checked(tool, args, total)
         try:
             chunks = self._engine.stream(tool, args, native, total, idle)
         except UnicodeEncodeError as error:
@@ -329,6 +345,27 @@ class Pool(PoolBase):
         if affinity is None:
             return session_id
         return Session(self, self._by_id(session_id, affinity), affinity)
+
+    def tools(self, timeout: Duration | None = None) -> list[ToolInfo]:
+        """Return the adapter's tools, as the last worker that became ready told them.
+
+        Waits for the first worker to be ready.
+
+        Args:
+            timeout: Seconds to wait; ``None``: as long as workers may take to start.
+
+        Raises:
+            StartError: No worker can start, or none is ready within ``timeout``.
+
+        Example:
+            >>> [tool.name for tool in pool.tools()]
+            ['add']
+            >>> pool.tools()[0].parameters["properties"]["a"]
+            {'type': 'integer'}
+        """
+        from snakepit._tools import read
+
+        return read(self._engine.tools(limit("timeout", timeout)))
 
     def await_ready(self, timeout: Duration | None = None) -> None:
         """Wait until every worker is ready.

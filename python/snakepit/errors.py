@@ -21,6 +21,7 @@
     ├── WorkerDied                      the worker's process ended during the call
     │   └── PoisonCall                  two workers died under this call
     ├── ToolNotFound                    the adapter has no such tool
+    ├── ArgumentError (ValueError, TypeError)  arguments are not what the tool's schema says
     ├── EncodeError (ValueError)        a value cannot travel
     ├── DecodeError (ValueError)        bytes that are no value
     ├── MessageTooLarge                 a value is larger than the pool allows
@@ -325,6 +326,23 @@ class ToolNotFound(SnakepitError):
     """Tools with a similar name, the closest first."""
     worker: WorkerRef | None = None
     session: str | None = None
+
+
+class ArgumentError(SnakepitError, ValueError, TypeError):
+    """The arguments are not what the tool's schema says. Nothing was sent.
+
+    Only of calls that asked for it by ``validate_arguments``; see ``ToolInfo.parameters``.
+    """
+
+    parameter: str | None = None
+    """The parameter; ``None`` where it is none in particular."""
+    path: str | None = None
+    """Where inside the arguments, like ``args["user"]["age"]``."""
+    expected: str | None = None
+    """What the schema asks for, in words: ``"an integer"``."""
+    got: str | None = None
+    """What was given, in words: ``"a string of 3 characters"``, ``"nothing"``."""
+    tool: str | None = None
 
 
 class EncodeError(SnakepitError, ValueError):

@@ -11,6 +11,7 @@ from . import _dispatch
 from ._adapter import WorkerInfo, starting
 from ._collect import Declaration, declarations
 from ._context import current
+from ._schema import parameters
 from .errors import ToolError
 
 TYPE_CHECKING = False
@@ -44,8 +45,10 @@ class LiveAdapter:
             self._call_hook("initialize")
             # After initialize: it may replace a tool on the instance.
             self.tools = {d.name: (self._bind(d), d.streams) for d in declared}
-            self.listing = [(d.name, d.description, d.streams) for d in declared]
-            """Name, description and whether it streams, of each tool."""
+            self.listing = [
+                (d.name, d.description, d.streams, self._parameters(d)) for d in declared
+            ]
+            """Name, description, whether it streams, and JSON schema of the parameters."""
             if _dispatch.dispatches(adapter_class):
                 self._dispatch_calls()
         except BaseException:
@@ -81,9 +84,9 @@ class LiveAdapter:
         """Let the adapter's ``execute_tool`` have the calls that are its."""
         if _dispatch.takes_every_call(type(self._adapter)):
             self.tools.clear()
-        listed = {name for name, _, _ in self.listing}
+        listed = {name for name, *_ in self.listing}
         registered = _dispatch.registered(self._adapter)
-        self.listing += [row for row in registered if row[0] not in listed]
+        self.listing += [(*row, "") for row in registered if row[0] not in listed]
         answer, stream = _dispatch.answers(self._adapter), _dispatch.streams(self._adapter)
         any_stream = _dispatch.ANY_STREAM
         self.tools[_dispatch.ANY] = (lambda **keywords: self._finished(answer(**keywords)), False)
@@ -105,6 +108,10 @@ class LiveAdapter:
             return lambda *args, **keywords: self._finished(method(*args, **keywords))
         # Nothing between the line and the method: this is the hot path.
         return method
+
+    def _parameters(self, declared: Declaration) -> str:
+        where = f"{type(self._adapter).__qualname__}.{declared.attribute}"
+        return parameters(where, getattr(self._adapter, declared.attribute), declared.docstring)
 
     def _finished(self, result: Any) -> Any:
         """``result``, awaited if that is what it is for."""

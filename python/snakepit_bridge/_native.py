@@ -82,7 +82,13 @@ class Line(Protocol):
 
     @property
     def initialize(self) -> Initialize: ...
-    def ready(self, tools: Sequence[tuple[str, str, bool]]) -> None: ...
+    def ready(self, tools: Sequence[tuple[str, str, bool, str]]) -> None:
+        """Tell each tool: name, description, whether it streams, JSON schema of its parameters.
+
+        Raises:
+            ValueError: That is more than a frame holds. Nothing was sent.
+        """
+
     def start_failed(self, failure: Failure, adapter_source: bool, permanent: bool) -> None: ...
     def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
         """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""

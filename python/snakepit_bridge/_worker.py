@@ -18,7 +18,7 @@ from ._lifecycle import LiveAdapter, require_tools
 from ._report import Reporter
 from ._sessions import of_this_worker
 from ._suggest import closest
-from .errors import AdapterSourceError
+from .errors import AdapterSourceError, ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,13 @@ def main(core: Core) -> int:
 
         line.substitute_by(Substitute(*order["unserializable"]))
     report = Reporter(order["errors"])
-    line.ready(live.listing)
+    try:
+        line.ready(live.listing)
+    except ValueError as error:
+        # More is to be told about the tools than a frame holds; the message says how much.
+        live.close()
+        line.start_failed(_described(error), adapter_source=False, permanent=True)
+        return START_FAILED
     if not line.serve(live.tools, current, report, lambda name: closest(name, live.tools)):
         # No cleanup: the host that could bound it is dead, and the shim is killing us.
         os._exit(HOST_GONE)
@@ -88,8 +94,9 @@ def _start(line: Line) -> tuple[LiveAdapter, Initialize] | None:
     try:
         return LiveAdapter(adapter_class, order["arguments"], worker), order
     except BaseException as error:
-        # A file, a server or a device may be there at the next try.
-        line.start_failed(_described(error), adapter_source=False, permanent=False)
+        # A file, a server or a device may be there at the next try; what a class declares, not.
+        permanent = isinstance(error, ToolError)
+        line.start_failed(_described(error), adapter_source=False, permanent=permanent)
         return None
 
 

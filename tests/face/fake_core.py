@@ -195,6 +195,9 @@ class Pool:
         self.owner = os.getpid()
         self.answer: Any = None
         self.open: dict[str, FakeSession] = {}
+        self.checks: list[tuple[Any, ...]] = []
+        self.mismatch: BaseException | None = None
+        self.knows_tools = True
 
     @property
     def closed(self) -> bool:
@@ -286,6 +289,20 @@ class Pool:
 
     def monitor(self, monitor: Any) -> None:
         self.monitors = [*getattr(self, "monitors", ()), monitor]
+
+    def tools(self, timeout: float | None) -> list[tuple[str, str, bool, str]]:
+        self.await_ready(timeout)
+        schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+        return [("add", "Adds.", False, json.dumps(schema)), ("count", "", True, "{}")]
+
+    def checked(
+        self, tool: str, args: Any, timeout: float | None, wait: bool
+    ) -> tuple[Any, float | None]:
+        tool.encode()
+        self.checks.append((tool, args, timeout, wait))
+        if self.mismatch is not None:
+            raise self.mismatch
+        return ("checked", args), timeout
 
     def await_ready(self, timeout: float | None) -> None:
         if self.ready_gate is not None:

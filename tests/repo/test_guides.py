@@ -25,12 +25,23 @@ PAGES = {
     for page in ("guards", "sessions", "coming-from-snakepit", "telemetry")
 }
 PROGRAMS = [program for programs in PAGES.values() for program in programs]
+TOOLS = (ROOT / "docs/tools.md").read_text()
+PROGRAMS_OF_TOOLS = [
+    (program, following)
+    for program, following in pairwise([*blocks(TOOLS), END])
+    if following.language == "text"
+]
+
+
+def test_the_guide_of_tools_shows_a_program() -> None:
+    assert PROGRAMS_OF_TOOLS
 
 
 @pytest.mark.parametrize(
     ("program", "following"),
-    PROGRAMS,
-    ids=[f"{page}-line{program.line}" for page, made in PAGES.items() for program, _ in made],
+    [*PROGRAMS, *PROGRAMS_OF_TOOLS],
+    ids=[f"{page}-line{program.line}" for page, made in PAGES.items() for program, _ in made]
+    + [f"tools-line{program.line}" for program, _ in PROGRAMS_OF_TOOLS],
 )
 def test_a_program_of_a_guide_says_what_follows_it(
     program: Block, following: Block, tmp_path: Path

@@ -130,7 +130,7 @@ class Line:
     def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
         self.substitute = substitute
 
-    def ready(self, tools: list[tuple[str, str, bool]]) -> None:
+    def ready(self, tools: list[tuple[str, str, bool, str]]) -> None:
         self.started.put(tools)
 
     def start_failed(

@@ -309,6 +309,22 @@ pub enum Error {
         message: String,
     },
 
+    /// The arguments are not what the tool's schema says; nothing was sent. Only of calls that
+    /// asked for it by `validate_arguments`.
+    #[error("{tool}: {path}: expected {expected}, got {got}")]
+    Argument {
+        /// The tool.
+        tool: Arc<str>,
+        /// The parameter; empty where it is none in particular.
+        parameter: String,
+        /// Where it is inside the arguments: `args["user"]["age"]`.
+        path: String,
+        /// What the schema asks for, in words: `an integer`.
+        expected: String,
+        /// What was given, in words: `a string of 3 characters`, `nothing`.
+        got: String,
+    },
+
     /// The answer is not of the type that the caller asked for. The tool has run.
     #[error("{tool}: {path}: {message}")]
     Decode {
@@ -371,6 +387,7 @@ impl Error {
             | Self::SessionClosed { .. }
             | Self::SessionQuotaExceeded { .. }
             | Self::Encode { .. }
+            | Self::Argument { .. }
             | Self::ToolNotFound { .. } => false,
             Self::TooLarge { direction, .. } => *direction == Direction::Result,
             Self::Timeout { step, .. } => *step == Step::Running,

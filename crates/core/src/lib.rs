@@ -82,7 +82,7 @@
 //! 3 owners     worker                                           one keeper task a slot
 //! 2 effects    process  transport  blocking  interpreter        the operating system, the line
 //! 1 decisions  policy  pool::state                              pure state machines
-//! 0 words      id  error  call  config  value                   no I/O
+//! 0 words      id  error  call  config  value  schema                  no I/O
 //! ```
 //!
 //! A ring knows lower rings only; the repository's `cargo xtask layers` checks it.
@@ -113,6 +113,7 @@ mod pool;
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod process;
+mod schema;
 mod transport;
 pub mod value;
 mod worker;
@@ -159,6 +160,7 @@ pub use pool::{
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::{loopback, rehearsal};
+pub use schema::{Mismatch, Schema};
 pub use transport::ToolInfo;
 #[doc(inline)]
 pub use value::Value;

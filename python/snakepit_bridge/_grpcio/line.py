@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _HEADROOM = 64 << 10
 """Bytes that a frame may carry beside a value of the largest size."""
+_MARGIN = 64
+"""What a frame has around Ready."""
 _STREAM_WINDOW = 8 << 20
 _MAX_FRAME = 128 << 10
 _UNBOUNDED = -1
@@ -175,12 +177,24 @@ class Line:
         """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
         self._substitute = substitute
 
-    def ready(self, tools: Sequence[tuple[str, str, bool]]) -> None:
-        """Say which tools there are: name, description, whether it streams. Calls may come then."""
-        named = [Tool(name=n, description=text, streaming=streams) for n, text, streams in tools]
+    def ready(self, tools: Sequence[tuple[str, str, bool, str]]) -> None:
+        """Say which tools there are: name, description, whether it streams, the schema of its
+        parameters. Calls may come then. ValueError: that is more than a frame holds."""
+        ready = Ready(
+            tools=[
+                Tool(name=name, description=text, streaming=streams, parameters=parameters)
+                for name, text, streams, parameters in tools
+            ]
+        )
+        size, limit = ready.ByteSize(), self._max_message + _HEADROOM - _MARGIN
+        if size > limit:
+            raise ValueError(
+                f"the tools' names, descriptions and schemas take {size} bytes, and {limit} fit; "
+                "raise the pool's max_message"
+            )
         # `initialize` may have changed the user, which makes the kernel forget.
         die_with(self._shim)
-        self._outbox.push(ready=Ready(tools=named))
+        self._outbox.push(ready=ready)
 
     def start_failed(self, failure_: Failure, adapter_source: bool, permanent: bool) -> None:
         """Report and flush; the host then stops this worker."""

@@ -29,6 +29,7 @@ pub use limits::Limits;
 pub use options::PoolOptions;
 pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
 pub(crate) use source::is_name;
+pub(crate) use suggest::closest;
 pub use unserializable::{Detail, Unserializable};
 pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
 
@@ -143,12 +144,19 @@ pub(crate) struct CallDefaults {
     pub(crate) idle_timeout: Option<Duration>,
     /// For calls under way when the pool is shut down.
     pub(crate) drain_timeout: Duration,
+    /// Whether arguments are held against the tool's schema.
+    pub(crate) validate_arguments: bool,
 }
 
 impl Default for CallDefaults {
     fn default() -> Self {
         let five_minutes = Some(Duration::from_secs(300));
         let drain_timeout = Duration::from_secs(30);
-        Self { timeout: five_minutes, idle_timeout: five_minutes, drain_timeout }
+        Self {
+            timeout: five_minutes,
+            idle_timeout: five_minutes,
+            drain_timeout,
+            validate_arguments: false,
+        }
     }
 }

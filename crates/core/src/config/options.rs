@@ -115,6 +115,8 @@ parameters! {
     timeout: Option<Duration>, read as Span;
     /// How long a stream may be silent; no limit as above. Default: 300 s.
     idle_timeout: Option<Duration>, read as Span;
+    /// Whether arguments are held against the tool's schema before they are sent. Default: no.
+    validate_arguments: bool, read as bool;
     /// Calls that may wait for a worker. Default: 1000.
     max_queue: usize, read as usize;
     /// Bytes of arguments that may wait; one call may whatever its size. Default: 256 MiB.

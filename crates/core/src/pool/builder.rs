@@ -87,6 +87,9 @@ impl Builder {
         timeout: impl Into<Option<Duration>>;
         /// How long a stream may be silent; `None`: no limit.
         idle_timeout: impl Into<Option<Duration>>;
+        /// Whether arguments are held against the tool's schema before they are sent; see
+        /// [`super::Call::validate_arguments`].
+        validate_arguments: bool;
         /// Calls that may wait for a worker.
         max_queue: usize;
         /// Bytes of arguments that may wait.
@@ -230,6 +233,7 @@ impl Builder {
             timeout: options.timeout.unwrap_or(usual.timeout),
             idle_timeout: options.idle_timeout.unwrap_or(usual.idle_timeout),
             drain_timeout: options.drain_timeout.unwrap_or(usual.drain_timeout),
+            validate_arguments: options.validate_arguments.unwrap_or(usual.validate_arguments),
         };
         Ok(pool)
     }

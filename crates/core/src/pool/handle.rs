@@ -20,7 +20,7 @@ use crate::config::{CallDefaults, PoolConfig};
 use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
 use crate::process::{limits::beyond_system, shortage_of, tree_memory};
-use crate::transport::{Listener, ToolInfo};
+use crate::transport::Listener;
 use crate::worker::{Keeper, Order};
 
 /// Longest name of a tool in bytes: it travels beside the arguments, in what a frame may have beyond
@@ -256,11 +256,6 @@ impl Pool {
         let (breaker, tainted) = trust;
         let memory = pid.and_then(tree_memory);
         WorkerInfo { worker, pid, state, calls, memory, sessions, breaker, tainted }
-    }
-
-    /// The tools of the adapter, as the last worker that became ready told them.
-    pub fn tools(&self) -> Vec<ToolInfo> {
-        self.shared.tools()
     }
 
     /// Waits until every worker is ready.

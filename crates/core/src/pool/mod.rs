@@ -28,6 +28,7 @@ mod shared;
 mod state;
 mod stats;
 mod stream;
+mod tools;
 mod trace;
 mod verdict;
 mod weight;

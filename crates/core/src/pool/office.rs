@@ -31,7 +31,7 @@ impl Office for Shared {
         {
             let mut inner = self.lock();
             inner.ports.0[slot] = Some(port);
-            inner.tools = tools;
+            inner.tools = Some(tools.into());
         }
         self.tell_ready(slot);
         let weight = self.first_weight(slot);

@@ -46,7 +46,7 @@ impl Pool {
         tool: &str,
         arguments: impl Serialize,
     ) -> Result<R, Error> {
-        self.call(tool).args(arguments).submit()?.await
+        self.call(tool).args(arguments).execute().await
     }
 
     /// Runs one tool that streams; the chunks come as a [`futures_core::Stream`], decoded.
@@ -92,16 +92,20 @@ impl Pool {
     pub fn call(&self, tool: impl Into<Arc<str>>) -> Call<'_> {
         let (timeout, idle_timeout) = (None, self.defaults.idle_timeout);
         let tool = tool.into();
+        let (arguments, session, idempotent, retry) = (None, None, false, None);
+        let (validate, refused) = (self.defaults.validate_arguments, None);
+        let pool = self;
         Call {
-            pool: self,
+            pool,
             tool,
-            arguments: None,
-            session: None,
+            arguments,
+            session,
             timeout,
             idle_timeout,
-            idempotent: false,
-            retry: None,
-            refused: None,
+            idempotent,
+            retry,
+            validate,
+            refused,
         }
     }
 }
@@ -121,6 +125,7 @@ pub struct Call<'p> {
     retry: Option<Arc<RetryPolicy>>,
     /// What was wrong before it began.
     refused: Option<Error>,
+    validate: bool,
 }
 
 impl Call<'_> {
@@ -183,11 +188,27 @@ impl Call<'_> {
         self
     }
 
+    /// Whether the arguments are held against the tool's schema ([`crate::ToolInfo::parameters`])
+    /// before they are sent: [`Error::Argument`] names the parameter. Default: the pool's.
+    ///
+    /// The schema is known once a worker has been ready. Until then [`Call::execute`] waits for
+    /// it; [`Call::submit`] and [`Call::stream`], which do not wait, refuse with
+    /// [`Error::NotReady`].
+    pub fn validate_arguments(mut self, validate: bool) -> Self {
+        self.validate = validate;
+        self
+    }
+
     /// Runs the call and returns its result. Dropping the future cancels the call.
     ///
     /// # Errors
     /// As [`Pool::execute`].
-    pub async fn execute<R: DeserializeOwned>(self) -> Result<R, Error> {
+    pub async fn execute<R: DeserializeOwned>(mut self) -> Result<R, Error> {
+        if self.validate && !self.pool.knows_tools() {
+            let limit = self.timeout.unwrap_or(self.pool.defaults.timeout);
+            let left = self.pool.await_tools(&self.tool, limit).await?;
+            self.timeout = Some(left);
+        }
         self.submit()?.await
     }
 
@@ -227,17 +248,8 @@ impl Call<'_> {
         self,
         default: Option<Duration>,
     ) -> (CallSpan, Option<Duration>, Result<CallSpec, Error>) {
-        let Self {
-            pool,
-            tool,
-            arguments,
-            session,
-            timeout,
-            idle_timeout,
-            idempotent,
-            retry,
-            refused,
-        } = self;
+        let Self { pool, tool, arguments, session, timeout, idle_timeout, .. } = self;
+        let Self { idempotent, retry, validate, refused, .. } = self;
         let id = session.as_ref().map(|session| &*session.id);
         let span = CallSpan::open(pool, &tool, id);
         if let Some(error) = refused {
@@ -251,6 +263,12 @@ impl Call<'_> {
                 message: error.message().to_owned(),
             }),
         };
+        let arguments = arguments.and_then(|arguments| {
+            if validate {
+                pool.check_arguments(&tool, &arguments)?;
+            }
+            Ok(arguments)
+        });
         let timeout = timeout.unwrap_or(default);
         let spec = arguments.map(|arguments| CallSpec {
             tool,

@@ -136,7 +136,7 @@ impl Session {
         tool: &str,
         arguments: impl Serialize,
     ) -> Result<R, Error> {
-        self.call(tool).args(arguments).submit()?.await
+        self.call(tool).args(arguments).execute().await
     }
 
     /// As [`Pool::execute_stream`].

@@ -76,7 +76,8 @@ pub(super) struct Inner {
     pub(super) state: State<Job>,
     pub(super) ports: Ports,
     pub(super) records: Vec<Record>,
-    pub(super) tools: Vec<ToolInfo>,
+    /// As the last worker that became ready told them; None before the first.
+    pub(super) tools: Option<Arc<[ToolInfo]>>,
     /// Ends of workers, by reason.
     pub(super) restarts: BTreeMap<Arc<str>, u64>,
     /// Kept between events, so that one costs no allocation.
@@ -156,7 +157,7 @@ impl Shared {
             ports: Ports(orders.iter().map(|_| None).collect()),
             records: vec![Record::default(); orders.len()],
             restarts: BTreeMap::new(),
-            tools: Vec::new(),
+            tools: None,
             effects: Vec::new(),
             due: None,
             orders,
@@ -280,18 +281,19 @@ impl Shared {
         self.lock().records[slot].pid
     }
 
-    pub(super) fn tools(&self) -> Vec<ToolInfo> {
-        self.lock().tools.clone()
-    }
-
     /// Waits until `done` finds what it looks for.
     pub(super) async fn wait_until<R>(&self, mut done: impl FnMut(&State<Job>) -> Option<R>) -> R {
+        self.wait_for(|inner| done(&inner.state)).await
+    }
+
+    /// As [`Shared::wait_until`], where the state alone does not tell.
+    pub(super) async fn wait_for<R>(&self, mut done: impl FnMut(&Inner) -> Option<R>) -> R {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // From here on no change is missed, also one between the look and the wait.
             changed.as_mut().enable();
-            if let Some(found) = self.read(&mut done) {
+            if let Some(found) = done(&self.lock()) {
                 return found;
             }
             changed.await;

@@ -135,6 +135,7 @@ fn word(error: &Error) -> &'static str {
         Error::ToolNotFound { .. } => "tool_not_found",
         Error::EncodeResult { .. } => "encode_result",
         Error::Encode { .. } => "encode",
+        Error::Argument { .. } => "argument",
         Error::Decode { .. } => "decode",
         Error::TooLarge { .. } => "too_large",
         Error::Remote { .. } => "remote",

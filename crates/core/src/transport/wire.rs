@@ -1,5 +1,6 @@
 //! Frames as the core's words, and back.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::error::Error as _;
 use std::future::poll_fn;
@@ -21,12 +22,16 @@ use super::failure::exception;
 use crate::config::{SourceKind, Unserializable, WorkerConfig};
 use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
+use crate::schema::Schema;
 
 /// Frames handled at a time, so that one worker cannot keep the others waiting.
 const BATCH: usize = 64;
 
 /// Characters of what a peer can put into an error's text.
 const MAX_DETAIL: usize = 200;
+
+/// Longest name of a tool.
+const MAX_TOOL_NAME: usize = 64;
 
 /// What a worker says.
 #[derive(Debug)]
@@ -74,6 +79,8 @@ pub struct ToolInfo {
     pub description: String,
     /// Whether it yields chunks.
     pub streaming: bool,
+    /// What its arguments are.
+    pub parameters: Schema,
 }
 
 /// Frames from one worker.
@@ -177,7 +184,9 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
         Some(Frame::Chunks(chunks)) => {
             FromWorker::Chunks(CallId::from_raw(chunks.call_id), chunks.items)
         }
-        Some(Frame::Ready(ready)) => FromWorker::Ready(ready.tools.into_iter().map(tool).collect()),
+        Some(Frame::Ready(ready)) => {
+            tools(ready.tools).map_or_else(FromWorker::Violation, FromWorker::Ready)
+        }
         Some(Frame::StartFailed(failed)) => {
             let failure = failed.failure.unwrap_or_default();
             let adapter_source = failure.kind() == v1::FailureKind::AdapterSource;
@@ -199,8 +208,33 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
     }
 }
 
-fn tool(tool: v1::Tool) -> ToolInfo {
-    ToolInfo { name: tool.name, description: tool.description, streaming: tool.streaming }
+fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
+    let mut names = HashSet::new();
+    let read = |tool: v1::Tool| {
+        let v1::Tool { name, description, streaming, parameters } = tool;
+        let bad = |detail: String| {
+            let detail = detail.chars().take(MAX_DETAIL).collect();
+            Violation::BadTool { tool: name.chars().take(MAX_TOOL_NAME).collect(), detail }
+        };
+        if !is_tool_name(&name) {
+            let rule = format!("a name is 1 to {MAX_TOOL_NAME} of A-Z a-z 0-9 _ . -");
+            return Err(bad(format!("{rule}, and begins with a letter or digit")));
+        }
+        if !names.insert(name.clone()) {
+            return Err(bad("listed twice".to_owned()));
+        }
+        let parameters = parameters.parse().map_err(|error| {
+            bad(format!("its parameters are no JSON Schema of an object: {error}"))
+        })?;
+        Ok(ToolInfo { name, description, streaming, parameters })
+    };
+    tools.into_iter().map(read).collect()
+}
+
+fn is_tool_name(name: &str) -> bool {
+    let first = name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
+    let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    first && rest && name.len() <= MAX_TOOL_NAME
 }
 
 fn failed(failure: v1::Failure) -> WorkerFailure {
@@ -337,4 +371,51 @@ pub(crate) fn start_message(
         max_message: max_message as u64,
     }
     .encode_to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(tools: &[(&str, &str)]) -> FromWorker {
+        let tool = |&(name, parameters): &(&str, &str)| v1::Tool {
+            name: name.into(),
+            parameters: parameters.into(),
+            ..v1::Tool::default()
+        };
+        let ready = v1::Ready { tools: tools.iter().map(tool).collect() };
+        read(v1::WorkerFrame { frame: Some(Frame::Ready(ready)) })
+    }
+
+    #[test]
+    fn tools_are_told_with_their_schemas() {
+        let schema = r#"{"type":"object","properties":{"a":{}}}"#;
+        let FromWorker::Ready(tools) = ready(&[("a.b-c_1", schema), ("0", "")]) else {
+            panic!("no Ready")
+        };
+        assert_eq!(tools[0].parameters.as_str(), schema);
+        assert_eq!(tools[1].parameters, Schema::default(), "one that does not tell");
+    }
+
+    #[test]
+    fn a_tool_that_cannot_be_one_is_a_violation_for_good() {
+        let long = "x".repeat(MAX_TOOL_NAME + 1);
+        for (tools, told) in [
+            (&[("", "")][..], "a name is 1 to 64"),
+            (&[("_private", "")], "begins with a letter or digit"),
+            (&[("two words", "")], "a name is"),
+            (&[("h\u{e4}sh", "")], "a name is"),
+            (&[(&long, "")], "a name is"),
+            (&[("a", ""), ("b", ""), ("a", "")], "listed twice"),
+            (&[("a", "{")], "no JSON Schema of an object"),
+            (&[("a", "[]")], "no JSON Schema of an object"),
+        ] {
+            let FromWorker::Violation(violation) = ready(tools) else {
+                panic!("{tools:?} is accepted")
+            };
+            assert_eq!(violation.name(), "bad_tool");
+            assert!(violation.is_permanent());
+            assert!(violation.to_string().contains(told), "{violation}");
+        }
+    }
 }

@@ -123,12 +123,17 @@ pub mod adapter_source {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Tool {
+    /// \[A-Za-z0-9\]\[A-Za-z0-9\_.-\]{0,63}, another one for each tool.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub description: ::prost::alloc::string::String,
     #[prost(bool, tag = "3")]
     pub streaming: bool,
+    /// What its arguments are: the text of a JSON Schema (2020-12) that is an object. Empty: not told,
+    /// any keywords may be.
+    #[prost(string, tag = "4")]
+    pub parameters: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HostFrame {

@@ -123,6 +123,14 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("type_name", type_name)?;
             Ok("EncodeError")
         }
+        Error::Argument { tool, parameter, path, expected, got } => {
+            fields.set_item("tool", &**tool)?;
+            fields.set_item("parameter", Some(parameter).filter(|name| !name.is_empty()))?;
+            fields.set_item("path", path)?;
+            fields.set_item("expected", expected)?;
+            fields.set_item("got", got)?;
+            Ok("ArgumentError")
+        }
         Error::TooLarge { tool, direction, size, limit } => {
             fields.set_item("tool", &**tool)?;
             let direction = match direction {

@@ -4,6 +4,7 @@
 //! Python caller ──encode──▶ Pool ──detach──▶ Driver::wait(reply) ──attach──▶ decode ──▶ caller
 //!                             │
 //!                             ├─ submit ──▶ Reply            waits and decodes in result()
+//!                             ├─ checked ──▶ Arguments       encoded, held against a schema
 //!                             ├─ execute_async ──▶ Inbox     one eventfd wakes the loop for many
 //!                             └─ stream ──▶ Chunks
 //! ```
@@ -27,6 +28,7 @@ mod reply;
 mod retry;
 mod runtime;
 mod session;
+mod tools;
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -44,6 +46,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reply::Reply>()?;
     module.add_class::<chunks::Chunks>()?;
     module.add_class::<inbox::Inbox>()?;
+    module.add_class::<tools::Arguments>()?;
+    module.add_function(wrap_pyfunction!(tools::check_arguments, module)?)?;
     module.add_function(wrap_pyfunction!(ending::cleanup, module)?)?;
     module.add_function(wrap_pyfunction!(ending::end_by, module)?)?;
     module.add_function(wrap_pyfunction!(remote::diagnose, module)?)?;

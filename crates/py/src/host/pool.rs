@@ -18,7 +18,7 @@ use super::reply::Reply;
 use super::retry::RetryPolicy;
 use super::runtime::{self, Ended, duration};
 use super::session::{self, Session};
-use super::{callbacks, config, errors, life};
+use super::{callbacks, config, errors, life, tools};
 use crate::codec;
 
 /// After a second Ctrl-C, workers have so long to be gone.
@@ -87,7 +87,7 @@ impl Pool {
     ) -> PyResult<CallSpec> {
         Ok(CallSpec {
             tool: tool.into(),
-            arguments: codec::encode_args(args, self.substitute.as_ref())?.into(),
+            arguments: tools::encoded(args, self.substitute.as_ref())?,
             session: session.map(Session::key),
             timeout: duration(timeout),
             idempotent,
@@ -336,6 +336,30 @@ impl Pool {
             Ended::Ready(ready) => ready.map_err(|error| errors::exception(py, &error)),
             Ended::TimedOut => Err(PyRuntimeError::new_err("a wait without limit ended")),
         }
+    }
+
+    fn tools(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Vec<tools::Row>> {
+        let (pool, _inside) = self.here(py)?;
+        tools::list(py, pool, &self.driver, duration(timeout))
+    }
+
+    #[getter]
+    fn knows_tools(&self) -> bool {
+        self.core().knows_tools()
+    }
+
+    fn checked(
+        &self,
+        py: Python<'_>,
+        tool: &str,
+        args: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        wait: bool,
+    ) -> PyResult<(tools::Arguments, Option<f64>)> {
+        let (pool, _inside) = self.here(py)?;
+        let limit = duration(timeout);
+        let arguments = tools::encoded(args, self.substitute.as_ref())?;
+        tools::checked(py, pool, &self.driver, tool, arguments, wait.then_some(limit))
     }
 
     fn recycle(&self, py: Python<'_>, slot: usize, generation: Option<u64>) -> PyResult<bool> {

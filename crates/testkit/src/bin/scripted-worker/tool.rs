@@ -50,6 +50,7 @@ pub fn list() -> Vec<Tool> {
         name: name.into(),
         description: format!("scripted {name}"),
         streaming,
+        ..Tool::default()
     };
     vec![tool("echo", false), tool("hold", false), tool("count", true)]
 }
