@@ -102,10 +102,10 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             {
                 let end = match Page::create() {
                     Ok(page) => Ending::Died(self.live(Arc::new(page)).await),
-                    Err(error) => Ending::NeverReady(StartFailure {
+                    Err(error) => Ending::NeverReady(Box::new(StartFailure {
                         reason: format!("no shared page: {error}"),
                         ..StartFailure::default()
-                    }),
+                    })),
                 };
                 self.office.gone(self.slot, end);
             }

@@ -182,9 +182,12 @@ fn gib(number: f64) -> Option<u64> {
     Some((number * GIB as f64).round() as u64)
 }
 
+/// Class, message; device; bytes requested, free, in all.
+type Memory = (&'static str, &'static str, Option<&'static str>, [Option<u64>; 3]);
+
 #[test]
 fn memory_is_read() {
-    let rows: [(&str, &str, Option<&str>, [Option<u64>; 3]); 11] = [
+    let rows: [Memory; 11] = [
         (
             "torch.OutOfMemoryError",
             "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.77 GiB \
