@@ -94,7 +94,9 @@ def test_what_an_adapter_logs_arrives_at_its_level(
 ) -> None:
     monkeypatch.setenv("SNAKEPIT_LOG_LEVEL", "info")
     with caplog.at_level(logging.DEBUG, "snakepit"):
-        pool = make_pool("original.dispatching:InventoryAdapter", size=1)
+        pool = make_pool(
+            "original.dispatching:InventoryAdapter", size=1, worker_output="log"
+        )
         pool.execute("ping")
         until(lambda: "ready, session None" in caplog.text, "the adapter's line arrives")
     assert "- INFO - [corr=-] ready" in caplog.text
