@@ -12,6 +12,7 @@ from snakepit import errors
 from snakepit._core import __version__
 from snakepit._duration import UNSET
 from snakepit._future import Future
+from snakepit._host_call import HostCall, current_call
 from snakepit._pool import Pool
 from snakepit._session import AsyncSession, Session
 from snakepit._source import Program
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from snakepit._breaker import BreakerStats, CircuitBreaker
     from snakepit._cleanup import CleanupReport, cleanup
     from snakepit._guard import CrashBarrier
+    from snakepit._host_tools import HostTool
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
@@ -76,6 +78,8 @@ __all__ = [
     "HealthMonitor",
     "HealthStats",
     "Heartbeat",
+    "HostCall",
+    "HostTool",
     "Limits",
     "MessageTooLarge",
     "PoisonCall",
@@ -105,6 +109,7 @@ __all__ = [
     "WorkerRef",
     "__version__",
     "cleanup",
+    "current_call",
     "errors",
     "executor",
 ]
@@ -122,6 +127,7 @@ _LAZY = {
     "HealthMonitor": "snakepit._health",
     "HealthStats": "snakepit._health",
     "Heartbeat": "snakepit._life",
+    "HostTool": "snakepit._host_tools",
     "Limits": "snakepit._limits",
     "PoolHealth": "snakepit._pool_health",
     "PoolStats": "snakepit._stats",

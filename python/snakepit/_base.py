@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from snakepit import _core, _sigterm
+from snakepit import _core, _nesting, _sigterm
 from snakepit._config import (
     AFFINITIES,
     Life,
@@ -23,6 +23,7 @@ from snakepit._config import (
     refuse_unknown,
 )
 from snakepit._duration import UNSET, limit, seconds
+from snakepit._registering import RegistersTools
 from snakepit._session import BoundSession
 from snakepit._source import Program
 from snakepit.errors import ConfigError
@@ -75,10 +76,11 @@ _PARAMETERS = {
     "retry",
     "circuit_breaker",
     "crash_barrier",
+    "host_tool_depth",
 }
 
 
-class PoolBase:
+class PoolBase(RegistersTools):
     """A pool of worker processes with one adapter. Use ``Pool`` or ``AsyncPool``.
 
     Args:
@@ -148,6 +150,8 @@ class PoolBase:
         circuit_breaker: Refuses calls with ``CircuitOpen`` while the pool fails. Default: none.
         crash_barrier: Prefers other workers to one in the place of which one crashed. Default:
             none. Without it, too, a slot whose workers keep dying is left out for a while.
+        host_tool_depth: So many host tools may run inside each other, each called by a call that
+            the one before made, from 1 to 1000; see ``register_tool``.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -197,6 +201,7 @@ class PoolBase:
         retry: RetryPolicy | None = None,
         circuit_breaker: CircuitBreaker | None = None,
         crash_barrier: CrashBarrier | None = None,
+        host_tool_depth: int = 50,
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
@@ -238,6 +243,7 @@ class PoolBase:
             retry=retry,
             circuit_breaker=circuit_breaker,
             crash_barrier=crash_barrier,
+            host_tool_depth=host_tool_depth,
         )
         self._config = config
         heeds_sigterm = (
@@ -313,12 +319,18 @@ class PoolBase:
     def _limit(self, timeout: Duration | Unset | None) -> float | None:
         return self._timeout if timeout is UNSET else limit("timeout", timeout)
 
-    def _more(self, retry: RetryPolicy | None) -> tuple[_core.RetryPolicy, ...]:
-        if retry is None:
+    def _more(self, retry: RetryPolicy | None) -> tuple[Any, ...]:
+        if retry is None and not _nesting.seen:
             return ()
+        return self._rare(retry)
+
+    def _rare(self, retry: RetryPolicy | None) -> tuple[Any, ...]:
+        within = self._within()
+        if retry is None:
+            return (None, *within) if within else ()
         from snakepit import _guard
 
-        return (_guard.call_policy(retry),)
+        return (_guard.call_policy(retry), *within)
 
     def _bind(self, session_id: object, affinity: str | None) -> NativeSession:
         # The wire writes "no session" as an empty id.
@@ -359,5 +371,6 @@ def _close_open_pools() -> None:
     for pool in list(PoolBase._open):
         if not pool._engine.forked:
             pool._engine.close(0.0)
+            pool._close_tools()
     # The thread that calls into Python must have ended before the interpreter goes.
     _core.leave()

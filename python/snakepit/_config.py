@@ -126,6 +126,7 @@ class PoolConfig(NamedTuple):
     retry: _core.RetryPolicy | None
     circuit_breaker: tuple[_core.CircuitBreaker, bool] | None
     crash_barrier: tuple[float, int] | None
+    host_tool_depth: int
 
     @classmethod
     def build(
@@ -154,6 +155,7 @@ class PoolConfig(NamedTuple):
         retry: RetryPolicy | None,
         circuit_breaker: CircuitBreaker | None,
         crash_barrier: CrashBarrier | None,
+        host_tool_depth: int,
     ) -> PoolConfig:
         """Check the parameters of a pool.
 
@@ -194,6 +196,7 @@ class PoolConfig(NamedTuple):
             worker_output=choice("worker_output", worker_output, _OUTPUTS),
             life=life,
             log_lines=_log_lines,
+            host_tool_depth=positive("host_tool_depth", host_tool_depth, most=1000),
             **_guards(retry, circuit_breaker, crash_barrier),
         )
 

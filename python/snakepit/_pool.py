@@ -204,7 +204,7 @@ class Pool(PoolBase):
         total, idle = limit("timeout", timeout), limit("idle_timeout", idle_timeout)
         native = self._route(session)
         try:
-            chunks = self._engine.stream(tool, args, native, total, idle)
+            chunks = self._engine.stream(tool, args, native, total, idle, *self._within())
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
         stream = Stream(chunks)
@@ -304,6 +304,7 @@ class Pool(PoolBase):
             self._engine.close(limited)
         finally:
             forget(self)
+            self._close_tools()
 
     def __enter__(self) -> Self:
         return self

@@ -21,6 +21,15 @@ its adapter: no asyncio, typing or inspect up here.
 from ._adapter import BaseAdapter, WorkerInfo
 from ._context import SessionContext
 from ._tool import tool
+from .errors import HostToolError, HostToolNotFound
 
 __version__ = "0.1.0"
-__all__ = ["BaseAdapter", "SessionContext", "WorkerInfo", "__version__", "tool"]
+__all__ = [
+    "BaseAdapter",
+    "HostToolError",
+    "HostToolNotFound",
+    "SessionContext",
+    "WorkerInfo",
+    "__version__",
+    "tool",
+]

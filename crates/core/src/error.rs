@@ -223,6 +223,19 @@ pub enum Error {
         may_have_run: bool,
     },
 
+    /// The call was made from inside others, and needs a worker that they hold: it would wait for
+    /// itself. Nothing ran.
+    #[error(
+        "{tool}: made from inside a host tool, it needs a worker that is held by the calls that \
+         wait for that tool; give the pool more workers, or make the call from outside"
+    )]
+    ReentrantCall {
+        /// The tool.
+        tool: Arc<str>,
+        /// Its session, where it has one.
+        session: Option<Arc<str>>,
+    },
+
     /// The worker's process ended during the call.
     #[error("{tool}: worker {worker} died: {exit}")]
     WorkerDied {
@@ -341,6 +354,7 @@ impl Error {
             | Self::CircuitOpen { .. }
             | Self::SessionBusy { .. }
             | Self::Encode { .. }
+            | Self::ReentrantCall { .. }
             | Self::ToolNotFound { .. } => false,
             Self::TooLarge { direction, .. } => *direction == Direction::Result,
             Self::Timeout { step, .. } => *step == Step::Running,

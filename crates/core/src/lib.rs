@@ -113,13 +113,14 @@ mod pool;
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod process;
+mod tool;
 mod transport;
 pub mod value;
 mod worker;
 
 pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
-pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
+pub use call::{Affinity, Binding, CallSpec, HostContext, Lineage, Origin, SessionKey, Step};
 pub use config::{
     AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier, Env,
     Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig, PoolOptions, Recycle,
@@ -148,12 +149,14 @@ pub mod line {
     pub use crate::transport::http2::{channel, frame_limit, server};
 }
 pub use pool::{
-    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, LineHandler,
-    Outcome, Pool, PoolHealth, PoolStats, Reply, Session, SessionHandle, WorkerFacts, WorkerInfo,
+    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, HostToolBuilder,
+    HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolStats, Reply, Session,
+    SessionHandle, WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::{loopback, rehearsal};
+pub use tool::{HostCall, HostTool, HostToolInfo};
 pub use transport::ToolInfo;
 #[doc(inline)]
 pub use value::Value;

@@ -11,7 +11,7 @@ mod options;
 mod read;
 mod retry;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -60,6 +60,8 @@ pub struct PoolConfig {
     pub life: Life,
     /// What it does while workers fail.
     pub guards: Guards,
+    /// So many host tools may run inside each other, each called by a call that the one before made.
+    pub host_tool_depth: u32,
 }
 
 impl PoolConfig {
@@ -78,6 +80,7 @@ impl PoolConfig {
             affinity: Affinity::default(),
             life: Life::default(),
             guards: Guards::default(),
+            host_tool_depth: 50,
         }
     }
 
@@ -107,6 +110,10 @@ impl PoolConfig {
         }
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
+        }
+        if !(1..=1000).contains(&self.host_tool_depth) {
+            let message = format!("must be from 1 to 1000, not {}", self.host_tool_depth);
+            return wrong("host_tool_depth", message);
         }
         self.worker.limits.validate()?;
         self.life.validate()?;

@@ -15,7 +15,7 @@ use super::state::NewCall;
 use super::stats::{PoolStats, WorkerInfo};
 use super::stream::{Channel, ChunkStream};
 use crate::breaker::CircuitBreaker;
-use crate::call::{Affinity, Binding, CallSpec, SessionKey};
+use crate::call::{Affinity, Binding, CallSpec, HostContext, Lineage, SessionKey};
 use crate::config::{CallDefaults, PoolConfig};
 use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
@@ -194,7 +194,7 @@ impl Pool {
         if !self.shared.is_here() {
             return Err(Error::ForkedPool { pool: self.shared.config.name.clone() });
         }
-        let CallSpec { tool, arguments, session, timeout, idempotent, retry } = spec;
+        let CallSpec { tool, arguments, session, timeout, idempotent, retry, lineage } = spec;
         for (field, text) in [("tool", Some(&tool)), ("session", session.as_ref().map(|s| &s.id))] {
             if let Some(length) = text.map(|text| text.len()).filter(|&length| length > MAX_NAME) {
                 let message = format!("{length} bytes are too long for a name; {MAX_NAME} fit");
@@ -211,8 +211,13 @@ impl Pool {
         }
         let id = session.as_ref().map(|session| session.id.clone());
         let bytes = u32::try_from(arguments.len()).unwrap_or(u32::MAX);
-        let job = Job { tool, arguments, session: id, sink, pass: None };
-        self.shared.submit(NewCall { job, session, timeout, idempotent, retry, bytes })
+        let job = Job { tool, arguments, session: id, sink, pass: None, lineage: None };
+        let new = NewCall { job, session, timeout, idempotent, retry, bytes, ancestors: None };
+        let within = || HostContext::current().map(Lineage::from);
+        match lineage.or_else(within) {
+            None => self.shared.submit(new),
+            Some(lineage) => self.admit_nested(lineage, new),
+        }
     }
 
     /// A session for [`CallSpec`]s: its calls share one worker, as strictly as `affinity` says

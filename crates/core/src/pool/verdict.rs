@@ -18,6 +18,8 @@ impl Shared {
             }
             Refusal::NoWorker => self.start_error(),
             Refusal::SessionBusy(session) => Error::SessionBusy { pool, session },
+            // Who made the call knows its tool.
+            Refusal::Reentrant => Error::ReentrantCall { tool: Arc::from(""), session: None },
             Refusal::SessionLost(session, cause) => {
                 Error::SessionLost { session, cause: cause.into(), exit: None, may_have_run: false }
             }

@@ -5,7 +5,8 @@
 //!                             │
 //!                             ├─ submit ──▶ Reply            waits and decodes in result()
 //!                             ├─ execute_async ──▶ Inbox     one eventfd wakes the loop for many
-//!                             └─ stream ──▶ Chunks
+//!                             ├─ stream ──▶ Chunks
+//!                             └─ register_tool ──▶ HostQueue ──▶ threads of Python's
 //! ```
 //!
 //! Nothing here decides anything about a pool. No core lock is held while attached, except leaf
@@ -18,6 +19,7 @@ mod config;
 mod ending;
 mod errors;
 mod health;
+mod host_tools;
 mod inbox;
 mod leave;
 mod life;
@@ -42,6 +44,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reply::Reply>()?;
     module.add_class::<chunks::Chunks>()?;
     module.add_class::<inbox::Inbox>()?;
+    module.add_class::<host_tools::HostQueue>()?;
+    module.add_class::<host_tools::HostCall>()?;
     module.add_function(wrap_pyfunction!(ending::cleanup, module)?)?;
     module.add_function(wrap_pyfunction!(ending::end_by, module)?)?;
     module.add_class::<breaker::CircuitBreaker>()?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use snakepit_proto::v1::StartCall;
 
+use super::host_reply::{self, HostReply, Link};
 use super::running::RunningCall;
 
 /// The call that a tool is running for.
@@ -16,12 +17,18 @@ pub(crate) struct Call {
     session_id: Option<String>,
     session_new: bool,
     deadline: Option<Instant>,
+    link: Arc<Link>,
 }
 
 impl Call {
     /// `now` is when the call was taken up: the host's frame says how much time was left, not until
     /// when, since the two clocks need not agree.
-    pub(super) fn new(running: Arc<RunningCall>, start: &mut StartCall, now: Instant) -> Self {
+    pub(super) fn new(
+        running: Arc<RunningCall>,
+        start: &mut StartCall,
+        now: Instant,
+        link: Arc<Link>,
+    ) -> Self {
         let time_left = match start.time_left_us {
             0 => None,
             micros => Some(Duration::from_micros(micros)),
@@ -32,6 +39,7 @@ impl Call {
             session_id: Some(std::mem::take(&mut start.session_id)).filter(|id| !id.is_empty()),
             session_new: start.session_new,
             deadline: time_left.and_then(|left| now.checked_add(left)),
+            link,
         }
     }
 }
@@ -82,6 +90,16 @@ impl Call {
             callback.call0(py)?;
         }
         Ok(())
+    }
+
+    /// Ask the host to run one of its tools, for this call and while it runs; from any thread.
+    fn ask_host(
+        &self,
+        name: &str,
+        arguments: &Bound<'_, PyAny>,
+        streaming: bool,
+    ) -> PyResult<HostReply> {
+        host_reply::ask(&self.link, &self.running, name, arguments, streaming)
     }
 
     fn __repr__(&self) -> String {

@@ -182,7 +182,7 @@ impl<'py, 'line> Server<'py, 'line> {
             Err(error) => return Ok(failed(failure::bare(self.py, FailureKind::Decode, &error))),
         };
         let (callable, streams) = (tool.callable.clone(), tool.streams);
-        let call = Call::new(Arc::clone(running), start, self.now);
+        let call = Call::new(Arc::clone(running), start, self.now, Arc::clone(&self.line.link));
         self.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
         let returned = callable.call((), Some(&arguments));
         Ok(match returned {

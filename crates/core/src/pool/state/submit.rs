@@ -23,6 +23,8 @@ pub(crate) struct NewCall<J> {
     pub(crate) retry: Option<Arc<RetryPolicy>>,
     /// Of its arguments.
     pub(crate) bytes: u32,
+    /// The calls of this pool that wait for it: it was made from inside them. Mostly none.
+    pub(crate) ancestors: Option<Arc<[CallId]>>,
 }
 
 /// Why a call is not admitted; nothing of it remains.
@@ -33,6 +35,8 @@ pub(crate) enum Refusal {
     NoWorker,
     SessionBusy(Arc<str>),
     SessionLost(Arc<str>, &'static str),
+    /// It would wait for a worker that is held by its own ancestors.
+    Reentrant,
 }
 
 /// What a queue that is full tells.
@@ -45,7 +49,7 @@ pub(crate) struct Full {
 }
 
 /// Where a call goes from the door.
-enum Route {
+pub(super) enum Route {
     Now(usize),
     Wait(Option<usize>),
 }
@@ -63,11 +67,14 @@ impl<J> State<J> {
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) -> Result<CallId, Refusal> {
-        let route = self.admit(new.session.as_ref(), new.bytes, now).inspect_err(|refusal| {
+        let ancestors = new.ancestors.as_deref();
+        let admitted = self.admit(new.session.as_ref(), new.bytes, ancestors, now);
+        let route = admitted.inspect_err(|refusal| {
             self.counters.rejected += 1;
             self.counters.shed += u64::from(matches!(refusal, Refusal::QueueFull(_)));
         })?;
         self.counters.requests += 1;
+        self.any_nested |= new.ancestors.is_some();
         // A deadline beyond what the clock can hold is none.
         let deadline = new.timeout.and_then(|timeout| now.checked_add(timeout));
         let id = self.table.insert(Call {
@@ -80,7 +87,7 @@ impl<J> State<J> {
             bytes: new.bytes,
             partly_seen: false,
             credit: window.map(|window| Box::new(Credit::new(window))),
-            rare: new.retry.map(|retry| Box::new(Rare { retry: Some(retry), ..Rare::default() })),
+            rare: Rare::of(new.retry, new.ancestors),
         });
         if let Some(deadline) = deadline {
             self.watch(deadline, out);
@@ -111,6 +118,7 @@ impl<J> State<J> {
         &self,
         session: Option<&SessionKey>,
         bytes: u32,
+        ancestors: Option<&[CallId]>,
         now: Instant,
     ) -> Result<Route, Refusal> {
         if self.door != Door::Open {
@@ -120,8 +128,12 @@ impl<J> State<J> {
             return Err(Refusal::NoWorker);
         }
         let route = match session {
-            None => self.any_slot(now),
-            Some(session) => self.home_slot(session, now)?,
+            None => Ok(self.any_slot(now)),
+            Some(session) => self.home_slot(session, now),
+        };
+        let route = match ancestors {
+            None => route?,
+            Some(ancestors) => self.route_nested(ancestors, session, route)?,
         };
         let full = matches!(route, Route::Wait(_)) && !self.queue.has_room(bytes);
         if full || !self.table.has_room() {

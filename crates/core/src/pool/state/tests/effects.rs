@@ -103,7 +103,7 @@ impl World {
             let home = self.state.homes.get(&session.id).expect("bound");
             let first = home.slot == slot && self.bindings.insert(home.binding, place).is_none();
             assert_eq!(session_new, first, "{id}: its session is new to its home once");
-        } else if first {
+        } else if first && call.spec.ancestors.is_none() {
             assert!(self.last_plain.is_none_or(|last| last < id), "{id} was overtaken");
             self.last_plain = Some(id);
         }
