@@ -136,7 +136,7 @@ class Toolbox:
         ]
 
     def close(self) -> None:
-        """Take no more calls; wait for those that run, a second at most, and say which do not end."""
+        """Take no more calls; wait a second at most for those that run, and say which go on."""
         self._queue.close()
         loop, self._loop = self._loop, None
         if loop is not None:

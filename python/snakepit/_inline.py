@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakepit import _core
 from snakepit._inline_call import InlineCall, InlineChunks, InlineReply, InlineSession
+from snakepit._inline_host import InlineHostTools
 from snakepit.errors import (
     AdapterSourceError,
     EncodeError,
@@ -60,6 +61,7 @@ class InlineEngine:
         counted = ("requests", "errors", "completed", "rejected", "restarts")
         self._counts = dict.fromkeys(counted, 0)
         self.sessions: dict[str, int] = {}
+        self._host = InlineHostTools(config.host_tool_depth)
         self.closed = False
 
     @property
@@ -76,6 +78,8 @@ class InlineEngine:
         timeout: float | None,
         idempotent: bool,
         retry: _core.RetryPolicy | None = None,
+        within: object = None,
+        origin: object = None,
     ) -> Any:
         with self._lock:
             bound, call, keywords = self._begin(tool, args, session, timeout, streams=False)
@@ -91,6 +95,8 @@ class InlineEngine:
         timeout: float | None,
         idempotent: bool,
         retry: _core.RetryPolicy | None = None,
+        within: object = None,
+        origin: object = None,
     ) -> InlineReply:
         try:
             return InlineReply(self.execute(tool, args, session, timeout, idempotent), None)
@@ -109,6 +115,8 @@ class InlineEngine:
         inbox: _core.Inbox,
         future: asyncio.Future[Any],
         retry: _core.RetryPolicy | None = None,
+        within: object = None,
+        origin: object = None,
     ) -> InlineReply:
         reply = self.submit(tool, args, session, timeout, idempotent)
         if (error := reply.exception()) is not None:
@@ -124,6 +132,8 @@ class InlineEngine:
         session: InlineSession | None,
         timeout: float | None,
         idle_timeout: float | None,
+        within: object = None,
+        origin: object = None,
     ) -> InlineChunks:
         with self._lock:
             bound, call, keywords = self._begin(tool, args, session, timeout, streams=True)
@@ -181,7 +191,7 @@ class InlineEngine:
         if session is not None:
             self.sessions.setdefault(session.id, self._generation)
         limit = float("inf") if timeout is None else timeout
-        call = InlineCall(next(self._ids), tool, session, is_new, limit)
+        call = InlineCall(next(self._ids), tool, session, is_new, limit, self._host)
         bound, is_stream = live.tools[tool]
         if is_stream != streams:
             mend = (
@@ -260,6 +270,26 @@ class InlineEngine:
     def session(self, session_id: str, affinity: str | None) -> InlineSession:
         session_id.encode()
         return InlineSession(session_id, self)
+
+    def register_tool(
+        self,
+        queue: _core.HostQueue,
+        tool: Any,
+        name: str,
+        session: str | None,
+        description: str,
+        timeout: float | None,
+        streaming: bool,
+    ) -> None:
+        # No thread has to wait for anything: they run on the caller's.
+        queue.close()
+        self._host.add(tool, name, session, description, timeout)
+
+    def unregister_tool(self, name: str, session: str | None) -> bool:
+        return self._host.remove(name, session)
+
+    def host_tools(self) -> list[_core._HostTool]:
+        return self._host.rows()
 
     def stats(self) -> _core._Stats:
         return {

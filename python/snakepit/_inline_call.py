@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from snakepit import _core
     from snakepit._inline import InlineEngine
+    from snakepit._inline_host import InlineHostReply, InlineHostTools
 
 # The end passes through the engine as a value: a StopIteration is an error there like any other.
 _END = object()
@@ -32,8 +33,15 @@ class InlineCall:
     """The call that a tool runs for, as ``session_context`` reads it."""
 
     def __init__(
-        self, call_id: int, tool: str, session: InlineSession | None, is_new: bool, limit: float
+        self,
+        call_id: int,
+        tool: str,
+        session: InlineSession | None,
+        is_new: bool,
+        limit: float,
+        host: InlineHostTools,
     ) -> None:
+        self._host = host
         self.id = call_id
         self.tool = tool
         self.session_id = None if session is None else session.id
@@ -50,6 +58,9 @@ class InlineCall:
         self._on_cancel = callback
         if callback is not None and self.cancelled:
             callback()
+
+    def ask_host(self, name: str, arguments: dict[str, Any], streaming: bool) -> InlineHostReply:
+        return self._host.ask(self, name, arguments, streaming)
 
     def cancel(self) -> None:
         self.cancelled = True

@@ -11,6 +11,8 @@ here is freed at the latest when the call itself is cancelled or runs out of tim
 
 from __future__ import annotations
 
+from typing import Self
+
 from .errors import HostToolError, HostToolNotFound, host_tool_error
 
 TYPE_CHECKING = False
@@ -232,7 +234,7 @@ class HostToolStream:
         """Want no more of it."""
         self.close()
 
-    def __enter__(self) -> HostToolStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -264,7 +266,9 @@ def _wake_here(future: Any) -> None:
 
 
 def _value(name: str, taken: tuple[str, Any] | None) -> Any:
-    what, value = taken or ("gone", None)
+    what: str
+    value: Any
+    what, value = ("gone", None) if taken is None else taken
     if what == "value":
         return value
     if what != "failure":

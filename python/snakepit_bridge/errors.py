@@ -80,12 +80,15 @@ class HostToolNotFound(HostToolError, LookupError):  # noqa: N818, as in ``snake
 
 # As in ``snakepit.errors``: left out is what means something to the interpreter, or has a
 # constructor of its own.
+# fmt: off
 _BUILTINS = (
-    "ArithmeticError AssertionError AttributeError BufferError ConnectionError EOFError "
-    "FileExistsError FileNotFoundError ImportError IndexError KeyError LookupError MemoryError "
-    "ModuleNotFoundError NameError NotImplementedError OSError OverflowError PermissionError "
-    "RecursionError TimeoutError TypeError UnicodeError ValueError ZeroDivisionError"
-).split()
+    "ArithmeticError", "AssertionError", "AttributeError", "BufferError", "ConnectionError",
+    "EOFError", "FileExistsError", "FileNotFoundError", "ImportError", "IndexError",
+    "KeyError", "LookupError", "MemoryError", "ModuleNotFoundError", "NameError",
+    "NotImplementedError", "OSError", "OverflowError", "PermissionError", "RecursionError",
+    "TimeoutError", "TypeError", "UnicodeError", "ValueError", "ZeroDivisionError",
+)
+# fmt: on
 
 
 def __getattr__(name: str) -> Any:

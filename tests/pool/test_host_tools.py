@@ -58,7 +58,8 @@ def test_an_array_goes_both_ways(pool: Any) -> None:
     numpy = pytest.importorskip("numpy")
     value = numpy.arange(6, dtype="float32").reshape(2, 3)
     result = pool.execute("back", {"name": "echo", "arguments": {"value": value}})
-    assert result.dtype == value.dtype and (result == value).all()
+    assert result.dtype == value.dtype
+    assert (result == value).all()
 
 
 def test_large_values_go_both_ways(pool: Any) -> None:
@@ -72,7 +73,8 @@ def test_a_function_gets_keywords_or_one_dict(pool: Any) -> None:
     assert pool.execute("back", {"name": "whole", "arguments": {"x y": 1, "b": 2}}) == ["b", "x y"]
     assert pool.execute("back", {"name": "parts", "arguments": {"a": 1}}) == [1, 2]
     caught = pool.execute("caught", {"name": "parts", "arguments": {"c": 1}})
-    assert caught["type_name"] == "TypeError" and "'c'" in caught["message"]
+    assert caught["type_name"] == "TypeError"
+    assert "'c'" in caught["message"]
 
 
 def test_a_coroutine_awaits_many_at_once(pool: Any) -> None:
@@ -157,7 +159,8 @@ def test_only_what_is_registered_can_be_called(pool: Any) -> None:
         caught = pool.execute("caught", {"name": name})
         assert caught["not_found"]
     caught = pool.execute("caught", {"name": "ecko"})
-    assert caught["suggestions"] == ["echo"] and "did you mean 'echo'" in caught["text"]
+    assert caught["suggestions"] == ["echo"]
+    assert "did you mean 'echo'" in caught["text"]
 
 
 def test_a_tool_of_a_session_is_for_its_calls(pool: Any) -> None:
@@ -174,7 +177,8 @@ def test_a_tool_of_a_session_is_for_its_calls(pool: Any) -> None:
 
 
 def test_what_is_taken_away_is_not_there(pool: Any) -> None:
-    assert pool.unregister_tool("echo") and not pool.unregister_tool("echo")
+    assert pool.unregister_tool("echo")
+    assert not pool.unregister_tool("echo")
     assert pool.host_tools() == []
     assert pool.execute("caught", {"name": "echo"})["not_found"]
 
@@ -221,7 +225,8 @@ def test_what_a_function_raises_arrives_with_class_message_and_traceback(pool: A
     assert "_host_tools.py" not in caught["traceback"], "our own frames would hide the cause"
     assert pool.execute("caught_as", {"name": "fail", "builtin": "ValueError"})
     caught = pool.execute("caught", {"name": "odd"})
-    assert caught["type_name"].endswith("Odd") and "KeyError" not in caught["classes"]
+    assert caught["type_name"].endswith("Odd")
+    assert "KeyError" not in caught["classes"]
 
 
 def test_a_failure_that_nobody_catches_comes_out_of_the_call(pool: Any) -> None:
@@ -336,7 +341,8 @@ def test_the_earlier_of_two_limits_counts(pool: Any) -> None:
 
     def wait() -> None:
         call = snakepit.current_call()
-        assert call is not None and call.remaining() is not None
+        assert call is not None
+        assert call.remaining() is not None
         while not release.is_set():
             if call.cancelled:
                 cancelled.set()
@@ -345,7 +351,8 @@ def test_the_earlier_of_two_limits_counts(pool: Any) -> None:
     pool.register_tool("short", wait, timeout=0.05)
     pool.register_tool("long", wait, timeout=500)
     caught = pool.execute("caught", {"name": "short"})
-    assert caught["type_name"] == "TimeoutError" and "TimeoutError" in caught["classes"]
+    assert caught["type_name"] == "TimeoutError"
+    assert "TimeoutError" in caught["classes"]
     assert cancelled.wait(30), "the function is told"
     cancelled.clear()
     with pytest.raises(CallTimeout):

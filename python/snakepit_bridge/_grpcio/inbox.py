@@ -1,5 +1,6 @@
-"""What the host says, for whoever waits for it: calls for the main thread, answers of host tools for
-the threads and coroutines that asked.
+"""What the host says, for whoever waits for it.
+
+Calls are for the main thread, answers of host tools for the threads and coroutines that asked.
 
 .. code-block:: text
 
