@@ -364,6 +364,7 @@ impl Pool {
             let _ = timeout(KILL_LIMIT, &mut gone).await;
         }
         self.shared.dismiss();
+        self.shared.hosting.let_go();
         let until = Instant::now() + KILL_LIMIT;
         for mut keeper in keepers {
             if tokio::time::timeout_at(until, &mut keeper).await.is_err() {

@@ -88,6 +88,12 @@ impl Hosting {
         }
     }
 
+    /// Lets go of all tools: what they captured may hold the pool itself.
+    pub(super) fn let_go(&self) {
+        let tools = std::mem::take(&mut *self.tools());
+        drop(tools); // outside of the lock: that runs code of theirs
+    }
+
     pub(super) fn cancel(&self, slot: usize, id: u64, answers: &mut Answers) {
         let task = self.with_calls(|calls| calls.cancel(slot, id));
         answers.extend(task.map(Answer::CalledOff));
