@@ -3,8 +3,8 @@
 python benches/host_tools.py
 python benches/host_tools.py --rounds 9
 
-A round trip from inside a call should take no more than twice a plain call: it is the same line, and
-one thread of the host more.
+A round trip from inside a call should take no more than twice a plain call: the same line, and one
+thread of the host more.
 """
 
 from __future__ import annotations

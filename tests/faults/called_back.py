@@ -30,11 +30,11 @@ def called_back(rounds: int, calls: int) -> Iterator[Figure]:
     refused_late, wrong = 0.0, 0
     for size in (1, 2):
         with snakepit.Pool(f"{__name__}:CallsBack", size=size, name=f"deep{size}") as pool:
-            pool.register_tool("again", lambda left: pool.execute("chain", {"left": left}))  # noqa: B023
+            pool.register_tool("again", lambda left: pool.execute("chain", {"left": left}))
             pool.await_ready(60)
             for _ in range(rounds):
                 begun = time.monotonic()
-                wrong += not _refused(lambda: pool.execute("chain", {"left": DEPTH}))  # noqa: B023
+                wrong += not _refused(lambda: pool.execute("chain", {"left": DEPTH}))
                 refused_late = max(refused_late, time.monotonic() - begun)
             ends = [pool.submit("chain", {"left": 1}).exception(60) for _ in range(calls)]
             at_once = [pool.submit("chain", {"left": 1}) for _ in range(calls)]
