@@ -285,15 +285,16 @@ class Pool:
         return self.submit(*call).result(5)
 
     def execute_async(self, *call: Any) -> FakeReply:
-        *rest, inbox, future = call
+        inbox, future = call[5:7]
+        rest = (*call[:5], *call[7:])
         call[0].encode()
-        self.calls.append(tuple(rest))
+        self.calls.append(rest)
         reply = FakeReply(call[0])
         reply.inbox, reply.future = inbox, future
         inbox.pending.add(reply)
         self.replies.append(reply)
         if self.answer is not None:
-            self.answer(tuple(rest), reply)
+            self.answer(rest, reply)
         return reply
 
     def stream(self, *call: Any) -> FakeChunks:

@@ -31,7 +31,7 @@ def called(pool: Any, name: str, arguments: Any = None, **more: Any) -> FakeHost
 def test_what_was_said_reaches_the_engine(make_pool: Any) -> None:
     pool = make_pool()
 
-    @pool.tool(session="s", timeout="2s", params="mapping")
+    @pool.tool(session="s", timeout=2, params="mapping")
     def lookup(arguments: Any) -> Any:
         """Finds it."""
 
@@ -119,7 +119,7 @@ def test_what_is_raised_is_told_without_our_frames(make_pool: Any) -> None:
         pool.register_tool(function.__name__, function)
         what, type_name, message, text = called(pool, function.__name__).answer
         assert (what, type_name, message) == ("failure", "ValueError", "wrong")
-        assert "_host_tools.py" not in text
+        assert "snakepit/_host_tools.py" not in text
         assert f"in {function.__name__}" in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from snakepit.conformance.protocol import messages
 
 from .conftest import Attach
 
-ADAPTER = "pool.calling_back:CallsBack"
+ADAPTER = f"{Path(__file__).parents[1] / 'pool' / 'calling_back.py'}:CallsBack"
 
 
 @pytest.fixture

@@ -42,7 +42,9 @@ pub(super) struct HostAnswer {
 #[derive(Default)]
 struct Said {
     items: VecDeque<Bytes>,
+    /// Until it is taken.
     end: Option<End>,
+    ended: bool,
     watch: Option<Py<PyAny>>,
 }
 
@@ -61,21 +63,25 @@ impl HostAnswer {
 
     pub(super) fn is_ready(&self) -> bool {
         let said = lock(&self.said);
-        !said.items.is_empty() || said.end.is_some()
+        !said.items.is_empty() || said.ended
     }
 
     pub(super) fn add(&self, items: Vec<Bytes>) {
         lock(&self.said).items.extend(items);
     }
 
+    /// The first end counts.
     pub(super) fn end(&self, end: End) {
-        lock(&self.said).end.get_or_insert(end);
+        let mut said = lock(&self.said);
+        if !said.ended {
+            (said.end, said.ended) = (Some(end), true);
+        }
     }
 
     /// False: there is something already, and nobody needs to watch.
     pub(super) fn watch(&self, watch: Py<PyAny>) -> bool {
         let mut said = lock(&self.said);
-        let ready = !said.items.is_empty() || said.end.is_some();
+        let ready = !said.items.is_empty() || said.ended;
         if !ready && said.watch.is_none() {
             said.watch = Some(watch);
             return true;
@@ -282,7 +288,7 @@ impl HostReply {
 
 impl HostAnswer {
     fn unfinished(&self) -> bool {
-        lock(&self.said).end.is_none()
+        !lock(&self.said).ended
     }
 }
 
