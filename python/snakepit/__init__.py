@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
     from snakepit._cleanup import CleanupReport, cleanup
-    from snakepit._guard import CrashBarrier
+    from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
     from snakepit._host_tools import HostTool
     from snakepit._life import Heartbeat, Recycle
@@ -102,6 +102,7 @@ __all__ = [
     "StartError",
     "Stream",
     "ToolNotFound",
+    "WorkerBreaker",
     "WorkerDied",
     "WorkerFacts",
     "WorkerHealth",
@@ -134,6 +135,7 @@ _LAZY = {
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
+    "WorkerBreaker": "snakepit._guard",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from snakepit._duration import Duration, Unset
     from snakepit._engine import Engine, NativeSession
     from snakepit._environ import Environment
-    from snakepit._guard import CrashBarrier
+    from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth
@@ -75,6 +75,7 @@ _PARAMETERS = {
     "handle_sigterm",
     "retry",
     "circuit_breaker",
+    "worker_breaker",
     "crash_barrier",
     "host_tool_depth",
 }
@@ -127,7 +128,8 @@ class PoolBase(RegistersTools):
             ``{slot}`` in a value stands for the worker's place in the pool, from 0, and
             ``{{name}}`` for ``{name}``; a list of values is had by the places in turn. A worker
             that replaces another has its place. So ``{"CUDA_VISIBLE_DEVICES": "{slot}"}`` gives
-            each worker a GPU, and ``["0", "1"]`` shares out two. ``SNAKEPIT_*`` never passes.
+            each worker a GPU, and ``["0", "1"]`` shares out two. ``SNAKEPIT_*`` is not
+            inherited, and may not be given.
             Thread counts of numeric libraries that nobody has set become cores / ``size``.
         secrets: Names of variables that workers do not get.
         worker_output: What workers print: ``"show"`` on this process's stderr with the worker's
@@ -146,10 +148,14 @@ class PoolBase(RegistersTools):
             with it.
         retry: When a call whose worker died is made again, unless the call says otherwise; only
             idempotent ones are, and all retries of a pool are paid for from one budget (500
-            tokens, 14 a retry, 1 back an answer). Default: once, at once.
+            tokens, 14 a retry, 1 back a success). Default: once, at once. A call that waits for
+            its retry counts against ``max_queue`` and ``max_queue_bytes``.
         circuit_breaker: Refuses calls with ``CircuitOpen`` while the pool fails. Default: none.
+        worker_breaker: Leaves a slot whose workers keep dying out for a while, never more than half
+            of them: a ``WorkerBreaker``, or ``None``: never. Default: when half of the last 20
+            calls there failed, of 5 at least, for 30 s.
         crash_barrier: Prefers other workers to one in the place of which one crashed. Default:
-            none. Without it, too, a slot whose workers keep dying is left out for a while.
+            none.
         host_tool_depth: So many host tools may run inside each other, each called by a call that
             the one before made, from 1 to 1000; see ``register_tool``.
 
@@ -200,6 +206,7 @@ class PoolBase(RegistersTools):
         handle_sigterm: Literal["auto"] | bool = "auto",
         retry: RetryPolicy | None = None,
         circuit_breaker: CircuitBreaker | None = None,
+        worker_breaker: WorkerBreaker | Mapping[str, Any] | Unset | None = UNSET,
         crash_barrier: CrashBarrier | None = None,
         host_tool_depth: int = 50,
     ) -> None:
@@ -242,6 +249,7 @@ class PoolBase(RegistersTools):
             inline=inline,
             retry=retry,
             circuit_breaker=circuit_breaker,
+            worker_breaker=worker_breaker,
             crash_barrier=crash_barrier,
             host_tool_depth=host_tool_depth,
         )

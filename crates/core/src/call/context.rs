@@ -219,7 +219,9 @@ mod tests {
         let (context, ran) = (context(1, 1, None), Arc::new(AtomicU32::new(0)));
         let count = || {
             let ran = ran.clone();
-            move || drop(ran.fetch_add(1, SeqCst))
+            move || {
+                ran.fetch_add(1, SeqCst);
+            }
         };
         context.on_cancel(count());
         let back = context.on_cancel(count());

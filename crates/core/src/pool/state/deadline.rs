@@ -149,7 +149,7 @@ impl<J> State<J> {
     fn condemn(&mut self, slot: usize, why: Cause, now: Instant, out: &mut Vec<Effect<J>>) {
         let it = &mut self.slots[slot];
         if it.phase.serves() {
-            it.enter(Phase::Condemned, now);
+            it.condemn(why, now);
             self.loads[slot] = UNAVAILABLE;
             out.push(Effect::Kill { slot, why });
         }
@@ -177,7 +177,7 @@ impl<J> State<J> {
                 return None;
             }
             Place::Resting(_) => {
-                self.resting -= 1;
+                self.queue.wake(call.bytes);
                 self.end(id, end(ran_before), out);
                 return None;
             }

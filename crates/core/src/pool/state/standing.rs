@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::State;
 use super::slot::{Phase, Slot};
 use crate::config::Life;
-use crate::error::Recycled;
+use crate::error::{Cause, Recycled};
 use crate::policy::heartbeat::Beat;
 use crate::policy::recycle::Limits;
 
@@ -43,8 +43,8 @@ pub(super) struct Standing {
     pub(super) limits: Limits,
     /// The worker is to be replaced.
     pub(super) worn: Option<Worn>,
-    /// It is being killed because it stalled.
-    pub(super) gave_up_on: bool,
+    /// Why the host kills it: it did not let go of a call, or it stalled.
+    pub(super) condemned: Option<Cause>,
     /// A session that may not move has lived in the worker.
     pub(super) strict: bool,
     /// Then a worker that was replaced waits for its sessions no longer.
@@ -62,7 +62,7 @@ impl Standing {
             beat: None,
             limits: Limits::new(None, 0, now),
             worn: None,
-            gave_up_on: false,
+            condemned: None,
             strict: false,
             leaves_at: None,
         }
@@ -72,7 +72,7 @@ impl Standing {
     pub(super) fn begin_life(&mut self, life: &Life, nth: u64, now: Instant) {
         (self.changed, self.heard) = (now, Some(now));
         self.limits = Limits::new(life.recycle, nth, now);
-        (self.strict, self.gave_up_on) = (false, false);
+        self.strict = false;
     }
 
     /// The worker is gone.
