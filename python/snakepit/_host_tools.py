@@ -17,6 +17,7 @@ import inspect
 import logging
 import threading
 import time
+import weakref
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -93,17 +94,17 @@ def describe_function(function: Callable[..., Any]) -> str:
 
 
 class Toolbox:
-    """What runs the host tools of one pool; made with its first one."""
+    """The host tools of one pool; made with its first one."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._queue = _core.HostQueue(MAX_THREADS)
-        self._lock = threading.Lock()
-        self._threads: dict[threading.Thread, str | None] = {}
-        self._loop: _LoopThread | None = None
+        self._runner = runner = _Runner()
         self._bound: dict[tuple[str, str | None], Bound] = {}
         self.any_async = False
         """Calls of this pool tell the loop that makes them: a coroutine may have to run there."""
+        # Of a pool that is dropped without being closed; its threads know the runner alone.
+        self._dropped = weakref.finalize(self, runner.dismiss)
+        self._dropped.atexit = False
 
     def register(
         self,
@@ -113,22 +114,23 @@ class Toolbox:
         description: str,
         timeout: float | None,
     ) -> None:
+        queue = self._runner.queue
         self._engine.register_tool(
-            self._queue, bound, name, session, description, timeout, bound.streaming
+            queue, bound, name, session, description, timeout, bound.streaming
         )
         # Only from here on: a pool that refuses it has not seen it.
         self._bound[name, session] = bound
         self.any_async |= bound.asynchronous
         _nesting.seen = True
-        if self._queue.wants_thread():
-            self._start()
+        if queue.wants_thread():
+            self._runner.start()
 
     def unregister(self, name: str, session: str | None) -> bool:
         self._bound.pop((name, session), None)
         return self._engine.unregister_tool(name, session)
 
     def listing(self) -> list[HostTool]:
-        with self._lock:
+        with self._runner.lock:
             running = {key: bound.running for key, bound in self._bound.items()}
         return [
             HostTool(*row, running=running.get((row[0], row[1]), 0))
@@ -137,18 +139,39 @@ class Toolbox:
 
     def close(self) -> None:
         """Take no more calls; wait a second at most for those that run, and say which go on."""
-        self._queue.close()
+        self._runner.close()
+        self._bound.clear()
+
+
+class _Runner:
+    """Threads, and where none is running, a loop."""
+
+    def __init__(self) -> None:
+        self.queue = _core.HostQueue(MAX_THREADS)
+        self.lock = threading.Lock()
+        self._threads: dict[threading.Thread, str | None] = {}
+        self._loop: _LoopThread | None = None
+
+    def dismiss(self) -> None:
+        """Let the threads go, without waiting for them."""
+        self.queue.close()
         loop, self._loop = self._loop, None
         if loop is not None:
-            loop.close(_CLOSING)
+            loop.stop()
+
+    def close(self) -> None:
+        loop = self._loop
+        self.dismiss()
         until = time.monotonic() + _CLOSING
-        with self._lock:
-            threads = [
-                thread for thread in self._threads if thread is not threading.current_thread()
-            ]
+        if loop is not None:
+            loop.join(_CLOSING)
+        with self.lock:
+            threads = [*self._threads]
         for thread in threads:
+            if thread is threading.current_thread():
+                continue  # It is a host tool that closes its pool.
             thread.join(max(0.0, until - time.monotonic()))
-            with self._lock:
+            with self.lock:
                 name = self._threads.get(thread)
             if thread.is_alive() and name is not None:
                 _LOG.warning(
@@ -158,27 +181,26 @@ class Toolbox:
                     thread.name,
                 )
 
-    # --- threads --------------------------------------------------------------------------------
-
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start a thread, which the queue has counted."""
         thread = threading.Thread(target=self._serve, name="snakepit-host-tool", daemon=True)
-        with self._lock:
+        with self.lock:
             self._threads[thread] = None
         try:
             thread.start()
         except RuntimeError:
             # No more threads can be had: those that are there serve on.
-            self._queue.no_thread()
-            with self._lock:
+            self.queue.no_thread()
+            with self.lock:
                 del self._threads[thread]
 
     def _serve(self) -> None:
         thread = threading.current_thread()
         try:
-            while (taken := self._queue.next(_IDLE)) is not None:
+            while (taken := self.queue.next(_IDLE)) is not None:
                 call, more = taken
                 if more:
-                    self._start()
+                    self.start()
                 self._note(thread, call.tool, +1)
                 try:
                     self._run(call)
@@ -186,11 +208,16 @@ class Toolbox:
                     self._note(thread, call.tool, -1)
                 del call, taken
         finally:
-            with self._lock:
+            with self.lock:
                 self._threads.pop(thread, None)
 
+    def count(self, bound: Bound, change: int) -> None:
+        """So many more of its calls run."""
+        with self.lock:
+            bound.running += change
+
     def _note(self, thread: threading.Thread, bound: Bound, change: int) -> None:
-        with self._lock:
+        with self.lock:
             bound.running += change
             self._threads[thread] = bound.name if change > 0 else None
 
@@ -213,18 +240,16 @@ class Toolbox:
         except BaseException as error:
             _fail(call, error)
 
-    # --- coroutines -----------------------------------------------------------------------------
-
     def _hand_over(self, call: NativeHostCall, context: Context, begin: Callable[[], Any]) -> None:
         """Have a task of the caller's loop do it, or one of the pool's own."""
         loop = call.origin
         if loop is None or loop.is_closed():
             loop = self._own_loop()
         # RuntimeError: it was closed meanwhile, and the call has failed.
-        loop.call_soon_threadsafe(_Task(call, begin, loop).start, context=context)
+        loop.call_soon_threadsafe(_Task(self, call, begin, loop).start, context=context)
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
+        with self.lock:
             if self._loop is None:
                 self._loop = _LoopThread()
             return self._loop.loop
@@ -234,8 +259,13 @@ class _Task:
     """A coroutine, or an asynchronous generator, on a loop."""
 
     def __init__(
-        self, call: NativeHostCall, begin: Callable[[], Any], loop: asyncio.AbstractEventLoop
+        self,
+        runner: _Runner,
+        call: NativeHostCall,
+        begin: Callable[[], Any],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
+        self._runner = runner
         self._call = call
         self._begin = begin
         self._loop = loop
@@ -244,6 +274,7 @@ class _Task:
 
     def start(self) -> None:
         """On the loop, in the context of the call."""
+        self._runner.count(self._call.tool, +1)
         self._task = self._loop.create_task(self._answer())
         self._task.add_done_callback(self._ended)
         # The loop holds a task weakly, the call holds this.
@@ -251,6 +282,7 @@ class _Task:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._call.forget(self._token)
+        self._runner.count(self._call.tool, -1)
         self._task = None
 
     def _cancel(self) -> None:
@@ -298,12 +330,13 @@ class _LoopThread:
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 
-    def close(self, limit: float) -> None:
-        """Cancel what runs and end the thread, within so many seconds if that is possible."""
-        try:
+    def stop(self) -> None:
+        """Cancel what runs, and end the thread."""
+        with contextlib.suppress(RuntimeError):  # It has ended.
             self.loop.call_soon_threadsafe(self.loop.stop)
-        except RuntimeError:
-            return
+
+    def join(self, limit: float) -> None:
+        """Wait for the end, so many seconds at most."""
         if threading.current_thread() is not self._thread:
             self._thread.join(limit)
 

@@ -224,7 +224,7 @@ def test_what_a_function_raises_arrives_with_class_message_and_traceback(pool: A
     assert (caught["type_name"], caught["message"]) == ("ValueError", "wrong: ü")
     assert caught["text"] == "host tool 'fail': ValueError: wrong: ü"
     assert 'raise ValueError("wrong: ü")' in caught["traceback"]
-    assert "snakepit/_host_tools.py" not in caught["traceback"], "our own frames would hide the cause"
+    assert "snakepit/_host_tools.py" not in caught["traceback"], "our frames would hide the cause"
     assert pool.execute("caught_as", {"name": "fail", "builtin": "ValueError"})
     caught = pool.execute("caught", {"name": "odd"})
     assert caught["type_name"].endswith("Odd")

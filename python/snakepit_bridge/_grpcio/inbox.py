@@ -13,6 +13,7 @@ over. For coroutines a thread of its own waits, which the first of them starts.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ class Inbox:
         self._frames = frames
         self._outbox = outbox
         self._max_message = max_message
+        self._pid = os.getpid()
         self._changed = threading.Condition()
         # All below is guarded by it.
         self._is_read = False
@@ -111,6 +113,10 @@ class Inbox:
 
     def ask(self, call: Call, name: str, arguments: dict[str, Any], streaming: bool) -> Reply:
         """Ask the host to run one of its tools, on behalf of a call that runs."""
+        if os.getpid() != self._pid:
+            raise RuntimeError(
+                "this process is a fork of the worker: only the worker itself can call the host"
+            )
         encoded = _values.encode(arguments, "args")
         size, limit = len(encoded), self._max_message
         if size > limit:

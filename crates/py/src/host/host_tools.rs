@@ -82,13 +82,19 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a call. None: it is closed, or nothing came for so long.
+    /// Waits for a call. None: it is closed, or nothing came for so long and others wait too.
     fn next(&self, limit: Duration) -> Option<(Waiting, bool)> {
         let mut inner = self.lock();
         inner.idle += 1;
         let nothing = |inner: &mut Inner| inner.calls.is_empty() && !inner.closed;
-        let waited = self.bell.wait_timeout_while(inner, limit, nothing);
-        (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let waited = self.bell.wait_timeout_while(inner, limit, nothing);
+            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            // The last one that waits stays: whoever takes a call starts the next thread.
+            if !nothing(&mut inner) || inner.idle > 1 {
+                break;
+            }
+        }
         inner.idle -= 1;
         let Some(next) = inner.calls.pop_front() else {
             inner.threads -= 1;

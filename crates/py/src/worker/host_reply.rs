@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 use bytes::Bytes;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use snakepit_proto::v1::worker_frame::Frame;
@@ -14,9 +15,9 @@ use snakepit_proto::v1::{CallHostTool, CancelHostTool, Failure, GrantHostToolChu
 use tokio::runtime::Runtime;
 
 use super::inbox::{Inbox, Refused};
-use super::lock;
 use super::outbox::Outbox;
 use super::running::RunningCall;
+use super::{boot, lock};
 use crate::codec;
 
 /// Items and bytes that the host may be ahead of the reader of a stream.
@@ -190,10 +191,15 @@ pub(super) fn ask(
     arguments: &Bound<'_, PyAny>,
     streaming: bool,
 ) -> PyResult<HostReply> {
+    if !boot::side()?.owner.is_here() {
+        return Err(PyRuntimeError::new_err(
+            "this process is a fork of the worker: only the worker itself can call the host",
+        ));
+    }
     let arguments = codec::encode_args(Some(arguments))?;
     let (size, limit) = (arguments.len(), link.max_message);
     if size > limit {
-        return Err(pyo3::exceptions::PyValueError::new_err(format!(
+        return Err(PyValueError::new_err(format!(
             "host tool {name}: its arguments take {size} bytes, {limit} are allowed: \
              raise max_message, or send less"
         )));
@@ -209,7 +215,7 @@ pub(super) fn ask(
         ..CallHostTool::default()
     };
     let answer = link.inbox.ask(call, ask, &link.outbox).map_err(|refused| {
-        pyo3::exceptions::PyRuntimeError::new_err(match refused {
+        PyRuntimeError::new_err(match refused {
             Refused::Over => "the call has ended: a host tool can be called only while it runs",
             Refused::Full => {
                 "too many host tools at once: 256 may be under way in a worker, \
