@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -148,3 +149,19 @@ class CallsBack(BaseAdapter):
         if left == 0:
             return "bottom"
         return self.session_context.call_host_tool("again", left=left - 1)
+
+    @tool
+    def ask_in_a_fork(self) -> str:
+        read, write = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                self.session_context.call_host_tool("echo", value=1)
+            except RuntimeError as error:
+                os.write(write, str(error).encode())
+            os._exit(0)
+        os.close(write)
+        with open(read) as told:
+            text = told.read()
+        os.waitpid(child, 0)
+        return text

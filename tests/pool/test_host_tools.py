@@ -512,3 +512,64 @@ def test_many_that_call_back_into_a_small_pool_all_end(make: Callable[..., Any])
     assert all("ReentrantCall" in str(error) for error in refused)
     assert pool.execute("chain", {"left": 1}) == "bottom"
     assert pool.stats().timeouts == 0
+
+
+# --- asyncio ----------------------------------------------------------------------------------
+
+
+def test_an_async_pool_runs_coroutines_on_the_loop_that_calls(
+    line: str, nothing_left: None
+) -> None:
+    import asyncio
+
+    async def main() -> list[Any]:
+        async with snakepit.AsyncPool(ADAPTER, size=2, line=line, grace=0.3) as pool:
+            await pool.await_ready(60)
+            loop = asyncio.get_running_loop()
+
+            @pool.tool
+            async def where() -> bool:
+                return asyncio.get_running_loop() is loop
+
+            @pool.tool
+            async def again(left: int) -> Any:
+                return await pool.execute("chain", {"left": left})
+
+            results = [await pool.execute(form, {"name": "where"}) for form in ("back", "aback")]
+            results.append(await pool.execute("chain", {"left": 1}))
+            with pytest.raises(RemoteError, match="ReentrantCall"):
+                await pool.execute("chain", {"left": 2})
+            calls = (pool.execute("back", {"name": "where"}) for _ in range(50))
+            results.append(all(await asyncio.gather(*calls)))
+            return results
+
+    assert asyncio.run(main()) == [True, True, "bottom", True]
+
+
+def test_a_cancelled_task_cancels_what_its_call_called(line: str, nothing_left: None) -> None:
+    import asyncio
+
+    async def main() -> bool:
+        async with snakepit.AsyncPool(ADAPTER, size=1, line=line, grace=0.3) as pool:
+            began, ended = asyncio.Event(), asyncio.Event()
+
+            @pool.tool
+            async def wait() -> None:
+                began.set()
+                try:
+                    await asyncio.sleep(3600)
+                finally:
+                    ended.set()
+
+            task = asyncio.create_task(pool.execute("back", {"name": "wait"}))
+            await asyncio.wait_for(began.wait(), 60)
+            task.cancel()
+            await asyncio.wait_for(ended.wait(), 30)
+            return await pool.execute("ping") == "pong"
+
+    assert asyncio.run(main())
+
+
+def test_a_fork_of_a_worker_asks_nobody(pool: Any) -> None:
+    assert "fork" in pool.execute("ask_in_a_fork")
+    assert pool.execute("ping") == "pong"

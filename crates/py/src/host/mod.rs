@@ -27,6 +27,7 @@ mod pool;
 mod reply;
 mod retry;
 mod runtime;
+mod spec;
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;

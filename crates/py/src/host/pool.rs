@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::blocking::Driver;
 use snakepit::process::Printer;
-use snakepit::{BreakerState, CallSpec, HostToolOptions, LineHandler, Lineage, Outcome};
+use snakepit::{BreakerState, HostToolOptions, LineHandler, Outcome};
 
 use super::chunks::Chunks;
 use super::health::HealthMonitor;
@@ -18,6 +18,7 @@ use super::leave::{self, Inside};
 use super::reply::Reply;
 use super::retry::RetryPolicy;
 use super::runtime::{self, Ended, duration};
+use super::spec::{Submitted, spec};
 use super::{callbacks, config, errors, life};
 use crate::codec;
 
@@ -42,54 +43,11 @@ type HostToolRow = (String, Option<String>, String, Option<f64>, bool);
 /// One row of the pool's table; see `_Worker` in the stub.
 type Row = (usize, u64, Option<u32>, &'static str, u64, Option<u64>, u32, &'static str, bool);
 
-#[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
-fn spec(
-    tool: &str,
-    args: Option<&Bound<'_, PyAny>>,
-    session: Option<&Session>,
-    timeout: Option<f64>,
-    idempotent: bool,
-    retry: Option<&RetryPolicy>,
-    lineage: Option<Lineage>,
-) -> PyResult<CallSpec> {
-    Ok(CallSpec {
-        tool: tool.into(),
-        arguments: codec::encode_args(args)?.into(),
-        session: session.map(|session| session.0.key()),
-        timeout: duration(timeout),
-        idempotent,
-        retry: retry.map(|policy| policy.0.clone()),
-        lineage,
-    })
-}
-
 /// The value of an outcome, or its exception.
 pub(super) fn deliver(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
     match outcome {
         Ok(value) => codec::decode(py, &value, "result"),
         Err(error) => Err(errors::exception(py, &error)),
-    }
-}
-
-/// A reply, or the refusal that came instead: one future for both.
-enum Submitted {
-    Reply(snakepit::Reply),
-    Refused(Option<snakepit::Error>),
-}
-
-impl Future for Submitted {
-    type Output = Outcome;
-
-    fn poll(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Outcome> {
-        match self.get_mut() {
-            Self::Reply(reply) => std::pin::Pin::new(reply).poll(cx),
-            Self::Refused(error) => {
-                std::task::Poll::Ready(Err(error.take().expect("polled once after it was ready")))
-            }
-        }
     }
 }
 
@@ -420,7 +378,7 @@ impl Drop for Pool {
 
 /// A session of one pool. Python wraps it in `snakepit.Session`; not public.
 #[pyclass(frozen, module = "snakepit._core")]
-pub(super) struct Session(snakepit::SessionHandle);
+pub(super) struct Session(pub(super) snakepit::SessionHandle);
 
 #[pymethods]
 impl Session {
