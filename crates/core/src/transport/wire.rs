@@ -292,7 +292,9 @@ fn clip(text: String, max: usize) -> String {
         return text;
     }
     let half = (max - MARK.len()) / 2;
-    let (head, tail) = (text.floor_char_boundary(half), text.ceil_char_boundary(text.len() - half));
+    let whole = |at: &usize| text.is_char_boundary(*at);
+    let head = (0..=half).rev().find(whole).unwrap_or(0);
+    let tail = (text.len() - half..text.len()).find(whole).unwrap_or(text.len());
     [&text[..head], MARK, &text[tail..]].concat()
 }
 
