@@ -19,22 +19,29 @@ from snakepit._source import Program
 from snakepit._stream import Stream
 from snakepit.errors import (
     AdapterSourceError,
+    ArgumentError,
     CallTimeout,
     Cancelled,
     CircuitOpen,
     ConfigError,
     DecodeError,
+    DeviceMismatch,
     EncodeError,
     ForkedPool,
     MessageTooLarge,
+    OutOfMemory,
     PoisonCall,
     PoolClosed,
     QueueFull,
     ReentrantCall,
     RemoteError,
+    RemoteExceptionGroup,
     SessionBusy,
+    SessionClosed,
     SessionExpired,
     SessionLost,
+    SessionQuotaExceeded,
+    ShapeMismatch,
     SnakepitError,
     StartError,
     ToolNotFound,
@@ -54,11 +61,20 @@ if TYPE_CHECKING:
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
-    from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
+    from snakepit._stats import PoolStats, SessionInfo, WorkerInfo, WorkerRef
+    from snakepit._tools import ToolInfo
+    from snakepit._unserializable import (
+        Unserializable,
+        UnserializableInfo,
+        is_unserializable,
+        unserializable_info,
+    )
+    from snakepit_bridge._registry import register_decoder, register_encoder
 
 __all__ = [
     "UNSET",
     "AdapterSourceError",
+    "ArgumentError",
     "AsyncPool",
     "AsyncSession",
     "AsyncStream",
@@ -72,6 +88,7 @@ __all__ = [
     "ConfigError",
     "CrashBarrier",
     "DecodeError",
+    "DeviceMismatch",
     "EncodeError",
     "ForkedPool",
     "Future",
@@ -82,6 +99,7 @@ __all__ = [
     "HostTool",
     "Limits",
     "MessageTooLarge",
+    "OutOfMemory",
     "PoisonCall",
     "Pool",
     "PoolClosed",
@@ -92,16 +110,24 @@ __all__ = [
     "Recycle",
     "ReentrantCall",
     "RemoteError",
+    "RemoteExceptionGroup",
     "RetryBudget",
     "RetryPolicy",
     "Session",
     "SessionBusy",
+    "SessionClosed",
     "SessionExpired",
+    "SessionInfo",
     "SessionLost",
+    "SessionQuotaExceeded",
+    "ShapeMismatch",
     "SnakepitError",
     "StartError",
     "Stream",
+    "ToolInfo",
     "ToolNotFound",
+    "Unserializable",
+    "UnserializableInfo",
     "WorkerBreaker",
     "WorkerDied",
     "WorkerFacts",
@@ -113,6 +139,10 @@ __all__ = [
     "current_call",
     "errors",
     "executor",
+    "is_unserializable",
+    "register_decoder",
+    "register_encoder",
+    "unserializable_info",
 ]
 
 # Imported at first use: asyncio and dataclasses would double the time that a host takes to start.
@@ -135,12 +165,20 @@ _LAZY = {
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
+    "SessionInfo": "snakepit._stats",
+    "ToolInfo": "snakepit._tools",
+    "Unserializable": "snakepit._unserializable",
+    "UnserializableInfo": "snakepit._unserializable",
     "WorkerBreaker": "snakepit._guard",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",
     "executor": "snakepit",  # the module itself
+    "is_unserializable": "snakepit._unserializable",
+    "register_decoder": "snakepit_bridge._registry",
+    "register_encoder": "snakepit_bridge._registry",
+    "unserializable_info": "snakepit._unserializable",
 }
 
 

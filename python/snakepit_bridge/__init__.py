@@ -20,8 +20,14 @@ its adapter: no asyncio, typing or inspect up here.
 
 from ._adapter import BaseAdapter, WorkerInfo
 from ._context import SessionContext
+from ._registry import register_decoder, register_encoder
 from ._tool import tool
 from .errors import HostToolError, HostToolNotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import telemetry
+    from .logging_config import configure_logging, get_logger
 
 __version__ = "0.1.0"
 __all__ = [
@@ -31,5 +37,33 @@ __all__ = [
     "SessionContext",
     "WorkerInfo",
     "__version__",
+    "configure_logging",
+    "get_logger",
+    "register_decoder",
+    "register_encoder",
+    "telemetry",
     "tool",
 ]
+
+_LATE = {
+    "configure_logging": "logging_config",
+    "get_logger": "logging_config",
+    "telemetry": "telemetry",
+}
+"""Name to the module that has it."""
+
+
+def __getattr__(name: str) -> object:
+    # What few adapters use is imported when it is asked for: each brings modules of its own.
+    where = _LATE.get(name)
+    if where is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Not `from . import`, which would ask here again.
+    module = __import__(f"{__name__}.{where}", fromlist=[name])
+    value: object = module if name == where else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

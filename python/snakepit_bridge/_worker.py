@@ -15,8 +15,10 @@ from ._adapter import WorkerInfo
 from ._context import current
 from ._failure import describe
 from ._lifecycle import LiveAdapter, require_tools
+from ._report import Reporter
+from ._sessions import of_this_worker
 from ._suggest import closest
-from .errors import AdapterSourceError
+from .errors import AdapterSourceError, ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,13 +48,27 @@ def main(core: Core) -> int:
         reconfigure(line_buffering=True)
 
     line = core.attach(__version__)
-    live = _start(line)
-    if live is None:
+    started = _start(line)
+    if started is None:
         return START_FAILED
-    line.ready(live.listing)
-    if not line.serve(live.tools, current, describe, lambda name: closest(name, live.tools)):
+    live, order = started
+    of_this_worker.closed = live.session_closed
+    if order["unserializable"] is not None:
+        from ._graceful import Substitute
+
+        line.substitute_by(Substitute(*order["unserializable"]))
+    report = Reporter(order["errors"])
+    try:
+        line.ready(live.listing)
+    except ValueError as error:
+        # More is to be told about the tools than a frame holds; the message says how much.
+        live.close()
+        line.start_failed(_described(error), adapter_source=False, permanent=True)
+        return START_FAILED
+    if not line.serve(live.tools, current, report, lambda name: closest(name, live.tools)):
         # No cleanup: the host that could bound it is dead, and the shim is killing us.
         os._exit(HOST_GONE)
+    of_this_worker.end_all()
     try:
         live.cleanup()
     except BaseException as error:
@@ -61,7 +77,7 @@ def main(core: Core) -> int:
     return 0
 
 
-def _start(line: Line) -> LiveAdapter | None:
+def _start(line: Line) -> tuple[LiveAdapter, Initialize] | None:
     try:
         # Decodes adapter_args, which may hold what this interpreter has no type for.
         order = line.initialize
@@ -76,10 +92,11 @@ def _start(line: Line) -> LiveAdapter | None:
 
     worker = WorkerInfo(order["pool"], order["slot"], order["generation"], order["device"])
     try:
-        return LiveAdapter(adapter_class, order["arguments"], worker)
+        return LiveAdapter(adapter_class, order["arguments"], worker), order
     except BaseException as error:
-        # A file, a server or a device may be there at the next try.
-        line.start_failed(_described(error), adapter_source=False, permanent=False)
+        # A file, a server or a device may be there at the next try; what a class declares, not.
+        permanent = isinstance(error, ToolError)
+        line.start_failed(_described(error), adapter_source=False, permanent=permanent)
         return None
 
 

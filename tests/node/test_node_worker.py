@@ -32,7 +32,7 @@ def test_it_keeps_the_protocol(worker: str, bare: bool) -> None:
     report = snakepit.conformance.run(["node", worker], timeout=20, bare=bare)
     assert report.passed, report
     skipped = {finding.name for finding in report.findings if finding.outcome == "skipped"}
-    without = {"probe", "cancel-early", "control-unknown", "words", "revoked"}
+    without = {"probe", "cancel-early", "control-unknown", "words", "revoked", "condemned"}
     assert skipped == without | {"value-float-whole"}, "it has frames only, and one number type"
 
 
@@ -111,6 +111,7 @@ def test_sessions_have_a_home(script_pool: MakePool) -> None:
     with pool.session("a") as a, pool.session("b") as b:
         assert [a.execute("add", {"number": n}) for n in (1, 2, 3)] == [1, 3, 6]
         assert b.execute("add", {"number": 5}) == 5
+    assert pool.execute_in_session("a", "add", {"number": 1}) == 1, "what was kept is gone"
 
 
 def test_a_cancel_reaches_the_tool(script_pool: MakePool, tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ class Line:
             "slot": 0,
             "generation": 1,
             "device": None,
+            "errors": [],
+            "unserializable": None,
         }
 
     def ready(self, tools):

@@ -82,7 +82,7 @@
 //! 3 owners     worker                                           one keeper task a slot
 //! 2 effects    process  transport  blocking  interpreter        the operating system, the line
 //! 1 decisions  policy  pool::state                              pure state machines
-//! 0 words      id  error  call  config  value                   no I/O
+//! 0 words      id  error  call  config  value  schema                  no I/O
 //! ```
 //!
 //! A ring knows lower rings only; the repository's `cargo xtask layers` checks it.
@@ -113,6 +113,7 @@ mod pool;
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod process;
+mod schema;
 mod tool;
 mod transport;
 pub mod value;
@@ -120,14 +121,18 @@ mod worker;
 
 pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
-pub use call::{Affinity, Binding, CallSpec, HostContext, Lineage, Origin, SessionKey, Step};
+pub use call::{
+    Affinity, Binding, CallSpec, Ended, HostContext, Lineage, MAX_METADATA, MAX_SESSION_ID,
+    Opening, Origin, SessionKey, Step,
+};
 pub use config::{
-    AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier, Env,
-    Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig, PoolOptions, Recycle,
-    RetryPolicy, SourceKind, Trip, WorkerConfig,
+    AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
+    Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig,
+    PoolOptions, Recycle, RetryPolicy, SourceKind, Trip, Unserializable, WorkerConfig,
 };
 pub use error::{
-    Cause, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure, Violation,
+    Cause, Diagnosis, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure,
+    Violation,
 };
 pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};
@@ -146,16 +151,18 @@ pub use process::{Cleanup, cleanup, cleanup_in};
 #[allow(missing_docs)]
 pub mod line {
     pub use crate::transport::PROTOCOL;
+    pub use crate::transport::delivery::{Counted, Delivered};
     pub use crate::transport::http2::{channel, frame_limit, server};
 }
 pub use pool::{
     Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, HostToolBuilder,
     HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolStats, Reply, Session,
-    SessionHandle, WorkerFacts, WorkerInfo,
+    SessionHandle, SessionInfo, WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::{loopback, rehearsal};
+pub use schema::{Mismatch, Schema};
 pub use tool::{HostCall, HostTool, HostToolInfo};
 pub use transport::ToolInfo;
 #[doc(inline)]

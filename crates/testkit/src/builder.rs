@@ -31,6 +31,8 @@ pub fn pool(size: usize) -> Builder {
         },
         adapter_args: Default::default(),
         output: OutputMode::Drop,
+        results: None,
+        errors: Vec::new(),
     };
     let mut config = PoolConfig::new("test", size, worker);
     config.grace = Duration::from_millis(200);

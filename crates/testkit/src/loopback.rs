@@ -27,6 +27,8 @@ pub fn loopback(size: usize) -> Loopback {
         },
         adapter_args: Bytes::new(),
         output: OutputMode::Drop,
+        results: None,
+        errors: Vec::new(),
     };
     Loopback(PoolConfig::new("loopback", size, worker))
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::{ByPlace, Limits};
+use super::source::dotted as is_dotted;
+use super::{ByPlace, Limits, Unserializable};
+use crate::error::Error;
 
 /// Where an adapter class comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +117,23 @@ pub struct WorkerConfig {
     pub adapter_args: Bytes,
     /// What becomes of its output.
     pub output: OutputMode,
+    /// What becomes of what cannot travel in its results; None: an error.
+    pub results: Option<Unserializable>,
+    /// Classes of exceptions that it tells by name, with their arguments: `module:Name`.
+    pub errors: Vec<String>,
+}
+
+impl WorkerConfig {
+    pub(super) fn validate_errors(&self) -> Result<(), Error> {
+        for class in &self.errors {
+            let parts = class.split_once(':');
+            if !parts.is_some_and(|(module, name)| is_dotted(module) && is_dotted(name)) {
+                let message = format!("{class:?} has not the form \"module:Name\"");
+                return Err(Error::Config { field: "errors", message });
+            }
+        }
+        self.results.as_ref().map_or(Ok(()), Unserializable::validate)
+    }
 }
 
 impl WorkerConfig {

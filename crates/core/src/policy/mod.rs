@@ -13,5 +13,6 @@ pub(crate) mod recycle;
 pub(crate) mod reentrancy;
 pub(crate) mod restart;
 pub(crate) mod retry;
+pub(crate) mod session;
 pub(crate) mod startup;
 pub(crate) mod toolbox;

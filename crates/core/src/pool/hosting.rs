@@ -139,7 +139,7 @@ fn timed_out(name: &str, limit: Duration) -> WorkerFailure {
 
 fn exception(type_name: &str, message: String) -> WorkerFailure {
     let type_name = type_name.to_owned();
-    WorkerFailure::Exception(Failure { type_name, message, ..Failure::default() })
+    WorkerFailure::Exception(Failure { type_name, message, ..Failure::default() }.into())
 }
 
 impl Shared {

@@ -22,7 +22,7 @@ use super::Pool;
 use super::shared::Shared;
 use crate::config::PoolConfig;
 use crate::error::{Cause, Error, ExitReport, Failure, StartFailure};
-use crate::process::Page;
+use crate::process::{Page, WordState};
 use crate::transport::loopback::{Inbound, Incoming, Inlet, line};
 use crate::transport::{FromWorker, WorkerFailure};
 use crate::worker::{Ending, Office, Order, Port};
@@ -102,10 +102,10 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             {
                 let end = match Page::create() {
                     Ok(page) => Ending::Died(self.live(Arc::new(page)).await),
-                    Err(error) => Ending::NeverReady(StartFailure {
+                    Err(error) => Ending::NeverReady(Box::new(StartFailure {
                         reason: format!("no shared page: {error}"),
                         ..StartFailure::default()
-                    }),
+                    })),
                 };
                 self.office.gone(self.slot, end);
             }
@@ -164,7 +164,7 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             Answer::Value(value) => (false, None, Some(Ok(value))),
             Answer::Raise(message) => {
                 let failure = Failure { type_name: "Raised".into(), message, ..Failure::default() };
-                (false, None, Some(Err(WorkerFailure::Exception(failure))))
+                (false, None, Some(Err(WorkerFailure::Exception(failure.into()))))
             }
             Answer::After(delay, value) => match Instant::now().checked_add(delay) {
                 Some(until) => (true, Some(until), Some(Ok(value))),
@@ -199,8 +199,15 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             Some(Err(failure)) => life.said.push(FromWorker::Failed(id, failure)),
             None => life.said.push(FromWorker::Failed(id, WorkerFailure::Cancelled)),
         }
-        if let Some(word) = word {
-            life.page.finish(word, id.raw());
+        if let Some(word) = word
+            && !life.page.finish(word, id.raw())
+            && life.page.state(word, id.raw()) == WordState::Condemned
+        {
+            let mut end = self.report(life);
+            while end.is_none() {
+                end = self.listen(life, None).await;
+            }
+            return end;
         }
         None
     }

@@ -162,7 +162,7 @@ impl HostCall {
 
     /// Answers that it failed, as the adapter's code shall see it. False: nobody waits.
     pub fn fail(&self, failure: Failure) -> bool {
-        self.answer(Err(WorkerFailure::Exception(failure)))
+        self.answer(Err(WorkerFailure::Exception(failure.into())))
     }
 
     /// Ends a stream well. False: nobody waits.

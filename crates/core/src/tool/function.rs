@@ -91,7 +91,7 @@ where
                         Ok(item) if call.send(&item) => {}
                         Ok(_) => return,
                         Err(failure) => {
-                            call.fail(failure);
+                            call.fail(*failure);
                             return;
                         }
                     }
@@ -132,21 +132,24 @@ fn arguments<A: DeserializeOwned>(call: &HostCall) -> Option<A> {
 fn answer<R: Serialize, E: Display>(call: &HostCall, result: Result<R, E>) {
     match result.map_err(|error| raised(&error)).and_then(|value| encoded(&value)) {
         Ok(value) => call.succeed(value),
-        Err(failure) => call.fail(failure),
+        Err(failure) => call.fail(*failure),
     };
 }
 
-fn raised<E: Display>(error: &E) -> Failure {
+fn raised<E: Display>(error: &E) -> Box<Failure> {
     let name = std::any::type_name::<E>();
     let type_name = if name.ends_with("String") || name == "&str" { "RuntimeError" } else { name };
     let (type_name, message) = (type_name.to_owned(), error.to_string());
-    Failure { type_name, message, ..Failure::default() }
+    Failure { type_name, message, ..Failure::default() }.into()
 }
 
-fn encoded<R: Serialize>(value: &R) -> Result<bytes::Bytes, Failure> {
-    value::encode(value).map_err(|error| Failure {
-        type_name: "snakepit.errors.EncodeError".into(),
-        message: format!("{}: {}", error.path("result"), error.message()),
-        ..Failure::default()
+fn encoded<R: Serialize>(value: &R) -> Result<bytes::Bytes, Box<Failure>> {
+    value::encode(value).map_err(|error| {
+        Failure {
+            type_name: "snakepit.errors.EncodeError".into(),
+            message: format!("{}: {}", error.path("result"), error.message()),
+            ..Failure::default()
+        }
+        .into()
     })
 }

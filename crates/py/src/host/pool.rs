@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::blocking::Driver;
 use snakepit::process::Printer;
-use snakepit::{BreakerState, HostToolOptions, LineHandler, Outcome};
+use snakepit::{BreakerState, CallSpec, HostToolOptions, LineHandler, Lineage, Outcome};
 
 use super::chunks::Chunks;
 use super::health::HealthMonitor;
@@ -18,8 +18,9 @@ use super::leave::{self, Inside};
 use super::reply::Reply;
 use super::retry::RetryPolicy;
 use super::runtime::{self, Ended, duration};
-use super::spec::{Submitted, spec};
-use super::{callbacks, config, errors, life};
+use super::session::{self, Session};
+use super::submitted::Submitted;
+use super::{callbacks, config, errors, life, tools};
 use crate::codec;
 
 /// After a second Ctrl-C, workers have so long to be gone.
@@ -35,6 +36,8 @@ pub(super) struct Pool {
     /// threads that do not exist there.
     pool: Option<snakepit::Pool>,
     driver: Arc<Driver>,
+    /// Makes something that can travel of an argument that cannot; None: that is an error.
+    substitute: Option<Py<PyAny>>,
 }
 
 /// Name, session, description, seconds, whether it streams: see `_HostTool` in the stub.
@@ -54,6 +57,28 @@ pub(super) fn deliver(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, Py
 impl Pool {
     fn core(&self) -> &snakepit::Pool {
         self.pool.as_ref().expect("taken by drop only")
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
+    fn spec(
+        &self,
+        tool: &str,
+        args: Option<&Bound<'_, PyAny>>,
+        session: Option<&Session>,
+        timeout: Option<f64>,
+        idempotent: bool,
+        retry: Option<&RetryPolicy>,
+        lineage: Option<Lineage>,
+    ) -> PyResult<CallSpec> {
+        Ok(CallSpec {
+            tool: tool.into(),
+            arguments: tools::encoded(args, self.substitute.as_ref())?,
+            session: session.map(Session::key),
+            timeout: duration(timeout),
+            idempotent,
+            retry: retry.map(|policy| policy.0.clone()),
+            lineage,
+        })
     }
 
     /// Ends the pool without patience; for a thread that is detached.
@@ -84,6 +109,7 @@ impl Pool {
     fn new(py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<Self> {
         let _inside = Inside::enter(py);
         let breaker = config::breaker(config)?;
+        let substitute = config.getattr("substitute")?.extract()?;
         let (config, lines) = config::read(config)?;
         let driver = runtime::driver()?;
         callbacks::start()?;
@@ -99,7 +125,7 @@ impl Pool {
             pool.guard_by(breaker, count_remote_errors);
         }
         driver.kick();
-        Ok(Self { pool: Some(pool), driver })
+        Ok(Self { pool: Some(pool), driver, substitute })
     }
 
     #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None, within=None, origin=None))]
@@ -118,7 +144,7 @@ impl Pool {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (pool, _inside) = self.here(py)?;
         let lineage = lineage(within, origin);
-        let spec = spec(tool, args, session, timeout, idempotent, retry, lineage)?;
+        let spec = self.spec(tool, args, session, timeout, idempotent, retry, lineage)?;
         let submit = || match pool.submit(spec) {
             Ok(reply) => Submitted::Reply(reply),
             Err(error) => Submitted::Refused(Some(error)),
@@ -145,7 +171,7 @@ impl Pool {
     ) -> PyResult<Reply> {
         let (pool, _inside) = self.here(py)?;
         let lineage = lineage(within, origin);
-        let spec = spec(tool, args, session, timeout, idempotent, retry, lineage)?;
+        let spec = self.spec(tool, args, session, timeout, idempotent, retry, lineage)?;
         let hold = Box::new(self.driver.hold());
         // Attached: a leaf lock of bounded work; to detach would invite another thread in.
         match pool.submit_holding(spec, Some(hold)) {
@@ -193,7 +219,7 @@ impl Pool {
     ) -> PyResult<Chunks> {
         let (pool, _inside) = self.here(py)?;
         let lineage = lineage(within, origin);
-        let spec = spec(tool, args, session, timeout, false, None, lineage)?;
+        let spec = self.spec(tool, args, session, timeout, false, None, lineage)?;
         let hold = Box::new(self.driver.hold());
         match pool.stream_holding(spec, Some(hold)) {
             Ok(stream) => Ok(Chunks::new(stream, self.driver.clone(), duration(idle_timeout))),
@@ -207,11 +233,42 @@ impl Pool {
         session_id: &str,
         affinity: Option<&str>,
     ) -> PyResult<Session> {
-        let affinity = affinity
-            .map(str::parse)
-            .transpose()
-            .map_err(|message| errors::config_error(py, "affinity", message))?;
-        Ok(Session(self.core().session_handle(session_id, affinity)))
+        Session::by_id(py, self.core(), session_id, affinity)
+    }
+
+    fn open_session(
+        &self,
+        py: Python<'_>,
+        session_id: &str,
+        affinity: Option<&str>,
+        ttl: Option<f64>,
+        metadata: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Session> {
+        let session = Session::open(py, self.core(), (session_id, affinity), ttl, metadata)?;
+        self.driver.kick(); // The timer has something to wait for.
+        Ok(session)
+    }
+
+    fn end_session(&self, session: &Session) -> bool {
+        let ended = session.close(self.core());
+        self.driver.kick();
+        ended
+    }
+
+    fn close_session(&self, session_id: &str) -> bool {
+        let ended = self.core().close_session(session_id);
+        self.driver.kick();
+        ended
+    }
+
+    fn sessions<'py>(&self, py: Python<'py>) -> PyResult<Vec<session::Row<'py>>> {
+        let (pool, _inside) = self.here(py)?;
+        pool.sessions().into_iter().map(|info| session::row(py, info)).collect()
+    }
+
+    fn session_info<'py>(&self, py: Python<'py>, session_id: &str) -> session::Found<'py> {
+        let (pool, _inside) = self.here(py)?;
+        pool.session_info(session_id).map(|info| session::row(py, info)).transpose()
     }
 
     #[expect(clippy::too_many_arguments, reason = "what there is to say of one tool")]
@@ -314,6 +371,30 @@ impl Pool {
         }
     }
 
+    fn tools(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Vec<tools::Row>> {
+        let (pool, _inside) = self.here(py)?;
+        tools::list(py, pool, &self.driver, duration(timeout))
+    }
+
+    #[getter]
+    fn knows_tools(&self) -> bool {
+        self.core().knows_tools()
+    }
+
+    fn checked(
+        &self,
+        py: Python<'_>,
+        tool: &str,
+        args: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        wait: bool,
+    ) -> PyResult<(tools::Arguments, Option<f64>)> {
+        let (pool, _inside) = self.here(py)?;
+        let limit = duration(timeout);
+        let arguments = tools::encoded(args, self.substitute.as_ref())?;
+        tools::checked(py, pool, &self.driver, tool, arguments, wait.then_some(limit))
+    }
+
     fn recycle(&self, py: Python<'_>, slot: usize, generation: Option<u64>) -> PyResult<bool> {
         let (pool, _inside) = self.here(py)?;
         let recycled = pool.recycle(slot, generation);
@@ -373,22 +454,5 @@ impl Drop for Pool {
             // The last handle's tasks end when somebody drives.
             self.driver.kick();
         }
-    }
-}
-
-/// A session of one pool. Python wraps it in `snakepit.Session`; not public.
-#[pyclass(frozen, module = "snakepit._core")]
-pub(super) struct Session(pub(super) snakepit::SessionHandle);
-
-#[pymethods]
-impl Session {
-    #[getter]
-    fn id(&self) -> &str {
-        self.0.id()
-    }
-
-    #[getter]
-    fn generation(&self) -> u64 {
-        self.0.binding().unwrap_or(0)
     }
 }

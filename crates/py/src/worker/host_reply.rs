@@ -196,7 +196,7 @@ pub(super) fn ask(
             "this process is a fork of the worker: only the worker itself can call the host",
         ));
     }
-    let arguments = codec::encode_args(Some(arguments))?;
+    let arguments = codec::encode_args(Some(arguments), None)?;
     let (size, limit) = (arguments.len(), link.max_message);
     if size > limit {
         return Err(PyValueError::new_err(format!(

@@ -3,10 +3,12 @@
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
-use pyo3::exceptions::PyRuntimeError;
+use prost::Message;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyString};
+use snakepit::line::frame_limit;
 use snakepit::process::{self, Page};
 use snakepit_proto::v1::adapter_source::Source;
 use snakepit_proto::v1::worker_frame::Frame;
@@ -15,11 +17,15 @@ use snakepit_proto::v1::{FailureKind, Initialize, Ready, StartFailed, Tool as To
 use super::boot;
 use super::engine::Engine;
 use super::failure::{self, Told};
+use super::results;
 use super::serve::{Hooks, Server, Tools};
 use crate::codec;
 
 /// How long a worker that cannot start waits for the host to take note of why.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What a frame has around Ready.
+const MARGIN: usize = 64;
 
 /// Decorators may be stacked, even in a circle.
 const MAX_WRAPPERS: usize = 16;
@@ -77,20 +83,34 @@ impl Line {
         read.set_item(intern!(py, "slot"), told.slot)?;
         read.set_item(intern!(py, "generation"), told.generation)?;
         read.set_item(intern!(py, "device"), device)?;
+        read.set_item(intern!(py, "errors"), &told.errors)?;
+        let rule = told.unserializable.as_ref();
+        let rule = rule.map(|rule| (&*rule.detail, rule.max_repr, rule.max_elements));
+        read.set_item(intern!(py, "unserializable"), rule)?;
         Ok(read)
     }
 
-    /// Say which tools there are: name, description, whether it streams. Calls may come then.
-    fn ready(&self, py: Python<'_>, tools: Vec<(String, String, bool)>) -> PyResult<()> {
-        let tools = tools.into_iter().map(|(name, description, streaming)| ToolInfo {
+    /// Say which tools there are: name, description, whether it streams, the schema of its
+    /// parameters. Calls may come then. ValueError: that is more than a frame holds.
+    fn ready(&self, py: Python<'_>, tools: Vec<(String, String, bool, String)>) -> PyResult<()> {
+        let tools = tools.into_iter().map(|(name, description, streaming, parameters)| ToolInfo {
             name,
             description,
             streaming,
+            parameters,
         });
+        let ready = Ready { tools: tools.collect() };
+        let (size, limit) = (ready.encoded_len(), frame_limit(self.max_message) - MARGIN);
+        if size > limit {
+            return Err(PyValueError::new_err(format!(
+                "the tools' names, descriptions and schemas take {size} bytes, and {limit} fit; \
+                 raise the pool's max_message"
+            )));
+        }
         // `initialize` may have changed the user, which makes the kernel forget.
         process::die_with_shim(boot::side()?.shim_pid);
         let mut engine = self.engine()?;
-        engine.push(Frame::Ready(Ready { tools: tools.collect() }), 0);
+        engine.push(Frame::Ready(ready), 0);
         engine.flush(py);
         Ok(())
     }
@@ -107,8 +127,14 @@ impl Line {
         let failure = Some(failure::told(kind, failure));
         let mut engine = self.engine()?;
         engine.push(Frame::StartFailed(StartFailed { failure, permanent }), 0);
-        engine.await_end(py, LAST_WORDS);
+        engine.await_end(py, Some(LAST_WORDS));
         Ok(())
+    }
+
+    /// From now on what cannot travel in a result is sent as what `substitute` makes of it.
+    #[expect(clippy::unused_self, reason = "there is one line in a process")]
+    fn substitute_by(&self, py: Python<'_>, substitute: Py<PyAny>) {
+        results::substitute_by(py, substitute);
     }
 
     /// Run calls on this thread until the host drains (True) or the line ends (False).

@@ -8,6 +8,7 @@
 //!                                                                  tools, and the one that does the I/O
 //! watch      control socket ─▶ cancel, grant, probe, end of host   own thread, never attaches to Python
 //! attendant  cancel callbacks, answers to probes                   own thread, attaches
+//! sessions   which sessions have been here, and their end          main thread
 //! standby    drives the line while a tool runs long                own thread, never attaches
 //!            and something that was said is not yet sent
 //! ```
@@ -31,9 +32,12 @@ mod failure;
 mod host_reply;
 mod inbox;
 mod line;
+mod names;
 mod outbox;
+mod results;
 mod running;
 mod serve;
+mod sessions;
 mod standby;
 mod stream;
 mod watch;

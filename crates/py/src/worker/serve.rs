@@ -3,24 +3,28 @@
 //! Frames that have been read are run without any I/O in between; what they answer goes out in one
 //! batch when nothing is ready any more, or before a call starts that would keep it waiting.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use snakepit::process::{Owner, Page};
+use snakepit::process::{Owner, Page, WordState};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
-use snakepit_proto::v1::{Failure, FailureKind, HostFrame, Result as CallResult, StartCall};
+use snakepit_proto::v1::{
+    EndSession, Failure, FailureKind, HostFrame, Result as CallResult, StartCall,
+};
 
 use super::boot;
 use super::call::Call;
 use super::engine::Engine;
-use super::failure::{self, Told};
+use super::failure::{self, Report};
+use super::names::Names;
+use super::results;
 use super::running::RunningCall;
+use super::sessions::Sessions;
 use crate::codec;
 
 /// A finished call is not kept waiting behind more work than this.
@@ -38,7 +42,7 @@ pub(super) struct Hooks<'py> {
 #[derive(Default)]
 pub(super) struct Tools<'py> {
     tools: Vec<Tool<'py>>,
-    numbers: HashMap<String, usize>,
+    names: Names<usize>,
 }
 
 struct Tool<'py> {
@@ -50,9 +54,17 @@ struct Tool<'py> {
 
 impl<'py> Tools<'py> {
     pub(super) fn add(&mut self, name: String, callable: Bound<'py, PyAny>, streams: bool) {
-        self.numbers.insert(name, self.tools.len());
+        self.names.add(name, self.tools.len());
         self.tools.push(Tool { callable, streams, slow: true });
     }
+}
+
+/// What comes after a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Serve,
+    /// Only the end, which the host brings about.
+    End,
 }
 
 pub(super) struct Server<'py, 'line> {
@@ -66,6 +78,7 @@ pub(super) struct Server<'py, 'line> {
     owner: Owner,
     tools: Tools<'py>,
     hooks: Hooks<'py>,
+    sessions: Sessions,
     /// When the oldest reply that is not sent yet was queued.
     unsent_since: Option<Instant>,
 }
@@ -81,7 +94,8 @@ impl<'py, 'line> Server<'py, 'line> {
     ) -> PyResult<Self> {
         let owner = boot::side()?.owner;
         let now = Instant::now();
-        Ok(Self { py, line, max_message, now, page, owner, tools, hooks, unsent_since: None })
+        let (sessions, unsent_since) = (Sessions::default(), None);
+        Ok(Self { py, line, max_message, now, page, owner, tools, hooks, sessions, unsent_since })
     }
 
     /// Runs calls until the host drains (true) or the line ends (false).
@@ -93,7 +107,13 @@ impl<'py, 'line> Server<'py, 'line> {
             };
             match frame {
                 Ok(Some(HostFrame { frame: Some(FromHost::StartCall(start)) })) => {
-                    self.take_up(start)?;
+                    if self.take_up(start)? == Next::End {
+                        self.line.await_end(self.py, None);
+                        return Ok(false);
+                    }
+                }
+                Ok(Some(HostFrame { frame: Some(FromHost::EndSession(end)) })) => {
+                    self.end_session(&end)?;
                 }
                 Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) })) => {
                     self.hooks.set_current.call1((self.py.None(),))?;
@@ -111,18 +131,20 @@ impl<'py, 'line> Server<'py, 'line> {
         // Here, not after each call: within a batch the next call overwrites it anyway.
         self.hooks.set_current.call1((self.py.None(),))?;
         let frame = self.line.next_frame(self.py);
-        self.unsent_since = None;
+        // A long reply may be on its way still when the next call is here.
+        self.unsent_since = self.unsent_since.filter(|_| !self.line.outbox.is_delivered());
         self.now = Instant::now();
         Ok(frame)
     }
 
-    fn take_up(&mut self, mut start: StartCall) -> PyResult<()> {
-        let number = self.tools.numbers.get(&start.tool).copied();
+    fn take_up(&mut self, mut start: StartCall) -> PyResult<Next> {
+        let number = self.tools.names.find(&start).copied();
         let slow_next = number.is_some_and(|number| self.tools.tools[number].slow);
         if let Some(since) = self.unsent_since
             && (slow_next || self.now.duration_since(since) > BATCH)
         {
-            self.line.flush(self.py);
+            // Before the call is claimed: while this waits, it can still be taken back.
+            self.line.deliver(self.py);
             self.unsent_since = None;
         }
         // The word is claimed before anything else is looked at: from here on the host cannot give
@@ -132,7 +154,7 @@ impl<'py, 'line> Server<'py, 'line> {
         if let Some((page, index)) = word
             && !page.start(index, id)
         {
-            return Ok(()); // revoked
+            return Ok(Next::Serve); // revoked
         }
         let (running, began) = (self.line.running.begin(id), self.now);
         self.line.enter_python();
@@ -141,13 +163,33 @@ impl<'py, 'line> Server<'py, 'line> {
         self.line.leave_python();
         self.line.running.end(&running);
         self.reply(id, outcome?);
-        if let Some((page, index)) = word {
-            page.finish(index, id);
+        if let Some((page, index)) = word
+            && !page.finish(index, id)
+            && page.state(index, id) == WordState::Condemned
+        {
+            // We are being killed for this call: one that began now would be killed for nothing.
+            return Ok(Next::End);
         }
         if let Some(number) = number {
             self.tools.tools[number].slow = self.now.duration_since(began) > BATCH;
         }
-        Ok(())
+        Ok(Next::Serve)
+    }
+
+    /// Runs code of the adapter, between calls: nobody's reply waits for it.
+    fn end_session(&mut self, end: &EndSession) -> PyResult<()> {
+        if !self.sessions.has(end.session_generation) {
+            return Ok(());
+        }
+        // Before: it may end the process.
+        self.line.deliver(self.py);
+        self.unsent_since = None;
+        self.line.enter_python();
+        let ended = self.sessions.end(self.py, end.session_generation);
+        self.stay_ourselves();
+        self.line.leave_python();
+        self.now = Instant::now();
+        ended
     }
 
     fn reply(&mut self, call_id: u64, outcome: Outcome) {
@@ -182,6 +224,9 @@ impl<'py, 'line> Server<'py, 'line> {
             Err(error) => return Ok(failed(failure::bare(self.py, FailureKind::Decode, &error))),
         };
         let (callable, streams) = (tool.callable.clone(), tool.streams);
+        if start.session_generation != 0 {
+            start.session_new = self.sessions.begin(self.py, start)?;
+        }
         let call = Call::new(Arc::clone(running), start, self.now, Arc::clone(&self.line.link));
         self.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
         let returned = callable.call((), Some(&arguments));
@@ -215,7 +260,7 @@ impl<'py, 'line> Server<'py, 'line> {
         root: &str,
     ) -> Result<Vec<u8>, Box<Failure>> {
         let encoded =
-            codec::encode(value, root).map_err(|error| failure::unfit(self.py, &error))?;
+            results::encode(value, root).map_err(|error| failure::unfit(self.py, &error))?;
         if encoded.len() > self.max_message {
             return Err(failure::too_large(root, encoded.len(), self.max_message).into());
         }
@@ -238,8 +283,10 @@ impl<'py, 'line> Server<'py, 'line> {
         let py = self.py;
         let parts = (error.get_type(py), error.value(py), error.traceback(py));
         let described = self.hooks.describe.call1(parts);
-        match described.and_then(|texts| texts.extract::<Told<'_>>()) {
-            Ok(texts) => failure::told(kind, texts),
+        let reported =
+            described.and_then(|told| failure::reported(kind, told.extract::<Report<'_>>()?));
+        match reported {
+            Ok(failure) => failure,
             Err(second) => {
                 let mut failure = failure::bare(py, kind, &error);
                 failure.traceback = format!("(no traceback: describing it raised {second})");
@@ -270,5 +317,5 @@ fn wrong_verb(tool: &str, streams: bool) -> String {
 }
 
 pub(super) fn failed(failure: Failure) -> Outcome {
-    Outcome::Failure(failure)
+    Outcome::Failure(failure.into())
 }

@@ -23,6 +23,7 @@ mod reclaim;
 #[cfg(feature = "testkit")]
 pub mod rehearsal;
 mod retry;
+mod session;
 mod slot;
 mod standing;
 mod submit;
@@ -40,15 +41,16 @@ use crate::call::{Resident, Step};
 use crate::config;
 use crate::error::Cause;
 use crate::id::CallId;
-use crate::policy::affinity::Homes;
 use crate::policy::breaker::BreakerState;
 use crate::policy::budget::Budget;
 use crate::policy::queue::{Bounds, Queue};
 use crate::policy::rate::Rate;
+use crate::policy::session::{self as sessions, Sessions};
 use crate::policy::startup::Startup;
 pub(crate) use credit::Window;
 pub(crate) use dispatch::Said;
 use guard::Guards;
+pub(crate) use session::{SessionRow, Visit};
 use slot::{Phase, Slot, UNAVAILABLE};
 pub(crate) use submit::{Full, NewCall, Refusal};
 use table::{Call, Place, Table};
@@ -58,6 +60,13 @@ pub(crate) trait Words {
     /// Takes a call back. True: the worker had not begun it, and never will.
     fn revoke(&self, slot: usize, word: u8, id: CallId) -> bool;
 
+    /// The worker is to be killed for this call. True: it is still in it, and begins nothing after it.
+    /// False: the call has ended, and its answer is on its way.
+    fn condemn(&self, slot: usize, word: u8, id: CallId) -> bool;
+
+    /// The worker is in the middle of this call.
+    fn runs(&self, slot: usize, word: u8, id: CallId) -> bool;
+
     /// Asked about a dead worker: it certainly had not begun the call.
     fn untouched(&self, slot: usize, word: u8, id: CallId) -> bool;
 }
@@ -66,11 +75,20 @@ pub(crate) trait Words {
 #[derive(Debug)]
 pub(crate) enum Effect<J> {
     /// Send the call to the slot's worker; its job is found by [`State::job`].
-    Send { slot: usize, id: CallId, word: Option<u8>, session_new: bool, left: Option<Duration> },
+    Send {
+        slot: usize,
+        id: CallId,
+        word: Option<u8>,
+        /// Where the call belongs to a session: what that is to this worker.
+        session: Option<Visit>,
+        left: Option<Duration>,
+    },
     /// Tell the worker that nobody waits for this call any more.
     Cancel { slot: usize, id: CallId },
     /// Tell the worker that the reader of this stream has taken so much in all.
     Grant { slot: usize, id: CallId, items: u64, bytes: u64 },
+    /// Tell the worker that a session is over, by the number of its binding there.
+    EndSession { slot: usize, id: Arc<str>, binding: u64 },
     /// The call ended without an answer of its worker.
     End { job: J, end: End },
     /// Ask the worker whether its interpreter makes progress.
@@ -110,6 +128,7 @@ pub(crate) struct Limits {
     pub(crate) grace: Duration,
     pub(crate) life: config::Life,
     pub(crate) guards: config::Guards,
+    pub(crate) sessions: sessions::Limits,
     /// Spreads the pauses of retries.
     pub(crate) seed: u64,
 }
@@ -165,7 +184,7 @@ pub(crate) struct State<J> {
     rate: Rate,
     budget: Budget,
     guards: Guards,
-    homes: Homes,
+    sessions: Sessions,
     /// One for each worker of the pool, and spare ones: a worker is replaced by one that starts
     /// while it still serves. Who serves in which slot under which number: `numbers`.
     slots: Vec<Slot>,
@@ -196,7 +215,7 @@ impl<J> State<J> {
             rate: Rate::new(now),
             budget: Budget::new(guards.retry_budget),
             guards: Guards::new(slots, limits.size, guards),
-            homes: Homes::new(slots),
+            sessions: Sessions::new(slots, limits.sessions),
             slots: (0..slots).map(|place| Slot::new(place, &limits, now)).collect(),
             numbers: (0..limits.size).collect(),
             generations: vec![0; limits.size],
@@ -250,8 +269,9 @@ impl<J> State<J> {
         self.slots.iter().map(|slot| slot.lane.len()).sum()
     }
 
+    /// Sessions that are open.
     pub(crate) fn sessions(&self) -> usize {
-        self.homes.len()
+        self.sessions.len()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -292,7 +312,7 @@ impl<J> State<J> {
             _ if ready && !lane.is_empty() => "busy",
             _ => phase.name(self.slots[slot].degraded),
         };
-        (name, *answered, self.homes.count(slot))
+        (name, *answered, self.sessions.count(slot))
     }
 
     pub(crate) fn generation(&self, slot: usize) -> u64 {
@@ -338,7 +358,7 @@ impl<J> State<J> {
 
     /// Removes a call for good and hands its job out, if the caller still waits.
     fn end(&mut self, id: CallId, end: End, out: &mut Vec<Effect<J>>) {
-        let Some(call) = self.table.remove(id) else { return };
+        let Some(call) = self.remove(id, out) else { return };
         let Some(job) = call.job else { return };
         self.count(&end);
         out.push(Effect::End { job, end });

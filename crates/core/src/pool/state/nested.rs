@@ -12,6 +12,7 @@ use crate::call::SessionKey;
 use crate::error::Violation;
 use crate::id::CallId;
 use crate::policy::reentrancy::{Waiter, is_stuck};
+use crate::policy::session::Found;
 
 /// A call on whose behalf a worker asks for something.
 pub(crate) struct Asking<'s, J> {
@@ -35,17 +36,23 @@ impl<J> State<J> {
         Ok(Asking { job: call.and_then(|call| call.job.as_mut()), deadline })
     }
 
-    /// Where a nested call goes that would go by `route` if it were not nested.
+    /// The home of a session whose calls may not run elsewhere.
+    pub(super) fn strict_home(&self, session: Option<&SessionKey>, found: Found) -> Option<usize> {
+        let strict = session.is_some_and(|session| session.affinity.is_strict());
+        match found {
+            Found::Open(place) if strict => Some(self.sessions.get(place).homes.home()?.slot),
+            _ => None,
+        }
+    }
+
+    /// Where a nested call goes that would go by `route` if it were not nested. `strict_home`: the
+    /// only slot that its session may run in.
     pub(super) fn route_nested(
         &self,
         ancestors: &[CallId],
-        session: Option<&SessionKey>,
+        strict_home: Option<usize>,
         route: Result<Route, Refusal>,
     ) -> Result<Route, Refusal> {
-        let strict_home = session
-            .filter(|session| session.affinity.is_strict())
-            .and_then(|session| self.homes.get(&session.id))
-            .map(|home| home.slot);
         let needs = match &route {
             Ok(Route::Now(slot)) if self.slots[*slot].lane.is_empty() => return route,
             Ok(Route::Now(_)) | Err(Refusal::SessionBusy(_)) => strict_home,

@@ -1,9 +1,14 @@
 //! What is true between any two events.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use super::World;
-use super::worker::{Life, Worker};
+use super::worker::{Frame, Life, Worker};
+use crate::id::CallId;
 use crate::policy::breaker::BreakerState;
 use crate::policy::prefetch;
+use crate::pool::state::Words;
 use crate::pool::state::slot::{Phase, Slot, UNAVAILABLE};
 use crate::pool::state::standing::Role;
 use crate::pool::state::table::{Call, Place};
@@ -17,6 +22,7 @@ impl World {
         let batch = self.limits.life.startup_batch_size;
         assert!(batch.is_none_or(|batch| starting <= batch), "{starting} start at once");
         self.check_calls();
+        self.check_sessions();
         self.check_rest();
         if !self.workers.iter().any(|worker| worker.unfilled) {
             self.check_work_is_shared_out();
@@ -61,7 +67,8 @@ impl World {
             Role::Leaving => assert_ne!(it.phase, Phase::Ready),
             Role::Resting => assert_eq!(it.phase, Phase::Empty),
         }
-        assert!(it.phase != Phase::Retiring || self.state.homes.count(slot) > 0);
+        let deserted = self.state.sessions.count(slot) == 0 && it.lane.is_empty();
+        assert!(it.phase != Phase::Retiring || !deserted || self.state.queue.has_pinned(slot));
         if self.closed || !it.phase.serves() {
             return;
         }
@@ -90,6 +97,31 @@ impl World {
         for id in running.iter().map(|frame| &frame.id).chain(finished) {
             assert!(it.lane.contains(id), "{id} runs unknown to the host");
         }
+    }
+
+    /// Who is killed for a call is in it: no other one runs there then, or ever will.
+    pub(super) fn check_kill(&self, slot: usize) {
+        let Worker { running, finished, inbox, .. } = &self.workers[slot];
+        if finished.iter().any(|&id| self.is_unsaid(id)) {
+            return;
+        }
+        let suffers = match (running, inbox.front()) {
+            (Some(Frame { id, word: Some(word) }), _) => !self.page.is_condemned(slot, *word, *id),
+            // Without words nothing is behind the call that it is killed for.
+            (Some(_), _) | (None, Some(Frame { word: None, .. })) => {
+                self.state.slots[slot].lane.len() > 1
+            }
+            (None, _) => inbox.iter().any(|Frame { id, word }| {
+                word.is_some_and(|word| self.page.untouched(slot, word, *id))
+            }),
+        };
+        assert!(!suffers, "slot {slot} is killed in the wrong call: {:?}", self.workers[slot]);
+    }
+
+    /// Its worker had all the time there is to say how it ended.
+    fn is_unsaid(&self, id: CallId) -> bool {
+        let call = self.state.table.get(id).and_then(|call| call.rare.as_deref());
+        call.is_some_and(|rare| rare.ended && rare.kill_at.is_some_and(|at| at <= self.now))
     }
 
     fn check_calls(&self) {
@@ -127,6 +159,33 @@ impl World {
         assert_eq!(told.requests, self.calls.len() as u64);
         let ended = told.completed + told.errors + told.cancelled + told.timeouts;
         assert_eq!(told.requests, ended + open);
+    }
+
+    /// Who is inside is counted, homes are counted by slot, and who will expire is watched.
+    fn check_sessions(&self) {
+        let sessions = &self.state.sessions;
+        let mut inside = HashMap::new();
+        for (_, call) in self.state.table.iter() {
+            let Some(session) = &call.session else { continue };
+            assert_eq!(sessions.get(session.place).id, session.id);
+            *inside.entry(session.place).or_insert(0) += 1;
+        }
+        for (&place, &calls) in &inside {
+            assert_eq!(sessions.get(place).in_flight, calls, "calls in session {place}");
+        }
+        // Of those that are not open only what is inside is known.
+        let open = sessions.iter(self.now).filter(|entry| entry.in_flight == 0);
+        if let Some(due) = open.filter_map(|entry| entry.used.checked_add(entry.ttl?)).min() {
+            // A sweep may be late.
+            let late = due + Duration::from_millis(100);
+            assert!(self.timer.is_some_and(|timer| timer <= late), "nothing watches {due:?}");
+        }
+        let homes = sessions.iter(self.now).filter_map(|entry| entry.homes.home());
+        let mut counts = vec![0; self.workers.len()];
+        homes.for_each(|home| counts[home.slot] += 1);
+        for (slot, count) in counts.into_iter().enumerate() {
+            assert!(sessions.count(slot) >= count, "slot {slot}");
+        }
     }
 
     fn check_rest(&self) {
