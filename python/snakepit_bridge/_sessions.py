@@ -50,9 +50,7 @@ class EndedSession:
         """Nobody cancels it."""
 
     def ask_host(self, name: str, arguments: dict[str, Any], streaming: bool) -> NoReturn:
-        raise RuntimeError(
-            f"host tool {name!r}: its session has ended, and no call runs here that could ask for it"
-        )
+        raise RuntimeError(f"host tool {name!r}: its session has ended, and no call runs here")
 
 
 class Sessions:
