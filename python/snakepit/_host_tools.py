@@ -151,6 +151,7 @@ class _Runner:
         self.lock = threading.Lock()
         self._threads: dict[threading.Thread, str | None] = {}
         self._loop: _LoopThread | None = None
+        self._closed = False
 
     def dismiss(self) -> None:
         """Let the threads go, without waiting for them."""
@@ -160,6 +161,9 @@ class _Runner:
             loop.stop()
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         loop = self._loop
         self.dismiss()
         until = time.monotonic() + _CLOSING

@@ -267,7 +267,7 @@ class Pool:
         self.items: Any = ()
         self.owner = os.getpid()
         self.answer: Any = None
-        self.tools: dict[tuple[str, str | None], tuple[Any, ...]] = {}
+        self.registered: dict[tuple[str, str | None], tuple[Any, ...]] = {}
         self.open: dict[str, FakeSession] = {}
         self.checks: list[tuple[Any, ...]] = []
         self.mismatch: BaseException | None = None
@@ -319,13 +319,13 @@ class Pool:
 
     def register_tool(self, queue: Any, tool: Any, name: str, *more: Any) -> None:
         session, description, timeout, streaming = more
-        self.tools[name, session] = (queue, tool, description, timeout, streaming)
+        self.registered[name, session] = (queue, tool, description, timeout, streaming)
 
     def unregister_tool(self, name: str, session: str | None) -> bool:
-        return self.tools.pop((name, session), None) is not None
+        return self.registered.pop((name, session), None) is not None
 
     def host_tools(self) -> list[tuple[Any, ...]]:
-        return [(name, of, *tool[2:]) for (name, of), tool in self.tools.items()]
+        return [(name, of, *tool[2:]) for (name, of), tool in self.registered.items()]
 
     def open_session(
         self, session_id: str, affinity: str | None, ttl: float | None, metadata: Any

@@ -21,7 +21,7 @@ from .fake_core import FakeHostCall
 
 def called(pool: Any, name: str, arguments: Any = None, **more: Any) -> FakeHostCall:
     """Call a tool as a worker would, and wait for its answer."""
-    queue, tool, *_ = pool._engine.tools[name, None]
+    queue, tool, *_ = pool._engine.registered[name, None]
     call = FakeHostCall(tool, {} if arguments is None else arguments, **more)
     queue.calls.put(call)
     assert call.answered.wait(20)
@@ -182,7 +182,7 @@ def test_a_cancelled_coroutine_ends(make_pool: Any) -> None:
         await asyncio.sleep(3600)
 
     pool.register_tool("wait", wait)
-    queue, tool, *_ = pool._engine.tools["wait", None]
+    queue, tool, *_ = pool._engine.registered["wait", None]
     call = FakeHostCall(tool, {})
     queue.calls.put(call)
     assert began.wait(20)
@@ -201,7 +201,7 @@ def test_closing_says_which_function_goes_on(
         release.wait()
 
     pool.register_tool("stuck", stuck)
-    queue, tool, *_ = pool._engine.tools["stuck", None]
+    queue, tool, *_ = pool._engine.registered["stuck", None]
     queue.calls.put(FakeHostCall(tool, {}))
     assert began.wait(20)
     assert pool.host_tools()[0].running == 1

@@ -346,9 +346,11 @@ impl Shared {
                     if let (Some(port), Some(job)) = (&inner.ports.0[slot], inner.state.job(id)) {
                         job.send((port, number), id, word, session, left);
                     }
+                }
+                Effect::Cancel { slot, id } => {
+                    inner.ports.tell(slot, |port| port.cancel(id));
                     self.hosting.end_of(slot, id, answers);
                 }
-                Effect::Cancel { slot, id } => inner.ports.tell(slot, |port| port.cancel(id)),
                 Effect::Grant { slot, id, items, bytes } => {
                     inner.ports.tell(slot, |port| port.grant(id, items, bytes));
                 }

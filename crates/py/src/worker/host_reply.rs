@@ -257,6 +257,8 @@ impl HostReply {
     fn watch(&self, callback: Py<PyAny>) -> bool {
         let watched = self.link.inbox.watch(&self.answer, callback);
         if watched {
+            // The pump may be waiting already, and then hands over nothing more.
+            self.link.outbox.hand_over();
             self.link.start_pump();
         }
         watched
