@@ -122,8 +122,8 @@ pub use budget::RetryBudget;
 pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
 pub use config::{
     AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier, Env,
-    Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig, PoolOptions, Recycle,
-    RetryPolicy, SourceKind, Trip, WorkerConfig,
+    Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig, PoolOptions, Profile,
+    Recycle, RetryPolicy, SourceKind, Trip, WorkerConfig,
 };
 pub use error::{
     Cause, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure, Violation,

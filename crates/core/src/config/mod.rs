@@ -8,6 +8,7 @@ mod guarded;
 mod life;
 mod limits;
 mod options;
+mod profile;
 mod read;
 mod retry;
 mod source;
@@ -26,6 +27,7 @@ pub use guard::{BreakerRule, CrashBarrier, Guards};
 pub use life::{Heartbeat, Life, Recycle};
 pub use limits::Limits;
 pub use options::PoolOptions;
+pub use profile::Profile;
 pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
 pub(crate) use source::is_name;
 pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
@@ -83,7 +85,7 @@ impl PoolConfig {
 
     /// Workers that can be there at once: one each place, and those that replace others.
     pub(crate) fn slots(&self) -> usize {
-        self.size + self.life.spares(self.size)
+        self.size + self.life.spares(self.size, self.worker.capacity)
     }
 
     /// # Errors
@@ -108,6 +110,7 @@ impl PoolConfig {
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
         }
+        self.worker.profile.check(self.worker.capacity)?;
         self.worker.limits.validate()?;
         self.life.validate()?;
         self.guards.validate()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::{ByPlace, Limits};
+use super::{ByPlace, Limits, Profile};
 
 /// Where an adapter class comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,4 +115,10 @@ pub struct WorkerConfig {
     pub adapter_args: Bytes,
     /// What becomes of its output.
     pub output: OutputMode,
+    /// What runs its calls.
+    pub profile: Profile,
+    /// Calls that it runs at once; 1 in the process profile.
+    pub capacity: usize,
+    /// It reports what threads do to each other.
+    pub thread_safety_checks: bool,
 }

@@ -122,6 +122,7 @@ impl Shared {
     ) -> Self {
         let limits = Limits {
             size: config.size,
+            capacity: config.worker.capacity,
             max_queue: config.max_queue,
             max_queue_bytes: config.max_queue_bytes,
             start_timeout: config.start_timeout,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::slot::{Phase, UNAVAILABLE};
+use super::slot::Phase;
 use super::{Effect, End, Place, State, Words};
 use crate::call::Step;
 use crate::error::Cause;
@@ -101,7 +101,7 @@ impl<J> State<J> {
         // Whoever is the last that can serve gets what waits, trusted or not.
         let deal = !rested.is_empty() || !condemned.is_empty() && !self.guards.are_clear();
         for (slot, why) in condemned {
-            self.condemn(slot, why, now, out);
+            self.condemn(slot, why, now, words, out);
         }
         for id in rested {
             self.requeue(id);
@@ -142,16 +142,6 @@ impl<J> State<J> {
         }
         for slot in freed {
             self.fill(slot, now, words, out);
-        }
-    }
-
-    /// Ends the worker of a slot: it did not let go of a call in time.
-    fn condemn(&mut self, slot: usize, why: Cause, now: Instant, out: &mut Vec<Effect<J>>) {
-        let it = &mut self.slots[slot];
-        if it.phase.serves() {
-            it.enter(Phase::Condemned, now);
-            self.loads[slot] = UNAVAILABLE;
-            out.push(Effect::Kill { slot, why });
         }
     }
 

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::State;
 use super::slot::{Phase, Slot};
 use crate::config::Life;
-use crate::error::Recycled;
+use crate::error::{Cause, Recycled};
 use crate::policy::heartbeat::Beat;
 use crate::policy::recycle::Limits;
 
@@ -43,11 +43,14 @@ pub(super) struct Standing {
     pub(super) limits: Limits,
     /// The worker is to be replaced.
     pub(super) worn: Option<Worn>,
+    /// Why it is doomed or condemned, where it is.
+    pub(super) doom: Cause,
     /// It is being killed because it stalled.
     pub(super) gave_up_on: bool,
     /// A session that may not move has lived in the worker.
     pub(super) strict: bool,
-    /// Then a worker that was replaced waits for its sessions no longer.
+    /// Then a worker that was replaced waits for its sessions no longer, and a doomed one for its
+    /// calls.
     pub(super) leaves_at: Option<Instant>,
 }
 
@@ -62,6 +65,7 @@ impl Standing {
             beat: None,
             limits: Limits::new(None, 0, now),
             worn: None,
+            doom: Cause::default(),
             gave_up_on: false,
             strict: false,
             leaves_at: None,

@@ -2,6 +2,7 @@
 //! throws random events at all of it at once.
 
 mod chaos;
+mod concurrency;
 mod deadlines;
 mod deaths;
 mod effects;

@@ -1,5 +1,7 @@
 //! What is true between any two events.
 
+use tokio::time::Instant;
+
 use super::World;
 use super::worker::{Life, Worker};
 use crate::policy::breaker::BreakerState;
@@ -130,10 +132,14 @@ impl World {
         let condemned = |slot: usize| {
             matches!(self.state.slots[slot].phase, Phase::Condemned | Phase::Outlawed)
         };
+        // What a doomed worker did not let go of in time is not waited for.
+        let overdue = |slot: usize, at: Option<Instant>| {
+            self.state.slots[slot].phase == Phase::Doomed && at.is_some_and(|at| at <= self.now)
+        };
         let due = self.state.table.iter().filter_map(|(_, call)| match call.place {
             Place::Resting(until) => Some(call.deadline.map_or(until, |at| at.min(until))),
             _ if call.job.is_some() => call.deadline,
-            Place::Sent { slot, .. } if condemned(slot) => None,
+            Place::Sent { slot, .. } if condemned(slot) || overdue(slot, call.kill_at()) => None,
             _ => call.kill_at(),
         });
         if let Some(due) = due.chain(self.state.due_of_guards()).min() {
@@ -170,7 +176,7 @@ impl World {
         // Whether all those had better not run it.
         let avoids = |id| idle.iter().all(|&slot| state.avoids(id, slot));
         let held_up =
-            ready().any(|(_, it)| it.lane.len() > 1 && prefetch::held_up(it.since, self.now));
+            ready().any(|(_, it)| it.lane.len() > self.limits.capacity && prefetch::held_up(it.since, self.now));
         if let Some(front) = state.queue.shared_front() {
             let room = open().any(|(slot, it)| it.has_room(self.now) && !state.avoids(front, slot));
             assert!(!room || held_up, "{front} waits though a worker has room");
@@ -185,7 +191,7 @@ impl World {
         }
         // A slot that is trusted again, or needed again, takes nothing over before it is next filled.
         if idle.iter().any(|&slot| state.trust(slot).0 == BreakerState::Closed) {
-            let behind = ready().flat_map(|(_, it)| it.lane.iter().skip(1));
+            let behind = ready().flat_map(|(_, it)| it.lane.iter().skip(self.limits.capacity));
             for id in behind {
                 let call = state.table.get(*id).expect("alive");
                 assert!(

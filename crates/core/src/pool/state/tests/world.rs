@@ -81,9 +81,21 @@ impl World {
     }
 
     pub(super) fn with(size: usize, max_queue: usize, life: config::Life, guards: Guards) -> Self {
+        Self::with_capacity(1, size, max_queue, life, guards)
+    }
+
+    /// As `with`, of workers that run so many calls at once.
+    pub(super) fn with_capacity(
+        capacity: usize,
+        size: usize,
+        max_queue: usize,
+        life: config::Life,
+        guards: Guards,
+    ) -> Self {
         let now = Instant::now();
         let limits = Limits {
             size,
+            capacity,
             max_queue,
             max_queue_bytes: MAX_QUEUE_BYTES,
             start_timeout: Duration::from_secs(20),
@@ -224,6 +236,18 @@ impl World {
         self.workers[slot].finish(slot, &self.page)
     }
 
+    pub(crate) fn finish_nth(&mut self, slot: usize, nth: usize) -> bool {
+        self.workers[slot].finish_nth(nth, slot, &self.page)
+    }
+
+    /// The worker ends one of the calls that it runs.
+    pub(crate) fn finish_call(&mut self, slot: usize, id: CallId) {
+        let at = self.workers[slot].running.iter().position(|frame| frame.id == id);
+        let worker = &mut self.workers[slot];
+        assert!(worker.finish_nth(at.expect("it runs there"), slot, &self.page));
+        self.flush(slot);
+    }
+
     /// The host reads what the worker has answered, and fills it again.
     pub(crate) fn flush(&mut self, slot: usize) {
         if self.read(slot) {
@@ -289,7 +313,7 @@ impl World {
 
     /// The worker sends an item of the stream that it is running, where the window has room.
     pub(crate) fn part(&mut self, slot: usize) {
-        let Some(frame) = self.workers[slot].running else { return };
+        let Some(&frame) = self.workers[slot].running.front() else { return };
         let call = self.record_mut(frame.id);
         if !call.spec.streaming || call.parts - call.taken >= u64::from(WINDOW.items) {
             return;
