@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from snakepit._cleanup import CleanupReport, cleanup
     from snakepit._guard import CrashBarrier
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
+    from snakepit._info import PoolInfo, PythonInfo, WorkerDetail
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
@@ -82,8 +83,10 @@ __all__ = [
     "Pool",
     "PoolClosed",
     "PoolHealth",
+    "PoolInfo",
     "PoolStats",
     "Program",
+    "PythonInfo",
     "QueueFull",
     "Recycle",
     "ReentrantCall",
@@ -98,6 +101,7 @@ __all__ = [
     "StartError",
     "Stream",
     "ToolNotFound",
+    "WorkerDetail",
     "WorkerDied",
     "WorkerFacts",
     "WorkerHealth",
@@ -124,10 +128,13 @@ _LAZY = {
     "Heartbeat": "snakepit._life",
     "Limits": "snakepit._limits",
     "PoolHealth": "snakepit._pool_health",
+    "PoolInfo": "snakepit._info",
+    "PythonInfo": "snakepit._info",
     "PoolStats": "snakepit._stats",
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
+    "WorkerDetail": "snakepit._info",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",

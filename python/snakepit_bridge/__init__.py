@@ -20,7 +20,17 @@ its adapter: no asyncio, typing or inspect up here.
 
 from ._adapter import BaseAdapter, WorkerInfo
 from ._context import SessionContext
+from ._thread_safe import ThreadSafeAdapter, require_thread_safe, thread_safe_method
 from ._tool import tool
 
 __version__ = "0.1.0"
-__all__ = ["BaseAdapter", "SessionContext", "WorkerInfo", "__version__", "tool"]
+__all__ = [
+    "BaseAdapter",
+    "SessionContext",
+    "ThreadSafeAdapter",
+    "WorkerInfo",
+    "__version__",
+    "require_thread_safe",
+    "thread_safe_method",
+    "tool",
+]

@@ -36,13 +36,17 @@ class LiveAdapter:
         declared = require_tools(adapter_class)
         token = starting.set(worker)
         try:
-            self._adapter = adapter_class(**arguments)
+            self.adapter = adapter_class(**arguments)
         finally:
             starting.reset(token)
         try:
             self._call_hook("initialize")
             # After initialize: it may replace a tool on the instance.
             self.tools = {d.name: (self._bind(d), d.streams) for d in declared}
+            self.bare = {d.name: (getattr(self.adapter, d.attribute), d.streams) for d in declared}
+            """The methods themselves: what they return may have to be awaited."""
+            self.on_loop = {d.name for d in declared if d.awaits}
+            """Tools of which no two ever run in two threads."""
         except BaseException:
             self.close()
             raise
@@ -62,12 +66,12 @@ class LiveAdapter:
             self._loop.close()
 
     def _call_hook(self, name: str) -> None:
-        hook = getattr(self._adapter, name, None)
+        hook = getattr(self.adapter, name, None)
         if hook is not None:
             self._finished(hook())
 
     def _bind(self, declared: Declaration) -> Callable[..., Any]:
-        method: Callable[..., Any] = getattr(self._adapter, declared.attribute)
+        method: Callable[..., Any] = getattr(self.adapter, declared.attribute)
         if declared.streams:
             if declared.generates:
                 return method
@@ -82,22 +86,17 @@ class LiveAdapter:
     def _finished(self, result: Any) -> Any:
         """``result``, awaited if that is what it is for."""
         if hasattr(type(result), "__await__"):
-            return self._running_loop().run(result, current.get())
+            return self.running_loop().run(result, current.get())
         return result
 
     def _chunks(self, tool: str, result: Any) -> Iterator[Any]:
-        kind = type(result)
-        if hasattr(kind, "__aiter__"):
-            return self._running_loop().iterate(result.__aiter__(), current.get())
-        # Both could be iterated, into keys or characters that nobody meant.
-        if not hasattr(kind, "__iter__") or isinstance(result, (str, bytes, dict)):
-            raise ToolError(
-                f"{tool!r} has supports_streaming=True, so it must return an iterator of chunks; "
-                f"it returned {kind.__name__}"
-            )
-        return iter(result)
+        if hasattr(type(result), "__aiter__"):
+            return self.running_loop().iterate(result.__aiter__(), current.get())
+        chunks: Iterator[Any] = require_chunks(tool, result)
+        return chunks
 
-    def _running_loop(self) -> LoopThread:
+    def running_loop(self) -> LoopThread:
+        """The loop of the adapter's coroutines, started with the first that asks for it."""
         with self._lock:
             if self._loop is None:
                 # Here, not above: an adapter without coroutines pays nothing for asyncio.
@@ -105,6 +104,24 @@ class LiveAdapter:
 
                 self._loop = LoopThread()
             return self._loop
+
+
+def require_chunks(tool: str, produced: Any) -> Any:
+    """The iterator of what a streaming tool returned, async where that is.
+
+    Raises:
+        ToolError: It is nothing to iterate.
+    """
+    kind = type(produced)
+    if hasattr(kind, "__aiter__"):
+        return produced.__aiter__()
+    # Both could be iterated, into keys or characters that nobody meant.
+    if not hasattr(kind, "__iter__") or isinstance(produced, (str, bytes, dict)):
+        raise ToolError(
+            f"{tool!r} has supports_streaming=True, so it must return an iterator of chunks; "
+            f"it returned {kind.__name__}"
+        )
+    return iter(produced)
 
 
 def require_tools(adapter_class: type) -> list[Declaration]:

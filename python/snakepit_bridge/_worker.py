@@ -10,12 +10,13 @@ import faulthandler
 import os
 import sys
 
-from . import __version__, _source
+from . import __version__, _gil, _source
 from ._adapter import WorkerInfo
 from ._context import current
 from ._failure import describe
 from ._lifecycle import LiveAdapter, require_tools
 from ._suggest import closest
+from ._thread_safe import require_declared
 from .errors import AdapterSourceError
 
 TYPE_CHECKING = False
@@ -46,11 +47,12 @@ def main(core: Core) -> int:
         reconfigure(line_buffering=True)
 
     line = core.attach(__version__)
+    _gil.watch(lambda module: _tell_of_gil(line, module))
     live = _start(line)
     if live is None:
         return START_FAILED
-    line.ready(live.listing)
-    if not line.serve(live.tools, current, describe, lambda name: closest(name, live.tools)):
+    line.ready(live.listing, _gil.state())
+    if not _serve(line, live):
         # No cleanup: the host that could bound it is dead, and the shim is killing us.
         os._exit(HOST_GONE)
     try:
@@ -61,12 +63,29 @@ def main(core: Core) -> int:
     return 0
 
 
+def _serve(line: Line, live: LiveAdapter) -> bool:
+    order = line.initialize
+    if order["profile"] == "process":
+        return line.serve(live.tools, current, describe, lambda name: closest(name, live.tools))
+    # Here, not above: a worker that runs one call at a time needs no threads of Python's.
+    from . import _concurrent
+
+    return _concurrent.serve(line, live, order)
+
+
+def _tell_of_gil(line: Line, module: str) -> None:
+    text = f"module {module} switched the global interpreter lock on: threads run one at a time"
+    line.report("gil", text, (True, module))
+
+
 def _start(line: Line) -> LiveAdapter | None:
     try:
         # Decodes adapter_args, which may hold what this interpreter has no type for.
         order = line.initialize
         adapter_class = _load(order)
         require_tools(adapter_class)
+        if order["profile"] == "thread":
+            require_declared(adapter_class)
     except BaseException as error:
         is_source = isinstance(error, AdapterSourceError) or _is_unguarded_pool(error)
         # The message says it all then; a traceback would show our code.

@@ -149,12 +149,13 @@ pub mod line {
 }
 pub use pool::{
     Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, LineHandler,
-    Outcome, Pool, PoolHealth, PoolStats, Reply, Session, SessionHandle, WorkerFacts, WorkerInfo,
+    Outcome, Pool, PoolHealth, PoolInfo, PoolStats, Reply, Session, SessionHandle, WorkerDetail,
+    WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::{loopback, rehearsal};
-pub use transport::ToolInfo;
+pub use transport::{PythonInfo, ToolInfo};
 #[doc(inline)]
 pub use value::Value;
 

@@ -16,7 +16,17 @@ from snakepit_bridge import _values
 
 from . import failure, forks, messages
 from .control import Watcher
-from .messages import Hello, HostFrame, Ready, StartFailed, Tool, WorkerFrame
+from .jobs import Jobs
+from .messages import (
+    Hello,
+    HostFrame,
+    Interpreter,
+    Ready,
+    Report,
+    StartFailed,
+    Tool,
+    WorkerFrame,
+)
 from .outbox import Outbox
 from .process.become import die_with
 from .process.watch import ORPHANED
@@ -27,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextvars import ContextVar
 
-    from snakepit_bridge._native import Call, Describe, Failure, Initialize, Tools
+    from snakepit_bridge._native import Call, Describe, Failure, Gil, Initialize, Tools
 
     from .process.control import Control
     from .process.start import Start
@@ -120,6 +130,13 @@ def _problem(frame: Any) -> str:
     return ""
 
 
+def _interpreter(gil: Gil | None) -> Any:
+    if gil is None:
+        return None
+    is_on, module = gil
+    return Interpreter(gil=is_on, gil_enabled_by=module or "")
+
+
 def _is_hung_up(control: Control) -> bool:
     poll = select.poll()
     poll.register(control.fileno(), select.POLLRDHUP)
@@ -161,14 +178,22 @@ class Line:
             "slot": told.slot,
             "generation": told.generation,
             "device": told.device or None,
+            "profile": messages.PROFILES.get(told.profile, "process"),
+            "capacity": max(told.capacity, 1),
+            "thread_safety_checks": told.thread_safety_checks,
         }
 
-    def ready(self, tools: Sequence[tuple[str, str, bool]]) -> None:
+    def ready(self, tools: Sequence[tuple[str, str, bool]], gil: Gil | None = None) -> None:
         """Say which tools there are: name, description, whether it streams. Calls may come then."""
         named = [Tool(name=n, description=text, streaming=streams) for n, text, streams in tools]
         # `initialize` may have changed the user, which makes the kernel forget.
         die_with(self._shim)
-        self._outbox.push(ready=Ready(tools=named))
+        self._outbox.push(ready=Ready(tools=named, interpreter=_interpreter(gil)))
+
+    def report(self, topic: str, text: str, gil: Gil | None = None) -> None:
+        """Tell people something about this worker, from any thread."""
+        interpreter = _interpreter(gil)
+        self._outbox.push(report=Report(topic=topic, text=text, interpreter=interpreter))
 
     def start_failed(self, failure_: Failure, adapter_source: bool, permanent: bool) -> None:
         """Report and flush; the host then stops this worker."""
@@ -188,7 +213,32 @@ class Line:
 
         KeyboardInterrupt and SystemExit raised by a tool are failures like any other.
         """
-        server = Server(
+        return self._server(tools, current, describe, suggest).run()
+
+    def jobs(
+        self,
+        tools: Tools,
+        current: ContextVar[Call | None],
+        describe: Describe,
+        suggest: Callable[[str], list[str]],
+    ) -> Jobs:
+        """The calls that the host sends, for threads or tasks that run several at once."""
+        return Jobs(self._server(tools, current, describe, suggest))
+
+    def drive(self, jobs: Jobs) -> bool:
+        """Hand out calls on this thread until the host drains and all are answered (True), or the
+        line ends (False).
+        """
+        return jobs.drive(self._call)
+
+    def _server(
+        self,
+        tools: Tools,
+        current: ContextVar[Call | None],
+        describe: Describe,
+        suggest: Callable[[str], list[str]],
+    ) -> Server:
+        return Server(
             self._call,
             self._outbox,
             self._running,
@@ -198,7 +248,6 @@ class Line:
             describe,
             suggest,
         )
-        return server.run()
 
     def close(self) -> None:
         """Python ends, and this process with it: see to it that the host has everything."""
@@ -208,5 +257,5 @@ class Line:
 
     def _on_end(self, _: object) -> None:
         self._outbox.closed = True
-        self._running.changed.ring()
+        self._running.ring()
         self._ended.set()

@@ -270,6 +270,9 @@ mod tests {
         let sizes = [1, 4, 7, 8, 100];
         assert_eq!(sizes.map(|size| life.replaced_at_once(size)), [1, 1, 1, 2, 25]);
         let usual = Life::default();
-        assert_eq!((life.spares(100, 1), usual.spares(100, 1), usual.spares(100, 8)), (100, 0, 100));
+        assert_eq!(
+            (life.spares(100, 1), usual.spares(100, 1), usual.spares(100, 8)),
+            (100, 0, 100)
+        );
     }
 }

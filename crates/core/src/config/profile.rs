@@ -55,7 +55,8 @@ impl Profile {
             ("threads_per_worker", Self::Thread, threads_per_worker),
             ("max_in_flight", Self::Async, max_in_flight),
         ];
-        for (field, profile, _) in asked.iter().filter(|(_, of, said)| *of != self && said.is_some()) {
+        let misplaced = asked.iter().find(|(_, of, said)| *of != self && said.is_some());
+        if let Some((field, profile, _)) = misplaced {
             let message =
                 format!("only for profile {:?}, not for {:?}", profile.as_str(), self.as_str());
             return Err(Error::Config { field, message });
@@ -89,9 +90,7 @@ impl FromStr for Profile {
             "process" => Ok(Self::Process),
             "thread" => Ok(Self::Thread),
             "async" => Ok(Self::Async),
-            _ => {
-                Err(format!("unknown profile {text:?}; use \"process\", \"thread\" or \"async\""))
-            }
+            _ => Err(format!("unknown profile {text:?}; use \"process\", \"thread\" or \"async\"")),
         }
     }
 }
@@ -118,7 +117,10 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named() {
         for (told, expected) in [
-            (told(Profile::Process, Some(2), None), "threads_per_worker: only for profile \"thread\""),
+            (
+                told(Profile::Process, Some(2), None),
+                "threads_per_worker: only for profile \"thread\"",
+            ),
             (told(Profile::Thread, None, Some(2)), "max_in_flight: only for profile \"async\""),
             (told(Profile::Thread, Some(0), None), "threads_per_worker: must be from 1 to 256"),
             (told(Profile::Async, None, Some(5000)), "max_in_flight: must be from 1 to 4096"),

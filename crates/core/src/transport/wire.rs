@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
-use crate::config::{SourceKind, WorkerConfig};
+use crate::config::{Profile, SourceKind, WorkerConfig};
 use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
 
@@ -27,16 +27,21 @@ const BATCH: usize = 64;
 /// Characters of what a peer can put into an error's text.
 const MAX_DETAIL: usize = 200;
 
+/// Characters of a report.
+const MAX_REPORT: usize = 500;
+
 /// What a worker says.
 #[derive(Debug)]
 pub(crate) enum FromWorker {
-    Ready(Vec<ToolInfo>),
+    Ready(Vec<ToolInfo>, Option<PythonInfo>),
     StartFailed(Box<StartFailure>),
     Value(CallId, Bytes),
     Failed(CallId, WorkerFailure),
     /// A stream ended well.
     End(CallId),
     Chunks(CallId, Vec<Bytes>),
+    /// Something that people should know.
+    Report(String, Option<PythonInfo>),
     /// Something that no honest worker of this protocol says.
     Violation(Violation),
 }
@@ -45,10 +50,11 @@ impl FromWorker {
     /// The frame's name in the protocol.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Ready(_) => "Ready",
+            Self::Ready(..) => "Ready",
             Self::StartFailed(_) => "StartFailed",
             Self::Value(..) | Self::Failed(..) | Self::End(_) => "Result",
             Self::Chunks(..) => "Chunks",
+            Self::Report(..) => "Report",
             Self::Violation(_) => "a broken frame",
         }
     }
@@ -62,6 +68,18 @@ pub(crate) enum WorkerFailure {
     Encode { message: String, path: String, type_name: String },
     Cancelled,
     TooLarge { size: u64, limit: u64 },
+}
+
+/// The Python that a worker runs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PythonInfo {
+    /// `3.13.5`, say.
+    pub version: String,
+    /// Whether its global interpreter lock is on: then its threads run one at a time.
+    pub gil: bool,
+    /// The module for which a free-threaded Python switched its lock on; none: it is off, or always
+    /// on.
+    pub gil_enabled_by: Option<String>,
 }
 
 /// A tool of a worker's adapter.
@@ -176,7 +194,14 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
         Some(Frame::Chunks(chunks)) => {
             FromWorker::Chunks(CallId::from_raw(chunks.call_id), chunks.items)
         }
-        Some(Frame::Ready(ready)) => FromWorker::Ready(ready.tools.into_iter().map(tool).collect()),
+        Some(Frame::Ready(ready)) => {
+            let tools = ready.tools.into_iter().map(tool).collect();
+            FromWorker::Ready(tools, ready.interpreter.map(python))
+        }
+        Some(Frame::Report(report)) => {
+            let text = report.text.chars().take(MAX_REPORT).collect();
+            FromWorker::Report(text, report.interpreter.map(python))
+        }
         Some(Frame::StartFailed(failed)) => {
             let failure = failed.failure.unwrap_or_default();
             let adapter_source = failure.kind() == v1::FailureKind::AdapterSource;
@@ -196,6 +221,13 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
         Some(Frame::Hello(_)) => FromWorker::Violation(Violation::SecondHello),
         None => FromWorker::Violation(Violation::UnknownFrame),
     }
+}
+
+/// Its version was told in Hello.
+fn python(told: v1::Interpreter) -> PythonInfo {
+    let by = told.gil_enabled_by.chars().take(MAX_DETAIL).collect::<String>();
+    let gil_enabled_by = Some(by).filter(|module| !module.is_empty());
+    PythonInfo { version: String::new(), gil: told.gil, gil_enabled_by }
 }
 
 fn tool(tool: v1::Tool) -> ToolInfo {
@@ -295,6 +327,14 @@ impl Outbox {
             slot: worker.slot as u32,
             generation: worker.generation,
             device: String::new(),
+            profile: match config.profile {
+                Profile::Process => v1::Profile::Process,
+                Profile::Thread => v1::Profile::Thread,
+                Profile::Async => v1::Profile::Async,
+            }
+            .into(),
+            capacity: config.capacity as u32,
+            thread_safety_checks: config.thread_safety_checks,
         }));
     }
 }

@@ -55,17 +55,23 @@ impl<'py> Tools<'py> {
     }
 }
 
+/// What a call needs beside the line, whichever thread runs it.
+pub(super) struct Desk<'py> {
+    pub(super) py: Python<'py>,
+    pub(super) hooks: Hooks<'py>,
+    pub(super) max_message: usize,
+    pub(super) owner: Owner,
+}
+
 pub(super) struct Server<'py, 'line> {
     pub(super) py: Python<'py>,
     pub(super) line: &'line mut Engine,
-    pub(super) max_message: usize,
+    pub(super) desk: Desk<'py>,
     /// When the call that runs was taken up; a batch's calls follow each other without a gap, so
     /// one look at the clock per call is enough.
     pub(super) now: Instant,
     page: Option<&'static Page>,
-    owner: Owner,
     tools: Tools<'py>,
-    hooks: Hooks<'py>,
     /// When the oldest reply that is not sent yet was queued.
     unsent_since: Option<Instant>,
 }
@@ -79,9 +85,9 @@ impl<'py, 'line> Server<'py, 'line> {
         tools: Tools<'py>,
         hooks: Hooks<'py>,
     ) -> PyResult<Self> {
-        let owner = boot::side()?.owner;
+        let desk = Desk { py, hooks, max_message, owner: boot::side()?.owner };
         let now = Instant::now();
-        Ok(Self { py, line, max_message, now, page, owner, tools, hooks, unsent_since: None })
+        Ok(Self { py, line, desk, now, page, tools, unsent_since: None })
     }
 
     /// Runs calls until the host drains (true) or the line ends (false).
@@ -96,7 +102,7 @@ impl<'py, 'line> Server<'py, 'line> {
                     self.take_up(start)?;
                 }
                 Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) })) => {
-                    self.hooks.set_current.call1((self.py.None(),))?;
+                    self.desk.hooks.set_current.call1((self.py.None(),))?;
                     self.line.drained(self.py);
                     return Ok(true);
                 }
@@ -109,7 +115,7 @@ impl<'py, 'line> Server<'py, 'line> {
     /// Waits for a frame, and drives the line meanwhile.
     fn idle(&mut self) -> PyResult<Result<Option<HostFrame>, tonic::Status>> {
         // Here, not after each call: within a batch the next call overwrites it anyway.
-        self.hooks.set_current.call1((self.py.None(),))?;
+        self.desk.hooks.set_current.call1((self.py.None(),))?;
         let frame = self.line.next_frame(self.py);
         self.unsent_since = None;
         self.now = Instant::now();
@@ -137,7 +143,7 @@ impl<'py, 'line> Server<'py, 'line> {
         let (running, began) = (self.line.running.begin(id), self.now);
         self.line.enter_python();
         let outcome = self.outcome(number, &mut start, &running);
-        self.stay_ourselves();
+        self.desk.stay_ourselves();
         self.line.leave_python();
         self.line.running.end(&running);
         self.reply(id, outcome?);
@@ -171,31 +177,34 @@ impl<'py, 'line> Server<'py, 'line> {
             let message = "cancelled before it started".to_owned();
             return Ok(failed(failure::plain(FailureKind::Cancelled, "", message)));
         }
-        let Some(number) = number else { return Ok(failed(self.not_found(&start.tool))) };
+        let Some(number) = number else { return Ok(failed(self.desk.not_found(&start.tool))) };
         let tool = &self.tools.tools[number];
         if tool.streams != start.streaming {
             let message = wrong_verb(&start.tool, tool.streams);
             return Ok(failed(failure::plain(FailureKind::Exception, "TypeError", message)));
         }
-        let arguments = match self.arguments(&start.arguments) {
+        let arguments = match self.desk.arguments(&start.arguments) {
             Ok(arguments) => arguments,
             Err(error) => return Ok(failed(failure::bare(self.py, FailureKind::Decode, &error))),
         };
         let (callable, streams) = (tool.callable.clone(), tool.streams);
         let call = Call::new(Arc::clone(running), start, self.now);
-        self.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
+        self.desk.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
         let returned = callable.call((), Some(&arguments));
         Ok(match returned {
-            Err(error) => failed(self.raised(error, running)),
+            Err(error) => failed(self.desk.raised(error, running)),
             Ok(items) if streams => self.stream(&items, start, running),
-            Ok(value) => match self.encode(&value, "result") {
+            Ok(value) => match self.desk.encode(&value, "result") {
                 Err(failure) => failed(*failure),
                 Ok(value) => Outcome::Value(value.into()),
             },
         })
     }
+}
 
-    fn arguments(&self, encoded: &[u8]) -> PyResult<Bound<'py, PyDict>> {
+impl<'py> Desk<'py> {
+    /// The keywords of a call.
+    pub(super) fn arguments(&self, encoded: &[u8]) -> PyResult<Bound<'py, PyDict>> {
         let arguments = codec::decode(self.py, encoded, "args")?;
         let arguments = arguments
             .cast_into_exact::<PyDict>()
@@ -222,7 +231,7 @@ impl<'py, 'line> Server<'py, 'line> {
         Ok(encoded)
     }
 
-    fn not_found(&self, name: &str) -> Failure {
+    pub(super) fn not_found(&self, name: &str) -> Failure {
         // Only a courtesy: without it the failure is as true.
         let suggestions = self.hooks.suggest.call1((name,)).and_then(|names| names.extract());
         Failure {
@@ -258,7 +267,7 @@ impl<'py, 'line> Server<'py, 'line> {
 }
 
 /// Refused before anything runs: a caller of the wrong verb would lose the chunks, or wait for some.
-fn wrong_verb(tool: &str, streams: bool) -> String {
+pub(super) fn wrong_verb(tool: &str, streams: bool) -> String {
     if streams {
         format!("tool '{tool}' streams its results: use execute_stream")
     } else {

@@ -274,6 +274,11 @@ impl<J> State<J> {
         self.slots.iter().map(|slot| slot.lane.len()).sum()
     }
 
+    /// Calls that are in the worker of a slot.
+    pub(crate) fn load(&self, slot: usize) -> usize {
+        self.slots[slot].lane.len()
+    }
+
     pub(crate) fn sessions(&self) -> usize {
         self.homes.len()
     }

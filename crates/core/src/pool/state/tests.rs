@@ -14,6 +14,7 @@ mod recycling;
 mod routing;
 mod sessions;
 mod spec;
+mod streaming;
 mod tending;
 mod upkeep;
 mod violations;

@@ -184,7 +184,13 @@ impl<J> State<J> {
         }
     }
 
-    pub(super) fn start_heir(&mut self, old: usize, spare: usize, now: Instant, out: &mut Vec<Effect<J>>) {
+    pub(super) fn start_heir(
+        &mut self,
+        old: usize,
+        spare: usize,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
+    ) {
         let it = &self.slots[old];
         let wanted = it.standing.worn.is_some_and(|worn| worn.why == Recycled::Request);
         let (number, mut restart) = (it.standing.number, it.restart);

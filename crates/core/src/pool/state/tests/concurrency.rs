@@ -13,6 +13,21 @@ use crate::pool::state::{End, Refusal};
 
 const LIMIT: Duration = Duration::from_millis(300);
 
+impl World {
+    /// The worker ends one of the calls that it runs, the nth that it began.
+    pub(crate) fn finish_nth(&mut self, slot: usize, nth: usize) -> bool {
+        self.workers[slot].finish_nth(nth, slot, &self.page)
+    }
+
+    /// The worker ends one of the calls that it runs.
+    pub(crate) fn finish_call(&mut self, slot: usize, id: CallId) {
+        let at = self.workers[slot].running.iter().position(|frame| frame.id == id);
+        let worker = &mut self.workers[slot];
+        assert!(worker.finish_nth(at.expect("it runs there"), slot, &self.page));
+        self.flush(slot);
+    }
+}
+
 /// Ready workers that run so many calls at once.
 fn ready(size: usize, capacity: usize) -> World {
     let life = config::Life { heartbeat: None, ..Default::default() };

@@ -175,8 +175,9 @@ impl World {
             open().filter(|(_, it)| it.lane.is_empty()).map(|(slot, _)| slot).collect();
         // Whether all those had better not run it.
         let avoids = |id| idle.iter().all(|&slot| state.avoids(id, slot));
-        let held_up =
-            ready().any(|(_, it)| it.lane.len() > self.limits.capacity && prefetch::held_up(it.since, self.now));
+        let held_up = ready().any(|(_, it)| {
+            it.lane.len() > self.limits.capacity && prefetch::held_up(it.since, self.now)
+        });
         if let Some(front) = state.queue.shared_front() {
             let room = open().any(|(slot, it)| it.has_room(self.now) && !state.avoids(front, slot));
             assert!(!room || held_up, "{front} waits though a worker has room");

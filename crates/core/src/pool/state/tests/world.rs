@@ -236,18 +236,6 @@ impl World {
         self.workers[slot].finish(slot, &self.page)
     }
 
-    pub(crate) fn finish_nth(&mut self, slot: usize, nth: usize) -> bool {
-        self.workers[slot].finish_nth(nth, slot, &self.page)
-    }
-
-    /// The worker ends one of the calls that it runs.
-    pub(crate) fn finish_call(&mut self, slot: usize, id: CallId) {
-        let at = self.workers[slot].running.iter().position(|frame| frame.id == id);
-        let worker = &mut self.workers[slot];
-        assert!(worker.finish_nth(at.expect("it runs there"), slot, &self.page));
-        self.flush(slot);
-    }
-
     /// The host reads what the worker has answered, and fills it again.
     pub(crate) fn flush(&mut self, slot: usize) {
         if self.read(slot) {
@@ -309,37 +297,6 @@ impl World {
     /// The worker runs one call after the other until it gets no more.
     pub(crate) fn work_off(&mut self, slot: usize) -> Vec<CallId> {
         std::iter::from_fn(|| self.work(slot)).collect()
-    }
-
-    /// The worker sends an item of the stream that it is running, where the window has room.
-    pub(crate) fn part(&mut self, slot: usize) {
-        let Some(&frame) = self.workers[slot].running.front() else { return };
-        let call = self.record_mut(frame.id);
-        if !call.spec.streaming || call.parts - call.taken >= u64::from(WINDOW.items) {
-            return;
-        }
-        call.parts += 1;
-        if self.workers[slot].outlawed {
-            return;
-        }
-        let said = self.state.partly_answered(slot, frame.id, [1].into_iter());
-        let wanted = said.expect("its stream, within the window").is_some();
-        let call = self.record_mut(frame.id);
-        assert_eq!(wanted, call.outcome.is_none());
-        call.partly |= wanted;
-        self.state.progressed(slot, 0, self.now);
-        self.fill(slot);
-    }
-
-    /// The reader of a stream takes what is there.
-    pub(crate) fn take(&mut self, id: CallId) {
-        let call = self.record_mut(id);
-        if call.partly && call.taken < call.parts {
-            call.taken = call.parts;
-            let taken = call.taken;
-            self.state.grant(id, taken, taken, &mut self.out);
-            self.carry_out();
-        }
     }
 
     /// The process is gone, whatever it was doing.
