@@ -20,8 +20,11 @@ its adapter: no asyncio, typing or inspect up here.
 
 from ._adapter import BaseAdapter, WorkerInfo
 from ._context import SessionContext
-from ._thread_safe import ThreadSafeAdapter, require_thread_safe, thread_safe_method
 from ._tool import tool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._thread_safe import ThreadSafeAdapter, require_thread_safe, thread_safe_method
 
 __version__ = "0.1.0"
 __all__ = [
@@ -34,3 +37,18 @@ __all__ = [
     "thread_safe_method",
     "tool",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # What few adapters use is imported when it is asked for.
+    if name in ("ThreadSafeAdapter", "require_thread_safe", "thread_safe_method"):
+        from . import _thread_safe
+
+        value: object = getattr(_thread_safe, name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

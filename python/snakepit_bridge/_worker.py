@@ -16,7 +16,6 @@ from ._context import current
 from ._failure import describe
 from ._lifecycle import LiveAdapter, require_tools
 from ._suggest import closest
-from ._thread_safe import require_declared
 from .errors import AdapterSourceError
 
 TYPE_CHECKING = False
@@ -85,6 +84,8 @@ def _start(line: Line) -> LiveAdapter | None:
         adapter_class = _load(order)
         require_tools(adapter_class)
         if order["profile"] == "thread":
+            from ._thread_safe import require_declared
+
             require_declared(adapter_class)
     except BaseException as error:
         is_source = isinstance(error, AdapterSourceError) or _is_unguarded_pool(error)

@@ -24,25 +24,33 @@ def line(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def threads(make_pool: Any, line: str) -> Any:
-    """One worker of four threads."""
+def _threads(make_pool: Any, line: str) -> Any:
     pool = make_pool(THREADS, size=1, profile="thread", threads_per_worker=4, line=line)
     pool.await_ready(60)
     return pool
 
 
-@pytest.fixture
-def coroutines(make_pool: Any, line: str) -> Any:
-    """One worker of eight coroutines at once."""
+def _coroutines(make_pool: Any, line: str) -> Any:
     pool = make_pool(COROUTINES, size=1, profile="async", max_in_flight=8, line=line)
     pool.await_ready(60)
     return pool
 
 
-@pytest.fixture(params=["thread", "async"])
-def either(request: pytest.FixtureRequest) -> Any:
-    return request.getfixturevalue({"thread": "threads", "async": "coroutines"}[request.param])
+@pytest.fixture
+def threads(make_pool: Any, line: str) -> Any:
+    """One worker of four threads."""
+    return _threads(make_pool, line)
+
+
+@pytest.fixture
+def coroutines(make_pool: Any, line: str) -> Any:
+    """One worker of eight coroutines at once."""
+    return _coroutines(make_pool, line)
+
+
+@pytest.fixture(params=[_threads, _coroutines], ids=["thread", "async"])
+def either(request: pytest.FixtureRequest, make_pool: Any, line: str) -> Any:
+    return request.param(make_pool, line)
 
 
 # --- at once ------------------------------------------------------------------------------------

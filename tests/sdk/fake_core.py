@@ -125,7 +125,10 @@ class Line:
         self.started: SimpleQueue[Any] = SimpleQueue()
         self.requests: SimpleQueue[Pending | bool] = SimpleQueue()
 
-    def ready(self, tools: list[tuple[str, str, bool]]) -> None:
+    def ready(
+        self, tools: list[tuple[str, str, bool]], gil: tuple[bool, str | None] | None = None
+    ) -> None:
+        self.gil = gil
         self.started.put(tools)
 
     def start_failed(
@@ -184,6 +187,9 @@ class Host:
             "slot": 0,
             "generation": 1,
             "device": None,
+            "profile": "process",
+            "capacity": 1,
+            "thread_safety_checks": False,
         }
         self.line = Line({**initialize, **fields})
         self.exit_code: int | None = None
