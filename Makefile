@@ -72,6 +72,10 @@ bench: $(INSTALLED) $(VENV)/.group-bench  ## beside the rivals, in one run: tabl
 soak: $(INSTALLED)  ## every fault of docs/faults.md at its full count (some 20 minutes, best as root)
 	@$(BIN)/python benches/soak.py
 
+.PHONY: reliability
+reliability: $(VENV)/.made  ## write the README's section "How reliable" from the two records
+	@$(BIN)/python benches/reliability.py
+
 .PHONY: bench-codec
 bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspec
 	@$(BIN)/python benches/codec.py

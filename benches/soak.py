@@ -43,6 +43,7 @@ HEADLINES = [
     ("… zombies", 17, "zombies, more than before"),
     ("… files in the run folder", 17, "run files, more than before"),
     ("… entries of /dev/shm", 17, "shared memory, more than before"),
+    ("… control groups", 17, "control groups, more than before"),
     ("Ten times too many calls: let in → answer", 22, "let in → answer, p99"),
     ("Calls that ended twice, of those at their deadline", 12, "calls that ended twice"),
 ]
@@ -56,9 +57,15 @@ def main() -> int:
     if options.table:
         print("\n".join(headlines(json.loads((options.out / "soak.json").read_text()))))
         return 0
+    record = options.out / "soak.json"
+    before = json.loads(record.read_text()) if options.only and record.exists() else None
+    if before and (why := not_to_be_joined(before, options.scale, machine())):
+        sys.exit(f"{record}: {why}; measure every row, or name another folder with --out")
     report = soak(options.only, options.scale)
+    if before:
+        report = joined(before, report)
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "soak.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    record.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     (options.out / "soak.md").write_text("\n".join(markdown(report)) + "\n")
     missed = [
         f"row {row['row']}: {figure['what']} {figure['text']} {figure['unit']}"
@@ -74,7 +81,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Every fault at its full count.")
     parser.add_argument("--scale", type=float, default=1.0, help="0.1: a tenth of the counts")
     parser.add_argument("--strict", action="store_true", help="fail when a target is missed")
-    parser.add_argument("--only", nargs="+", type=int, metavar="ROW")
+    parser.add_argument(
+        "--only", nargs="+", type=int, metavar="ROW", help="the record keeps its other rows"
+    )
     parser.add_argument("--table", action="store_true", help="print the README's table")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=HERE / "results", metavar="FOLDER")
@@ -129,6 +138,27 @@ def soak(only: Iterable[int] | None, scale: float) -> dict[str, Any]:
     }
 
 
+def not_to_be_joined(record: dict[str, Any], scale: float, here: dict[str, Any]) -> str | None:
+    """Why rows that are measured here and now would not be those of this record; ``None``: they
+    would."""
+    if record["scale"] != scale:
+        return f"it is of scale {record['scale']:g}, not {scale:g}"
+    for what in ("cpu", "cpus", "architecture", "kernel", "python", "versions"):
+        if record["machine"].get(what) != here.get(what):
+            return f"its {what} was {record['machine'].get(what)}, here it is {here.get(what)}"
+    return None
+
+
+def joined(record: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
+    """A record with some rows measured anew; those say when, if on another day."""
+    day = fresh["machine"]["date"]
+    anew = {int(row["row"]): row for row in fresh["rows"]}
+    if day != record["machine"]["date"]:
+        anew = {number: {**row, "date": day} for number, row in anew.items()}
+    rows = {int(row["row"]): row for row in record["rows"]} | anew
+    return {**record, "rows": [rows[number] for number in sorted(rows)]}
+
+
 def in_a_process(row: Any, scale: float) -> dict[str, Any]:
     # Its processes are found by a variable, which must not be that of another row.
     environment = {k: v for k, v in os.environ.items() if k != "FAULTS_OF_THIS_RUN"}
@@ -163,6 +193,9 @@ def markdown(report: dict[str, Any]) -> Iterator[str]:
         yield ""
         yield f"## {row['row']}: {row['fault']}"
         yield ""
+        if "date" in row:
+            yield f"Measured anew on {row['date']}."
+            yield ""
         if row["failed"]:
             yield f"Not measured: {row['failed']}"
             continue

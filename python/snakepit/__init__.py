@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
     from snakepit._cleanup import CleanupReport, cleanup
-    from snakepit._guard import CrashBarrier
+    from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
     from snakepit._info import PoolInfo, PythonInfo, WorkerDetail
     from snakepit._life import Heartbeat, Recycle
@@ -101,6 +101,7 @@ __all__ = [
     "StartError",
     "Stream",
     "ToolNotFound",
+    "WorkerBreaker",
     "WorkerDetail",
     "WorkerDied",
     "WorkerFacts",
@@ -134,6 +135,7 @@ _LAZY = {
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
+    "WorkerBreaker": "snakepit._guard",
     "WorkerDetail": "snakepit._info",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",

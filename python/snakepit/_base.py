@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from snakepit._duration import Duration, Unset
     from snakepit._engine import Engine, NativeSession
     from snakepit._environ import Environment
-    from snakepit._guard import CrashBarrier
+    from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._info import PoolInfo
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
@@ -79,6 +79,7 @@ _PARAMETERS = {
     "handle_sigterm",
     "retry",
     "circuit_breaker",
+    "worker_breaker",
     "crash_barrier",
 }
 
@@ -143,7 +144,8 @@ class PoolBase:
             ``{slot}`` in a value stands for the worker's place in the pool, from 0, and
             ``{{name}}`` for ``{name}``; a list of values is had by the places in turn. A worker
             that replaces another has its place. So ``{"CUDA_VISIBLE_DEVICES": "{slot}"}`` gives
-            each worker a GPU, and ``["0", "1"]`` shares out two. ``SNAKEPIT_*`` never passes.
+            each worker a GPU, and ``["0", "1"]`` shares out two. ``SNAKEPIT_*`` is not
+            inherited, and may not be given.
             Thread counts of numeric libraries that nobody has set become cores / ``size``, in the
             thread profile cores / (``size`` x ``threads_per_worker``).
         secrets: Names of variables that workers do not get.
@@ -163,10 +165,14 @@ class PoolBase:
             with it.
         retry: When a call whose worker died is made again, unless the call says otherwise; only
             idempotent ones are, and all retries of a pool are paid for from one budget (500
-            tokens, 14 a retry, 1 back an answer). Default: once, at once.
+            tokens, 14 a retry, 1 back a success). Default: once, at once. A call that waits for
+            its retry counts against ``max_queue`` and ``max_queue_bytes``.
         circuit_breaker: Refuses calls with ``CircuitOpen`` while the pool fails. Default: none.
+        worker_breaker: Leaves a slot whose workers keep dying out for a while, never more than half
+            of them: a ``WorkerBreaker``, or ``None``: never. Default: when half of the last 20
+            calls there failed, of 5 at least, for 30 s.
         crash_barrier: Prefers other workers to one in the place of which one crashed. Default:
-            none. Without it, too, a slot whose workers keep dying is left out for a while.
+            none.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -219,6 +225,7 @@ class PoolBase:
         handle_sigterm: Literal["auto"] | bool = "auto",
         retry: RetryPolicy | None = None,
         circuit_breaker: CircuitBreaker | None = None,
+        worker_breaker: WorkerBreaker | Mapping[str, Any] | Unset | None = UNSET,
         crash_barrier: CrashBarrier | None = None,
     ) -> None:
         self._timeout = limit("timeout", timeout)
@@ -264,6 +271,7 @@ class PoolBase:
             inline=inline,
             retry=retry,
             circuit_breaker=circuit_breaker,
+            worker_breaker=worker_breaker,
             crash_barrier=crash_barrier,
         )
         self._config = config

@@ -29,9 +29,9 @@ from snakepit.errors import ConfigError
 if TYPE_CHECKING:
     from snakepit import _core
     from snakepit._breaker import CircuitBreaker
-    from snakepit._duration import Duration
-    from snakepit._environ import Environment
-    from snakepit._guard import CrashBarrier
+    from snakepit._duration import Duration, Unset
+    from snakepit._environ import BySlot, Environment
+    from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._retry import RetryPolicy
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
@@ -48,6 +48,9 @@ _MOST_BYTES = 2**63 - 1
 _SMALLEST_MESSAGE, _LARGEST_MESSAGE = 1024, 2**31 - 1
 LINES = ("auto", "native", "grpcio")
 _OUTPUTS = ("show", "log", "drop")
+
+# The fields of ``WorkerBreaker`` in their order. Written here too, as those of ``Life``.
+WORKER_BREAKER: tuple[Any, ...] = (20, 5, 0.5, None, 30.0, False)
 
 _WORKER_LOG = logging.getLogger("snakepit.worker")
 
@@ -115,7 +118,7 @@ class PoolConfig(NamedTuple):
     bridge_path: str
     sys_path: list[str]
     env: dict[str, str]
-    env_by_slot: dict[str, list[str]]
+    env_by_slot: dict[str, BySlot]
     limits: tuple[Any, ...] | None
     max_queue: int
     max_queue_bytes: int
@@ -133,6 +136,7 @@ class PoolConfig(NamedTuple):
     """Also where lines are not logged: where a worker was that had to be killed is."""
     retry: _core.RetryPolicy | None
     circuit_breaker: tuple[_core.CircuitBreaker, bool] | None
+    worker_breaker: tuple[Any, ...] | None
     crash_barrier: tuple[float, int] | None
 
     @classmethod
@@ -164,6 +168,7 @@ class PoolConfig(NamedTuple):
         inline: bool,
         retry: RetryPolicy | None,
         circuit_breaker: CircuitBreaker | None,
+        worker_breaker: WorkerBreaker | Mapping[str, Any] | Unset | None,
         crash_barrier: CrashBarrier | None,
     ) -> PoolConfig:
         """Check the parameters of a pool.
@@ -213,7 +218,7 @@ class PoolConfig(NamedTuple):
             thread_safety_checks=bool(thread_safety_checks),
             life=life,
             log_lines=_log_lines,
-            **_guards(retry, circuit_breaker, crash_barrier),
+            **_guards(retry, circuit_breaker, worker_breaker, crash_barrier),
         )
 
 
@@ -232,15 +237,23 @@ def _only_for(field: str, wanted: str, profile: str) -> None:
         raise ConfigError(f'{field}: only for profile "{wanted}", not for "{profile}"', field=field)
 
 
-def _guards(retry: object, breaker: object, barrier: object) -> dict[str, Any]:
-    if retry is breaker is barrier is None:
+def _guards(
+    retry: object, breaker: object, worker_breaker: object, barrier: object
+) -> dict[str, Any]:
+    if retry is breaker is barrier is None and worker_breaker is UNSET:
         # What they are made of is imported only where there are some.
-        return {"retry": None, "circuit_breaker": None, "crash_barrier": None}
+        return {
+            "retry": None,
+            "circuit_breaker": None,
+            "worker_breaker": WORKER_BREAKER,
+            "crash_barrier": None,
+        }
     from snakepit import _guard
 
     return {
         "retry": _guard.retry_policy(retry),
         "circuit_breaker": _guard.circuit_breaker(breaker),
+        "worker_breaker": _guard.worker_breaker(worker_breaker),
         "crash_barrier": _guard.crash_barrier(barrier),
     }
 

@@ -58,7 +58,9 @@ class _PoolConfig(Protocol):
     @property
     def env(self) -> Mapping[str, str]: ...  # the same for all workers
     @property
-    def env_by_slot(self) -> dict[str, list[str]]: ...  # the rest; {slot} as in env=
+    def env_by_slot(self) -> dict[str, tuple[list[str], str | None]]:
+        """The rest: values in turn, with {slot} as in env=; directories before each of them."""
+
     @property
     def limits(self) -> tuple[Any, ...] | None: ...  # as the fields of snakepit.Limits
     @property
@@ -90,6 +92,9 @@ class _PoolConfig(Protocol):
     def retry(self) -> RetryPolicy | None: ...  # None: the engine's own
     @property
     def circuit_breaker(self) -> tuple[CircuitBreaker, bool] | None: ...  # tools' errors count?
+    @property
+    def worker_breaker(self) -> tuple[Any, ...] | None: ...
+    # window, minimum_calls, failure_rate, failure_threshold, reset_timeout, count_remote_errors
     @property
     def crash_barrier(self) -> tuple[float, int] | None: ...  # seconds of taint, restarts
 

@@ -14,17 +14,21 @@ Variables = Mapping[str, str | Sequence[str] | None]
 Environment = Base | Variables | tuple[Base, Variables]
 """What ``Pool`` takes as ``env``."""
 
+BySlot = tuple[list[str], str | None]
+"""Values that the slots have in turn, and directories that come before each."""
+
 _STRICT = frozenset(_core.STRICT_ENVIRONMENT + _core.THREAD_COUNTS)
+_OWN_PREFIX = "SNAKEPIT_"
 _PLACE = "slot"
 _NAME = "[a-z_][a-z0-9_]*"
 
 
 def worker_environment(
     env: object, secrets: Iterable[str], size: int, foreign: bool, pythonpath: Iterable[str]
-) -> tuple[dict[str, str], dict[str, list[str]]]:
+) -> tuple[dict[str, str], dict[str, BySlot]]:
     """Build the whole environment of a worker: what all workers have, and what depends on the slot.
 
-    The latter is told by the values that the slots have in turn, with ``{slot}`` still in them.
+    In the values of the latter ``{slot}`` is still to be written out. No name is in both.
 
     Args:
         env: ``"inherit"``, ``"strict"``, a mapping that is laid over what is inherited (``None`` as
@@ -39,23 +43,28 @@ def worker_environment(
     if foreign:
         for name in _core.OF_ONE_INTERPRETER:
             result.pop(name, None)
-    by_slot: dict[str, list[str]] = {}
+    by_slot: dict[str, BySlot] = {}
     for key, value in given.items():
-        if value is None and isinstance(key, str):
-            result.pop(key, None)
+        name = _name(key)
+        if value is None:
+            result.pop(name, None)
             continue
-        name, values = _checked(key, value)
+        values = _values(name, value)
         if (single := _everywhere(name, values)) is not None:
             result[name] = single
         else:
             result.pop(name, None)
-            by_slot[name] = values
+            by_slot[name] = _text(name, values), None
     for name in _names(secrets):
         result.pop(name, None)
         by_slot.pop(name, None)
     if foreign and (front := list(pythonpath)):
         rest = [result["PYTHONPATH"]] if result.get("PYTHONPATH") else []
-        result["PYTHONPATH"] = os.pathsep.join(front + rest)
+        joined = os.pathsep.join(front + rest)
+        if "PYTHONPATH" in by_slot:
+            by_slot["PYTHONPATH"] = by_slot["PYTHONPATH"][0], joined
+        else:
+            result["PYTHONPATH"] = joined
     threads = str(max(1, _usable_cores() // size))
     counts = {name: threads for name in _core.THREAD_COUNTS if name not in by_slot}
     return counts | result, by_slot
@@ -80,14 +89,24 @@ def _parts(env: object) -> tuple[str, Mapping[object, object]]:
 
 def _passes(name: str, base: str) -> bool:
     # The host's own settings are no business of a worker, which gets them by its control socket.
-    if name.startswith("SNAKEPIT_"):
+    if name.startswith(_OWN_PREFIX):
         return False
     return base != "strict" or name in _STRICT or name.startswith(_core.STRICT_PREFIXES)
 
 
-def _checked(name: object, value: object) -> tuple[str, list[str]]:
+def _name(name: object) -> str:
     if not isinstance(name, str) or not name or "=" in name or "\0" in name:
         raise ConfigError(f"env: {name!r} is no name of a variable", field="env")
+    if name.startswith(_OWN_PREFIX):
+        raise ConfigError(
+            f"env: {name}: names that begin with {_OWN_PREFIX} are the host's own, and workers get "
+            "none but those that it sets; leave it out, or take another name",
+            field="env",
+        )
+    return name
+
+
+def _values(name: str, value: object) -> list[str]:
     values = [value] if isinstance(value, str) else value
     if (
         not isinstance(values, list | tuple)
@@ -99,7 +118,19 @@ def _checked(name: object, value: object) -> tuple[str, list[str]]:
             f"or None to remove it, not {value!r}",
             field="env",
         )
-    return name, list(values)
+    return list(values)
+
+
+def _text(name: str, values: list[str]) -> list[str]:
+    for value in values:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"env: {name}: {value!a:.80} depends on the slot and holds bytes that are no text",
+                field="env",
+            ) from None
+    return values
 
 
 def _everywhere(name: str, values: list[str]) -> str | None:

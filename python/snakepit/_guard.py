@@ -6,11 +6,13 @@ an error counts cannot guard a pool, whose calls end without the interpreter.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from snakepit._config import positive
-from snakepit._duration import seconds
+from snakepit._config import WORKER_BREAKER, positive
+from snakepit._duration import UNSET, seconds
+from snakepit._life import Checked
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,6 +20,94 @@ if TYPE_CHECKING:
     from snakepit._breaker import CircuitBreaker
     from snakepit._duration import Duration
     from snakepit._retry import RetryPolicy
+
+
+# What the engine counts in, and what a window may remember.
+_MOST = 2**32 - 1
+_LARGEST_WINDOW = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerBreaker(Checked):
+    """When a slot whose workers keep failing is left out for a while: a breaker for each slot.
+
+    A failure is the death of a worker: a crash, a broken protocol, a kill because a call outlived
+    its deadline or the worker was stalled. That a caller cancelled is none. An answer is a success.
+    A slot with too many failures is *barred*: it gets no new calls while another one can serve, but
+    those of sessions that live there. ``reset_timeout`` later one call at a time tries it, and an
+    answer makes it as good as any other. Never is more than half of the slots barred.
+
+    Raises:
+        ConfigError: A value is wrong.
+
+    Example:
+        >>> breaker = snakepit.WorkerBreaker(failure_threshold=3, reset_timeout=60)
+        >>> snakepit.Pool("my_app:Model", size=4, worker_breaker=breaker)
+    """
+
+    window: int = 20
+    """Look at so many of the slot's last answers and failures, up to 65536."""
+    minimum_calls: int | None = None
+    """With fewer of them than this the slot is not barred. ``None``: 5, or ``window`` where that is
+    smaller."""
+    failure_rate: float = 0.5
+    """Share of failures among them that bars it; above 0, at most 1."""
+    failure_threshold: int | None = None
+    """So many failures in a row bar it, whatever the window shows. ``None``: the window decides."""
+    reset_timeout: Duration = 30.0
+    """Seconds until it is tried again."""
+    count_remote_errors: bool = False
+    """Whether what tools raise is a failure, too. Otherwise it shows that the worker is well."""
+
+    def __post_init__(self) -> None:
+        window = positive("worker_breaker.window", self.window, most=_LARGEST_WINDOW)
+        if self.minimum_calls is not None:
+            positive("worker_breaker.minimum_calls", self.minimum_calls, most=window)
+        rate: object = self.failure_rate
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1:
+            raise ConfigError(
+                f"worker_breaker.failure_rate: a number above 0 and at most 1 is needed, not "
+                f"{rate!r}",
+                field="worker_breaker.failure_rate",
+            )
+        if self.failure_threshold is not None:
+            positive("worker_breaker.failure_threshold", self.failure_threshold, most=_MOST)
+        seconds("worker_breaker.reset_timeout", self.reset_timeout)
+        if not isinstance(self.count_remote_errors, bool):
+            raise ConfigError(
+                "worker_breaker.count_remote_errors: must be True or False, not "
+                f"{self.count_remote_errors!r}",
+                field="worker_breaker.count_remote_errors",
+            )
+
+
+def worker_breaker(breaker: object) -> tuple[Any, ...] | None:
+    """Return the figures of the breaker of each slot.
+
+    Raises:
+        ConfigError: It is none, or one of its values is wrong.
+    """
+    if breaker is UNSET:
+        return WORKER_BREAKER
+    if breaker is None:
+        return None
+    if isinstance(breaker, Mapping):
+        breaker = WorkerBreaker(**breaker)
+    if not isinstance(breaker, WorkerBreaker):
+        raise ConfigError(
+            f"worker_breaker: a snakepit.WorkerBreaker, a mapping or None is needed, not "
+            f"{breaker!r}",
+            field="worker_breaker",
+        )
+    minimum = breaker.minimum_calls
+    return (
+        breaker.window,
+        min(5, breaker.window) if minimum is None else minimum,
+        float(breaker.failure_rate),
+        breaker.failure_threshold,
+        seconds("worker_breaker.reset_timeout", breaker.reset_timeout),
+        breaker.count_remote_errors,
+    )
 
 
 @dataclass(frozen=True, slots=True)

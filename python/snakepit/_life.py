@@ -24,7 +24,8 @@ class Checked:
     def __new__(cls, *args: object, **keywords: object) -> Self:
         known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         for key in keywords.keys() - set(known):
-            field = cls.__name__.lower()
+            letters = (f"_{c.lower()}" if c.isupper() else c for c in cls.__name__)
+            field = "".join(letters).removeprefix("_")
             close = difflib.get_close_matches(key, known, 1)
             hint = f'did you mean "{close[0]}"?' if close else f"there are {', '.join(known)}"
             raise ConfigError(

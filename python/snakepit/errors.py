@@ -143,6 +143,7 @@ class SessionLost(SnakepitError):
     stack: str | None = None
     """Where the worker's threads were when it was killed or crashed; see ``WorkerDied.stack``."""
     worker: WorkerRef | None = None
+    """The worker that was the session's home."""
     tool: str | None = None
 
 

@@ -7,6 +7,8 @@ import logging
 import sys
 import time
 
+import control_groups
+
 from .run import Run
 
 
@@ -21,7 +23,8 @@ def main() -> int:
     logging.getLogger("snakepit").addHandler(logging.NullHandler())
     run = Run(asked.seed, asked.seconds, lambda text: print(text, flush=True))
     try:
-        run.go()
+        with control_groups.apart():
+            run.go()
     except BaseException:
         print(f"\nthe run itself failed; once more: {again}", file=sys.stderr)
         raise

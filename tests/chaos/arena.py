@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from snakepit import AsyncPool, Heartbeat, Pool, Recycle
+from snakepit import AsyncPool, Heartbeat, Pool, Recycle, WorkerRef
 
 from .census import marked, parent
 from .ledger import Ledger
@@ -78,6 +78,10 @@ class Arena:
             time.sleep(0.02)
         if left:
             self._ledger.complain(f"{pool.name}: closed, and {left} are left")
+
+    def workers(self) -> list[WorkerRef]:
+        """The current pool's workers."""
+        return [each.ref for each in self.pool.list_workers() if each.pid is not None]
 
     def shims(self) -> list[int]:
         """The processes that watch over the current pool's workers."""

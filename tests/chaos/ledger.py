@@ -10,7 +10,10 @@ import itertools
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
+
+from snakepit import WorkerRef
 
 from .oracle import Call, Oracle
 
@@ -90,10 +93,15 @@ class Ledger:
         """Calls that were made of a pool, those refused at the door too."""
         return self._attempts[pool]
 
-    def judge(self) -> None:
-        """Judge the errors since the last time; for a moment when all calls have ended."""
+    def judge(self, living: Iterable[WorkerRef]) -> None:
+        """Judge the errors since the last time; for a moment when all calls have ended.
+
+        Args:
+            living: The workers that there are at that moment.
+        """
         with self._lock:
             failed, self._failed = self._failed, []
+            self.oracle.living = {*living}
         for call, error in failed:
             if wrong := self.oracle.error(call, error):
                 self.complain(f"{call}: {wrong}\n    {type(error).__name__}: {error!s:.2000}")

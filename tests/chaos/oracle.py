@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +31,8 @@ LETHAL_TOOLS = {"leave", "crash"}
 # A worker is ended for a call that was given up when the tool has not stopped after the grace. Its
 # caller does not know which worker that is.
 COUNTS_FOR = 20.0
+OUTLIVED = "its worker was killed: a call outlived its deadline or cancel"
+"""What ``SessionLost.cause`` says of such a worker."""
 
 
 @dataclass(slots=True, eq=False)
@@ -83,10 +84,9 @@ class Oracle:
     harms: dict[WorkerRef, list[Harm]] = field(default_factory=lambda: defaultdict(list))
     closings: dict[str, float] = field(default_factory=dict)
     given_up: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    tools_ended: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """When calls began that ended their worker."""
     ended_by_a_tool: set[WorkerRef] = field(default_factory=set)
-    ended_by_the_pool: set[WorkerRef] = field(default_factory=set)
+    living: set[WorkerRef] = field(default_factory=set)
+    """The workers that there are when errors are judged: no session lost one of these."""
 
     def harm(self, worker: WorkerRef, at: float, kind: str) -> None:
         """A fault is about to happen to ``worker``. Said before it is done."""
@@ -100,12 +100,9 @@ class Oracle:
         """Keep what one call's end says about others. For all calls, before any is judged."""
         if call.given_up is not None or isinstance(error, CallTimeout):
             self.given_up[call.pool].append(call.ended)
-        if isinstance(error, CallTimeout) and error.worker is not None:
-            self.ended_by_the_pool.add(error.worker)
         died = isinstance(error, WorkerDied) and error.worker is not None
         if died and call.tool in LETHAL_TOOLS:
             self.ended_by_a_tool.add(error.worker)
-            self.tools_ended[call.pool].append(call.began)
 
     def answer(self, call: Call, value: Any) -> str | None:
         """What is wrong with a call that returned ``value``; ``None``: nothing."""
@@ -172,25 +169,24 @@ class Oracle:
     def _lost(self, call: Call, error: SessionLost) -> str | None:
         if call.session is None:
             return "it has no session"
-        if call.pool in self.recycles and "recycle" in (error.cause or ""):
+        home = error.worker
+        if home is None:
+            return "which worker was its home?"
+        if call.home not in (None, home):
+            return f"its home was {call.home!r}, not {home!r}"
+        if home in self.living:
+            return f"its home {home!r} serves on"
+        reasons = {
+            "its worker died": home in self.ended_by_a_tool
+            or any(harm.at <= call.ended for harm in self.harms.get(home, ())),
+            "its worker was recycled": call.pool in self.recycles,
+            OUTLIVED: any(0 <= call.ended - at <= COUNTS_FOR for at in self.given_up[call.pool]),
+        }
+        # Whoever asks for a session that was lost before is not told how.
+        known = any(reasons.values()) if error.cause == "its worker is gone" else False
+        if known or reasons.get(error.cause or "", False):
             return None
-        worker = error.worker or call.home
-        if worker in self.ended_by_a_tool or worker in self.ended_by_the_pool:
-            return None
-        lately = (call.ended - at for at in self._reasons(call.pool, worker))
-        if any(0 <= ago <= COUNTS_FOR for ago in lately):
-            return None
-        return f"nothing was done to {worker!r}, cause {error.cause!r}"
-
-    def _reasons(self, pool: str, worker: WorkerRef | None) -> Iterator[float]:
-        """When something happened that may have ended the home of a session."""
-        yield from self.given_up.get(pool, ())
-        if worker is None:
-            yield from self.tools_ended.get(pool, ())
-        for harmed, harms in self.harms.items():
-            # A session without an answer so far: its home is known to the pool alone.
-            if harmed == worker or (worker is None and harmed.pool == pool):
-                yield from (harm.at for harm in harms)
+        return f"nothing was done to {home!r}, cause {error.cause!r}"
 
 
 def is_bulky(call: Call) -> bool:

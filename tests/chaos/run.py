@@ -16,6 +16,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import control_groups
+
+import snakepit
+
 from .arena import Arena, plain_pool, some_drain, with_recycling
 from .callers import Caller
 from .census import Holdings, marked, strays, zombies
@@ -213,7 +217,7 @@ class Run:
         limit = time.monotonic() + QUIET_WITHIN
         while (unrest := self._unrest(arenas)) and time.monotonic() < limit:
             time.sleep(0.01)
-        self.ledger.judge()
+        self.ledger.judge(worker for arena in arenas for worker in arena.workers())
         if unrest:
             self.ledger.complain(f"no rest within {QUIET_WITHIN:.0f} s: {unrest}")
             return False
@@ -232,11 +236,15 @@ class Run:
         return strays(f"CHAOS_RUN={self._mark}", shims) or zombies()
 
     def _nothing_left(self) -> None:
+        snakepit.cleanup()  # As the next host would, after the neighbours.
         limit = time.monotonic() + 10
-        while (left := marked(f"CHAOS_RUN={self._mark}")) and time.monotonic() < limit:
+        while (left := self._left()) and time.monotonic() < limit:
             time.sleep(0.02)
         if left:
             self.ledger.complain(f"all is closed, and {left} are left")
+
+    def _left(self) -> list[Any]:
+        return [*marked(f"CHAOS_RUN={self._mark}").items(), *control_groups.of_workers()]
 
     def told(self) -> str:
         """What happened so far, in one line."""

@@ -23,7 +23,16 @@ from snakepit.errors import remote_error
 
 from .census import Holdings
 from .ledger import Ledger
-from .oracle import LETHAL_TOOLS, Call, Chunks, Oracle, SessionModel, expected
+from .oracle import (
+    COUNTS_FOR,
+    LETHAL_TOOLS,
+    OUTLIVED,
+    Call,
+    Chunks,
+    Oracle,
+    SessionModel,
+    expected,
+)
 from .run import MOST_DESCRIPTORS, MOST_MEMORY, grown
 
 HOME = WorkerRef("pool", 0, 3)
@@ -115,17 +124,57 @@ def test_a_closed_pool_explains_what_ends_with_it_from_then_on() -> None:
     assert oracle.error(early, PoolClosed("c"))
 
 
+def lost(cause: str, worker: WorkerRef | None = HOME) -> SessionLost:
+    return SessionLost("lost", cause=cause, worker=worker)
+
+
 def test_sessions_are_lost_with_their_home() -> None:
-    oracle = Oracle()
+    oracle, told = Oracle(), lost("its worker died")
+    assert oracle.error(call(session="s"), told), "nothing was done to it"
     oracle.harm(HOME, 11.0, "SIGKILL")
-    lost = SessionLost("lost", cause="its worker died")
-    assert oracle.error(call(session="s", home=HOME), lost) is None
-    assert oracle.error(call(session="s", home=None), lost) is None, "not known yet"
-    assert oracle.error(call(session="s", home=OTHER), lost)
-    assert oracle.error(call(home=HOME), lost), "without a session"
-    recycled = SessionLost("lost", cause="its worker was recycled")
-    assert Oracle(recycles={"pool"}).error(call(session="s", home=OTHER), recycled) is None
-    assert Oracle().error(call(session="s", home=OTHER), recycled)
+    assert oracle.error(call(session="s", home=HOME), told) is None
+    assert oracle.error(call(session="s"), told) is None, "its first call"
+    assert oracle.error(call(session="s"), lost("its worker is gone")) is None
+    assert oracle.error(call(), told), "without a session"
+    assert oracle.error(call(session="s"), lost("its worker died", OTHER)), "not that generation"
+    assert oracle.error(call(session="s"), lost("its worker died", None)), "of no home"
+    assert oracle.error(call(session="s", home=OTHER), told), "it lived elsewhere"
+    assert oracle.error(call(session="s"), lost(OUTLIVED)), "another reason"
+    late = Oracle()
+    late.harm(HOME, 12.5, "SIGKILL")
+    assert late.error(call(session="s"), told), "before anything was done"
+
+
+def test_no_session_loses_a_worker_that_lives() -> None:
+    oracle = Oracle(recycles={"pool"}, living={HOME})
+    oracle.harm(HOME, 11.0, "SIGKILL")
+    for cause in ("its worker died", "its worker was recycled", "its worker is gone"):
+        assert oracle.error(call(session="s"), lost(cause))
+
+
+def test_a_tool_that_ends_its_worker_explains_the_sessions_of_that_worker() -> None:
+    oracle = Oracle()
+    oracle.learn(call("leave"), died(exit_code=5))
+    assert oracle.error(call(session="s"), lost("its worker died")) is None
+    assert oracle.error(call(session="s"), lost("its worker died", OTHER))
+
+
+@pytest.mark.parametrize("cause", ["its worker was recycled", "its worker is gone"])
+def test_a_recycled_worker_is_lost_where_the_pool_recycles(cause: str) -> None:
+    assert Oracle(recycles={"pool"}).error(call(session="s"), lost(cause)) is None
+    assert Oracle(recycles={"other"}).error(call(session="s"), lost(cause))
+    assert Oracle(recycles={"pool"}).error(call(session="s"), lost("its worker died"))
+
+
+@given(ago=st.floats(-5, 2 * COUNTS_FOR), pool=st.sampled_from(["pool", "other"]))
+def test_a_worker_killed_for_a_call_needs_one_that_was_given_up_there(
+    ago: float, pool: str
+) -> None:
+    oracle, asked = Oracle(), call(session="s")
+    oracle.given_up[pool].append(asked.ended - ago)
+    explained = pool == "pool" and 0 <= asked.ended - (asked.ended - ago) <= COUNTS_FOR
+    assert (oracle.error(asked, lost(OUTLIVED)) is None) == explained
+    assert oracle.error(asked, lost("its worker was killed: it broke the protocol"))
 
 
 def test_other_errors_need_what_they_say() -> None:

@@ -155,6 +155,48 @@ def test_a_misspelt_choice_gets_the_closest(field: str, value: str, meant: str) 
     assert refused(**{field: value}).suggestion == meant
 
 
+def test_a_breaker_of_slots_is_a_value_a_mapping_or_nothing(make_pool: Any) -> None:
+    def told(**options: Any) -> Any:
+        return make_pool(**options)._engine.config.worker_breaker
+
+    usual = (20, 5, 0.5, None, 30.0, False)
+    assert told() == usual
+    assert told(worker_breaker=snakepit.UNSET) == usual
+    assert told(worker_breaker=snakepit.WorkerBreaker()) == usual
+    assert told(worker_breaker={}) == usual
+    assert told(worker_breaker={}, crash_barrier=snakepit.CrashBarrier()) == usual
+    assert told(crash_barrier=snakepit.CrashBarrier()) == usual
+    assert told(worker_breaker=None) is None
+    row = {"failure_threshold": 3, "reset_timeout": timedelta(minutes=1)}
+    assert told(worker_breaker=row) == (20, 5, 0.5, 3, 60.0, False)
+    short = snakepit.WorkerBreaker(window=3, failure_rate=1, count_remote_errors=True)
+    assert told(worker_breaker=short) == (3, 3, 1.0, None, 30.0, True)
+
+
+@pytest.mark.parametrize(
+    ("breaker", "field"),
+    [
+        ({"window": 0}, "worker_breaker.window"),
+        ({"window": 65_537}, "worker_breaker.window"),
+        ({"window": 4, "minimum_calls": 5}, "worker_breaker.minimum_calls"),
+        ({"failure_rate": 0}, "worker_breaker.failure_rate"),
+        ({"failure_rate": 1.1}, "worker_breaker.failure_rate"),
+        ({"failure_rate": "half"}, "worker_breaker.failure_rate"),
+        ({"failure_threshold": 0}, "worker_breaker.failure_threshold"),
+        ({"reset_timeout": -1}, "worker_breaker.reset_timeout"),
+        ({"count_remote_errors": 1}, "worker_breaker.count_remote_errors"),
+        (5, "worker_breaker"),
+    ],
+)
+def test_a_breaker_of_slots_that_makes_no_sense_is_refused(breaker: Any, field: str) -> None:
+    assert refused(worker_breaker=breaker).field == field
+
+
+def test_a_misspelt_limit_of_a_breaker_gets_the_closest() -> None:
+    error = refused(worker_breaker={"failure_treshold": 3})
+    assert (error.field, error.suggestion) == ("worker_breaker", "failure_threshold")
+
+
 def test_what_the_engine_reads(make_pool: Any) -> None:
     arguments = {"name": "small"}
     pool = make_pool(
@@ -179,6 +221,7 @@ def test_what_the_engine_reads(make_pool: Any) -> None:
     assert config.adapter_args == {"name": "small"}
     assert (config.max_queue, config.max_queue_bytes, config.max_message) == (5, 4096, 2048)
     assert (config.crash_barrier, config.retry, config.circuit_breaker) == ((60.0, 0), None, None)
+    assert config.worker_breaker == (20, 5, 0.5, None, 30.0, False)
     assert (config.start_timeout, config.grace) == (7.0, 0.0)
     assert config.python == sys.executable
     flag, boot, line, core, *program = config.arguments

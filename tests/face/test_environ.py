@@ -100,6 +100,17 @@ def test_pythonpath_comes_first(make_pool: Any, tmp_path: Path, venv: Path) -> N
     assert config.env["PYTHONPATH"] == f"{tmp_path}{os.pathsep}/elsewhere"
 
 
+def test_pythonpath_comes_before_one_by_slot_too(
+    make_pool: Any, tmp_path: Path, venv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/inherited")
+    by_slot = {"PYTHONPATH": "/elsewhere/{slot}"}
+    config = make_pool(pythonpath=[tmp_path, "/x"], python=venv, env=by_slot)._engine.config
+    front = f"{tmp_path}{os.pathsep}/x"
+    assert config.env_by_slot == {"PYTHONPATH": (["/elsewhere/{slot}"], front)}
+    assert "PYTHONPATH" not in config.env, "the name is told once"
+
+
 def test_another_environment_is_known_by_its_link(
     make_pool: Any, venv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

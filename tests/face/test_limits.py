@@ -65,9 +65,9 @@ def test_what_depends_on_the_slot_is_told_apart(
     }
     config = make_pool(env=env)._engine.config
     assert config.env_by_slot == {
-        "GPU": ["{slot}"],
-        "TURN": ["0", "1"],
-        "OMP_NUM_THREADS": ["1", "2"],
+        "GPU": (["{slot}"], None),
+        "TURN": (["0", "1"], None),
+        "OMP_NUM_THREADS": (["1", "2"], None),
     }
     assert not config.env.keys() & config.env_by_slot.keys()
     told = {name: config.env[name] for name in ("ONE", "JSON", "BRACES", "PROMPT")}
@@ -84,7 +84,7 @@ def test_strict_takes_more_by_name(make_pool: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     config = make_pool(env=("strict", {"TOKEN": "x", "GPU": "{slot}"}))._engine.config
     assert "DATABASE_URL" not in config.env
-    assert (config.env["TOKEN"], config.env_by_slot) == ("x", {"GPU": ["{slot}"]})
+    assert (config.env["TOKEN"], config.env_by_slot) == ("x", {"GPU": (["{slot}"], None)})
     assert config.env["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
     assert config.env["OMP_NUM_THREADS"] == "7"
 
@@ -100,6 +100,11 @@ def test_strict_takes_more_by_name(make_pool: Any, monkeypatch: pytest.MonkeyPat
         (("strict", "inherit"), "such a word and a mapping"),
         (("clean", {}), "such a word and a mapping"),
         (["strict"], "such a word and a mapping"),
+        ({"SNAKEPIT_LIMITS": ""}, "SNAKEPIT_LIMITS: .* take another name"),
+        ({"SNAKEPIT_LINE": None}, "SNAKEPIT_LINE: .* leave it out"),
+        (("strict", {"SNAKEPIT_RUN": "{slot}"}), "SNAKEPIT_RUN: .* the host's own"),
+        ({"SNAKEPIT_MINE": ["a", "b"]}, "SNAKEPIT_MINE: .* the host's own"),
+        ({"GPU": ["\udcff", "a"]}, "GPU: .* bytes that are no text"),
     ],
 )
 def test_a_wrong_environment_is_refused(env: Any, message: str) -> None:

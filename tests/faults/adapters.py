@@ -32,6 +32,14 @@ class Faulty(BaseAdapter):
         return os.getpid()
 
     @tool
+    def wait(self, started: str, go: str) -> int:
+        """Until somebody lets it go on."""
+        touch(started)
+        while not os.path.exists(go):
+            time.sleep(0.001)
+        return os.getpid()
+
+    @tool
     def note(self) -> list[int]:
         """How often this session was here before, and where it was."""
         key = self.session_context.session_id

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import control_groups
+
 import snakepit
 
 from . import flood, host_faults, retries, settled, start_faults, stuck, wear, worker_faults
@@ -47,32 +49,27 @@ class Row:
         Raises:
             NotHereError: This machine cannot have this fault.
         """
-        with _run_folder():
+        with control_groups.apart(), _run_folder():
             _warm_up()
-            before = Holdings.now()
+            before = Holdings.settled()
             figures = list(self.measure(**counts))
             snakepit.cleanup()  # As the next host would, where one was killed.
             with contextlib.suppress(InVainError):  # Then the figures tell it.
                 until(lambda: not marked(), "all are gone", 15)
-                # A thread that measured memory for the pool ends when it was idle for 10 s.
-                until(lambda: Holdings.now().within(before), "back to what it was", 12)
-            after = Holdings.now()
+                until(lambda: Holdings.now().within(before), "back to what it was", BACK_WITHIN)
+            more = Holdings.now().more_than(before)
             figures.append(none("processes left at the end", len(marked())))
-            changes = {what: getattr(after, what) - getattr(before, what) for what in LEAKS}
-            figures.append(none("leaks: " + (_listed(changes) or LEAKLESS), _total(changes)))
+            figures.append(none("leaks: " + (_listed(more) or LEAKLESS), sum(more.values())))
         return figures
 
 
-LEAKS = Holdings.__slots__
-LEAKLESS = "descriptors, threads, zombies, files, shared memory"
+BACK_WITHIN = 12.0
+"""Seconds: a thread that measured memory for the pool ends when it was idle for 10."""
+LEAKLESS = "descriptors, threads, zombies, files, shared memory, control groups"
 
 
-def _listed(changes: Mapping[str, int]) -> str:
-    return ", ".join(f"{what} {change:+}" for what, change in changes.items() if change > 0)
-
-
-def _total(changes: Mapping[str, int]) -> int:
-    return sum(change for change in changes.values() if change > 0)
+def _listed(more: Mapping[str, int]) -> str:
+    return ", ".join(f"{what} {count:+}" for what, count in more.items() if count)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import control_groups
+
 # In the environment of whatever is started here, directly or through workers. A name with
 # SNAKEPIT_ would not pass.
 MARK = os.environ.setdefault("FAULTS_OF_THIS_RUN", uuid.uuid4().hex)
@@ -132,6 +134,7 @@ class Holdings:
     zombies: int
     run_files: int
     shared_memory: int
+    control_groups: int
 
     def within(self, other: Holdings) -> bool:
         """Whether nothing is more than it was in the other one."""
@@ -145,7 +148,26 @@ class Holdings:
             zombies=zombies(),
             run_files=len(run_files()),
             shared_memory=len(shared_memory()),
+            control_groups=len(control_groups.of_workers()),
         )
+
+    @classmethod
+    def settled(cls, still: float = 0.5, seconds: float = 15.0) -> Self:
+        """What it holds once that has not changed for ``still`` seconds: what comes and goes must
+        not be taken for what was there before. After ``seconds`` it is taken as it is."""
+        begin = since = time.monotonic()
+        last = cls.now()
+        while (now := time.monotonic()) - since < still and now - begin < seconds:
+            time.sleep(0.02)
+            if (seen := cls.now()) != last:
+                last, since = seen, time.monotonic()
+        return last
+
+    def more_than(self, before: Holdings) -> dict[str, int]:
+        """By how much each is more than it was; what is less than before hides nothing."""
+        return {
+            what: max(0, getattr(self, what) - getattr(before, what)) for what in self.__slots__
+        }
 
 
 def shared_memory() -> list[str]:

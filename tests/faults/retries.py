@@ -18,7 +18,9 @@ from .processes import until
 
 SIZE = 6
 RETRY_COST = 14
-"""Tokens of a pool's budget, which begins with 500."""
+"""Tokens of a pool's budget. A success puts one back."""
+CAPACITY = 500
+"""Tokens with which it begins."""
 
 
 def retry_storm(calls: int) -> Iterator[Figure]:
@@ -29,6 +31,8 @@ def retry_storm(calls: int) -> Iterator[Figure]:
         with storm.pool() as pool:
             storm.part(50)
             half, _ = storm.calls(pool, calls)
+            retried = pool.stats().retries
+            paid = (CAPACITY + pool.stats().completed) // RETRY_COST
             storm.part(100)
             while pool.stats().retry_tokens >= RETRY_COST:
                 storm.calls(pool, pool.size)
@@ -40,10 +44,11 @@ def retry_storm(calls: int) -> Iterator[Figure]:
         least = storm.least
         yield from _breaker(storm)
     yield shown("calls in each part", calls)
-    yield Figure("attempts a call, half of them deadly", half, most=2)
+    yield Figure("attempts a call, half of them deadly", half, most=1.7)
+    yield none("… retries beyond what the budget pays for", max(0, retried - paid))
     yield Figure("attempts a call, budget empty", empty, most=1.1)
     yield Figure("retries refused for the budget", refused, least=1)
-    yield Figure("slots that were not left out, at least", least, least=1)
+    yield Figure("slots that were not left out, at least", least, least=SIZE - SIZE // 2)
     yield exactly("attempts a call, healed", healed, 1)
     yield Figure("healed → twenty answers", took, "s", most=5, promise="quiet")
 

@@ -13,7 +13,7 @@ import snakepit
 from snakepit import CallTimeout, Cancelled
 
 from .figures import Figure, exactly, none, shown, spread
-from .hosts import FAULTY
+from .hosts import FAULTY, gates
 from .processes import until
 
 
@@ -75,7 +75,8 @@ def deadline_race(calls: int, size: int) -> Iterator[Figure]:
             thread.join()
         until(lambda: len(ends) == calls, "all are told")
         yield from _places(pool, ends, outcomes, calls)
-    yield shown("results in time", outcomes["int"])
+    # The lost place of a worker would show here, too: whoever waits for one is late.
+    yield Figure("results in time", outcomes["int"], least=calls // 5, promise="quiet")
     yield Figure("deadlines that passed", outcomes["CallTimeout"], least=1)
 
 
@@ -91,18 +92,29 @@ def _outcome(future: Any) -> str:
         return type(error).__name__
 
 
+def _held_at_once(pool: Any) -> set[int]:
+    """Who runs as many calls as the pool has workers, none of which ends before all have begun."""
+    with gates() as folder:
+        started = [folder / str(number) for number in range(pool.size)]
+        go = folder / "go"
+        held = [pool.submit("wait", {"started": str(it), "go": str(go)}) for it in started]
+        until(lambda: all(it.exists() for it in started), "every worker has a call")
+        go.touch()
+        return {future.result(60) for future in held}
+
+
 def _places(pool: Any, ends: Counter[int], outcomes: Counter[str], calls: int) -> Iterator[Figure]:
     """Nothing is counted twice, nothing waits or runs any more, and all workers are the first."""
     until(lambda: (pool.stats().queued, pool.stats().running) == (0, 0), "nothing is under way")
     until(lambda: pool.stats().ready == pool.size, "all are ready")
     before = outcomes["int"]
-    pids = {pool.execute("work", {"seconds": 0.01}) for _ in range(20)}
+    pids = _held_at_once(pool)
     stats = pool.stats()
     yield shown("calls", calls)
     yield none("calls that ended twice", sum(times > 1 for times in ends.values()))
     yield exactly("calls that ended", len(ends), calls)
     yield none("workers lost", stats.restarts + stats.worker_deaths)
-    yield Figure("workers that serve afterwards", len(pids), least=1)
+    yield exactly("workers that serve afterwards, all at once", len(pids), pool.size)
     told = stats.completed + stats.cancelled + stats.timeouts + stats.errors
     yield exactly("calls that are counted as ended", told, stats.requests)
     yield none(

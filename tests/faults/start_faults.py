@@ -44,7 +44,8 @@ def boot_loop(rounds: int, watched: float, failed_starts: int) -> Iterator[Figur
                 recovered += pool.execute("pid", timeout=60) > 0
     yield shown("rounds", rounds)
     yield exactly("errors with the adapter's traceback", told, rounds)
-    yield Figure("processor while degraded", 100 * busiest, "%", most=5, promise="quiet")
+    # A machine that is busy with other things makes it less, not more. One start may be among it.
+    yield Figure("processor while degraded", 100 * busiest, "%", most=5 + 25 / watched)
     yield Figure("starts while degraded", starts, most=2 * rounds)
     yield exactly("pools that recovered", recovered, rounds)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -110,15 +111,20 @@ def run() -> Iterator[Run]:
     for worker in run.workers:
         worker.control.close()
         os.close(worker.pidfd)
+        # Killed, it could not end what is below it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.shim.wait(BOUND)
     for process in run.started:
         if process.poll() is None:
             process.kill()
-        process.communicate()
     try:
         run.until(lambda alive: not alive, "nothing is left")
     finally:
         for pid in run.alive():
             os.kill(pid, signal.SIGKILL)
+        # Not before: what is left holds its pipes.
+        for process in run.started:
+            process.communicate()
 
 
 @pytest.fixture

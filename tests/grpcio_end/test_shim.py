@@ -124,21 +124,76 @@ def test_a_shim_sweeps_for_its_killed_sibling_when_their_host_dies(run: Run) -> 
     other.kill()
 
 
+def test_a_host_whose_first_thread_ended_is_not_taken_for_dead(run: Run) -> None:
+    mark = uuid.uuid4().hex
+    host = run.spawn("host", SNAKEPIT_RUN=f"{mark}-1", SNAKES_HEADLESS="1")
+    worker = int(host.stdout.readline())
+    shim = parent_of(worker)
+    # What its shim would sweep if there were nobody else to do it.
+    left = run.spawn("daemon", SNAKEPIT_RUN=f"{mark}-2")
+    os.kill(worker, signal.SIGKILL)
+    run.until(lambda alive: shim not in alive, "the shim has done its work")
+    assert left.poll() is None, "its host lives"
+    left.kill()
+    host.kill()
+
+
 def test_a_control_group_has_whom_neither_tree_nor_mark_leads_to(run: Run) -> None:
     mark = f"{uuid.uuid4().hex}-1"
     group = control_group(f"snakepit-{mark}")
     worker = run.worker(b"family", SNAKEPIT_RUN=mark, SNAKEPIT_GROUP=str(group))
     try:
         worker.ready()
-        run.until(lambda alive: len(alive) == 5, "the family")
-        members = {*map(int, (group / "cgroup.procs").read_text().split())}
-        assert members == run.alive() - {worker.shim.pid}
+        # More than once: the parent of one of them is there for a moment.
+        run.until(
+            lambda alive: (
+                len(alive) == 5
+                and {*map(int, (group / "cgroup.procs").read_text().split())}
+                == alive - {worker.shim.pid}
+            ),
+            "the family is in the group, and the shim is not",
+        )
         worker.control.close()
         assert worker.shim.wait(BOUND) == 128 + KILL
         assert not group.exists()
     finally:
         if group.exists():
             group.rmdir()
+
+
+def test_a_worker_whose_go_between_is_killed_is_not_made_a_second_time(run: Run) -> None:
+    mark = f"{uuid.uuid4().hex}-1"
+    group = control_group(f"snakepit-{mark}")
+    # What is put into a frozen group is frozen before it does anything.
+    (group / "cgroup.freeze").write_text("1")
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(BOUND)
+    try:
+        with ours:
+            shim = run.spawn("worker", theirs, SNAKEPIT_RUN=mark, SNAKEPIT_GROUP=str(group))
+            theirs.close()
+            members = (group / "cgroup.procs").read_text
+            run.until(lambda _: bool(members()), "the go-between")
+            os.kill(int(members()), signal.SIGKILL)
+            told = ours.recv(1 << 16)
+            assert told.startswith(b"Ethis process cannot become a worker: ")
+            assert b"killed" in told
+            _, errors = shim.communicate(timeout=BOUND)
+            assert shim.returncode == 1
+            assert "BrokenPipeError" in errors
+            assert members() == ""
+    finally:
+        group.rmdir()
+
+
+def test_a_group_that_cannot_be_joined_is_not_held_on_to(run: Run, tmp_path: Path) -> None:
+    mark = f"{uuid.uuid4().hex}-1"
+    folder = tmp_path / f"snakepit-{mark}"
+    folder.mkdir()
+    worker = run.worker(SNAKEPIT_RUN=mark, SNAKEPIT_GROUP=str(folder))
+    worker.ready()
+    descriptors = Path(f"/proc/{worker.pid}/fd")
+    assert str(folder) not in {os.readlink(descriptor) for descriptor in descriptors.iterdir()}
 
 
 def control_group(name: str) -> Path:

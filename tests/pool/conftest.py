@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import control_groups
 import pytest
 
 # The tests of the face put a fake in its place where it was never built; that has no file.
@@ -62,15 +63,25 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any
     return value
 
 
+@pytest.fixture(autouse=True, scope="session")
+def groups_of_our_own() -> Iterator[None]:
+    with control_groups.apart():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """Every test ends with "no process of ours is left"."""
-    before = {*marked_processes()}  # Another test's, which has been told.
+    before = _all_that_may_be_left()  # Another test's, which has been told.
     yield
     end = time.monotonic() + 15
-    while (left := {*marked_processes()} - before) and time.monotonic() < end:
+    while (left := _all_that_may_be_left() - before) and time.monotonic() < end:
         time.sleep(0.02)
-    assert not left, "processes are left:\n" + "\n".join(sorted(left))
+    assert not left, "processes or control groups are left:\n" + "\n".join(sorted(left))
+
+
+def _all_that_may_be_left() -> set[str]:
+    return {*marked_processes(), *control_groups.of_workers()}
 
 
 @pytest.fixture

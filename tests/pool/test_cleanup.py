@@ -187,7 +187,8 @@ def test_a_control_group_has_whom_no_mark_leads_to(
     try:
         if not groups:
             pytest.skip("no control group can be made here")
-        done = cleanup()
+        # Elsewhere there may be what other tests have left.
+        done = cleanup(runtime_dir)
         assert {*family} == {*done.ended}
         assert not any(map(alive, family))
         assert not Path(os.fsdecode(groups[0].partition(b"=")[2])).exists()
@@ -321,6 +322,34 @@ def test_two_hosts_of_one_user_side_by_side(host: Host, gates: Gates) -> None:
     process.communicate()
     out, err = other.communicate("go on\n", timeout=60)
     assert out == "pong 0\n", err
+
+
+def test_two_hosts_that_start_and_sweep_at_once_touch_only_their_own(
+    host: Host, runtime_dir: Path
+) -> None:
+    def sweeping(line: str) -> Any:
+        script = f"""
+import os, signal, snakepit, time
+def pool(size):
+    return snakepit.Pool({STUBBORN!r}, size=size, line={line!r})
+with pool(1) as untouched, pool(2) as beset:
+    untouched.await_ready(60), beset.await_ready(60)
+    family = untouched.execute("family")
+    for deaths in range(6):
+        stat = open(f"/proc/{{beset.list_workers()[0].pid}}/stat").read()
+        os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        while beset.stats().worker_deaths <= deaths:
+            time.sleep(0.005)
+        beset.await_ready(60)
+        assert not snakepit.cleanup(os.environ["XDG_RUNTIME_DIR"]).ended
+    [os.kill(pid, 0) for pid in family]
+    print(untouched.execute("ping"), untouched.stats().worker_deaths, beset.stats().worker_deaths)
+"""
+        return host.start(host.write(script, f"{line}.py"))
+
+    for process in [sweeping(line) for line in LINES]:
+        out, err = process.communicate(timeout=120)
+        assert (out, process.returncode) == ("pong 0 6\n", 0), err
 
 
 def test_no_run_folder_is_left(host: Host, runtime_dir: Path) -> None:

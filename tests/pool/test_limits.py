@@ -14,10 +14,11 @@ import pytest
 import snakepit
 from snakepit import ConfigError, Limits, Recycle, RemoteError, WorkerDied
 
-from .conftest import until
+from .conftest import Host, until
 
 LIMITED = "pool.limited:Limited"
 GIB = 1024**3
+OWN = {"SNAKEPIT_RUN", "SNAKEPIT_LIMITS"}  # and SNAKEPIT_GROUP, where there are groups
 ENDS = pytest.mark.parametrize("line", ["native", "grpcio"])
 
 MakePool = Callable[..., Any]
@@ -95,7 +96,8 @@ def test_what_nobody_asked_for_is_as_in_the_host(make_pool: MakePool, line: str)
 
 @ENDS
 def test_everything_can_be_left_to_the_worker(make_pool: MakePool, line: str) -> None:
-    free = Limits(no_new_privs=False, oom_score=0, core_files=True)
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    free = Limits(no_new_privs=False, oom_score=0, core_files=most != 0)
     pool = make_pool(LIMITED, size=1, line=line, limits=free)
     assert pool.execute("ping") == "pong"
     worker = worker_of(pool)
@@ -181,6 +183,24 @@ def test_more_than_this_process_may_give_is_refused(make_pool: MakePool) -> None
     assert caught.value.field == "limits"
 
 
+def test_core_files_that_this_process_may_not_give_are_refused(host: Host) -> None:
+    code, out, err = host.run_script(
+        "import resource, snakepit\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+        "try:\n"
+        "    snakepit.Pool('pool.limited:Limited', size=1, limits={'core_files': True})\n"
+        "except snakepit.ConfigError as error:\n"
+        "    print(error.field, error)\n"
+        "with snakepit.Pool('pool.limited:Limited', size=1) as pool:\n"
+        "    print(pool.execute('ping'))\n"
+    )
+    assert (code, err) == (0, "")
+    refused, served = out.splitlines()
+    assert refused.startswith("limits "), refused
+    assert "ulimit -Hc" in refused
+    assert served == "pong"
+
+
 # --- devices ------------------------------------------------------------------------------------
 
 
@@ -226,11 +246,23 @@ def test_devices_are_shared_out_in_turn(make_pool: MakePool) -> None:
     assert devices(pool) == {0: "GPU-a", 1: "GPU-b", 2: "GPU-a"}
 
 
-def test_a_variable_by_slot_cannot_undo_them(make_pool: MakePool) -> None:
-    env = {"SNAKEPIT_LIMITS": "{slot}", "SNAKEPIT_RUN": ["a"]}
-    pool = make_pool(LIMITED, size=1, env=env, limits=Limits(open_files=300))
+@pytest.mark.parametrize("name", ["SNAKEPIT_LIMITS", "SNAKEPIT_RUN", "SNAKEPIT_OF_MINE"])
+@pytest.mark.parametrize("value", ["a", "{slot}", ["a", "b"], None])
+def test_no_variable_can_undo_them(make_pool: MakePool, name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: .* leave it out") as caught:
+        make_pool(LIMITED, size=1, env={name: value})
+    assert caught.value.field == "env"
+
+
+@ENDS
+def test_of_the_hosts_own_variables_workers_get_those_that_tell_them_something(
+    make_pool: MakePool, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNAKEPIT_SETTING", "x")
+    pool = make_pool(LIMITED, size=1, line=line)
     assert pool.execute("ping") == "pong"
-    worker = worker_of(pool)
-    assert limits_of(worker)["Max open files"] == ("300", "300")
-    assert status_of(worker)["NoNewPrivs"] == "1"
-    assert b"SNAKEPIT_RUN=a\0" not in Path(f"/proc/{worker}/environ").read_bytes()
+    variables = Path(f"/proc/{worker_of(pool)}/environ").read_bytes().split(b"\0")
+    names = [variable.partition(b"=")[0] for variable in variables]
+    own = {name.decode() for name in names if name.startswith(b"SNAKEPIT_")}
+    assert own >= OWN >= own - {"SNAKEPIT_GROUP"}
+    assert len(names) == len(set(names)), "none is there twice"

@@ -113,6 +113,7 @@ def test_a_dead_home_is_a_lost_session(pool: Any, affinity: str) -> None:
     session = pool.session("u", affinity=affinity)
     home = session.execute("remember", {"key": "k", "value": 1})
     bound = session.generation
+    [ref] = [worker.ref for worker in pool.list_workers() if worker.pid == home]
     os.kill(home, signal.SIGKILL)
     until(lambda: pool.stats().worker_deaths == 1, "the death is known")
     until(lambda: pool.stats().ready == 2, "the slot is refilled")
@@ -120,7 +121,7 @@ def test_a_dead_home_is_a_lost_session(pool: Any, affinity: str) -> None:
     for _ in range(2):
         with pytest.raises(SessionLost) as caught:
             session.execute("recall", {"key": "k"})
-        assert caught.value.session == "u"
+        assert (caught.value.session, caught.value.worker) == ("u", ref)
         assert caught.value.may_have_run is False
     with pytest.raises(SessionLost):
         list(session.execute_stream("count_sessions", {"upto": 1}))
@@ -147,11 +148,13 @@ def test_calls_that_wait_for_a_home_that_dies(pool: Any, gates: Gates) -> None:
     dying = session.submit("die", {"how": "SIGKILL", "started": gates("s"), "release": gates("go")})
     gates.wait("s")
     waiting = [session.submit("who") for _ in range(3)]
+    homes = [worker.ref for worker in pool.list_workers() if worker.sessions]
     gates.open("go")
     assert dying.exception(30) is not None
     for call in waiting:
         error = call.exception(30)
         assert isinstance(error, SessionLost)
+        assert [error.worker] == homes
         assert error.may_have_run is False
 
 

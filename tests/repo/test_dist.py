@@ -49,6 +49,7 @@ def contents() -> dict[str, bytes]:
         f"{INFO}/METADATA": METADATA.encode(),
         f"{INFO}/WHEEL": b"",
         f"{INFO}/RECORD": b"",
+        f"{INFO}/entry_points.txt": b"",
         f"{INFO}/licenses/LICENSE": CHECKOUT.licence,
         f"{INFO}/sboms/snakepit-py.cyclonedx.json": bill(),
     }
@@ -69,7 +70,13 @@ def test_a_good_wheel_has_no_faults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["snakepit/py.typed", "snakepit/_core.pyi", f"{INFO}/licenses/LICENSE"]
+    "name",
+    [
+        "snakepit/py.typed",
+        "snakepit/_core.pyi",
+        f"{INFO}/licenses/LICENSE",
+        f"{INFO}/entry_points.txt",
+    ],
 )
 def test_a_file_too_few_is_named(tmp_path: Path, name: str) -> None:
     files = contents()

@@ -72,6 +72,44 @@ def test_the_tables_are_made_from_it(benches: Path, root: Path, recorded: Any) -
         assert all(seen["text"] in written for seen in row.values())
 
 
+NAMED = {
+    "KILLED": ["died: SIGKILL", "signal 9", "exit codes are {SIGKILL(-9)}", "it was killed"],
+    "SEGFAULT": ["died: SIGSEGV", "exit codes are {SIGSEGV(-11)}", "Segmentation fault"],
+    "EXIT_3": [
+        "exited with code 3",
+        "exit codes are {EXIT(3)}",
+        "exitcode 3",
+        "exit_3",
+        "status 3",
+    ],
+}
+UNNAMED = {
+    "KILLED": ["2026-11-9", "of 9 workers", "unskilled", "A process was terminated abruptly"],
+    "SEGFAULT": ["2026-11-11", "of 11 workers", "A process was terminated abruptly"],
+    "EXIT_3": ["worker pool/3 is gone", "exit code 13", "code 30", "3 workers", "pid 3"],
+}
+
+
+@pytest.mark.parametrize("pattern", NAMED)
+def test_a_cause_is_named_by_what_says_it_and_not_by_a_number_alone(
+    benches: Path, pattern: str
+) -> None:
+    show = (
+        "import json, sys; from faults import cells; pattern = getattr(cells, sys.argv[1]);"
+        "print(json.dumps([cells.names_the_cause(text, pattern) for text in sys.argv[2:]]))"
+    )
+    texts = [*NAMED[pattern], *UNNAMED[pattern]]
+    told = subprocess.run(
+        [sys.executable, "-c", show, pattern, *texts],
+        cwd=benches,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    named = [text for text, it in zip(texts, json.loads(told.stdout), strict=True) if it]
+    assert named == NAMED[pattern]
+
+
 def test_a_cell_runs(benches: Path, tmp_path: Path) -> None:
     ran = run(
         benches,

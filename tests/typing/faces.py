@@ -22,6 +22,9 @@ def pools() -> None:
     snakepit.Pool(Adapter, size=4, env=("strict", {"GPU": ["0", "1"], "HOME": "/scratch/{slot}"}))
     snakepit.Pool(Adapter, size=4, limits=snakepit.Limits(nice=5, open_files=4096))
     snakepit.Pool(Adapter, size=4, limits={"umask": 0o077})
+    snakepit.Pool(Adapter, size=4, worker_breaker=snakepit.WorkerBreaker(window=10))
+    snakepit.Pool(Adapter, size=4, worker_breaker=None)
+    snakepit.Pool(Adapter, size=4, worker_breaker=5)  # type: ignore[arg-type]
     snakepit.Pool(Adapter)  # type: ignore[call-arg]
     snakepit.Pool(Adapter, size=4, limits=5)  # type: ignore[arg-type]
     snakepit.Pool(Adapter, size=4, env={"A": 1})  # type: ignore[dict-item]

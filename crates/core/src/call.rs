@@ -1,8 +1,7 @@
 //! What a caller asks for, and how far a call has come.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,20 +53,42 @@ pub struct SessionKey {
     pub object: Option<Arc<Binding>>,
 }
 
-/// What a session object remembers: the number of its first binding to a worker. Another number
-/// means that the state it relies on is gone.
+/// What a session object remembers: its first binding to a worker. Another one means that the state
+/// it relies on is gone.
 #[derive(Debug, Default)]
-pub struct Binding(AtomicU64);
+pub struct Binding(OnceLock<Bound>);
+
+/// A binding of a session to a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bound {
+    /// Its number, unique in the pool, from 1.
+    pub(crate) binding: u64,
+    pub(crate) home: Resident,
+}
+
+/// A worker as a pool's state knows it. When one is told of that is gone, its slot may have another
+/// one, and another number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resident {
+    pub(crate) slot: usize,
+    /// What users know its place by.
+    pub(crate) number: usize,
+    pub(crate) generation: u64,
+}
 
 impl Binding {
-    /// The number, None before the first call was sent.
+    /// The binding's number, None before the first call was sent.
     pub fn get(&self) -> Option<u64> {
-        Some(self.0.load(Ordering::Acquire)).filter(|&number| number != 0)
+        self.bound().map(|bound| bound.binding)
     }
 
-    /// Remembers the first number; later ones are ignored.
-    pub(crate) fn set_first(&self, number: u64) {
-        let _ = self.0.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
+    pub(crate) fn bound(&self) -> Option<Bound> {
+        self.0.get().copied()
+    }
+
+    /// Remembers the first binding; later ones are ignored.
+    pub(crate) fn set_first(&self, bound: Bound) {
+        let _ = self.0.set(bound);
     }
 }
 

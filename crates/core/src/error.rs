@@ -215,9 +215,11 @@ pub enum Error {
     SessionLost {
         /// The session.
         session: Arc<str>,
+        /// Its worker.
+        worker: WorkerRef,
         /// What became of its worker.
         cause: String,
-        /// How the worker ended, where it ended under this call.
+        /// How the worker ended, where it ended under this call, or while this call waited.
         exit: Option<Arc<ExitReport>>,
         /// Whether the call may have run.
         may_have_run: bool,

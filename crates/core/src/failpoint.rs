@@ -6,8 +6,10 @@
 //! ```
 //!
 //! Only builds with the feature `failpoints` have any of this, and wheels never do. A host reads the
-//! variable when a pool starts and hands on to workers what is theirs. [`Plan`] says what may be
-//! written. Not a way to test decisions: those are pure, and their tests need no failures.
+//! variable when a pool starts and hands on to workers what is theirs: to the scripted ones of the
+//! testkit, and to programs that link this crate and arm themselves. Python workers pass no point,
+//! so a pool of theirs refuses a plan that names one. [`Plan`] says what may be written. Not a way
+//! to test decisions: those are pure, and their tests need no failures.
 //!
 //! Delays in async code leave the runtime to others; those in code that blocks anyway block.
 
@@ -61,6 +63,27 @@ pub fn arm_from_environment() -> Result<(), String> {
     tracing::warn!(%plan, "failpoints are armed");
     *armed = Some(Arc::new(Armed::new(plan, Some(text))));
     Ok(())
+}
+
+/// Whether the workers of a pool keep to what is armed. `python`: it is the SDK that runs in them.
+///
+/// # Errors
+/// The points that none of them passes, and those that the host does.
+pub(crate) fn check_workers(python: bool) -> Result<(), String> {
+    let Some(armed) = lock(&ARMED).clone().filter(|_| python) else { return Ok(()) };
+    let points: Vec<Point> = lock(&armed.state).rules.iter().map(|rule| rule.rule.point).collect();
+    let unread = names(points.into_iter().filter(|point| point.is_in_worker()));
+    if unread.is_empty() {
+        return Ok(());
+    }
+    let read = names(Point::ALL.iter().copied().filter(|point| !point.is_in_worker()));
+    Err(format!(
+        "no Python worker passes {unread}, only scripted ones do; name points of the host: {read}"
+    ))
+}
+
+fn names(points: impl Iterator<Item = Point>) -> String {
+    points.map(Point::name).collect::<Vec<_>>().join(", ")
 }
 
 /// Arms a plan until what this returns is dropped; in place of what was armed.

@@ -129,6 +129,12 @@ impl Builder {
         self
     }
 
+    /// Workers in which the SDK of this folder is to run.
+    pub fn sdk(mut self, folder: &str) -> Self {
+        self.config.worker.bridge_path = folder.into();
+        self
+    }
+
     /// Starts the pool on the current runtime and waits until every worker is ready.
     pub async fn start(self) -> TestPool {
         let pool = self.open();

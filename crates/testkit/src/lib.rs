@@ -6,6 +6,7 @@
 //!
 //! Gate    where a call in a worker waits until the test lets it pass
 //! Ledger  which calls really ran, and how often
+//! Random  what a chaos run does, by one seed
 //! ```
 //!
 //! What a scripted worker does is said by the tool's name and its arguments, words of plain text;
@@ -16,6 +17,7 @@ mod gate;
 mod ledger;
 mod leftover;
 mod loopback;
+mod random;
 
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ pub use gate::{Gate, Visit};
 pub use ledger::Ledger;
 pub use leftover::Mark;
 pub use loopback::{Loopback, loopback};
+pub use random::Random;
 
 /// Longer than anything takes that works, on a busy machine; what waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);

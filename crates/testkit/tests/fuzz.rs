@@ -5,46 +5,35 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use snakepit::fuzzing::{TARGETS, Target};
+use snakepit_testkit::Random;
 
 /// Inputs made for each target; where one takes long (a connection each), fewer.
 const MADE: usize = 3000;
 const ENOUGH: Duration = Duration::from_millis(1500);
 
-/// SplitMix64, by which the inputs are made.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) as usize % limit.max(1)
-    }
-
-    /// Another input, near some that make sense.
-    fn near(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
-        let mut bytes = seeds[self.below(seeds.len())].clone();
-        for _ in 0..=self.below(4) {
-            let at = self.below(bytes.len() + 1);
-            match self.below(6) {
-                0 => bytes.truncate(at),
-                1 => bytes.insert(at, self.below(256) as u8),
-                2 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
-                3 if at < bytes.len() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][self.below(5)],
-                4 => {
-                    let end = at + self.below(bytes.len() + 1 - at);
-                    bytes.extend_from_within(at..end);
-                }
-                _ => {
-                    let other = &seeds[self.below(seeds.len())];
-                    bytes.truncate(at);
-                    bytes.extend_from_slice(&other[self.below(other.len() + 1)..]);
-                }
+/// Another input, near some that make sense.
+fn near(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut below = |limit: usize| random.below(limit as u64) as usize;
+    let mut bytes = seeds[below(seeds.len())].clone();
+    for _ in 0..=below(4) {
+        let at = below(bytes.len() + 1);
+        match below(6) {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at, below(256) as u8),
+            2 if at < bytes.len() => bytes[at] ^= 1 << below(8),
+            3 if at < bytes.len() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][below(5)],
+            4 => {
+                let end = at + below(bytes.len() + 1 - at);
+                bytes.extend_from_within(at..end);
+            }
+            _ => {
+                let other = &seeds[below(seeds.len())];
+                bytes.truncate(at);
+                bytes.extend_from_slice(&other[below(other.len() + 1)..]);
             }
         }
-        bytes
     }
+    bytes
 }
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -72,9 +61,9 @@ fn replay(target: Target) {
         }
     };
     seeds.iter().for_each(|seed| shown(seed));
-    let (mut random, begun) = (Random(1), Instant::now());
+    let (mut random, begun) = (Random::new(1), Instant::now());
     for _ in (0..MADE).take_while(|_| begun.elapsed() < ENOUGH) {
-        shown(&random.near(&seeds));
+        shown(&near(&mut random, &seeds));
     }
 }
 

@@ -14,8 +14,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteBuf, Bytes};
-use snakepit::{Env, Error, OutputMode, Pool};
-use snakepit_testkit::{Mark, soon, until};
+use snakepit::{Env, Error, OutputMode, Pool, WorkerRef};
+use snakepit_testkit::{Mark, Random, soon, until};
 
 /// Directory of the package `chaos`, whose adapter this runs.
 const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests");
@@ -48,25 +48,12 @@ struct Echo(u64, ByteBuf);
 #[derive(Deserialize)]
 struct Chunk(u64, u64, ByteBuf);
 
-/// `SplitMix64`: all that is done hangs on one number; when, on the machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-
-    fn bytes(&mut self) -> Vec<u8> {
-        // What does not fit into the socket at once may be lost when the very next call ends the
-        // worker: ARCHITECTURE.md, "What is not kept yet".
-        let most = [1, 100, 5000, 1 << 15][self.below(4) as usize];
-        let fill = self.below(256) as u8;
-        vec![fill; self.below(most) as usize]
-    }
+fn any_bytes(random: &mut Random) -> Vec<u8> {
+    // What does not fit into the socket at once may be lost when the very next call ends the
+    // worker: ARCHITECTURE.md, "What is not kept yet".
+    let most = [1, 100, 5000, 1 << 15][random.below(4) as usize];
+    let fill = random.below(256) as u8;
+    vec![fill; random.below(most) as usize]
 }
 
 /// Which workers were harmed: by slot and generation.
@@ -83,9 +70,39 @@ impl Harms {
     }
 }
 
+/// Why sessions lost their homes, judged when all is known: which workers a tool had ended by then,
+/// and who came after them.
+#[derive(Default)]
+struct Losses {
+    /// Ended by `leave`.
+    left: Harms,
+    told: Mutex<Vec<(WorkerRef, String)>>,
+}
+
+impl Losses {
+    fn add(&self, home: WorkerRef, cause: String) {
+        self.told.lock().expect("nobody panics with it").push((home, cause));
+    }
+
+    /// Each home has ended, and for a reason.
+    fn judge(&self, pool: &Pool, harms: &Harms) {
+        let present = pool.workers();
+        for (home, cause) in &*self.told.lock().expect("nobody panics with it") {
+            let now = present.iter().find(|it| it.worker.slot == home.slot).expect("its slot");
+            assert!(now.worker.generation > home.generation, "{home:?} serves on, told: {cause}");
+            let by_somebody = [harms, &self.left];
+            let ended = by_somebody.iter().any(|ends| ends.has(home.slot, home.generation));
+            // Which call it was that did not stop, the session is not told.
+            let outlived = cause.contains("a call outlived its deadline or cancel");
+            assert!(ended || outlived || cause == "its worker is gone", "{home:?}: {cause}");
+        }
+    }
+}
+
 struct Caller {
     pool: Arc<Pool>,
     harms: Arc<Harms>,
+    losses: Arc<Losses>,
     random: Random,
     name: u64,
     calls: u64,
@@ -107,7 +124,7 @@ impl Caller {
     }
 
     async fn echo(&mut self, number: u64) {
-        let data = self.random.bytes();
+        let data = any_bytes(&mut self.random);
         let args = Args { number, data: Some(Bytes::new(&data)), ..Args::default() };
         match soon("an echo", self.pool.execute::<Echo>("echo", &args)).await {
             Ok(Echo(told, back)) => assert!(told == number && back == data, "another's echo"),
@@ -178,8 +195,14 @@ impl Caller {
                     assert_eq!((told, counted, is_new), (number, count, count == 1));
                     assert_eq!(*home.get_or_insert(worker), worker, "the session moved");
                 }
-                // Killed for another's call, or harmed: which worker it was may not be known.
-                Err(Error::SessionLost { .. }) => return,
+                Err(Error::SessionLost { worker, cause, .. }) => {
+                    let place = (worker.slot, worker.generation);
+                    assert!(
+                        home.is_none_or(|home| home == place),
+                        "it lived in {home:?}: {place:?}"
+                    );
+                    return self.losses.add(worker, cause);
+                }
                 Err(error) => return self.explain(&error),
             }
         }
@@ -189,7 +212,9 @@ impl Caller {
         let args = Args { number, code: Some(7), ..Args::default() };
         let ended = soon("an exit", self.pool.execute::<()>("leave", args)).await;
         match ended.expect_err("it leaves") {
-            Error::WorkerDied { exit, .. } if exit.exit_code == Some(7) => {}
+            Error::WorkerDied { worker, exit, .. } if exit.exit_code == Some(7) => {
+                self.losses.left.add(worker.slot, worker.generation);
+            }
             error => self.explain(&error),
         }
     }
@@ -260,13 +285,14 @@ async fn every_call_ends_rightly_or_with_its_own_worker() {
     pool.await_ready(None).await.expect("workers");
     let before = descriptors();
 
-    let harms = Arc::new(Harms::default());
+    let (harms, losses) = (Arc::new(Harms::default()), Arc::new(Losses::default()));
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let callers: Vec<_> = (0..CALLERS)
         .map(|name| {
             let (pool, harms, stopped) = (pool.clone(), harms.clone(), stopped.clone());
-            let random = Random(seed ^ (name + 1) << 32);
-            let mut caller = Caller { pool, harms, random, name, calls: 0, failed: 0 };
+            let losses = losses.clone();
+            let random = Random::new(seed ^ (name + 1) << 32);
+            let mut caller = Caller { pool, harms, losses, random, name, calls: 0, failed: 0 };
             tokio::spawn(async move {
                 while !*stopped.borrow() {
                     caller.act().await;
@@ -277,7 +303,7 @@ async fn every_call_ends_rightly_or_with_its_own_worker() {
         .collect();
 
     let end = Instant::now() + Duration::from_secs(seconds);
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     // A caller that has panicked is told at the end of the storm at once.
     while Instant::now() < end && !callers.iter().any(tokio::task::JoinHandle::is_finished) {
         let halted = strike(&pool, &harms, &mut random);
@@ -301,6 +327,7 @@ async fn every_call_ends_rightly_or_with_its_own_worker() {
         (stats.ready, stats.queued, stats.running) == (SIZE, 0, 0)
     };
     until("all slots are refilled, and no call is left", rest).await;
+    losses.judge(&pool, &harms);
     let flat = || descriptors() <= before + SPARE_DESCRIPTORS;
     until("no descriptor is left", flat).await;
     let counters = pool.stats().counters;

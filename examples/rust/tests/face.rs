@@ -233,6 +233,8 @@ async fn a_session_has_one_worker_and_is_lost_with_it() {
     let pool = builder.size(2).start().await.expect("a pool");
     let session = pool.session("user_42").affinity(Affinity::StrictQueue);
     let home: u32 = session.execute("pid", ()).await.expect("a worker");
+    let lives_in = pool.workers().into_iter().find(|worker| worker.pid == Some(home));
+    let lives_in = lives_in.expect("one of the pool's").worker;
     for before in 0..5_u32 {
         assert_eq!(session.execute::<u32>("note", ()).await.expect("a note"), before);
         assert_eq!(session.execute::<u32>("pid", ()).await.expect("its home"), home);
@@ -243,7 +245,8 @@ async fn a_session_has_one_worker_and_is_lost_with_it() {
 
     session.execute::<Value>("crash", ()).await.expect_err("its worker dies");
     let lost = session.execute::<u32>("note", ()).await.expect_err("its state is gone");
-    assert!(matches!(lost, Error::SessionLost { .. }), "{lost}");
+    let Error::SessionLost { worker, .. } = lost else { panic!("{lost}") };
+    assert_eq!(worker, lives_in, "the home that is gone");
     assert_eq!(pool.session("user_42").execute::<u32>("note", ()).await.expect("anew"), 0);
     finish(pool, mark).await;
 }

@@ -74,11 +74,15 @@ async fn limits_that_make_no_sense_are_refused_before_any_process_starts() {
             other => panic!("{:?}", other.map(drop)),
         }
     }
-    let env = Env::inherit().set("DEVICE", "{place}");
-    match builder.env(env).start().await {
-        Err(Error::Config { field: "env", message }) => {
-            assert!(message.starts_with("DEVICE: there is no {place}"), "{message}");
+    for (name, value, expected) in [
+        ("DEVICE", "{place}", "DEVICE: there is no {place}"),
+        ("SNAKEPIT_LIMITS", "", "SNAKEPIT_LIMITS: names that begin with SNAKEPIT_ are the host's"),
+    ] {
+        match builder.clone().env(Env::inherit().set(name, value)).start().await {
+            Err(Error::Config { field: "env", message }) => {
+                assert!(message.starts_with(expected), "{message}");
+            }
+            other => panic!("{:?}", other.map(drop)),
         }
-        other => panic!("{:?}", other.map(drop)),
     }
 }

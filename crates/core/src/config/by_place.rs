@@ -1,14 +1,21 @@
 //! A variable whose value depends on the worker's place in its pool: which device is its own.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 /// The one name that a value may speak of.
 const PLACE: &str = "slot";
 
+/// Between directories, on the one system that there is.
+const SEPARATOR: &str = ":";
+
 /// What a variable is in each place of a pool. Places count from 0, and a worker that replaces
 /// another has its number: also while that one still serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ByPlace(Vec<String>);
+pub struct ByPlace {
+    values: Vec<String>,
+    /// Directories before each of them.
+    front: OsString,
+}
 
 impl ByPlace {
     /// Values that the places have in turn, in which `{slot}` stands for the place's number, and
@@ -26,19 +33,30 @@ impl ByPlace {
                 "there is no {{{name}}}; {{{PLACE}}} is the worker's place, and {{{{{name}}}}} \
                  stands for braces around a name"
             )),
-            None => Ok(Self(values)),
+            None => Ok(Self { values, front: OsString::new() }),
         }
     }
 
     /// The value in one place.
     pub fn at(&self, place: usize) -> OsString {
-        let text = &self.0[place % self.0.len()];
-        expanded(text, place).unwrap_or_else(|_| text.clone()).into()
+        let text = &self.values[place % self.values.len()];
+        let value = expanded(text, place).unwrap_or_else(|_| text.clone());
+        let mut all = self.front.clone();
+        if !all.is_empty() && !value.is_empty() {
+            all.push(SEPARATOR);
+        }
+        all.push(value);
+        all
+    }
+
+    /// Has each value, which is a list of directories, begin with `front`; braces mean nothing there.
+    pub fn put_in_front(&mut self, front: &OsStr) {
+        self.front = front.into();
     }
 
     /// The value, where it is the same in all places.
     pub(super) fn everywhere(&self) -> Option<OsString> {
-        match &*self.0 {
+        match &*self.values {
             [one] => expanded(one, 0).ok().filter(|text| Ok(text) == expanded(one, 1).as_ref()),
             _ => None,
         }

@@ -54,8 +54,12 @@ pub const THREAD_COUNTS: [&str; 11] = [
 /// They tell one interpreter where its own files are, and would mislead another one.
 pub const OF_ONE_INTERPRETER: [&str; 3] = ["PYTHONHOME", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__"];
 
-/// Which variables workers get. `SNAKEPIT_*` never passes; thread counts of numeric libraries that
-/// nobody has set become cores / workers.
+/// Of what the host tells its workers, and of its own settings.
+const OWN_PREFIX: &str = "SNAKEPIT_";
+
+/// Which variables workers get. `SNAKEPIT_*` is not inherited, and refused where it is given: those
+/// names are the host's own, by which it tells a worker what that needs to know. Thread counts of
+/// numeric libraries that nobody has set become cores / workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env {
     strict: bool,
@@ -143,6 +147,13 @@ impl Env {
             if name.is_empty() || name.contains(['=', '\0']) {
                 return Err(wrong("env", format!("{name:?} is no name of a variable")));
             }
+            if name.starts_with(OWN_PREFIX) {
+                let message = format!(
+                    "{name}: names that begin with {OWN_PREFIX} are the host's own, and workers \
+                     get none but those that it sets; leave it out, or take another name"
+                );
+                return Err(wrong("env", message));
+            }
             let key = OsString::from(name);
             result.remove(&key);
             by_place.remove(&key);
@@ -162,11 +173,15 @@ impl Env {
             by_place.remove(OsStr::new(name));
         }
         if !pythonpath.is_empty() {
-            let before = result.remove(OsStr::new("PYTHONPATH")).filter(|path| !path.is_empty());
+            let name = OsStr::new("PYTHONPATH");
+            let before = result.remove(name).filter(|path| !path.is_empty());
             let behind = before.iter().flat_map(std::env::split_paths);
             let joined = std::env::join_paths(pythonpath.iter().cloned().chain(behind));
             let joined = joined.map_err(|error| wrong("pythonpath", error.to_string()))?;
-            result.insert("PYTHONPATH".into(), joined);
+            match by_place.get_mut(name) {
+                Some(values) => values.put_in_front(&joined),
+                None => drop(result.insert(name.into(), joined)),
+            }
         }
         let told: BTreeSet<OsString> = by_place.keys().cloned().collect();
         for name in THREAD_COUNTS.map(OsString::from).into_iter().filter(|it| !told.contains(it)) {
@@ -179,7 +194,7 @@ impl Env {
     /// The host's own settings are no business of a worker, which gets them by its control socket.
     fn passes(&self, name: &OsStr) -> bool {
         let bytes = name.as_encoded_bytes();
-        if bytes.starts_with(b"SNAKEPIT_") {
+        if bytes.starts_with(OWN_PREFIX.as_bytes()) {
             return false;
         }
         !self.strict
@@ -259,14 +274,30 @@ mod tests {
     }
 
     #[test]
+    fn directories_come_before_a_pythonpath_by_place_too() {
+        let env = Env::inherit().set_in_turn("PYTHONPATH", ["/even{slot}", ""]);
+        let path = [PathBuf::from("/{slot}")];
+        let made = env.of_worker([("PYTHONPATH".into(), "/old".into())], &[], &path, 1);
+        let made = made.expect("good values");
+        assert!(made.everywhere.iter().all(|(name, _)| name != "PYTHONPATH"));
+        let [(name, values)] = &*made.by_place else { panic!("{:?}", made.by_place) };
+        assert_eq!(name, "PYTHONPATH");
+        assert_eq!([values.at(0), values.at(1)], ["/{slot}:/even0", "/{slot}"]);
+    }
+
+    #[test]
     fn a_name_that_is_none_is_refused() {
         for env in [
             Env::inherit().set("A=B", "1"),
             Env::inherit().set("A", "\0"),
             Env::inherit().set("A", "{place}"),
+            Env::inherit().set("SNAKEPIT_LIMITS", ""),
+            Env::inherit().set_in_turn("SNAKEPIT_RUN", ["a", "b"]),
+            Env::strict().remove("SNAKEPIT_LINE"),
             Env::inherit().set_in_turn("A", [""; 0]),
         ] {
-            assert!(env.of_worker([], &[], &[], 1).is_err());
+            let error = env.of_worker([], &[], &[], 1).expect_err("refused");
+            assert!(matches!(error, Error::Config { field: "env", .. }), "{error}");
         }
     }
 }

@@ -19,6 +19,18 @@ pub struct BreakerRule {
     pub count_remote_errors: bool,
 }
 
+impl BreakerRule {
+    /// That of each slot, unless a pool is told otherwise: half of its last 20 calls, and 5 at
+    /// least; 30 s; one probe.
+    pub fn of_slots() -> Self {
+        // Deaths come at the end of a worker, so few of them are in a window; a large one would
+        // remember a slot's good days for too long.
+        let trip = Trip::Rate { window: 20, minimum_calls: 5, failure_rate: 0.5 };
+        let limits = BreakerConfig { trip, ..BreakerConfig::default() };
+        Self { limits, count_remote_errors: false }
+    }
+}
+
 /// What becomes of a slot whose worker crashed, and of the calls in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CrashBarrier {
@@ -46,8 +58,9 @@ pub struct Guards {
     pub retry_budget: BudgetConfig,
     /// Refuses calls while the pool fails. Default: none.
     pub circuit_breaker: Option<BreakerRule>,
-    /// Takes slots whose workers keep dying out of the rotation, never more than half of them.
-    /// Default: half of the last 20 calls of a slot, and 5 at least; 30 s; one probe.
+    /// Takes slots whose workers keep dying out of the rotation, never more than half of them. A
+    /// slot is probed by one call at a time, whatever `half_open_max_calls` says. `None`: never.
+    /// Default: [`BreakerRule::of_slots`].
     pub worker_breaker: Option<BreakerRule>,
     /// Default: none.
     pub crash_barrier: Option<CrashBarrier>,
@@ -55,10 +68,6 @@ pub struct Guards {
 
 impl Default for Guards {
     fn default() -> Self {
-        // Deaths come at the end of a worker, so few of them are in a window; a large one would
-        // remember a slot's good days for too long.
-        let trip = Trip::Rate { window: 20, minimum_calls: 5, failure_rate: 0.5 };
-        let limits = BreakerConfig { trip, ..BreakerConfig::default() };
         Self {
             // A death is no sign of load: another worker may take the call at once.
             retry: RetryPolicy {
@@ -68,7 +77,7 @@ impl Default for Guards {
             },
             retry_budget: BudgetConfig::default(),
             circuit_breaker: None,
-            worker_breaker: Some(BreakerRule { limits, count_remote_errors: false }),
+            worker_breaker: Some(BreakerRule::of_slots()),
             crash_barrier: None,
         }
     }

@@ -1,10 +1,12 @@
 //! How the guards of a pool are written in a configuration file: tables, all of whose keys have
 //! defaults.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::read::Limited;
 use super::{
@@ -163,6 +165,91 @@ impl TryFrom<BreakerTable> for BreakerRule {
                 reset_timeout: table.reset_timeout.map_or(usual.reset_timeout, Duration::from),
                 half_open_max_calls: table.half_open_max_calls.unwrap_or(usual.half_open_max_calls),
             },
+            count_remote_errors: table.count_remote_errors.unwrap_or_default(),
+        })
+    }
+}
+
+/// `{ window = 20, failure_rate = 0.5, reset_timeout = "30s" }`, or `"none"`
+pub(super) struct SlotBreaker(Option<BreakerRule>);
+
+impl From<SlotBreaker> for Option<BreakerRule> {
+    fn from(read: SlotBreaker) -> Self {
+        read.0
+    }
+}
+
+impl<'de> Deserialize<'de> for SlotBreaker {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SlotBreakerReader)
+    }
+}
+
+struct SlotBreakerReader;
+
+impl<'de> Visitor<'de> for SlotBreakerReader {
+    type Value = SlotBreaker;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of a breaker's limits, or \"none\"")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<SlotBreaker, E> {
+        Ok(SlotBreaker(None))
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<SlotBreaker, E> {
+        Ok(SlotBreaker(None))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<SlotBreaker, E> {
+        match text {
+            "none" => Ok(SlotBreaker(None)),
+            _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SlotBreaker, A::Error> {
+        let table = SlotBreakerTable::deserialize(MapAccessDeserializer::new(map))?;
+        BreakerRule::try_from(table).map(|rule| SlotBreaker(Some(rule))).map_err(de::Error::custom)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SlotBreakerTable {
+    failure_threshold: Option<u32>,
+    reset_timeout: Option<Limited>,
+    window: Option<u32>,
+    minimum_calls: Option<u32>,
+    failure_rate: Option<f64>,
+    count_remote_errors: Option<bool>,
+}
+
+impl TryFrom<SlotBreakerTable> for BreakerRule {
+    type Error = String;
+
+    fn try_from(table: SlotBreakerTable) -> Result<Self, String> {
+        let usual = Self::of_slots();
+        let share = table.window.or(table.minimum_calls).is_some() || table.failure_rate.is_some();
+        let trip = match (table.failure_threshold, usual.limits.trip) {
+            (Some(_), _) if share => {
+                return Err("failure_threshold and a window are two ways; give one of them".into());
+            }
+            (Some(threshold), _) => Trip::Consecutive(threshold),
+            (None, Trip::Rate { window, minimum_calls, failure_rate }) => {
+                let window = table.window.unwrap_or(window);
+                Trip::Rate {
+                    window,
+                    minimum_calls: table.minimum_calls.unwrap_or(minimum_calls.min(window)),
+                    failure_rate: table.failure_rate.unwrap_or(failure_rate),
+                }
+            }
+            (None, trip) => trip,
+        };
+        let reset_timeout = table.reset_timeout.map_or(usual.limits.reset_timeout, Duration::from);
+        Ok(Self {
+            limits: BreakerConfig { trip, reset_timeout, ..usual.limits },
             count_remote_errors: table.count_remote_errors.unwrap_or_default(),
         })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::guarded::{Barrier, Breaker, Budget, Retry};
+use super::guarded::{Barrier, Breaker, Budget, Retry, SlotBreaker};
 use super::read::{Limited, Named, Size, Span, Word};
 use super::suggest::closest;
 use super::upkeep::{Table, Whole};
@@ -169,9 +169,10 @@ parameters! {
     /// `minimum_calls` and `failure_rate`; `reset_timeout`, `half_open_max_calls` and
     /// `count_remote_errors`. Default: none.
     circuit_breaker: BreakerRule, read as Breaker;
-    /// Takes slots whose workers keep dying out of the rotation, never more than half of them; a
-    /// table as above. Default: half of the last 20 calls of a slot and 5 at least, 30 s, one probe.
-    worker_breaker: BreakerRule, read as Breaker;
+    /// Takes slots whose workers keep dying out of the rotation, never more than half of them: a
+    /// table of the same but `half_open_max_calls`, since a slot is probed by one call at a time; or
+    /// `"none"`: never. Default: half of the last 20 calls of a slot, and 5 at least; 30 s.
+    worker_breaker: Option<BreakerRule>, read as SlotBreaker;
     /// Prefers other slots to one whose worker crashed: a table of `taint` and `max_restarts`.
     /// Default: none.
     crash_barrier: CrashBarrier, read as Barrier;

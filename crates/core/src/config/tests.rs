@@ -55,11 +55,11 @@ fn every_parameter_is_read() {
     let limits = BreakerConfig { trip: Trip::Consecutive(3), ..BreakerConfig::default() };
     let breaker = BreakerRule { limits, count_remote_errors: true };
     assert_eq!(options.circuit_breaker, Some(breaker));
-    let trip = Trip::Rate { window: 10, minimum_calls: 10, failure_rate: 0.5 };
+    let trip = Trip::Rate { window: 10, minimum_calls: 5, failure_rate: 0.5 };
     let limits =
         BreakerConfig { trip, reset_timeout: Duration::from_secs(1), ..BreakerConfig::default() };
     let breaker = BreakerRule { limits, count_remote_errors: false };
-    assert_eq!(options.worker_breaker, Some(breaker));
+    assert_eq!(options.worker_breaker, Some(Some(breaker)));
     let barrier = CrashBarrier { taint: Duration::from_secs(5), ..CrashBarrier::default() };
     assert_eq!(options.crash_barrier, Some(barrier));
 }
@@ -81,10 +81,44 @@ fn what_is_wrong_is_told_with_its_name_and_what_would_be_right() {
         (r#"{"retry": {"attempts": 2}}"#, "retry: unknown field `attempts`"),
         (r#"{"retry": {"jitter": "some"}}"#, "retry: unknown jitter \"some\""),
         (r#"{"circuit_breaker": {"failure_rate": 0.5}}"#, "need a window"),
+        (r#"{"worker_breaker": "off"}"#, "worker_breaker: invalid value: string \"off\""),
+        (r#"{"worker_breaker": {"half_open_max_calls": 2}}"#, "unknown field"),
+        (r#"{"worker_breaker": {"failure_threshold": 2, "failure_rate": 1}}"#, "are two ways"),
     ] {
         let error = json(text).expect_err(text);
         assert!(error.contains(expected), "{text}: {error}");
     }
+}
+
+#[test]
+fn a_breaker_of_slots_keeps_its_own_defaults_and_can_be_left_out() {
+    let read = |text| json(text).map(|options| options.worker_breaker);
+    let usual = BreakerRule::of_slots();
+    assert_eq!(read(r#"{"worker_breaker": {}}"#), Ok(Some(Some(usual))));
+    for none in [r#"{"worker_breaker": null}"#, r#"{"worker_breaker": "none"}"#] {
+        assert_eq!(read(none), Ok(Some(None)));
+    }
+    let limits = BreakerConfig { trip: Trip::Consecutive(2), ..usual.limits };
+    let row = BreakerRule { limits, ..usual };
+    assert_eq!(read(r#"{"worker_breaker": {"failure_threshold": 2}}"#), Ok(Some(Some(row))));
+    let trip = Trip::Rate { window: 3, minimum_calls: 3, failure_rate: 0.5 };
+    let short = BreakerRule { limits: BreakerConfig { trip, ..usual.limits }, ..usual };
+    assert_eq!(read(r#"{"worker_breaker": {"window": 3}}"#), Ok(Some(Some(short))));
+}
+
+#[test]
+fn the_guide_tells_the_defaults_of_guards() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guards.md");
+    let guide = std::fs::read_to_string(path).expect("the guide");
+    let (_, shown) = guide.split_once("```toml\n").expect("a configuration");
+    let (shown, _) = shown.split_once("```").expect("its end");
+    let options: PoolOptions = toml::from_str(shown).expect("TOML");
+    let usual = Guards::default();
+    assert_eq!(options.retry, Some(usual.retry));
+    assert_eq!(options.retry_budget, Some(usual.retry_budget));
+    assert_eq!(options.circuit_breaker, Some(BreakerRule::default()));
+    assert_eq!(options.worker_breaker, Some(usual.worker_breaker));
+    assert_eq!(options.crash_barrier, Some(CrashBarrier::default()));
 }
 
 #[test]

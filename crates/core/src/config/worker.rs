@@ -122,3 +122,11 @@ pub struct WorkerConfig {
     /// It reports what threads do to each other.
     pub thread_safety_checks: bool,
 }
+
+impl WorkerConfig {
+    /// The whole environment of the worker in one place of the pool.
+    pub(crate) fn env_at(&self, place: usize) -> Vec<(OsString, OsString)> {
+        let by_slot = self.env_by_slot.iter().map(|(name, it)| (name.clone(), it.at(place)));
+        self.env.iter().cloned().chain(by_slot).collect()
+    }
+}

@@ -90,6 +90,23 @@ fn an_error_is_of_the_kind_that_the_plan_names() {
 }
 
 #[test]
+fn a_plan_for_python_workers_names_points_of_the_host_only() {
+    let _alone = lock(&ALONE);
+    let guard = arm(plan("spawn:5%,run:once,ack"));
+    let told = check_workers(true).expect_err("they pass no point");
+    assert!(told.starts_with("no Python worker passes run, ack, only"), "{told}");
+    assert!(
+        told.ends_with("of the host: spawn, page, ledger, handshake, send, recv, reply"),
+        "{told}"
+    );
+    assert_eq!(check_workers(false), Ok(()), "scripted ones do");
+    drop(guard);
+    assert_eq!(check_workers(true), Ok(()), "nothing is armed");
+    let _guard = arm(plan("spawn:5%"));
+    assert_eq!(check_workers(true), Ok(()));
+}
+
+#[test]
 fn workers_are_given_what_is_theirs_and_a_few_what_is_to_happen_a_few_times() {
     let _alone = lock(&ALONE);
     let _guard = arm(plan("seed=1,spawn:5%,run:crash:nth=2:times=2,warmup:delay=1s"));

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Whatever the lane, the call that was admitted first goes first; a call that comes back from a
-//! dead worker keeps its place. It is bounded in calls and in the bytes of their arguments. It holds
-//! numbers only: whoever takes a call out looks it up anyway, and says how many bytes have left.
+//! dead worker keeps its place. It is bounded in calls and in the bytes of their arguments; calls that
+//! rest before they are tried again are in no lane, and count against both bounds all the same. It
+//! holds numbers only: whoever takes a call out looks it up anyway, and says how many bytes have left.
 
 use std::collections::VecDeque;
 
@@ -19,7 +20,11 @@ use crate::id::CallId;
 pub(crate) struct Queue {
     shared: VecDeque<CallId>,
     pinned: Vec<VecDeque<CallId>>,
+    /// Calls in the lanes.
     len: usize,
+    /// Calls that rest outside of them.
+    resting: usize,
+    /// Of both.
     bytes: u64,
     bounds: Bounds,
 }
@@ -40,13 +45,25 @@ impl Queue {
             shared: VecDeque::new(),
             pinned: (0..slots).map(|_| VecDeque::new()).collect(),
             len: 0,
+            resting: 0,
             bytes: 0,
             bounds,
         }
     }
 
+    /// Calls in the lanes: they could run now.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Calls that rest before they are tried again.
+    pub(crate) fn resting(&self) -> usize {
+        self.resting
+    }
+
+    /// Calls that wait, for a worker or for their next try.
+    pub(crate) fn waiting(&self) -> usize {
+        self.len + self.resting
     }
 
     /// Bytes of what waits.
@@ -58,7 +75,7 @@ impl Queue {
     /// could.
     pub(crate) fn has_room(&self, bytes: u32) -> bool {
         let within = || self.bytes + u64::from(bytes) <= self.bounds.bytes;
-        self.len < self.bounds.calls && (self.bytes == 0 || within())
+        self.waiting() < self.bounds.calls && (self.bytes == 0 || within())
     }
 
     pub(crate) fn bounds(&self) -> Bounds {
@@ -81,6 +98,18 @@ impl Queue {
     /// A call of so many bytes was taken out; owed after each one.
     pub(crate) fn release(&mut self, bytes: u32) {
         self.bytes -= u64::from(bytes);
+    }
+
+    /// A call of so many bytes rests from now on; never refused, as above.
+    pub(crate) fn rest(&mut self, bytes: u32) {
+        self.resting += 1;
+        self.bytes += u64::from(bytes);
+    }
+
+    /// It rests no longer.
+    pub(crate) fn wake(&mut self, bytes: u32) {
+        self.resting -= 1;
+        self.release(bytes);
     }
 
     /// Removes a call that its caller gave up. True: it was there.
@@ -125,12 +154,12 @@ impl Queue {
         std::iter::from_fn(|| self.pop_pinned(slot)).collect()
     }
 
-    /// Empties every lane, oldest call first; no bytes are owed.
+    /// Empties every lane, oldest call first; no bytes are owed, by those that rest neither.
     pub(crate) fn take_all(&mut self) -> Vec<CallId> {
         let lanes = std::iter::once(&mut self.shared).chain(&mut self.pinned);
         let mut all: Vec<_> = lanes.flat_map(|lane| lane.drain(..)).collect();
         all.sort_unstable();
-        (self.len, self.bytes) = (0, 0);
+        (self.len, self.resting, self.bytes) = (0, 0, 0);
         all
     }
 
@@ -191,12 +220,28 @@ mod tests {
         assert!(queue.has_room(40));
     }
 
+    #[test]
+    fn calls_that_rest_take_room_and_no_turn() {
+        let mut queue = queue(1);
+        queue.rest(60);
+        assert_eq!((queue.len(), queue.waiting(), queue.pop(0)), (0, 1, None));
+        assert!(queue.has_room(40) && !queue.has_room(41), "its bytes");
+        (0..9).for_each(|_| queue.rest(0));
+        assert!(!queue.has_room(0), "ten calls");
+        queue.wake(60);
+        assert!(queue.has_room(100));
+        assert!(queue.take_all().is_empty());
+        assert_eq!((queue.resting(), queue.bytes()), (0, 0));
+    }
+
     proptest! {
-        /// Whatever is put, removed and popped: nothing is lost, nothing comes twice, `len` is true.
+        /// Whatever is put, removed, popped and rests: nothing is lost, nothing comes twice, and
+        /// what waits is bounded by what all of it is.
         #[test]
-        fn nothing_is_lost(ops in prop::collection::vec((0u8..4, 0u64..40, 0usize..3), 0..200)) {
+        fn nothing_is_lost(ops in prop::collection::vec((0u8..6, 0u64..40, 0usize..3), 0..200)) {
             let mut queue = queue(3);
             let mut model: std::collections::BTreeMap<u64, Lane> = Default::default();
+            let mut resting = Vec::new();
             for (op, n, slot) in ops {
                 let lane = (slot > 0).then_some(slot);
                 match op {
@@ -218,10 +263,21 @@ mod tests {
                         prop_assert_eq!(queue.pop(slot), want.map(id));
                         want.map(|n| model.remove(&n).inspect(|_| queue.release(n as u32)));
                     }
+                    4 => {
+                        queue.rest(n as u32);
+                        resting.push(n);
+                    }
+                    5 if !resting.is_empty() => {
+                        queue.wake(resting.swap_remove(n as usize % resting.len()) as u32);
+                    }
                     _ => {}
                 }
                 prop_assert_eq!(queue.len(), model.len());
-                prop_assert_eq!(queue.bytes(), model.keys().sum::<u64>());
+                let bytes = model.keys().chain(&resting).sum::<u64>();
+                prop_assert_eq!(queue.bytes(), bytes);
+                let waiting = model.len() + resting.len();
+                let room = waiting < 10 && (bytes == 0 || bytes + n <= 100);
+                prop_assert_eq!(queue.has_room(n as u32), room);
             }
         }
     }

@@ -107,8 +107,8 @@ impl Builder {
         retry_budget: BudgetConfig;
         /// Refuses calls while the pool fails.
         circuit_breaker: BreakerRule;
-        /// Takes slots whose workers keep dying out of the rotation.
-        worker_breaker: BreakerRule;
+        /// Takes slots whose workers keep dying out of the rotation; `None`: never.
+        worker_breaker: impl Into<Option<BreakerRule>>;
         /// Prefers other slots to one whose worker crashed.
         crash_barrier: CrashBarrier;
         /// Bytes of one encoded argument map, result or chunk.
@@ -333,7 +333,7 @@ fn guards(guards: &mut Guards, options: &PoolOptions) {
     }
     guards.retry_budget = options.retry_budget.unwrap_or(guards.retry_budget);
     guards.circuit_breaker = options.circuit_breaker.or(guards.circuit_breaker);
-    guards.worker_breaker = options.worker_breaker.or(guards.worker_breaker);
+    guards.worker_breaker = options.worker_breaker.unwrap_or(guards.worker_breaker);
     guards.crash_barrier = options.crash_barrier.or(guards.crash_barrier);
 }
 
@@ -349,7 +349,7 @@ async fn find_interpreter(
         Error::Start { pool: pool.clone(), worker: None, failure: failure.into() }
     };
     let program = locate(python).map_err(no_start)?;
-    let found = probe(program, config.worker.env.clone(), config.start_timeout);
+    let found = probe(program, config.worker.env_at(0), config.start_timeout);
     let Interpreter { program, bridge, core } = found.await.map_err(no_start)?;
     if line == Line::Native && core.is_none() {
         return Err(no_start(format!(

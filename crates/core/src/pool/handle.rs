@@ -91,6 +91,7 @@ impl Pool {
         config.validate()?;
         #[cfg(feature = "failpoints")]
         crate::failpoint::arm_from_environment()
+            .and_then(|()| crate::failpoint::check_workers(!config.worker.bridge_path.is_empty()))
             .map_err(|message| Error::Config { field: crate::failpoint::VARIABLE, message })?;
         beyond_system(&config.worker.limits)
             .map_or(Ok(()), |message| Err(Error::Config { field: "limits", message }))?;
@@ -254,11 +255,14 @@ impl Pool {
     }
 
     fn worker_info(&self, number: usize) -> WorkerInfo {
-        let (slot, generation, described, trust) = self.shared.read(|state| {
-            let slot = state.slot_of(number);
-            (slot, state.generation(slot), state.describe(slot), state.trust(slot))
-        });
-        let pid = self.shared.pid(slot);
+        // At one moment: else a process might be told under the name of the one before it, and
+        // whoever kills it would have killed another one than he thinks.
+        let (generation, pid, described, trust) = {
+            let inner = self.shared.lock();
+            let (state, slot) = (&inner.state, inner.state.slot_of(number));
+            let pid = inner.records[slot].pid;
+            (state.generation(slot), pid, state.describe(slot), state.trust(slot))
+        };
         let worker = WorkerRef { pool: self.shared.config.name.clone(), slot: number, generation };
         let (state, calls, sessions) = described;
         let (breaker, tainted) = trust;

@@ -18,8 +18,10 @@ impl Shared {
             }
             Refusal::NoWorker => self.start_error(),
             Refusal::SessionBusy(session) => Error::SessionBusy { pool, session },
-            Refusal::SessionLost(session, cause) => {
-                Error::SessionLost { session, cause: cause.into(), exit: None, may_have_run: false }
+            Refusal::SessionLost { session, cause, home } => {
+                let worker = self.worker(home.number, home.generation);
+                let cause = cause.into();
+                Error::SessionLost { session, worker, cause, exit: None, may_have_run: false }
             }
         }
     }
@@ -30,9 +32,11 @@ impl Shared {
         match end {
             End::TimedOut { limit, step } => Error::Timeout { tool, limit, step },
             End::Cancelled { may_have_run } => Error::Cancelled { tool, may_have_run },
-            End::SessionLost { session, cause, slot, may_have_run } => {
-                let exit = slot.map(|slot| inner.records[slot].exit.clone());
-                Error::SessionLost { session, cause: cause.into(), exit, may_have_run }
+            End::SessionLost { session, cause, home, may_have_run } => {
+                let worker = self.worker(home.number, home.generation);
+                let record = &inner.records[home.slot];
+                let exit = (record.exited == home.generation).then(|| record.exit.clone());
+                Error::SessionLost { session, worker, cause: cause.into(), exit, may_have_run }
             }
             End::WorkerDied(under) => {
                 let (worker, exit) = self.fallen(inner, under);

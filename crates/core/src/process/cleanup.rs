@@ -88,18 +88,33 @@ fn is_old(path: &Path) -> bool {
     changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > YOUNG))
 }
 
-/// Removes a folder of a dead host, unless something else has appeared in it.
-fn remove(dir: &Path) -> bool {
+/// Removes a run folder, unless something else has appeared in it. True: it is gone.
+///
+/// Whoever is killed meanwhile leaves a ledger, by which a later host finds the folder, or an empty
+/// folder with the name of an unfinished one, which is removed as such.
+pub(super) fn remove(dir: &Path) -> bool {
+    let mut is_ours_alone = true;
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(SOCKET));
         if number.is_some_and(|number| number.parse::<u64>().is_ok()) {
             let _ = fs::remove_file(entry.path());
+        } else {
+            is_ours_alone &= name == group::FILE || name == ledger::FILE;
         }
     }
     let _ = fs::remove_file(dir.join(group::FILE));
+    let hidden = is_ours_alone.then(|| hidden(dir)).flatten();
+    let hidden = hidden.filter(|hidden| fs::rename(dir, hidden).is_ok());
+    let dir = hidden.as_deref().unwrap_or(dir);
     let _ = fs::remove_file(dir.join(ledger::FILE));
     fs::remove_dir(dir).is_ok()
+}
+
+/// The name of a folder as long as it was not complete.
+fn hidden(dir: &Path) -> Option<PathBuf> {
+    let rest = dir.file_name()?.to_str()?.strip_prefix(PREFIX)?;
+    Some(dir.with_file_name(format!("{UNFINISHED}{rest}")))
 }
 
 #[cfg(test)]
@@ -135,6 +150,19 @@ mod tests {
         assert!(!unfinished.exists());
         assert!(kept.iter().all(|folder| folder.exists()));
         assert!(kept[0].join("app.sock").exists() && kept[0].join("7.sock").exists());
+    }
+
+    #[test]
+    fn a_folder_goes_with_all_that_is_ours_or_keeps_its_name() {
+        let base = tempfile::tempdir().unwrap();
+        let ours = make(base.path(), "snakepit-aaaaaa", &["0.sock", "12.sock", "group", "ledger"]);
+        assert!(remove(&ours));
+        let halfway = make(base.path(), ".snakepit-bbbbbb", &["ledger"]);
+        assert!(remove(&halfway));
+        let shared = make(base.path(), "snakepit-cccccc", &["0.sock", "ledger", "notes"]);
+        assert!(!remove(&shared));
+        let left = |folder| fs::read_dir(folder).unwrap().flatten().map(|it| it.file_name());
+        assert!(left(base.path()).eq(["snakepit-cccccc"]) && left(&shared).eq(["notes"]));
     }
 
     #[test]

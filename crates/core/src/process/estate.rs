@@ -1,6 +1,7 @@
 //! Ends what a dead host has left running: first by its shims, then by number, then by mark.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ pub struct Cleanup {
     pub hosts: Vec<u32>,
     /// Processes that had outlived them, and are gone.
     pub ended: BTreeSet<u32>,
-    /// Processes that this user may not signal.
+    /// Processes that this user may not signal, or that this process had no descriptor left for.
     pub refused: BTreeSet<u32>,
     /// Run folders removed.
     pub folders: usize,
@@ -37,19 +38,22 @@ pub(super) fn settle(estate: &Estate, groups: Option<&Groups>, done: &mut Cleanu
         estate.shims.iter().chain(&estate.workers).filter(alive).copied().collect();
     // A stopped one is the likeliest reason why something is left.
     for shim in &estate.shims {
-        signal(*shim, libc::SIGCONT, done);
+        let _its_end_is_asked_for_below = signal(*shim, libc::SIGCONT);
     }
     let until = Instant::now() + SHIMS;
     while estate.shims.iter().any(|shim| shim.is_alive()) && Instant::now() < until {
         thread::sleep(Duration::from_millis(2));
     }
     for named in &left {
-        signal(*named, libc::SIGKILL, done);
+        match signal(*named, libc::SIGKILL) {
+            Ok(()) => done.ended.insert(named.pid),
+            Err(_) => done.refused.insert(named.pid),
+        };
     }
     let swept = sweep(&Mark::Run(estate.run.clone()), Spare::Me);
+    done.refused.retain(|pid| !swept.killed.contains(pid));
     done.refused.extend(&swept.refused);
     done.ended.extend(&swept.killed);
-    done.ended.extend(left.iter().map(|named| named.pid));
     for group in groups.into_iter().flat_map(|groups| groups.of_run(&estate.run)) {
         let ended = group.end();
         done.refused.retain(|pid| !ended.contains(pid));
@@ -58,9 +62,11 @@ pub(super) fn settle(estate: &Estate, groups: Option<&Groups>, done: &mut Cleanu
     done.ended.retain(|pid| !done.refused.contains(pid));
 }
 
-fn signal(named: Named, signal: i32, done: &mut Cleanup) {
-    let Ok(pidfd) = Pidfd::open_started(named.pid, named.start_time) else { return };
-    if pidfd.signal(signal).is_err() {
-        done.refused.insert(named.pid);
+/// One that is gone is a success.
+fn signal(named: Named, signal: i32) -> io::Result<()> {
+    match Pidfd::open_started(named.pid, named.start_time) {
+        Ok(pidfd) => pidfd.signal(signal),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }

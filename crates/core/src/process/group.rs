@@ -40,9 +40,9 @@ pub(super) struct Groups(PathBuf);
 
 impl Groups {
     /// That of this process; `None` where it is not to be divided.
-    pub(super) fn of_process() -> Option<Self> {
+    pub(super) fn of_process(run: &RunId) -> Option<Self> {
         let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").ok()?;
         let own = folder(&groups, &mounts)?;
         // systemd minds whoever divides a group that it has not given away, root included.
         let given = !Path::new("/run/systemd/system").exists()
@@ -51,9 +51,10 @@ impl Groups {
             tracing::debug!(group = %own.display(), "the control group is not delegated");
             return None;
         }
-        // What can be made once can be made for each worker.
+        // What can be made once can be made for each worker. Under a name that nobody else has, nor
+        // a host that was killed while it tried.
         let groups = Self(own);
-        let probe = groups.make(&format!("{PREFIX}{}", std::process::id()));
+        let probe = groups.make(&name(&run.worker(u64::MAX)));
         match &probe {
             Ok(probe) => {
                 probe.remove();

@@ -45,7 +45,7 @@ impl Named {
         Some(Self { pid, start_time: procfs::stat(pid)?.start_time })
     }
 
-    /// Whether it runs; a zombie does not.
+    /// Whether it runs: a zombie does not, and one whose first thread alone has ended does.
     pub(super) fn is_alive(self) -> bool {
         procfs::stat(self.pid)
             .is_some_and(|stat| stat.start_time == self.start_time && !stat.is_zombie)
@@ -192,8 +192,9 @@ fn tell(text: &str) -> Option<Told<'_>> {
     let (shims, workers) = (Vec::new(), Vec::new());
     let mut told = Told { host, boot, namespace, run, shims, workers };
     for line in lines {
-        let numbers: Vec<u64> =
-            line.split_ascii_whitespace().map_while(|number| number.parse().ok()).collect();
+        // A line that was taken and not written yet, before one that was, is a hole: bytes of zero.
+        let words = line.split([' ', '\0']).filter(|word| !word.is_empty());
+        let numbers: Vec<u64> = words.map_while(|number| number.parse().ok()).collect();
         let [shim, shim_start, worker, worker_start] = numbers[..] else { continue };
         for (list, pid, start_time) in
             [(&mut told.shims, shim, shim_start), (&mut told.workers, worker, worker_start)]
@@ -220,9 +221,11 @@ pub(super) fn boot_id() -> String {
     id.map_or_else(|_| UNKNOWN.into(), |id| id.trim().to_owned())
 }
 
-/// Its inode. Numbers of processes are those of a namespace.
+/// Its inode. Numbers of processes are those of a namespace. Asked of this thread: the first one,
+/// for which the process stands there, may have ended.
 fn pid_namespace() -> String {
-    fs::metadata("/proc/self/ns/pid").map_or_else(|_| UNKNOWN.into(), |file| file.ino().to_string())
+    fs::metadata("/proc/thread-self/ns/pid")
+        .map_or_else(|_| UNKNOWN.into(), |file| file.ino().to_string())
 }
 
 #[cfg(test)]
@@ -254,6 +257,19 @@ mod tests {
         let Found::Dead(estate) = open(&path).unwrap() else { panic!("its host is dead") };
         assert_eq!((estate.shims, estate.workers), (vec![name(10), name(30)], vec![name(11)]));
         assert!(estate.run == run && estate.is_of_this_boot);
+    }
+
+    #[test]
+    fn a_line_behind_one_that_was_never_written_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let ledger = Ledger::create(&path, &RunId::random().unwrap()).unwrap();
+        let places = [ledger.take(), ledger.take(), ledger.take()];
+        let name = |pid| Named { pid, start_time: 7 };
+        ledger.write(places[2], name(30), Some(name(31)));
+        let text = fs::read_to_string(&path).unwrap();
+        let told = tell(&text).expect("a ledger");
+        assert_eq!((told.shims, told.workers), (vec![name(30)], vec![name(31)]));
     }
 
     #[test]

@@ -40,7 +40,15 @@ pub fn beyond_system(limits: &Limits) -> Option<String> {
         ("address_space", Resource::RLIMIT_AS, limits.address_space, "v"),
         ("open_files", Resource::RLIMIT_NOFILE, limits.open_files, "n"),
     ];
-    asked.into_iter().find_map(|(name, resource, wanted, letter)| {
+    let core_files = || {
+        let (_, hard) = getrlimit(Resource::RLIMIT_CORE).ok()?;
+        (limits.core_files && hard == 0).then(|| {
+            "core_files are asked for, and this process's own hard limit of their size is 0; leave \
+             them out, or raise that one before the program starts (`ulimit -Hc`)"
+                .to_owned()
+        })
+    };
+    let beyond = asked.into_iter().find_map(|(name, resource, wanted, letter)| {
         let (_, hard) = getrlimit(resource).ok()?;
         wanted.filter(|wanted| *wanted > hard).map(|wanted| {
             format!(
@@ -48,7 +56,8 @@ pub fn beyond_system(limits: &Limits) -> Option<String> {
                  raise that one before the program starts (`ulimit -H{letter}`)"
             )
         })
-    })
+    });
+    beyond.or_else(core_files)
 }
 
 /// As `take_on` reads them; empty where nothing is asked for.

@@ -6,7 +6,9 @@
 //! where nobody of ours sent a SIGKILL.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -36,7 +38,7 @@ impl OomCounter {
     /// That of a process; `None` where its group's count cannot be read.
     pub fn of(pid: u32) -> Option<Self> {
         let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").ok()?;
         let mut readable = candidates(&groups, &mounts).into_iter();
         let (count, file) = readable.find_map(|file| Some((count(&file)?, file)))?;
         Some(Self::at(pid, file, count))
@@ -65,7 +67,8 @@ impl OomCounter {
         if now >= window.due()
             && let Some(count) = count(&self.file)
         {
-            window.look(count, now, is_going);
+            // A worker that ends, or has ended and its host is yet to hear of it.
+            window.look(count, now, procfs::is_ending);
         }
         window.due().max(now + PERIOD / 2)
     }
@@ -86,11 +89,6 @@ impl Drop for OomCounter {
     fn drop(&mut self) {
         self.window().workers.remove(&self.pid);
     }
-}
-
-/// Whether a worker ends, or has ended and its host is yet to hear of it.
-fn is_going(pid: u32) -> bool {
-    procfs::stat(pid).is_none_or(|stat| stat.is_ending)
 }
 
 /// What a group had counted when.
@@ -161,8 +159,22 @@ pub(super) fn mount(mounts: &str, kind: &str, option: Option<&str>) -> Option<(P
             && option.is_none_or(|option| {
                 system.next_back().is_some_and(|all| all.split(',').any(|one| one == option))
             });
-        fits.then(|| Some((mount.next()?.into(), mount.next()?.into())))?
+        fits.then(|| Some((unescaped(mount.next()?), unescaped(mount.next()?))))?
     })
+}
+
+/// Blanks and backslashes are written as `\040`; systemd has the latter in the names of units.
+fn unescaped(text: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = (first == b'\\').then(|| after.get(..3)).flatten();
+        let octal = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = octal.and_then(|octal| u8::from_str_radix(octal, 8).ok());
+        bytes.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &after[3..] } else { after };
+    }
+    OsString::from_vec(bytes).into()
 }
 
 fn count(file: &Path) -> Option<u64> {
@@ -190,6 +202,16 @@ mod tests {
             [Path::new("/sys/fs/cgroup/memory/job/memory.oom_control")]
         );
         assert!(files("4:cpu:/\n").is_empty() && candidates("0::/\n", "").is_empty());
+    }
+
+    #[test]
+    fn the_names_of_mounts_are_read_as_they_were() {
+        let line =
+            r"30 24 0:26 /a.slice/b\134x2dc.scope /sys/fs/my\040groups rw - cgroup2 cgroup2 rw";
+        let found = mount(line, "cgroup2", None).unwrap();
+        assert_eq!(found.0, Path::new(r"/a.slice/b\x2dc.scope"));
+        assert_eq!(found.1, Path::new("/sys/fs/my groups"));
+        assert_eq!(unescaped(r"/a\9\04"), Path::new(r"/a\9\04"), "no such number");
     }
 
     #[test]

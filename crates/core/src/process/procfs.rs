@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 
 /// Fields of `/proc/PID/stat` that tell who a process is.
 pub(super) struct Stat {
     /// The first 15 bytes of the program's name, or what it named itself.
     pub(super) name: Vec<u8>,
-    /// It has ended, and its parent has not asked how.
+    /// All of it has ended, and its parent has not asked how. Not so a process whose first thread
+    /// ended alone: that shows the same state, but is counted with others.
     pub(super) is_zombie: bool,
-    /// Its first thread has begun to end: its descriptors may be closed already, although nobody
-    /// can have waited for it yet.
-    pub(super) is_ending: bool,
+    /// This thread has begun to end.
+    is_leaving: bool,
     pub(super) parent: u32,
     /// Clock ticks since boot; with the pid it names a process for good.
     pub(super) start_time: u64,
@@ -19,9 +20,71 @@ pub(super) struct Stat {
 
 /// PF_EXITING of the kernel's `linux/sched.h`.
 const ENDING: u64 = 0x4;
+/// Threads that vanish under a look make it worthless; a process that ends has only so many.
+const LOOKS: usize = 100;
 
 pub(super) fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Whether a process is gone or about to be: each of its threads has begun to end. Then its
+/// descriptors may be closed already, although nobody can have waited for it yet.
+///
+/// What `/proc/PID/stat` says is said of the first thread only, and that may have ended alone
+/// (`pthread_exit` of a main thread), while the process lives on.
+pub(super) fn is_ending(pid: u32) -> bool {
+    let first = stat(pid);
+    first.is_none_or(|first| first.is_leaving)
+        && (0..LOOKS).find_map(|_| all_leave(pid)).unwrap_or(false)
+}
+
+/// `None` when a thread vanished meanwhile, which may have started another.
+fn all_leave(pid: u32) -> Option<bool> {
+    let mut all_seen = true;
+    for thread in threads(pid) {
+        let seen = fs::read(format!("/proc/{pid}/task/{thread}/stat"));
+        match seen.ok().and_then(|raw| parse_stat(&raw)) {
+            Some(seen) if !seen.is_leaving => return Some(false),
+            Some(_) => {}
+            None => all_seen = false,
+        }
+    }
+    all_seen.then_some(true)
+}
+
+/// The numbers of a process's threads; none when it is gone.
+fn threads(pid: u32) -> impl Iterator<Item = u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    tasks.filter_map(|task| task.file_name().to_str()?.parse().ok())
+}
+
+/// The environment that a process was started with; empty for one that has none any more.
+///
+/// # Errors
+///
+/// `PermissionDenied` for a process of another user; what says that this process is out of
+/// descriptors or memory, and so saw nothing.
+pub(super) fn environ(pid: u32) -> io::Result<Vec<u8>> {
+    let read = |path: String| match fs::read(path) {
+        // Gone, or a zombie, as some kernels say.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
+            Ok(Vec::new())
+        }
+        result => result,
+    };
+    let own = read(format!("/proc/{pid}/environ"))?;
+    if !own.is_empty() {
+        return Ok(own);
+    }
+    // Its first thread has ended; of the others each has it.
+    for thread in threads(pid).filter(|&thread| thread != pid) {
+        let environ = read(format!("/proc/{pid}/task/{thread}/environ"))?;
+        if !environ.is_empty() {
+            return Ok(environ);
+        }
+    }
+    Ok(Vec::new())
 }
 
 fn parse_stat(raw: &[u8]) -> Option<Stat> {
@@ -31,11 +94,13 @@ fn parse_stat(raw: &[u8]) -> Option<Stat> {
     let name = raw.get(name_start..name_end)?.to_vec();
     let rest = std::str::from_utf8(&raw[name_end + 1..]).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    let is_zombie = matches!(fields.next()?, "Z" | "X");
+    let has_ended = matches!(fields.next()?, "Z" | "X");
     let parent = fields.next()?.parse().ok()?;
     let flags: u64 = fields.nth(4)?.parse().ok()?;
-    let start_time = fields.nth(12)?.parse().ok()?;
-    Some(Stat { name, is_zombie, is_ending: flags & ENDING != 0, parent, start_time })
+    let threads: u64 = fields.nth(10)?.parse().ok()?;
+    let start_time = fields.nth(1)?.parse().ok()?;
+    let is_zombie = has_ended && threads <= 1;
+    Some(Stat { name, is_zombie, is_leaving: flags & ENDING != 0, parent, start_time })
 }
 
 /// The numbers of all processes that can be seen.
@@ -53,9 +118,8 @@ pub(super) fn lists_children() -> bool {
 /// processes.
 pub(super) fn children(pid: u32) -> Vec<u32> {
     let mut found = Vec::new();
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return found };
-    for task in tasks.flatten() {
-        if let Ok(list) = fs::read_to_string(task.path().join("children")) {
+    for thread in threads(pid) {
+        if let Ok(list) = fs::read_to_string(format!("/proc/{pid}/task/{thread}/children")) {
             found.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
         }
     }
@@ -107,7 +171,10 @@ mod tests {
         let stat = parse_stat(raw).unwrap();
         assert_eq!((stat.parent, stat.start_time), (7, 987_654));
         assert_eq!((&*stat.name, stat.is_zombie), (&b"a) R 9 (b\xff"[..], false));
-        assert!(!stat.is_ending, "4194304 is PF_RANDOMIZE");
+        assert!(!stat.is_leaving, "4194304 is PF_RANDOMIZE");
+        let of = |threads| format!("42 (a) Z 7 42 42 0 -1 4 1 0 0 0 5 6 0 0 20 0 {threads} 0 9 0");
+        let is_zombie = |threads| parse_stat(of(threads).as_bytes()).unwrap().is_zombie;
+        assert!(is_zombie(1) && !is_zombie(2), "its first thread alone has ended");
         assert!(parse_stat(b"42 (cut) S 7").is_none());
         assert!(parse_stat(b"").is_none());
     }
@@ -128,13 +195,13 @@ mod tests {
         if lists_children() {
             assert!(children(me).contains(&child.id()));
         }
-        assert!(!stat(me).unwrap().is_ending);
+        assert!(!is_ending(me));
         child.kill().unwrap();
         while !stat(child.id()).unwrap().is_zombie {
             std::thread::yield_now();
         }
-        assert!(stat(child.id()).unwrap().is_ending);
+        assert!(is_ending(child.id()) && environ(child.id()).unwrap().is_empty());
         child.wait().unwrap();
-        assert!(stat(child.id()).is_none());
+        assert!(stat(child.id()).is_none() && is_ending(child.id()));
     }
 }

@@ -12,7 +12,7 @@ use std::thread;
 
 use nix::unistd::geteuid;
 
-use super::cleanup::cleanup;
+use super::cleanup::{self, cleanup};
 use super::fork::{Owner, PerProcess, owner};
 use super::group::{Groups, WorkerGroup};
 use super::ledger::{self, Ledger, Named};
@@ -96,7 +96,7 @@ impl RunDir {
         let lock = lock.inspect_err(|error| tracing::debug!(%error, "run folder not locked")).ok();
         let ledger = Ledger::create(&made.path().join(ledger::FILE), &run)?;
         // Without the note a later host would not find them.
-        let groups = Groups::of_process().filter(|groups| groups.note(made.path()).is_ok());
+        let groups = Groups::of_process(&run).filter(|groups| groups.note(made.path()).is_ok());
         // Seen by others only now, when the ledger is locked.
         let name = made.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let path = base.join(name.trim_start_matches('.'));
@@ -122,6 +122,7 @@ impl Drop for RunDir {
     fn drop(&mut self) {
         // A forked child drops its copy; the folder is still the parent's.
         if self.owner.is_here()
+            && !cleanup::remove(&self.path)
             && let Err(error) = fs::remove_dir_all(&self.path)
         {
             tracing::debug!(path = %self.path.display(), %error, "run folder not removed");

@@ -33,6 +33,9 @@ use super::{control, limits, procfs, sys, watch};
 pub(super) const ORPHANED: i32 = 70;
 /// Exit code of a worker that could not be given its limits, as of `boot.py`.
 const REFUSED: i32 = 78;
+/// Told in full to the host: somebody must have done it.
+const GO_BETWEEN_KILLED: &str =
+    "the process that forks the worker was killed before it had said so";
 
 /// What an interpreter needs around a fork (`PyOS_BeforeFork` and its kin).
 #[derive(Clone, Copy, Debug)]
@@ -124,13 +127,19 @@ pub unsafe fn become_worker(hooks: &ForkHooks) -> io::Result<WorkerSide> {
 /// kernel. The C library cannot do that everywhere, so a go-between is made without it, which forks
 /// the worker properly and goes; the worker then is this process's, as every orphan below it.
 ///
+/// # Errors
+///
+/// What the system refused. `BrokenPipe` when the go-between was killed before it said whom it had
+/// made: then nothing is left of that, and nothing else is tried, lest there be two workers.
+///
 /// # Safety
 ///
 /// As of [`become_worker`].
 unsafe fn fork_worker(group: Option<&WorkerGroup>) -> io::Result<sys::Fork> {
     // SAFETY: the caller's promise, here and below.
     let plain = || unsafe { sys::fork() };
-    let Some(folder) = group.and_then(|group| group.open().ok()) else { return plain() };
+    let Some(group) = group else { return plain() };
+    let Ok(folder) = group.open() else { return plain() };
     let Ok((mut told, mut tell)) = io::pipe() else { return plain() };
     // SAFETY: as above, and the child does nothing before it forks.
     match unsafe { sys::clone_into(folder.as_fd()) } {
@@ -138,24 +147,30 @@ unsafe fn fork_worker(group: Option<&WorkerGroup>) -> io::Result<sys::Fork> {
         Err(_) => plain(),
         Ok(sys::Fork::Child) => {
             let between = std::process::id();
-            if let Ok(forked) = plain() {
-                let sys::Fork::Parent { child } = forked else {
+            let made = match plain() {
+                Ok(sys::Fork::Child) => {
                     // Its end would be taken for the shim's, by the signal that is asked for next.
                     while parent_id() == between {
                         std::thread::yield_now();
                     }
                     return Ok(sys::Fork::Child);
-                };
-                let _ = tell.write_all(&child.to_ne_bytes());
-            }
+                }
+                Ok(sys::Fork::Parent { child }) => child as i32,
+                Err(error) => -error.raw_os_error().unwrap_or(libc::EAGAIN),
+            };
+            let _ = tell.write_all(&made.to_ne_bytes());
             sys::exit_now(0)
         }
         Ok(sys::Fork::Parent { .. }) => {
             drop(tell);
-            let mut child = [0; 4];
-            match told.read_exact(&mut child) {
-                Ok(()) => Ok(sys::Fork::Parent { child: u32::from_ne_bytes(child) }),
-                Err(_) => plain(),
+            let mut made = [0; 4];
+            if told.read_exact(&mut made).is_err() {
+                let _ = group.kill();
+                return Err(io::Error::new(io::ErrorKind::BrokenPipe, GO_BETWEEN_KILLED));
+            }
+            match i32::from_ne_bytes(made) {
+                errno @ ..0 => Err(io::Error::from_raw_os_error(-errno)),
+                child => Ok(sys::Fork::Parent { child: child.unsigned_abs() }),
             }
         }
     }
@@ -205,7 +220,7 @@ impl Host {
     /// Whether the host has ended, or is about to: its descriptors are closed, and so it hung up,
     /// before a pidfd tells of its end. On a busy machine that is long enough to be noticed.
     pub(super) fn is_ending(&self) -> bool {
-        self.is_dead() || procfs::stat(self.pid).is_none_or(|stat| stat.is_ending)
+        self.is_dead() || procfs::is_ending(self.pid)
     }
 
     /// Whether the host has ended, for kernels where no descriptor tells.

@@ -4,9 +4,8 @@
 //! is just being loaded shows no environment. So it is looked until two looks have found nothing.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::thread;
@@ -86,21 +85,26 @@ pub fn sweep_worker(token: &RunToken, group: Option<&WorkerGroup>) -> Swept {
     swept
 }
 
-/// One look; true if there was something to end.
+/// One look; true if there was something to end, or if there may be: this process was out of
+/// descriptors or memory, and could not see it.
 fn look(mark: &Mark, spare: Spare, swept: &mut Swept) -> bool {
     let mut found = false;
-    for pid in procfs::processes() {
-        if pid == std::process::id() || spare == Spare::And(pid) || !is_marked(pid, mark) {
+    let all = procfs::processes();
+    if all.is_empty() {
+        return true;
+    }
+    for pid in all {
+        if pid == std::process::id() || spare == Spare::And(pid) {
             continue;
         }
-        if spare == Spare::Shims && is_guarded(pid, mark) {
-            continue;
-        }
-        let Ok(pidfd) = sys::pidfd_open(pid) else { continue };
-        // Again, now that the number cannot be reused.
-        if !is_marked(pid, mark) {
-            continue;
-        }
+        let pidfd = match find(pid, mark, spare) {
+            Ok(Some(pidfd)) => pidfd,
+            Ok(None) => continue,
+            Err(error) => {
+                found |= is_blinding(&error);
+                continue;
+            }
+        };
         match sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL) {
             Ok(()) => {
                 swept.killed.insert(pid);
@@ -115,15 +119,30 @@ fn look(mark: &Mark, spare: Spare, swept: &mut Swept) -> bool {
     found
 }
 
-/// Of other users, and of zombies, nothing can be read.
-fn is_marked(pid: u32, mark: &Mark) -> bool {
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| mark.is_in(&environ))
+/// A process to be ended, held on to.
+fn find(pid: u32, mark: &Mark, spare: Spare) -> io::Result<Option<OwnedFd>> {
+    if !is_marked(pid, mark)? || spare == Spare::Shims && is_guarded(pid, mark) {
+        return Ok(None);
+    }
+    let pidfd = sys::pidfd_open(pid)?;
+    // Again, now that the number cannot be reused.
+    Ok(is_marked(pid, mark)?.then_some(pidfd))
+}
+
+/// Of other users nothing can be read; of zombies there is nothing.
+fn is_marked(pid: u32, mark: &Mark) -> io::Result<bool> {
+    Ok(mark.is_in(&procfs::environ(pid)?))
+}
+
+/// Whether it says nothing of the process that was looked at.
+fn is_blinding(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
 fn is_guarded(mut pid: u32, mark: &Mark) -> bool {
     while pid > 1 {
         let Some(stat) = procfs::stat(pid) else { return false };
-        if stat.name == watch::NAME.to_bytes() && is_marked(pid, mark) {
+        if stat.name == watch::NAME.to_bytes() && is_marked(pid, mark).unwrap_or(false) {
             return true;
         }
         pid = stat.parent;

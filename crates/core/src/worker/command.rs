@@ -16,8 +16,7 @@ pub(super) const REMEDY: &str = "python must name a CPython 3.10 or newer";
 /// All that it starts carries the mark of `entry`.
 pub(super) fn command(config: &WorkerConfig, place: usize, entry: &Entry) -> Command {
     let ours = [RUN_VARIABLE, GROUP_VARIABLE, LIMITS_VARIABLE];
-    let mut env = config.env.clone();
-    env.extend(config.env_by_slot.iter().map(|(name, values)| (name.clone(), values.at(place))));
+    let mut env = config.env_at(place);
     // Of two of one name the first would count: not the limits, nor the mark.
     env.retain(|(name, _)| !ours.iter().any(|variable| name == variable));
     env.push((RUN_VARIABLE.into(), entry.token().to_string().into()));

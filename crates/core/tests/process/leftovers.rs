@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use snakepit::process::{
-    Child, ExitStatus, Pidfd, RUN_VARIABLE, RunDir, Shim, spawn, sweep_worker,
+    Child, Control, ExitStatus, FromWorker, Pidfd, RUN_VARIABLE, RunDir, Shim, Stream, Tail, pump,
+    spawn, sweep_worker,
 };
 
 use super::parts::{Worker, command_of, killed, marks};
@@ -151,6 +153,109 @@ async fn a_cleanup_ends_what_a_dead_host_left_and_spares_the_living() {
     signal(sibling.pid, libc::SIGKILL);
     Shim::new(sibling.pid, sibling.pidfd).unwrap().exited().await.unwrap();
     living.nothing_is_left().await;
+}
+
+/// Who has died, as a cleaner says.
+fn hosts_in(done: &str) -> Vec<u32> {
+    let (_, hosts) = done.rsplit_once('[').unwrap();
+    hosts.trim_end_matches(']').split(", ").filter_map(|pid| pid.parse().ok()).collect()
+}
+
+#[tokio::test]
+async fn a_host_whose_first_thread_ended_is_not_taken_for_dead() {
+    let (run, folder) = (Run::new(), tempfile::tempdir().unwrap());
+    let host = run.spawn_in("headless_host", folder.path());
+    let told = first_line(host.stdout).await;
+    let pids: Vec<u32> = told.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [worker, shim] = pids[..] else { panic!("{told}") };
+    // Its own environment cannot be read any more.
+    run.until("two families, one without a shim", |alive| alive.len() == 2 + 2 * FAMILY).await;
+    let clean = || async {
+        let cleaner = Run::new().spawn_in("cleaner", folder.path());
+        let done = first_line(cleaner.stdout).await;
+        Shim::new(cleaner.pid, cleaner.pidfd).unwrap().exited().await.unwrap();
+        hosts_in(&done)
+    };
+
+    // Nobody has locked a copy: as where the file system has no locks.
+    let copy = folder.path().join("snakepit-copied");
+    let of_host = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    fs::create_dir(&copy).unwrap();
+    fs::copy(of_host.join("ledger"), copy.join("ledger")).unwrap();
+    assert!(!clean().await.contains(&host.pid));
+    assert_eq!(run.alive().len(), 2 + 2 * FAMILY, "its host lives");
+
+    signal(worker, libc::SIGKILL);
+    run.until("the other shim is gone", |alive| !alive.contains(&shim)).await;
+    assert_eq!(run.alive().len(), FAMILY, "what its sibling left is the host's to sweep");
+
+    signal(host.pid, libc::SIGKILL);
+    assert_eq!(Shim::new(host.pid, host.pidfd).unwrap().exited().await.unwrap(), Some(killed()));
+    assert!(clean().await.contains(&host.pid));
+    run.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_sweep_finds_a_process_whose_first_thread_ended() {
+    let dir = RunDir::of_process().unwrap();
+    let entry = dir.entry();
+    let mut left = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--role", "headless"])
+        .env(RUN_VARIABLE, entry.token().to_string())
+        .spawn()
+        .unwrap();
+    let stat = format!("/proc/{}/stat", left.id());
+    while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(sweep_worker(entry.token(), None).killed.contains(&left.id()));
+    assert!(!left.wait().unwrap().success());
+}
+
+#[tokio::test]
+async fn two_hosts_that_start_and_sweep_at_once_touch_only_their_own() {
+    let (folder, runs) = (tempfile::tempdir().unwrap(), [Run::new(), Run::new()]);
+    let mut ends = Vec::new();
+    for run in &runs {
+        let host = run.spawn_in("sweeping_host", folder.path());
+        ends.push((Shim::new(host.pid, host.pidfd).unwrap(), host.stderr, host.control));
+    }
+    for (host, stderr, _control) in ends {
+        let mut errors = Tail::default();
+        pump(stderr, Stream::Stderr, |_, line| errors.push(line)).await.unwrap();
+        let end = host.exited().await.unwrap();
+        assert_eq!(end, Some(ExitStatus::Exited(0)), "{}", errors.text());
+    }
+    for run in &runs {
+        run.nothing_is_left().await;
+    }
+}
+
+/// As above, where a group can be made. A process that is put into a frozen group is frozen before
+/// it does anything.
+#[tokio::test]
+async fn a_worker_whose_go_between_is_killed_is_not_made_a_second_time() {
+    let dir = RunDir::of_process().unwrap();
+    let (entry, run) = (dir.entry(), Run::new());
+    let Some(group) = entry.group() else {
+        println!("skipped: no control group can be made here");
+        return;
+    };
+    fs::write(group.path().join("cgroup.freeze"), "1").unwrap();
+    let mut command = command_of("worker", &run.0);
+    command.env.extend(marks(&entry));
+    let child = spawn(&command).unwrap();
+    let members = || fs::read_to_string(group.path().join("cgroup.procs")).unwrap();
+    while members().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    signal(members().trim().parse().unwrap(), libc::SIGKILL);
+    let told = Control::new(child.control).unwrap().recv().await.unwrap().unwrap();
+    let FromWorker::BootError(why) = told.message else { panic!("{:?}", told.message) };
+    assert!(why.contains("this process cannot become a worker") && why.contains("killed"), "{why}");
+    assert!(Shim::new(child.pid, child.pidfd).unwrap().exited().await.unwrap().is_some());
+    assert!(members().is_empty());
+    run.nothing_is_left().await;
 }
 
 #[test]

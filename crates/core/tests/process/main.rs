@@ -156,7 +156,7 @@ async fn the_thread_that_spawns_may_end() {
 
 #[tokio::test]
 async fn parts_that_check_themselves() {
-    for role in ["careless", "cycler", "forker"] {
+    for role in ["careless", "cycler", "forker", "short_of_files"] {
         let run = Run::new();
         let child = run.spawn(role);
         let shim = Shim::new(child.pid, child.pidfd).unwrap();

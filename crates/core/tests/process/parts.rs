@@ -4,24 +4,27 @@
 //! Roles run before `main`, since libtest gives every test a thread of its own and a shim must be
 //! its process's only thread.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::future::Future;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::panic::catch_unwind;
+use std::path::PathBuf;
 use std::process::exit;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, getpid, getsid, pause, setsid};
 use snakepit::process::{
-    Child, Command, Control, Entry, ExitStatus, ForkHooks, FromWorker, GROUP_VARIABLE, HostFd,
-    Page, Pidfd, Printer, RUN_VARIABLE, RunDir, Shim, ToWorker, WorkerControl, become_worker,
-    cleanup, owner, spawn,
+    Child, Cleanup, Command, Control, Entry, ExitStatus, ForkHooks, FromWorker, GROUP_VARIABLE,
+    HostFd, Page, Pidfd, Printer, RUN_VARIABLE, RunDir, Shim, ToWorker, WorkerControl,
+    become_worker, cleanup, cleanup_in, owner, spawn, sweep_worker,
 };
 
 /// Names the variable by which a test knows its processes.
@@ -36,6 +39,7 @@ extern "C" fn play() {
     if args.next().as_deref() != Some("--role") {
         return;
     }
+    program();
     nix::unistd::alarm::set(120); // whatever goes wrong, nothing stays for ever
     let (role, name) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
     let played = catch_unwind(|| match role.as_str() {
@@ -46,6 +50,10 @@ extern "C" fn play() {
         "unknown" => start_unknown(&name),
         "host" => block_on(play_host()),
         "noted_host" => block_on(play_noted_host()),
+        "headless" => go_on_without_first_thread(|| wait_for_the_end()),
+        "headless_host" => go_on_without_first_thread(|| block_on(play_noted_host())),
+        "sweeping_host" => block_on(play_sweeping_host()),
+        "short_of_files" => play_short_of_files(),
         "cleaner" => {
             let done = cleanup();
             println!("ended {:?} of {:?}", done.ended, done.hosts);
@@ -63,11 +71,16 @@ extern "C" fn play() {
     exit(if played.is_ok() { 0 } else { 101 });
 }
 
+/// This program. Asked for early: nobody can say when the first thread has ended.
+fn program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| std::env::current_exe().unwrap()).clone()
+}
+
 /// Starts a part as an adapter would start a program.
 #[expect(clippy::zombie_processes, reason = "the shim reaps it")]
 fn start_program(role: &str) {
-    let program = std::env::current_exe().unwrap();
-    std::process::Command::new(program).args(["--role", role]).spawn().unwrap();
+    std::process::Command::new(program()).args(["--role", role]).spawn().unwrap();
 }
 
 fn wait_for_the_end() -> ! {
@@ -83,11 +96,22 @@ fn play_daemon() {
     wait_for_the_end()
 }
 
+/// As a program whose main thread calls `pthread_exit`: `/proc` shows it as ended.
+fn go_on_without_first_thread(part: fn()) {
+    std::thread::spawn(move || {
+        while !fs::read_to_string("/proc/self/stat").unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        part();
+    });
+    // SAFETY: this thread alone ends, without unwinding; nobody joins it.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+}
+
 /// Starts what no mark and no parent leads to; only its command line tells a test of it.
 #[expect(clippy::zombie_processes, reason = "the shim reaps it")]
 fn start_unknown(name: &str) {
-    let program = std::env::current_exe().unwrap();
-    std::process::Command::new(program)
+    std::process::Command::new(program())
         .args(["--role", "daemon", name])
         .env_clear()
         .spawn()
@@ -121,9 +145,9 @@ fn play_worker() {
         }
     }
     if let Some(name) = text.strip_prefix(b"unknown ") {
-        let program = std::env::current_exe().unwrap();
         let name = std::str::from_utf8(name).unwrap();
-        let parent = std::process::Command::new(program).args(["--role", "unknown", name]).status();
+        let parent =
+            std::process::Command::new(program()).args(["--role", "unknown", name]).status();
         assert!(parent.unwrap().success());
     }
     let page = Page::map(fds.pop().unwrap()).unwrap();
@@ -166,29 +190,99 @@ pub fn marks(entry: &Entry) -> Vec<(OsString, OsString)> {
     group.into_iter().chain([mark]).collect()
 }
 
-/// Two workers with families, marked and in the ledger; the shim of the first is killed. Says who
-/// the second worker is.
+/// A worker with a family, marked and in the ledger.
+async fn noted(dir: &Arc<RunDir>) -> (Entry, Worker) {
+    let mut entry = dir.entry();
+    let mut command = command("worker");
+    command.env.extend(marks(&entry));
+    let child = spawn(&command).unwrap();
+    entry.spawned(child.pid);
+    let worker = Worker::start(child, "family").await;
+    let stat = fs::read_to_string(format!("/proc/{}/stat", worker.pid)).unwrap();
+    let start_time = stat.split(' ').nth(21).unwrap().parse().unwrap();
+    entry.forked(worker.pid, start_time);
+    (entry, worker)
+}
+
+/// The shim of the first of two workers is killed. Says who the second worker is.
 async fn play_noted_host() {
     let dir = RunDir::of_process().unwrap();
-    let mut entries = Vec::new();
-    let mut workers = Vec::new();
-    for _ in 0..2 {
-        let mut entry = dir.entry();
-        let mut command = command("worker");
-        command.env.extend(marks(&entry));
-        let child = spawn(&command).unwrap();
-        entry.spawned(child.pid);
-        let worker = Worker::start(child, "family").await;
-        let stat = fs::read_to_string(format!("/proc/{}/stat", worker.pid)).unwrap();
-        let start_time = stat.split(' ').nth(21).unwrap().parse().unwrap();
-        entry.forked(worker.pid, start_time);
-        entries.push(entry);
-        workers.push(worker);
-    }
-    workers[0].shim.kill().unwrap();
-    workers[0].shim.exited().await.unwrap();
-    println!("ready {} {}", workers[1].pid, workers[1].shim.pid());
+    let (_first, worker) = noted(&dir).await;
+    let (_second, other) = noted(&dir).await;
+    worker.shim.kill().unwrap();
+    worker.shim.exited().await.unwrap();
+    println!("ready {} {}", other.pid, other.shim.pid());
     wait_for_the_end()
+}
+
+/// Kills shims of its own and sweeps behind them, again and again, beside others that do the same;
+/// one worker of it is never touched.
+async fn play_sweeping_host() {
+    let dir = RunDir::of_process().unwrap();
+    let folder = std::env::var_os("XDG_RUNTIME_DIR").unwrap();
+    let (kept, standing) = noted(&dir).await;
+    let untouched = family_of(&kept, &standing).await;
+    for nonce in 0..12 {
+        let (entry, worker) = noted(&dir).await;
+        let family = family_of(&entry, &worker).await;
+        worker.shim.kill().unwrap();
+        worker.shim.exited().await.unwrap();
+        let mut swept = sweep_worker(entry.token(), entry.group());
+        swept.killed.remove(&worker.pid); // it dies by itself
+        assert_eq!(swept.killed, family);
+        drop(entry);
+        assert_eq!(cleanup_in(&[folder.clone().into()]), Cleanup::default());
+        standing.control.send(&ToWorker::Probe { nonce }, &[]).unwrap();
+        let answer = standing.control.recv().await.unwrap().unwrap();
+        assert_eq!(answer.message, FromWorker::ProbeAnswer { nonce });
+    }
+    assert_eq!(family_of(&kept, &standing).await, untouched);
+}
+
+/// What a worker with a family has started, once all are there.
+async fn family_of(entry: &Entry, worker: &Worker) -> BTreeSet<u32> {
+    let mark = format!("{RUN_VARIABLE}={}\0", entry.token());
+    let read = |pid: u32, name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let is_other = |pid: &u32| {
+        let environ = read(*pid, "environ");
+        let carries = environ.windows(mark.len()).any(|part| part == mark.as_bytes());
+        carries && ![worker.pid, worker.shim.pid()].contains(pid)
+    };
+    loop {
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let family: BTreeSet<u32> = pids.filter(is_other).collect();
+        // For a moment there is the parent of one of them, and what is yet to become another program.
+        let is_at_its_part = |pid: &u32| {
+            let line = read(*pid, "cmdline");
+            line.ends_with(b"\0sleeper\0") || line.ends_with(b"\0daemon\0")
+        };
+        if family.len() == 3 && family.iter().all(is_at_its_part) {
+            return family;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A sweep that can see nothing at first goes on until it can.
+fn play_short_of_files() {
+    let dir = RunDir::of_process().unwrap();
+    let entry = dir.entry();
+    let mut left = std::process::Command::new(program())
+        .args(["--role", "daemon"])
+        .env(RUN_VARIABLE, entry.token().to_string())
+        .spawn()
+        .unwrap();
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 0, hard).unwrap();
+    let freeing = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    });
+    let swept = sweep_worker(entry.token(), None);
+    freeing.join().unwrap();
+    assert_eq!(swept.killed, BTreeSet::from([left.id()]));
+    assert!(!left.wait().unwrap().success());
 }
 
 /// Ignores SIGCHLD and blocks all signals, as some hosts do; its workers must not notice.
@@ -296,7 +390,7 @@ fn command(role: &str) -> Command {
 
 pub fn command_of(role: &str, token: &str) -> Command {
     Command {
-        program: std::env::current_exe().unwrap(),
+        program: program(),
         args: vec!["--role".into(), role.into()],
         env: vec![(TOKEN.into(), token.into())],
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::{
-    AdapterSource, ByPlace, CrashBarrier, Guards, Limits, OutputMode, PoolConfig, SourceKind,
-    WorkerConfig,
+    AdapterSource, BreakerConfig, BreakerRule, ByPlace, CrashBarrier, Guards, Limits, OutputMode,
+    PoolConfig, SourceKind, Trip, WorkerConfig,
 };
 
 use super::breaker::CircuitBreaker;
@@ -67,6 +67,9 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
     Ok((config, lines.unbind()))
 }
 
+/// As the fields of `snakepit.WorkerBreaker`; none: no slot is barred.
+type SlotRule = (u32, u32, f64, Option<u32>, f64, bool);
+
 fn guards(config: &Bound<'_, PyAny>) -> PyResult<Guards> {
     let mut guards = Guards::default();
     if let Some(retry) = config.getattr("retry")?.extract::<Option<Py<RetryPolicy>>>()? {
@@ -76,6 +79,16 @@ fn guards(config: &Bound<'_, PyAny>) -> PyResult<Guards> {
     guards.crash_barrier = barrier.map(|(taint, max_restarts)| CrashBarrier {
         taint: duration(Some(taint)).unwrap_or(Duration::MAX),
         max_restarts,
+    });
+    let rule = config.getattr("worker_breaker")?.extract::<Option<SlotRule>>()?;
+    guards.worker_breaker = rule.map(|(window, minimum_calls, rate, row, reset, count)| {
+        let trip = match row {
+            Some(threshold) => Trip::Consecutive(threshold),
+            None => Trip::Rate { window, minimum_calls, failure_rate: rate },
+        };
+        let reset_timeout = duration(Some(reset)).unwrap_or(Duration::MAX);
+        let limits = BreakerConfig { trip, reset_timeout, ..BreakerConfig::default() };
+        BreakerRule { limits, count_remote_errors: count }
     });
     Ok(guards)
 }
@@ -109,8 +122,10 @@ fn environment(env: &Bound<'_, PyAny>) -> PyResult<Vec<(OsString, OsString)>> {
 
 fn by_slot(env: &Bound<'_, PyAny>) -> PyResult<Vec<(OsString, ByPlace)>> {
     let read = |(name, values): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-        let values = ByPlace::new(values.extract()?)
+        let (values, front) = values.extract::<(Vec<String>, Option<OsString>)>()?;
+        let mut values = ByPlace::new(values)
             .map_err(|message| config_error(env.py(), "env", format!("{name}: {message}")))?;
+        front.inspect(|front| values.put_in_front(front));
         Ok((name.extract()?, values))
     };
     env.cast::<PyDict>()?.iter().map(read).collect()

@@ -78,8 +78,9 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("tool", &**tool)?;
             Ok("Cancelled")
         }
-        Error::SessionLost { session, cause, exit, .. } => {
+        Error::SessionLost { session, worker, cause, exit, .. } => {
             fields.set_item("session", &**session)?;
+            fields.set_item("worker", parts(worker))?;
             fields.set_item("cause", cause)?;
             let stack = exit.as_ref().and_then(|exit| exit.stack.as_deref());
             fields.set_item("stack", stack)?;

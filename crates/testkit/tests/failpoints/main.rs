@@ -42,6 +42,14 @@ async fn a_plan_that_makes_no_sense_is_an_error_of_the_pool_that_would_follow_it
 }
 
 #[tokio::test]
+async fn a_pool_of_python_workers_refuses_a_plan_that_none_of_them_would_keep_to() {
+    let _armed = armed("spawn:0%,run:once").await;
+    let refused = snakepit_testkit::pool(1).sdk("/opt/snakepit_bridge").try_open().err();
+    let told = refused.expect("no Python worker passes `run`").to_string();
+    assert!(told.contains("SNAKEPIT_FAIL: no Python worker passes run, only"), "{told}");
+}
+
+#[tokio::test]
 #[ignore = "the other half of the test before it, which gives it an environment"]
 async fn a_pool_of_the_environment() {
     let config = snakepit_testkit::pool(1).try_open();

@@ -6,23 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use snakepit::Error;
-use snakepit_testkit::{Ledger, TestPool, call, pool, soon, until};
+use snakepit_testkit::{Ledger, Random, TestPool, call, pool, soon, until};
 
 const KILLS: usize = 200;
 const CALLERS: usize = 24;
-
-/// SplitMix64: the whole run hangs on one number.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-}
 
 /// How a call ended: as an answer, or as a death that may have let it run.
 #[derive(Debug, PartialEq)]
@@ -37,7 +24,7 @@ async fn every_call_ends_once_and_runs_once_at_most() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     let seed = seed.unwrap_or(now.subsec_nanos().into());
     println!("SNAKEPIT_TEST_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
 
     let pool = std::sync::Arc::new(pool(4).start().await);
     let ledger = std::sync::Arc::new(Ledger::new());
@@ -48,7 +35,7 @@ async fn every_call_ends_once_and_runs_once_at_most() {
             let seed = seed ^ (caller as u64) << 32;
             tokio::spawn(async move {
                 let mut ends = HashMap::new();
-                let mut random = Random(seed);
+                let mut random = Random::new(seed);
                 while !*stopped.borrow() {
                     let name = format!("{caller}-{}", ends.len());
                     let end = one_call(&pool, &ledger, &name, &mut random).await;

@@ -21,7 +21,9 @@ async fn run(
 #[track_caller]
 fn assert_lost<T: std::fmt::Debug>(outcome: Result<T, Error>) {
     match outcome {
-        Err(Error::SessionLost { session, may_have_run: false, .. }) => assert_eq!(&*session, "s"),
+        Err(Error::SessionLost { session, worker, may_have_run: false, .. }) => {
+            assert_eq!((&*session, worker.generation), ("s", 1), "{worker}");
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _SO_PEERPIDFD = 77
 _REFUSED = 78  # EX_CONFIG, as of boot
+_GO_BETWEEN_KILLED = "the process that forks the worker was killed before it had said so"
 
 
 def become() -> Control:
@@ -135,41 +136,68 @@ def _report(control: Control, error: OSError) -> None:
 
 
 def _fork_worker(group: Group | None) -> int:
-    """Fork, into the worker's group where it has one; ``process/shim.rs`` says why so."""
+    """Fork, into the worker's group where it has one; ``process/shim.rs`` says why so.
+
+    Raises:
+        OSError: What the system refused. ``EPIPE`` when the go-between was killed before it said
+            whom it had made: nothing else is tried, lest there be two workers.
+    """
     if group is None:
         return posix.fork()
     reader, writer = posix.pipe()
-    between = 0
+    try:
+        between = _clone_into(group)
+        if between == 0:
+            _go_between(writer)
+            return 0
+        if between is None:
+            return posix.fork()
+        posix.close(writer)
+        writer = -1
+        return _made(posix.read(reader, 4), group)
+    finally:
+        posix.close(reader)
+        if writer >= 0:
+            posix.close(writer)
+
+
+def _clone_into(group: Group) -> int | None:
+    """As ``fork``, for the go-between; None where that is not permitted, or the kernel is older."""
     try:
         folder = posix.open(group.path, posix.O_RDONLY | posix.O_CLOEXEC)
-        between = clone_into(folder)
-        posix.close(folder)
     except OSError:
-        # Not permitted, or an older kernel.
-        between = -1
-    if between == 0:
-        _go_between(writer)
-    else:
-        posix.close(writer)
-        told = posix.read(reader, 4) if between > 0 else b""
-        posix.close(reader)
-        return int.from_bytes(told, "little") if len(told) == 4 else posix.fork()
-    posix.close(reader)
-    posix.close(writer)
-    return 0
+        return None
+    try:
+        return clone_into(folder)
+    except OSError:
+        return None
+    finally:
+        posix.close(folder)
+
+
+def _made(told: bytes, group: Group) -> int:
+    """The worker's number, as the go-between told it, or the error that it had."""
+    if len(told) < 4:
+        group.kill()
+        raise OSError(_errno("EPIPE"), _GO_BETWEEN_KILLED)
+    child = int.from_bytes(told, "little", signed=True)
+    if child < 0:
+        raise OSError(-child, posix.strerror(-child))
+    return child
 
 
 def _go_between(writer: int) -> None:
     """Fork the worker and go; returns in the worker only, once it is the shim's."""
     me = posix.getpid()
     try:
-        child = posix.fork()
-        if child:
-            posix.write(writer, child.to_bytes(4, "little"))
-    except OSError:
-        child = -1
-    if child:
-        posix._exit(0)
+        made = posix.fork()
+    except OSError as error:
+        made = -(error.errno or _errno("EAGAIN"))
+    if made:
+        try:
+            posix.write(writer, made.to_bytes(4, "little", signed=True))
+        finally:
+            posix._exit(0)
     # Its end would be taken for the shim's, by the signal that is asked for next.
     while posix.getppid() == me:
         posix.sched_yield()

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 
 from .group import of_process as group_of
 from .group import of_run
-from .tree import kill_descendants, listing, read, stat
+from .tree import environ, kill_descendants, listing, read, stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ def _look(marks: Callable[[bytes], bool], spares: Callable[[int], bool]) -> bool
 
 
 def _is_marked(pid: int, marks: Callable[[bytes], bool]) -> bool:
-    # Of other users, and of zombies, nothing can be read.
-    return any(map(marks, read(f"/proc/{pid}/environ").split(b"\0")))
+    return any(map(marks, environ(pid).split(b"\0")))
 
 
 def _kill_if(pid: int, marks: Callable[[bytes], bool]) -> bool:

@@ -10,6 +10,8 @@ import _signal
 import posix
 
 _ENDING = 0x4  # PF_EXITING
+_LOOKS = 100
+"""Threads that vanish under a look make it worthless; a process that ends has only so many."""
 _MAX_DEPTH = 64
 """Deeper processes come within reach as those above them die."""
 
@@ -46,9 +48,36 @@ def stat(pid: int) -> tuple[int, int] | None:
 
 
 def is_ending(pid: int) -> bool:
-    """Whether the first thread of a process has begun to end, or the process is gone."""
-    fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return len(fields) < 7 or bool(int(fields[6]) & _ENDING)
+    """Whether a process is gone or about to be: each of its threads has begun to end.
+
+    What ``/proc/PID/stat`` says is said of the first thread only, and that may have ended alone
+    (``pthread_exit`` of a main thread), while the process lives on.
+    """
+    if _leaves(f"/proc/{pid}") is False:
+        return False
+    for _ in range(_LOOKS):
+        all_leave = [_leaves(f"/proc/{pid}/task/{name}") for name in listing(f"/proc/{pid}/task")]
+        if False in all_leave:
+            return False
+        # One that vanished meanwhile may have started another.
+        if None not in all_leave:
+            return True
+    return False
+
+
+def _leaves(path: str) -> bool | None:
+    """Whether the thread has begun to end; None where it has vanished."""
+    fields = read(f"{path}/stat").rpartition(b")")[2].split()
+    return bool(int(fields[6]) & _ENDING) if len(fields) > 6 else None
+
+
+def environ(pid: int) -> bytes:
+    """What a process was started with; nothing of a zombie, and where it may not be read."""
+    if own := read(f"/proc/{pid}/environ"):
+        return own
+    # Its first thread may have ended alone; of the others each has it.
+    threads = (name for name in listing(f"/proc/{pid}/task") if name != str(pid))
+    return next(filter(None, (read(f"/proc/{pid}/task/{name}/environ") for name in threads)), b"")
 
 
 def kill_descendants() -> int:

@@ -32,18 +32,17 @@ impl<J> State<J> {
         if !it.phase.serves() {
             return;
         }
-        it.standing.doom = why;
         if it.capacity == 1 {
-            return self.kill(slot, now, out);
+            return self.kill(slot, why, now, out);
         }
         self.withdraw(slot, 0, now, words, out);
         if !self.is_needed(slot, now) {
-            return self.kill(slot, now, out);
+            return self.kill(slot, why, now, out);
         }
         let until = now.checked_add(self.limits.life.condemn_drain);
         let it = &mut self.slots[slot];
         it.enter(Phase::Doomed, now);
-        it.standing.leaves_at = until;
+        (it.standing.condemned, it.standing.leaves_at) = (Some(why), until);
         if let Some(until) = until {
             self.watch(until, out);
         }
@@ -56,22 +55,20 @@ impl<J> State<J> {
     /// Something has happened to a doomed worker: is there still anything to wait for?
     pub(super) fn end_doomed(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
         let it = &mut self.slots[slot];
+        let why = it.standing.condemned.unwrap_or_default();
         if it.lane.is_empty() {
             // It let go after all: it may leave in good order.
-            let why = it.standing.doom;
             it.enter(Phase::Stopping, now);
             out.push(Effect::Stop { slot, why });
         } else if it.standing.leaves_at.is_some_and(|until| until <= now)
             || !self.is_needed(slot, now)
         {
-            self.kill(slot, now, out);
+            self.kill(slot, why, now, out);
         }
     }
 
-    fn kill(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
-        let it = &mut self.slots[slot];
-        let why = it.standing.doom;
-        it.enter(Phase::Condemned, now);
+    fn kill(&mut self, slot: usize, why: Cause, now: Instant, out: &mut Vec<Effect<J>>) {
+        self.slots[slot].condemn(why, now);
         self.loads[slot] = UNAVAILABLE;
         out.push(Effect::Kill { slot, why });
     }
@@ -87,11 +84,12 @@ impl<J> State<J> {
 
     /// The sessions of a worker are lost while it still runs.
     fn forsake_sessions(&mut self, slot: usize, out: &mut Vec<Effect<J>>) {
-        let cause = self.slots[slot].loss();
+        let it = &self.slots[slot];
+        let (cause, under) = (it.loss(), it.resident(slot));
         self.homes.evict(slot);
         for id in self.queue.take_pinned(slot) {
             self.release(id);
-            self.session_lost(id, Some(slot), cause, out);
+            self.session_lost(id, under, cause, out);
         }
     }
 

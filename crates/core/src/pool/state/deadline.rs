@@ -167,7 +167,7 @@ impl<J> State<J> {
                 return None;
             }
             Place::Resting(_) => {
-                self.resting -= 1;
+                self.queue.wake(call.bytes);
                 self.end(id, end(ran_before), out);
                 return None;
             }

@@ -4,8 +4,9 @@ use tokio::time::Instant;
 
 use super::credit::{Amount, Credit};
 use super::slot::{Phase, UNAVAILABLE};
+use super::submit::lost_home;
 use super::{Call, Door, Effect, End, Place, State, Words};
-use crate::call::Step;
+use crate::call::{Bound, Step};
 use crate::error::Violation;
 use crate::id::CallId;
 
@@ -250,9 +251,8 @@ impl<J> State<J> {
             if !session.affinity.is_strict() {
                 return Some(id);
             }
-            let bound = session.object.as_ref().and_then(|object| object.get());
-            if self.homes.is_lost(&session.id, bound) {
-                self.session_lost(id, None, "its worker is gone", out);
+            if let Some(home) = lost_home(&self.homes, session) {
+                self.session_lost(id, home, "its worker is gone", out);
                 continue;
             }
             match self.homes.get(&session.id) {
@@ -283,7 +283,8 @@ impl<J> State<J> {
                 self.homes.bind(&session.id, slot)
             });
             if let Some(object) = &session.object {
-                object.set_first(home.binding);
+                let worker = self.slots[home.slot].resident(home.slot);
+                object.set_first(Bound { binding: home.binding, home: worker });
             }
             self.slots[slot].standing.strict |= session.affinity.is_strict();
         }

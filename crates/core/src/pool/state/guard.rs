@@ -11,6 +11,13 @@
 //! is more than half of the slots barred, so never the last one: a slot whose breaker would open
 //! beyond that begins anew.
 //!
+//! What counts against a slot, by the reason of its worker's end:
+//!
+//! | crash, broken protocol | failure, taint |
+//! | deadline, stall | failure: a worker that hangs does so, too; it did not crash |
+//! | cancel | nothing: that the caller lost interest says nothing of the worker |
+//! | recycle, request, close | nothing, and what was known of the slot is forgotten |
+//!
 //! Nothing of it costs a call anything while all slots are trusted. What a worker answered is told
 //! to its breaker when it matters, with the next failure: in between only their number counts.
 
@@ -18,9 +25,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::slot::{Phase, UNAVAILABLE};
+use super::slot::UNAVAILABLE;
 use super::{Effect, State};
 use crate::config::{self, BreakerRule, Trip};
+use crate::error::Cause;
 use crate::id::CallId;
 use crate::policy::breaker::{Breaker, BreakerState, Permit};
 
@@ -162,6 +170,17 @@ impl Guards {
             (&mut guard.trust, &mut guard.breaker)
         {
             *probe = breaker.admit(now).ok().map(|permit| (id, permit));
+        }
+    }
+
+    /// The worker of a slot ended, and that says nothing: where one of its calls was the probe, its
+    /// place is free again.
+    fn release(&mut self, slot: usize, now: Instant) {
+        let guard = &mut self.slots[slot];
+        if let (Trust::Probing(probe), Some(breaker)) = (&mut guard.trust, &mut guard.breaker)
+            && let Some((_, permit)) = probe.take()
+        {
+            breaker.release(permit, now);
         }
     }
 
@@ -313,21 +332,24 @@ impl<J> State<J> {
         }
     }
 
-    /// The worker of a slot ended unasked while it was in `phase`.
+    /// The worker of a slot died. `condemned`: the host killed it, for that reason.
     pub(super) fn fell(
         &mut self,
         slot: usize,
-        phase: Phase,
+        condemned: Option<Cause>,
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) {
         let answered = self.slots[slot].answered;
         self.guards.catch_up(slot, answered, now);
         self.guards.slots[slot].told = 0;
-        self.distrust(slot, now, out);
-        // One that the host killed for a deadline did not crash.
-        let crashed = phase != Phase::Condemned && !self.guards.taint.is_zero();
-        if crashed && let Some(until) = now.checked_add(self.guards.taint) {
+        match condemned {
+            Some(Cause::Cancel) => self.guards.release(slot, now),
+            _ => self.distrust(slot, now, out),
+        }
+        // One that the host killed did not crash.
+        let tainted = condemned.is_none() && !self.guards.taint.is_zero();
+        if tainted && let Some(until) = now.checked_add(self.guards.taint) {
             self.guards.slots[slot].tainted = Some(until);
             self.watch(until, out);
         }

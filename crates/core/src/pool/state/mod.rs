@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::Step;
+use crate::call::{Resident, Step};
 use crate::config;
 use crate::error::Cause;
 use crate::id::CallId;
@@ -85,41 +85,19 @@ pub(crate) enum Effect<J> {
     Timer(Instant),
 }
 
-/// A worker that died under a call. By the time that is told, its slot may have another one, and
-/// another number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fallen {
-    pub(crate) slot: usize,
-    pub(crate) number: usize,
-    pub(crate) generation: u64,
-}
+/// A worker that died under a call.
+pub(crate) type Fallen = Resident;
 
 /// How a call ended, other than by an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    TimedOut {
-        limit: Duration,
-        step: Step,
-    },
-    Cancelled {
-        may_have_run: bool,
-    },
-    /// `slot`: of the worker that ended under it, where one did.
-    SessionLost {
-        session: Arc<str>,
-        cause: &'static str,
-        slot: Option<usize>,
-        may_have_run: bool,
-    },
+    TimedOut { limit: Duration, step: Step },
+    Cancelled { may_have_run: bool },
+    SessionLost { session: Arc<str>, cause: &'static str, home: Resident, may_have_run: bool },
     WorkerDied(Fallen),
-    Poison {
-        under: Fallen,
-        deaths: u32,
-    },
+    Poison { under: Fallen, deaths: u32 },
     NoWorker,
-    Closed {
-        may_have_run: bool,
-    },
+    Closed { may_have_run: bool },
 }
 
 /// Limits that the state enforces.
@@ -186,8 +164,6 @@ pub(crate) struct State<J> {
     door: Door,
     table: Table<J>,
     queue: Queue,
-    /// Calls that rest before they are tried again; in no lane of the queue.
-    resting: usize,
     rate: Rate,
     budget: Budget,
     guards: Guards,
@@ -217,7 +193,6 @@ impl<J> State<J> {
             door: Door::Open,
             table: Table::default(),
             queue: Queue::new(slots, bounds),
-            resting: 0,
             rate: Rate::new(now),
             budget: Budget::new(guards.retry_budget),
             guards: Guards::new(slots, limits.size, guards),
@@ -244,9 +219,9 @@ impl<J> State<J> {
         self.counters
     }
 
-    /// Calls that wait for a worker.
+    /// Calls that wait for a worker, or for their next try.
     pub(crate) fn queued(&self) -> usize {
-        self.queue.len() + self.resting
+        self.queue.waiting()
     }
 
     /// Bytes of arguments that wait.

@@ -5,6 +5,7 @@
 //! ```
 //!
 //! A call that certainly had not begun is no retry: it goes back to its place and costs nothing.
+//! What rests counts against the queue's bounds like what waits in it.
 
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ impl<J> State<J> {
         match now.checked_add(pause) {
             Some(until) if !pause.is_zero() => {
                 call.place = Place::Resting(until);
-                self.resting += 1;
+                self.queue.rest(call.bytes);
                 self.watch(until, out);
             }
             _ => self.requeue(id),
@@ -69,7 +70,9 @@ impl<J> State<J> {
     /// Puts a call back to its place among those that any worker may run.
     pub(super) fn requeue(&mut self, id: CallId) {
         let Some(call) = self.table.get_mut(id) else { return };
-        self.resting -= usize::from(matches!(call.place, Place::Resting(_)));
+        if matches!(call.place, Place::Resting(_)) {
+            self.queue.wake(call.bytes);
+        }
         call.place = Place::Queued(None);
         self.queue.put(id, call.bytes, None);
     }
@@ -82,13 +85,13 @@ impl<J> State<J> {
 
     /// Takes every call out that is in no worker, oldest first.
     pub(super) fn take_waiting(&mut self) -> Vec<CallId> {
+        let rest = self.queue.resting() > 0;
         let mut all = self.queue.take_all();
-        if self.resting > 0 {
+        if rest {
             let resting =
                 self.table.iter().filter(|(_, call)| matches!(call.place, Place::Resting(_)));
             all.extend(resting.map(|(id, _)| id));
             all.sort_unstable();
-            self.resting = 0;
         }
         all
     }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::standing::{Role, Standing};
 use super::{Door, Effect, End, Fallen, Limits, Place, State, Words};
+use crate::call::Resident;
 use crate::error::{Cause, Recycled};
 use crate::id::CallId;
 use crate::policy::prefetch::{self, Prefetch};
@@ -130,10 +131,21 @@ impl Slot {
         (self.phase, self.standing.changed) = (phase, now);
     }
 
+    /// The worker that is in it, which is the one of `slot`.
+    pub(super) fn resident(&self, slot: usize) -> Resident {
+        Resident { slot, number: self.standing.number, generation: self.generation }
+    }
+
+    /// The host kills the worker.
+    pub(super) fn condemn(&mut self, why: Cause, now: Instant) {
+        self.enter(Phase::Condemned, now);
+        self.standing.condemned = Some(why);
+    }
+
     /// What a session is told that lived in its worker.
     pub(super) fn loss(&self) -> &'static str {
         match self.phase {
-            Phase::Condemned if self.standing.gave_up_on => {
+            Phase::Condemned if self.standing.condemned == Some(Cause::Stall) => {
                 "its worker was killed: it had been stalled for too long"
             }
             phase => phase.loss(),
@@ -241,7 +253,8 @@ impl<J> State<J> {
         let phase = it.phase;
         // One that was leaving and was not told to go yet died like any other.
         let cause = if phase.is_leaving() { Phase::Ready.loss() } else { it.loss() };
-        let under = Fallen { slot, number: it.standing.number, generation: it.generation };
+        let under = it.resident(slot);
+        let condemned = it.standing.condemned.take();
         it.phase = Phase::Empty;
         it.standing.end_life(now);
         self.loads[slot] = UNAVAILABLE;
@@ -252,7 +265,7 @@ impl<J> State<J> {
         }
         for id in self.queue.take_pinned(slot) {
             self.release(id);
-            self.session_lost(id, Some(slot), cause, out);
+            self.session_lost(id, under, cause, out);
         }
         self.start_is_through(slot, now, out);
         if self.door == Door::Closed {
@@ -260,7 +273,7 @@ impl<J> State<J> {
         }
         if phase.serves() || matches!(phase, Phase::Condemned | Phase::Outlawed) {
             self.counters.worker_deaths += 1;
-            self.fell(slot, phase, now, out);
+            self.fell(slot, condemned, now, out);
         } else if phase == Phase::Stopping {
             self.renew(slot);
         }
@@ -273,7 +286,9 @@ impl<J> State<J> {
             Phase::Empty | Phase::Starting => it.restart.failed(permanent, now),
             _ => {
                 let leaving = phase.is_leaving() || phase == Phase::Stopping;
-                Next::Start(it.restart.died(leaving || it.answered > 0, now))
+                // That a caller lost interest is no sign of a worker that is of no use.
+                let wanted = leaving || condemned == Some(Cause::Cancel);
+                Next::Start(it.restart.died(wanted || it.answered > 0, now))
             }
         };
         let after = match next {
@@ -376,7 +391,7 @@ impl<J> State<J> {
         if call.job.is_none() {
             self.table.remove(id);
         } else if untouched && strict {
-            self.session_lost(id, Some(under.slot), cause, out);
+            self.session_lost(id, under, cause, out);
         } else if untouched {
             self.requeue(id);
         } else {
@@ -388,13 +403,13 @@ impl<J> State<J> {
     pub(super) fn session_lost(
         &mut self,
         id: CallId,
-        slot: Option<usize>,
+        home: Resident,
         cause: &'static str,
         out: &mut Vec<Effect<J>>,
     ) {
         let Some(call) = self.table.get(id) else { return };
         let Some(key) = &call.session else { return };
         let session = key.id.clone();
-        self.end(id, End::SessionLost { session, cause, slot, may_have_run: false }, out);
+        self.end(id, End::SessionLost { session, cause, home, may_have_run: false }, out);
     }
 }

@@ -43,10 +43,8 @@ pub(super) struct Standing {
     pub(super) limits: Limits,
     /// The worker is to be replaced.
     pub(super) worn: Option<Worn>,
-    /// Why it is doomed or condemned, where it is.
-    pub(super) doom: Cause,
-    /// It is being killed because it stalled.
-    pub(super) gave_up_on: bool,
+    /// Why the host kills it, or is about to: it did not let go of a call, or it stalled.
+    pub(super) condemned: Option<Cause>,
     /// A session that may not move has lived in the worker.
     pub(super) strict: bool,
     /// Then a worker that was replaced waits for its sessions no longer, and a doomed one for its
@@ -65,8 +63,7 @@ impl Standing {
             beat: None,
             limits: Limits::new(None, 0, now),
             worn: None,
-            doom: Cause::default(),
-            gave_up_on: false,
+            condemned: None,
             strict: false,
             leaves_at: None,
         }
@@ -76,7 +73,7 @@ impl Standing {
     pub(super) fn begin_life(&mut self, life: &Life, nth: u64, now: Instant) {
         (self.changed, self.heard) = (now, Some(now));
         self.limits = Limits::new(life.recycle, nth, now);
-        (self.strict, self.gave_up_on) = (false, false);
+        self.strict = false;
     }
 
     /// The worker is gone.

@@ -9,9 +9,10 @@ use super::credit::{Credit, Window};
 use super::slot::{Phase, UNAVAILABLE};
 use super::table::Rare;
 use super::{Call, Door, Effect, Place, State};
-use crate::call::{Affinity, SessionKey};
+use crate::call::{Affinity, Resident, SessionKey};
 use crate::config::RetryPolicy;
 use crate::id::CallId;
+use crate::policy::affinity::Homes;
 
 /// A call at the door.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub(crate) enum Refusal {
     QueueFull(Full),
     NoWorker,
     SessionBusy(Arc<str>),
-    SessionLost(Arc<str>, &'static str),
+    SessionLost { session: Arc<str>, cause: &'static str, home: Resident },
 }
 
 /// What a queue that is full tells.
@@ -42,6 +43,12 @@ pub(crate) struct Full {
     pub(crate) waiting: usize,
     pub(crate) bytes: u64,
     pub(crate) retry_after: Duration,
+}
+
+/// The worker that a session object relies on, if it is gone.
+pub(super) fn lost_home(homes: &Homes, session: &SessionKey) -> Option<Resident> {
+    let bound = session.object.as_ref()?.bound()?;
+    homes.is_lost(&session.id, Some(bound.binding)).then_some(bound.home)
 }
 
 /// Where a call goes from the door.
@@ -125,7 +132,7 @@ impl<J> State<J> {
         };
         let full = matches!(route, Route::Wait(_)) && !self.queue.has_room(bytes);
         if full || !self.table.has_room() {
-            let waiting = self.queue.len();
+            let waiting = self.queue.waiting();
             return Err(Refusal::QueueFull(Full {
                 capacity: self.queue.bounds().calls,
                 waiting,
@@ -163,14 +170,14 @@ impl<J> State<J> {
     fn home_slot(&self, session: &SessionKey, now: Instant) -> Result<Route, Refusal> {
         let home = self.homes.get(&session.id);
         let strict = session.affinity.is_strict();
-        let bound = session.object.as_ref().and_then(|object| object.get());
-        if strict && self.homes.is_lost(&session.id, bound) {
-            return Err(Refusal::SessionLost(session.id.clone(), "its worker is gone"));
+        let lost = |cause, home| Refusal::SessionLost { session: session.id.clone(), cause, home };
+        if strict && let Some(home) = lost_home(&self.homes, session) {
+            return Err(lost("its worker is gone", home));
         }
         let Some(home) = home else { return Ok(self.new_home(now)) };
         let slot = &self.slots[home.slot];
         if strict && !matches!(slot.phase, Phase::Ready | Phase::Retiring) {
-            return Err(Refusal::SessionLost(session.id.clone(), slot.loss()));
+            return Err(lost(slot.loss(), slot.resident(home.slot)));
         }
         let ready = self.loads[home.slot] != UNAVAILABLE || strict && slot.takes_sessions();
         let free = ready && slot.has_room(now);

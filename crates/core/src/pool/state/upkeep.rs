@@ -309,8 +309,7 @@ impl<J> State<J> {
                 self.stall(slot, now, words, out);
             }
             Pulse::Kill => {
-                standing.gave_up_on = true;
-                self.slots[slot].enter(Phase::Condemned, now);
+                self.slots[slot].condemn(Cause::Stall, now);
                 self.loads[slot] = UNAVAILABLE;
                 return out.push(Effect::Kill { slot, why: Cause::Stall });
             }

@@ -224,12 +224,14 @@ impl Chaos {
         });
         let timeout = timeout.map(Duration::from_micros);
         let spec = Spec { session, timeout, ..spec };
-        let before = self.world.state.queue.len();
+        let before = (self.world.state.queued(), self.world.state.queued_bytes());
         let rejected = self.world.state.counters().rejected;
         match self.world.submit(spec.clone()) {
             Ok(_) => {
-                let queued = self.world.state.queue.len();
-                assert!(queued <= before || queued <= self.world.limits.max_queue);
+                let state = &self.world.state;
+                let (queued, bytes) = (state.queued(), state.queued_bytes());
+                assert!(queued <= before.0 || queued <= self.world.limits.max_queue);
+                assert!(bytes <= before.1 || bytes <= MAX_QUEUE_BYTES || before.1 == 0);
             }
             Err(refusal) => {
                 assert_eq!(self.world.state.counters().rejected, rejected + 1);
@@ -254,11 +256,12 @@ impl Chaos {
                 let slot = &state.slots[home.slot];
                 assert!(!slot.is_free() || slot.standing.is_stalled());
             }
-            Refusal::SessionLost(..) => {
+            Refusal::SessionLost { home: lost, .. } => {
                 let session = spec.strict().expect("a strict session");
                 let bound = session.object.as_ref().and_then(|object| object.get());
                 let leaving = home.is_some_and(|home| state.slots[home.slot].phase != Phase::Ready);
                 assert!(leaving || bound != home.map(|home| home.binding));
+                assert!(self.world.is_leaving_or_gone(*lost), "{lost:?} serves on");
             }
         }
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::worker::{Frame, Life, Worker};
 use super::world::{Job, Record};
 use super::{Outcome, World};
-use crate::call::Step;
+use crate::call::{Resident, Step};
 use crate::policy::prefetch::held_up;
+use crate::pool::state::slot::Phase;
 use crate::pool::state::{Effect, End};
 
 impl World {
@@ -120,6 +121,12 @@ impl World {
         self.calls[call].outcome = Some(outcome);
     }
 
+    /// Whether that worker has ended, or is about to.
+    pub(super) fn is_leaving_or_gone(&self, worker: Resident) -> bool {
+        let slot = &self.state.slots[worker.slot];
+        slot.generation > worker.generation || slot.phase != Phase::Ready
+    }
+
     fn check_end(&self, call: &Record, end: &End) {
         let id = call.id;
         match end {
@@ -129,7 +136,10 @@ impl World {
                 assert!(call.begun.is_empty() || *step == Step::Running, "{id}: {step} is wrong");
                 assert!(*step != Step::Sent || !call.sent.is_empty());
             }
-            End::SessionLost { .. } => assert!(call.spec.strict().is_some()),
+            End::SessionLost { home, .. } => {
+                assert!(call.spec.strict().is_some());
+                assert!(self.is_leaving_or_gone(*home), "{id}: {home:?} serves on");
+            }
             End::WorkerDied(under) => {
                 let place = (under.slot, under.generation);
                 assert!(call.begun.contains(&place), "{id} was not begun");

@@ -6,15 +6,17 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::deaths::under;
+use super::world::MAX_QUEUE_BYTES;
 use super::{Outcome, Spec, World};
 use crate::call::Affinity;
 use crate::config::{
     self, Backoff, BreakerConfig, BreakerRule, BudgetConfig, CrashBarrier, Guards, Jitter, Recycle,
     RetryPolicy, Trip,
 };
+use crate::error::Cause;
 use crate::id::CallId;
 use crate::policy::breaker::BreakerState::{Closed, HalfOpen, Open};
-use crate::pool::state::End;
+use crate::pool::state::{End, Refusal};
 
 const RESET: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -96,6 +98,82 @@ fn a_slot_whose_workers_keep_dying_gets_no_new_calls() {
     let calls = world.calls(10, &plain());
     assert_eq!(world.work_off(1), calls);
     assert_eq!(world.load(0), 0);
+}
+
+/// A call that its caller gives up and its worker keeps, so that the host kills that.
+fn kill_for_a_cancel(world: &mut World, slot: usize) {
+    let call = world.call(plain());
+    while world.begin(slot) != Some(call) {
+        world.finish(slot);
+    }
+    world.cancel(call);
+    world.advance(world.limits.grace);
+    assert!(world.workers[slot].killed);
+    assert_eq!(world.workers[slot].why, Cause::Cancel);
+}
+
+#[test]
+fn a_worker_that_is_killed_for_a_cancel_says_nothing_of_its_slot() {
+    let guards = Guards { crash_barrier: barrier(1).crash_barrier, ..strict_breaker() };
+    let mut world = ready(2, guards);
+    for _ in 0..6 {
+        kill_for_a_cancel(&mut world, 0);
+        fall(&mut world, 0, 1);
+        assert_eq!(world.state.trust(0), (Closed, false));
+    }
+    assert_eq!(world.state.counters().worker_deaths, 6);
+}
+
+#[test]
+fn a_slot_is_filled_at_once_after_cancels_and_more_and_more_rarely_after_deaths() {
+    let mut world = ready(1, Guards::default());
+    for _ in 0..4 {
+        kill_for_a_cancel(&mut world, 0);
+        let before = world.now;
+        fall(&mut world, 0, 1);
+        assert_eq!(world.now, before, "bringing it up would wait for its turn");
+    }
+    let before = world.now;
+    fall(&mut world, 0, 4);
+    assert!(world.now > before);
+}
+
+#[test]
+fn a_worker_that_hangs_beyond_a_deadline_or_stalls_counts_against_its_slot() {
+    let life = config::Life { stall_kill: Some(Duration::from_secs(1)), ..Default::default() };
+    for stalls in [false, true] {
+        let mut world = World::with(2, 100, life, strict_breaker());
+        (0..2).for_each(|slot| world.bring_up(slot));
+        for _ in 0..2 {
+            let timeout = if stalls { Duration::from_secs(3600) } else { PAUSE };
+            let call = world.call(plain().timeout(timeout));
+            assert_eq!(world.begin(0), Some(call));
+            while !world.workers[0].killed {
+                world.answer_probes(1);
+                if !stalls {
+                    world.answer_probes(0);
+                }
+                world.wait_for_timer();
+            }
+            let why = if stalls { Cause::Stall } else { Cause::Deadline };
+            assert_eq!(world.workers[0].why, why);
+            fall(&mut world, 0, 1);
+        }
+        assert_eq!(world.state.trust(0), (Open, false));
+    }
+}
+
+#[test]
+fn a_probe_that_is_killed_for_a_cancel_makes_room_for_the_next() {
+    let mut world = barred(2);
+    world.advance(RESET);
+    kill_for_a_cancel(&mut world, 0);
+    fall(&mut world, 0, 1);
+    assert_eq!(world.state.trust(0).0, HalfOpen);
+    let next = world.call(plain());
+    assert_eq!(world.sent(next), [0]);
+    world.work(0);
+    assert_eq!(world.state.trust(0).0, Closed);
 }
 
 #[test]
@@ -323,6 +401,42 @@ fn a_policy_has_a_call_rest_before_it_is_tried_again() {
     assert_eq!(world.sent(call), [0, 0]);
     assert_eq!(world.work(0), Some(call));
     assert_eq!(world.state.counters().retries, 1);
+}
+
+#[test]
+fn calls_that_rest_count_against_both_bounds_of_the_queue() {
+    let guards = || Guards { retry: resting(3, true), ..Guards::default() };
+    let full = |world: &mut World, spec: Spec| match world.submit(spec) {
+        Err(Refusal::QueueFull(full)) => (full.waiting, full.bytes),
+        other => panic!("{other:?}"),
+    };
+    let sized = |bytes| Spec { bytes, ..plain() };
+
+    let mut world = World::guarded(1, 2, guards());
+    world.bring_up(0);
+    for _ in 0..2 {
+        fallen(&mut world, plain());
+    }
+    let served = world.call(plain());
+    assert_eq!(world.sent(served), [0], "what need not wait is admitted");
+    world.begin(0);
+    assert_eq!(full(&mut world, plain()), (2, 0), "two rest");
+    world.advance(PAUSE);
+    assert_eq!(full(&mut world, plain()), (2, 0), "and wait now");
+
+    let most = MAX_QUEUE_BYTES as u32;
+    let mut world = World::guarded(1, 100, guards());
+    world.bring_up(0);
+    let rests = fallen(&mut world, sized(most - 1));
+    world.call(plain());
+    world.begin(0);
+    assert_eq!(full(&mut world, sized(2)), (1, u64::from(most) - 1));
+    let waits = world.call(sized(1));
+    assert_eq!(world.state.queued_bytes(), MAX_QUEUE_BYTES);
+    world.cancel(rests);
+    assert_eq!((world.state.queued(), world.state.queued_bytes()), (1, 1));
+    world.cancel(waits);
+    world.call(sized(most));
 }
 
 #[test]

@@ -108,6 +108,7 @@ impl World {
                 }
                 Place::Resting(_) => {
                     queued += 1;
+                    bytes += u64::from(call.bytes);
                     assert!(call.job.is_some() && call.died_under().is_some(), "{id} rests");
                 }
                 Place::Sent { slot, .. } => {

@@ -66,7 +66,8 @@ fn sessions_keep_a_replaced_worker_until_their_time_is_up() {
     world.advance(drain);
     assert!(world.workers[0].stopped);
     let lost = world.submit(spec()).expect_err("its worker goes");
-    assert_eq!(lost, Refusal::SessionLost("s".into(), "its worker was recycled"));
+    let Refusal::SessionLost { cause, home, .. } = lost else { panic!("{lost:?}") };
+    assert_eq!((cause, home.slot, home.generation), ("its worker was recycled", 0, 1));
     world.die(0, false);
     let anew = world.call(spec());
     world.work_off(1);

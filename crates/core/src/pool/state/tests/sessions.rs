@@ -4,15 +4,25 @@ use std::sync::Arc;
 
 use super::{Outcome, Spec, World};
 use crate::call::Affinity::{Hint, StrictFailFast, StrictQueue};
-use crate::call::Binding;
+use crate::call::{Binding, Resident};
 use crate::pool::state::{End, Refusal};
 
 fn strict() -> Spec {
     Spec::session("s", StrictQueue)
 }
 
-fn lost(slot: impl Into<Option<usize>>, cause: &'static str) -> End {
-    End::SessionLost { session: "s".into(), cause, slot: slot.into(), may_have_run: false }
+fn first_of(slot: usize) -> Resident {
+    Resident { slot, number: slot, generation: 1 }
+}
+
+/// With the first worker of a slot.
+fn lost(slot: usize, cause: &'static str) -> End {
+    let home = first_of(slot);
+    End::SessionLost { session: "s".into(), cause, home, may_have_run: false }
+}
+
+fn refused(slot: usize, cause: &'static str) -> Refusal {
+    Refusal::SessionLost { session: "s".into(), cause, home: first_of(slot) }
 }
 
 #[test]
@@ -99,7 +109,7 @@ fn death_loses_the_session_and_its_object_stays_lost() {
     assert!(matches!(world.end(running), End::WorkerDied(_)));
     assert_eq!(world.end(waiting), &lost(home, "its worker died"));
 
-    let refused = Refusal::SessionLost("s".into(), "its worker is gone");
+    let refused = refused(home, "its worker is gone");
     assert_eq!(world.submit(strict().object(&object)), Err(refused.clone()));
     let anew = world.call(strict());
     assert_eq!(world.sent(anew).len(), 1, "by id it binds anew");
@@ -127,7 +137,7 @@ fn an_object_that_is_lost_while_its_call_waits_is_told_when_its_turn_comes() {
     world.die(0, false);
     world.bring_up(0);
     world.work(0);
-    assert_eq!(world.end(second), &lost(None, "its worker is gone"));
+    assert_eq!(world.end(second), &lost(0, "its worker is gone"));
 }
 
 #[test]
@@ -137,7 +147,7 @@ fn a_session_whose_worker_leaves_is_refused_until_it_is_gone() {
     let home = world.sent(running)[0];
     world.begin(home);
     assert!(world.recycle(home, None));
-    let leaving = Refusal::SessionLost("s".into(), "its worker was recycled");
+    let leaving = refused(home, "its worker was recycled");
     assert_eq!(world.submit(strict()), Err(leaving.clone()), "draining");
     world.finish(home);
     world.flush(home);
@@ -159,7 +169,8 @@ fn sessions_of_a_killed_worker_are_told_that_a_call_outlived_its_deadline() {
     assert!(world.workers[0].killed);
     world.die(0, false);
     let cause = "its worker was killed: a call outlived its deadline or cancel";
-    let told = End::SessionLost { session: "t".into(), cause, slot: Some(0), may_have_run: false };
+    let home = first_of(0);
+    let told = End::SessionLost { session: "t".into(), cause, home, may_have_run: false };
     assert_eq!(world.end(bound), &told);
     assert_eq!(world.outcome(call), None, "it had no home yet");
 }
