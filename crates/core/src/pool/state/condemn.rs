@@ -16,7 +16,8 @@ use crate::error::Cause;
 use crate::id::CallId;
 
 impl<J> State<J> {
-    /// The worker of a slot did not let go of a call in time.
+    /// The worker of a slot did not let go of a call in time. True: calls came back from it, to be
+    /// dealt out once all that are condemned in this event have been: none of them may get one.
     pub(super) fn condemn(
         &mut self,
         slot: usize,
@@ -24,20 +25,24 @@ impl<J> State<J> {
         now: Instant,
         words: &impl Words,
         out: &mut Vec<Effect<J>>,
-    ) {
-        let it = &mut self.slots[slot];
+    ) -> bool {
+        let it = &self.slots[slot];
         if it.phase == Phase::Doomed {
-            return self.end_doomed(slot, now, out);
+            self.end_doomed(slot, now, out);
+            return false;
         }
         if !it.phase.serves() {
-            return;
+            return false;
         }
         if it.capacity == 1 {
-            return self.kill(slot, why, now, out);
+            self.kill(slot, why, now, out);
+            return false;
         }
-        self.withdraw(slot, 0, now, words, out);
+        self.loads[slot] = UNAVAILABLE;
+        let came_back = self.take_back_behind(slot, 0, usize::MAX, words) > 0;
         if !self.is_needed(slot, now) {
-            return self.kill(slot, why, now, out);
+            self.kill(slot, why, now, out);
+            return came_back;
         }
         let until = now.checked_add(self.limits.life.condemn_drain);
         let it = &mut self.slots[slot];
@@ -50,6 +55,7 @@ impl<J> State<J> {
         if self.door != Door::Closed {
             self.supersede(slot, now, out);
         }
+        came_back
     }
 
     /// Something has happened to a doomed worker: is there still anything to wait for?

@@ -99,9 +99,9 @@ impl<J> State<J> {
             }
         }
         // Whoever is the last that can serve gets what waits, trusted or not.
-        let deal = !rested.is_empty() || !condemned.is_empty() && !self.guards.are_clear();
+        let mut deal = !rested.is_empty() || !condemned.is_empty() && !self.guards.are_clear();
         for (slot, why) in condemned {
-            self.condemn(slot, why, now, words, out);
+            deal |= self.condemn(slot, why, now, words, out);
         }
         for id in rested {
             self.requeue(id);
