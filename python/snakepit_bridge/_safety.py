@@ -78,7 +78,7 @@ class Checks:
 
     def _watch_attributes(self) -> None:
         adapter, checks = self._live.adapter, self
-        adapter_class = type(adapter)
+        adapter_class: Any = type(adapter)
 
         def set_attribute(self: Any, name: str, value: Any) -> None:
             checks.touched(self, name)
@@ -96,7 +96,8 @@ class Checks:
             "__qualname__": adapter_class.__qualname__,
         }
         try:
-            watched = type(adapter_class)(adapter_class.__name__, (adapter_class,), names)
+            metaclass: Any = type(adapter_class)
+            watched = metaclass(adapter_class.__name__, (adapter_class,), names)
             object.__setattr__(adapter, "__class__", watched)
         except Exception as error:
             # A metaclass or a layout that allows no such subclass.

@@ -128,23 +128,21 @@ class Job:
 
     def begin(self) -> tuple[Callable[..., Any], dict[str, Any]] | None:
         """The tool and its keywords; None: there is nothing to run, and the call is answered."""
-        if self.call.cancelled:
-            why = "cancelled before it started"
-            return self._refuse(failure.plain(messages.CANCELLED, "", why))
         tool = self._server.tools.get(self.tool)
-        if tool is None:
-            return self._refuse(self._server.not_found(self.tool))
-        function, streams = tool
-        if streams != self.streams:
-            why = wrong_verb(self.tool, streams)
-            return self._refuse(failure.plain(messages.EXCEPTION, "TypeError", why))
-        try:
-            return function, keywords_of(self._start.arguments)
-        except BaseException as error:
-            return self._refuse(failure.bare(messages.DECODE, error))
-
-    def _refuse(self, why: Any) -> None:
+        if self.call.cancelled:
+            why = failure.plain(messages.CANCELLED, "", "cancelled before it started")
+        elif tool is None:
+            why = self._server.not_found(self.tool)
+        elif tool[1] != self.streams:
+            verb = wrong_verb(self.tool, tool[1])
+            why = failure.plain(messages.EXCEPTION, "TypeError", verb)
+        else:
+            try:
+                return tool[0], keywords_of(self._start.arguments)
+            except BaseException as error:
+                why = failure.bare(messages.DECODE, error)
         self._answer(failure=why)
+        return None
 
     def reply(self, value: Any) -> None:
         """Answer with what the tool returned."""
@@ -172,13 +170,13 @@ class Job:
     def wait_for_room(self) -> bool:
         """As ``room``, but waits instead of None."""
         while (room := self.room()) is None:
-            size = 0 if self._kept is None else len(self._kept)
-            self._jobs.bell.wait_until(
-                lambda size=size: (
-                    self.call.cancelled or self._server.outbox.closed or self._window.has_room(size)
-                )
-            )
+            self._jobs.bell.wait_until(self._may_have_room)
         return room
+
+    def _may_have_room(self) -> bool:
+        size = 0 if self._kept is None else len(self._kept)
+        stopped = self.call.cancelled or self._server.outbox.closed
+        return stopped or self._window.has_room(size)
 
     def add(self, item: Any) -> None:
         """One more item; it leaves when there is room."""

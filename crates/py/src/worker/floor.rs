@@ -71,7 +71,6 @@ pub(super) enum Taken {
 }
 
 impl Floor {
-    #[expect(clippy::too_many_arguments, reason = "all that a call needs, from four owners")]
     pub(super) fn new(
         (running, outbox): (Arc<Running>, Arc<Outbox>),
         tools: HashMap<String, (Py<PyAny>, bool)>,
