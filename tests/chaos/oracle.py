@@ -157,8 +157,6 @@ class Oracle:
         for harm in self.harms.get(error.worker, ()):
             if harm.at <= call.ended and is_told_as(harm.kind, error):
                 return None
-        if error.worker in self.ended_by_a_tool and is_bulky(call):
-            return None  # ARCHITECTURE.md, "What is not kept yet".
         return f"a bystander: nothing was done to {error.worker!r}, cause {error.cause!r}"
 
     def _is_what_it_does(self, call: Call, error: WorkerDied) -> bool:
@@ -187,15 +185,6 @@ class Oracle:
         if known or reasons.get(error.cause or "", False):
             return None
         return f"nothing was done to {home!r}, cause {error.cause!r}"
-
-
-def is_bulky(call: Call) -> bool:
-    """Whether what it answers may still be on its way when the next call starts in the worker."""
-    if call.tool in {"count", "count_later"}:
-        return True
-    return call.tool in {"echo", "grow"} and (
-        len(call.args.get("data", b"")) + call.args.get("size", 0) > 60_000
-    )
 
 
 def is_told_as(kind: str, error: WorkerDied) -> bool:

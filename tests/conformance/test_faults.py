@@ -24,7 +24,7 @@ def test_the_worker_without_a_fault_keeps_every_rule() -> None:
     report = run(BROKEN, timeout=20)
     assert report.passed, report
     skipped = {finding.name for finding in report.findings if finding.outcome == "skipped"}
-    assert skipped == {"probe", "cancel-early", "control-unknown", "words", "revoked"}
+    assert skipped == {"probe", "cancel-early", "control-unknown", "words", "revoked", "condemned"}
 
 
 # Fault, check, words of what was expected, words of what came.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 import pytest
 
-from snakepit import SnakepitError, WorkerDied
+from snakepit import CallTimeout, SnakepitError, WorkerDied
 
 from .conftest import Gates, until
 
@@ -45,6 +46,62 @@ def test_a_bystander_is_not_harmed(
     assert not bystander.done()
     gates.open("go")
     assert bystander.result(30) > 0
+
+
+@pytest.fixture
+def ahead(make_pool: Any) -> Any:
+    """One worker, so quick by experience that calls are sent ahead to it."""
+    pool = make_pool(size=1)
+    pool.await_ready(60)
+    return pool
+
+
+def warm_up(pool: Any) -> None:
+    for _ in range(20):
+        pool.execute("ping")
+
+
+@pytest.mark.parametrize("size", [100, 200_000, 5_000_000])
+def test_replies_arrive_though_the_next_call_ends_their_worker(ahead: Any, size: int) -> None:
+    for _ in range(4):
+        warm_up(ahead)
+        replies = [ahead.submit("large", {"size": size}) for _ in range(3)]
+        dying = ahead.submit("die", {"how": "3"})
+        assert [len(reply.result(60)) for reply in replies] == [size] * 3
+        assert isinstance(dying.exception(60), WorkerDied)
+
+
+@pytest.mark.parametrize(("number", "size"), [(1, 0), (200, 10), (200, 50_000)])
+def test_a_stream_ends_well_though_the_next_call_ends_its_worker(
+    ahead: Any, number: int, size: int
+) -> None:
+    for _ in range(4):
+        warm_up(ahead)
+        stream = ahead.execute_stream("blobs", {"number": number, "size": size})
+        dying = ahead.submit("die", {"how": "SIGKILL"})
+        assert [len(blob) for blob in stream] == [size] * number
+        assert isinstance(dying.exception(60), WorkerDied)
+
+
+def test_a_kill_for_a_call_that_outlived_its_grace_never_meets_the_next_one(
+    make_pool: Any, gates: Gates
+) -> None:
+    timeout = grace = 0.1
+    pool = make_pool(size=1, grace=grace)
+    pool.await_ready(60)
+    for attempt in range(10):
+        warm_up(pool)
+        late, next_one = gates(f"late{attempt}"), gates(f"next{attempt}")
+        outlives = pool.submit("hold", {"release": late}, timeout=timeout)
+        begun = time.monotonic()
+        bystander = pool.submit("hold", {"release": next_one})
+        # It ends about when the host decides to kill its worker: at times before, at times after.
+        time.sleep(max(0.0, begun + timeout + grace - time.monotonic()) + attempt / 1000)
+        gates.open(f"late{attempt}")
+        time.sleep(0.05)  # what a kill that comes late would need to meet the next one
+        gates.open(f"next{attempt}")
+        assert bystander.result(60) > 0
+        assert isinstance(outlives.exception(60), CallTimeout)
 
 
 def test_killed_from_outside(pool: Any, gates: Gates) -> None:

@@ -145,6 +145,7 @@ pub use process::{Cleanup, cleanup, cleanup_in};
 #[allow(missing_docs)]
 pub mod line {
     pub use crate::transport::PROTOCOL;
+    pub use crate::transport::delivery::{Counted, Delivered};
     pub use crate::transport::http2::{channel, frame_limit, server};
 }
 pub use pool::{

@@ -7,8 +7,15 @@ import mmap
 import os
 import struct
 
-QUEUED, STARTED, REVOKED, DONE = 1, 2, 3, 4
-NAMES = {0: "free", QUEUED: "QUEUED", STARTED: "STARTED", REVOKED: "REVOKED", DONE: "DONE"}
+QUEUED, STARTED, REVOKED, DONE, CONDEMNED = 1, 2, 3, 4, 5
+NAMES = {
+    0: "free",
+    QUEUED: "QUEUED",
+    STARTED: "STARTED",
+    REVOKED: "REVOKED",
+    DONE: "DONE",
+    CONDEMNED: "CONDEMNED",
+}
 _STATE_BITS = 3
 _WORD_BYTES = 64
 _BYTES = 4096

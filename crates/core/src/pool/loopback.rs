@@ -22,7 +22,7 @@ use super::Pool;
 use super::shared::Shared;
 use crate::config::PoolConfig;
 use crate::error::{Cause, Error, ExitReport, Failure, StartFailure};
-use crate::process::Page;
+use crate::process::{Page, WordState};
 use crate::transport::loopback::{Inbound, Incoming, Inlet, line};
 use crate::transport::{FromWorker, WorkerFailure};
 use crate::worker::{Ending, Office, Order, Port};
@@ -199,8 +199,15 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             Some(Err(failure)) => life.said.push(FromWorker::Failed(id, failure)),
             None => life.said.push(FromWorker::Failed(id, WorkerFailure::Cancelled)),
         }
-        if let Some(word) = word {
-            life.page.finish(word, id.raw());
+        if let Some(word) = word
+            && !life.page.finish(word, id.raw())
+            && life.page.state(word, id.raw()) == WordState::Condemned
+        {
+            let mut end = self.report(life);
+            while end.is_none() {
+                end = self.listen(life, None).await;
+            }
+            return end;
         }
         None
     }

@@ -41,6 +41,14 @@ impl Words for Ports {
         self.0[slot].as_ref().is_some_and(|port| port.revoke(word, id))
     }
 
+    fn condemn(&self, slot: usize, word: u8, id: CallId) -> bool {
+        self.0[slot].as_ref().is_none_or(|port| port.condemn(word, id))
+    }
+
+    fn runs(&self, slot: usize, word: u8, id: CallId) -> bool {
+        self.0[slot].as_ref().is_some_and(|port| port.runs(word, id))
+    }
+
     fn untouched(&self, slot: usize, word: u8, id: CallId) -> bool {
         self.0[slot].as_ref().is_some_and(|port| port.untouched(word, id))
     }

@@ -4,7 +4,7 @@
 //!  host ──posix_spawn──▶ shim ──fork──▶ worker ──▶ whatever the adapter starts
 //!   │                     │                │
 //!   ├─ control socket ────┴────────────────┤  SOCK_SEQPACKET pair: start, cancel, grant, probe
-//!   ├─ page ───────────────────────────────┤  one word a prefetched call: queued, started, revoked
+//!   ├─ page ───────────────────────────────┤  one word a prefetched call: queued, started, done, …
 //!   └─ output pipes ───────────────────────┘  read line by line
 //! ```
 //!

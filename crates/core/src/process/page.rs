@@ -2,14 +2,15 @@
 //! trip.
 //!
 //! ```text
-//!             ┌─ worker: start() ──▶ STARTED ── worker: finish() ──▶ DONE
-//! QUEUED ─────┤  (one wins, always)
-//!             └─ host: revoke() ───▶ REVOKED
+//!             ┌─ worker: start() ──▶ STARTED ─┬─ worker: finish() ──▶ DONE
+//! QUEUED ─────┤  (one wins, always)           │  (one wins, always)
+//!             └─ host: revoke() ───▶ REVOKED  └─ host: condemn() ───▶ CONDEMNED
 //! ```
 //!
 //! The worker starts a call here *before* it looks at the call's arguments; so what is still QUEUED
-//! after its death certainly did not run, and a revoked call never will. Not a channel: arguments
-//! and results travel on the line.
+//! after its death certainly did not run, and a revoked call never will. A host that is about to kill
+//! the worker for a call condemns it first: a worker that finds its call condemned starts none after
+//! it, so the kill meets that call or none. Not a channel: arguments and results travel on the line.
 //!
 //! Both sides may write any word at any time. Neither trusts what it reads: a word that does not
 //! name the expected call is `Unknown`, and nothing is ever indexed or sized by it.
@@ -41,6 +42,7 @@ const QUEUED: u64 = 1;
 const STARTED: u64 = 2;
 const REVOKED: u64 = 3;
 const DONE: u64 = 4;
+const CONDEMNED: u64 = 5;
 
 /// Where a call stands, as its word tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub enum WordState {
     Revoked,
     /// It ran to its end; the reply may or may not have left the worker.
     Done,
+    /// The worker is killed for it, and starts nothing more.
+    Condemned,
     /// The word speaks of another call, of none, or of nonsense.
     Unknown,
 }
@@ -138,6 +142,13 @@ impl Page {
         self.change(index, call, QUEUED, REVOKED)
     }
 
+    /// Host: the worker is to be killed for this call. False: it has ended already, and whatever the
+    /// worker runs now is another one. True: it runs, and the worker starts nothing after it; or the
+    /// word makes no sense, and nothing can be expected of the worker.
+    pub fn condemn(&self, index: u32, call: u64) -> bool {
+        self.change(index, call, STARTED, CONDEMNED) || self.state(index, call) != WordState::Done
+    }
+
     /// Host: where the call stands, also after the worker's death.
     pub fn state(&self, index: u32, call: u64) -> WordState {
         let Some(word) = self.word(index).filter(|_| call < CALL_LIMIT) else {
@@ -150,6 +161,7 @@ impl Page {
             STARTED => WordState::Started,
             REVOKED => WordState::Revoked,
             DONE => WordState::Done,
+            CONDEMNED => WordState::Condemned,
             _ => WordState::Unknown,
         }
     }
@@ -159,7 +171,8 @@ impl Page {
         self.change(index, call, QUEUED, STARTED)
     }
 
-    /// Worker: the call has ended. False when the word no longer speaks of it.
+    /// Worker: the call has ended. False when it was condemned, as [`Self::state`] tells then, or when
+    /// the word no longer speaks of it.
     pub fn finish(&self, index: u32, call: u64) -> bool {
         self.change(index, call, STARTED, DONE)
     }
@@ -199,6 +212,7 @@ mod tests {
     use std::thread;
 
     use nix::unistd::ftruncate;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -231,6 +245,76 @@ mod tests {
     }
 
     #[test]
+    fn a_call_is_condemned_while_it_runs_and_only_then() {
+        let (host, worker) = both_sides();
+        assert!(host.queue(3, 70) && worker.start(3, 70));
+        assert!(host.condemn(3, 70));
+        assert_eq!(
+            (host.state(3, 70), worker.state(3, 70)),
+            (WordState::Condemned, WordState::Condemned)
+        );
+        assert!(!worker.finish(3, 70), "that is how the worker hears of it");
+        assert!(host.condemn(3, 70), "it still is");
+
+        assert!(host.queue(3, 71) && worker.start(3, 71) && worker.finish(3, 71));
+        assert!(!host.condemn(3, 71), "it has ended");
+        assert_eq!(host.state(3, 71), WordState::Done);
+        assert!(host.condemn(3, 72) && host.condemn(WORDS as u32, 1), "nonsense saves no worker");
+    }
+
+    /// What two sides can do to one call, in any order.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Start,
+        Finish,
+        Revoke,
+        Condemn,
+    }
+
+    fn any_steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            Just(Step::Start),
+            Just(Step::Finish),
+            Just(Step::Revoke),
+            Just(Step::Condemn)
+        ];
+        prop::collection::vec(step, 0..10)
+    }
+
+    proptest! {
+        /// Whatever the two do, and in whatever order: what each was told agrees with the word, and a
+        /// call that was started ended in one way.
+        #[test]
+        fn both_sides_are_told_the_same_whatever_they_do(steps in any_steps(), call in 0..CALL_LIMIT) {
+            let (host, worker) = both_sides();
+            prop_assert!(host.queue(9, call));
+            let (mut started, mut ended, mut revoked, mut condemned) = (false, false, false, false);
+            for step in steps {
+                match step {
+                    Step::Start => started |= worker.start(9, call),
+                    Step::Finish => ended |= worker.finish(9, call),
+                    Step::Revoke => revoked |= host.revoke(9, call),
+                    Step::Condemn => {
+                        let kills = host.condemn(9, call);
+                        prop_assert_eq!(kills, !ended);
+                        condemned |= kills && started;
+                    }
+                }
+                prop_assert!(!(started && revoked || ended && condemned));
+                prop_assert!(started || !(ended || condemned));
+                let expected = match (started, ended, revoked, condemned) {
+                    (_, true, ..) => WordState::Done,
+                    (.., true) => WordState::Condemned,
+                    (true, ..) => WordState::Started,
+                    (_, _, true, _) => WordState::Revoked,
+                    _ => WordState::Queued,
+                };
+                prop_assert_eq!((host.state(9, call), worker.state(9, call)), (expected, expected));
+            }
+        }
+    }
+
+    #[test]
     fn what_the_peer_made_up_is_refused() {
         let (host, worker) = both_sides();
         for index in [WORDS as u32, u32::MAX] {
@@ -258,38 +342,56 @@ mod tests {
 
     #[test]
     fn of_start_and_revoke_exactly_one_wins() {
+        race(|_, _, _| (), Page::start, Page::revoke, (WordState::Started, WordState::Revoked));
+    }
+
+    #[test]
+    fn of_finish_and_condemn_exactly_one_wins() {
+        let start = |worker: &Page, index, call| assert!(worker.start(index, call));
+        race(start, Page::finish, Page::condemn, (WordState::Done, WordState::Condemned));
+    }
+
+    /// The worker does one thing and the host the other, at about the same time, again and again.
+    fn race(
+        before: impl Fn(&Page, u32, u64),
+        worker_does: impl Fn(&Page, u32, u64) -> bool + Sync,
+        host_does: impl Fn(&Page, u32, u64) -> bool,
+        (workers, hosts): (WordState, WordState),
+    ) {
         const ROUNDS: u64 = 20_000;
         let (host, worker) = both_sides();
         let (go, end) = (Barrier::new(2), Barrier::new(2));
-        let mut started = 0;
+        let mut won_by_worker = 0;
         thread::scope(|scope| {
-            let starts = scope.spawn(|| {
+            let worker_side = scope.spawn(|| {
                 let mut won = Vec::new();
                 for call in 1..=ROUNDS {
                     go.wait();
-                    won.push(worker.start(call as u32 % 64, call));
+                    won.push(worker_does(&worker, call as u32 % 64, call));
                     end.wait();
                 }
                 won
             });
-            let mut revoked = Vec::new();
+            let mut won_by_host = Vec::new();
             for call in 1..=ROUNDS {
                 let index = call as u32 % 64;
                 assert!(host.queue(index, call));
+                before(&worker, index, call);
                 go.wait();
                 // Who comes first varies with this delay, so that both do, often.
                 (0..call % 50).for_each(|_| std::hint::spin_loop());
-                let mine = host.revoke(index, call);
+                let mine = host_does(&host, index, call);
                 end.wait();
-                let expected = if mine { WordState::Revoked } else { WordState::Started };
+                let expected = if mine { hosts } else { workers };
                 assert_eq!(host.state(index, call), expected);
-                revoked.push(mine);
+                won_by_host.push(mine);
             }
-            for (started_it, revoked_it) in starts.join().unwrap().into_iter().zip(revoked) {
-                assert!(started_it ^ revoked_it);
-                started += u64::from(started_it);
+            for (workers, hosts) in worker_side.join().unwrap().into_iter().zip(won_by_host) {
+                assert!(workers ^ hosts);
+                won_by_worker += u64::from(workers);
             }
         });
-        assert!(started > 0 && started < ROUNDS, "one side won always: {started} of {ROUNDS}");
+        let won = won_by_worker;
+        assert!(won > 0 && won < ROUNDS, "one side won always: {won} of {ROUNDS}");
     }
 }

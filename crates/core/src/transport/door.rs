@@ -30,6 +30,9 @@ pub(super) const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// So many connections may always be without a Hello.
 const LEAST_WAITING: usize = 256;
 
+/// A peer that reads nothing any more may so long say more before its connection ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// After an accept that failed, most likely because the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -108,7 +111,7 @@ impl Door {
             opening: Opening::default(),
             guests: self.guests.clone(),
         };
-        Some(Connection { stream, visitor, stranger: Some(stranger) })
+        Some(Connection { stream, visitor, stranger: Some(stranger), deaf: None })
     }
 }
 
@@ -161,6 +164,42 @@ pub(super) struct Connection {
     visitor: Visitor,
     /// None: it has said Hello.
     stranger: Option<Stranger>,
+    /// Its peer reads nothing any more, and has until then to say more.
+    deaf: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    /// A peer that is gone reads nothing, and what it said before is here, unread: an error now would
+    /// lose that. So the end is left to whoever reads.
+    fn wrote(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        bytes: usize,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        match written {
+            Poll::Ready(Err(error)) if matches!(error.kind(), BrokenPipe | ConnectionReset) => {
+                self.deaf.get_or_insert_with(|| {
+                    // Whoever reads has to wait for that, too.
+                    cx.waker().wake_by_ref();
+                    Box::pin(sleep(LAST_WORDS))
+                });
+                Poll::Ready(Ok(bytes))
+            }
+            written => written,
+        }
+    }
+
+    fn hear(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        match &mut self.deaf {
+            Some(until) if read.is_pending() => {
+                until.as_mut().poll(cx).map(|()| Err(io::ErrorKind::BrokenPipe.into()))
+            }
+            _ => read,
+        }
+    }
 }
 
 struct Stranger {
@@ -212,11 +251,11 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let Some(stranger) = &mut this.stranger else {
-            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+            return this.hear(cx, buffer);
         };
         if this.visitor.is_known() {
             this.stranger = None;
-            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+            return this.hear(cx, buffer);
         }
         stranger.may_stay(cx)?;
         let before = buffer.filled().len();
@@ -239,7 +278,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(written, bytes.len(), cx)
     }
 
     fn poll_write_vectored(
@@ -247,7 +287,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.wrote(written, parts.iter().map(|part| part.len()).sum(), cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -303,6 +344,46 @@ mod tests {
         assert_eq!(connection.read(&mut buffer).await.expect("bytes"), 1);
         let over = connection.read(&mut buffer).await.expect_err("its time is over");
         assert_eq!(over.kind(), io::ErrorKind::TimedOut);
+    }
+
+    async fn a_known_peer() -> (UnixStream, Connection) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("line.sock");
+        let listener = UnixListener::bind(&path).expect("a fresh socket");
+        let client = UnixStream::connect(&path).await.expect("it listens");
+        let uid = client.peer_cred().expect("credentials").uid();
+        let mut door = Door::new(listener, uid, Guests::default(), Waiting::of_pool(1));
+        let connection = door.next().await.expect("endless").expect("one");
+        connection.visitor.introduce();
+        (client, connection)
+    }
+
+    #[tokio::test]
+    async fn what_a_peer_said_is_read_though_it_is_gone_when_something_is_written_to_it() {
+        let (mut client, mut connection) = a_known_peer().await;
+        connection.write_all(b"unread, which resets the connection").await.expect("room");
+        client.write_all(&[7; 100_000]).await.expect("room");
+        drop(client);
+        for _ in 0..2 {
+            connection.write_all(b"nobody hears this").await.expect("no error of the writer");
+        }
+        let mut said = Vec::new();
+        let end = connection.read_to_end(&mut said).await;
+        assert!(
+            said.iter().all(|byte| *byte == 7) && said.len() == 100_000,
+            "{end:?}: {}",
+            said.len()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_only_reads_nothing_is_gone_soon_too() {
+        let (client, mut connection) = a_known_peer().await;
+        let client = client.into_std().expect("a socket");
+        client.shutdown(std::net::Shutdown::Read).expect("connected");
+        connection.write_all(b"nobody hears this").await.expect("no error of the writer");
+        let error = connection.read(&mut [0; 8]).await.expect_err("it says nothing either");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]

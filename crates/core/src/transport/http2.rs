@@ -37,9 +37,10 @@ pub fn server() -> Server {
 /// # Errors
 /// `Unavailable`, with what the system said.
 #[cfg(feature = "worker-end")]
-pub async fn channel(
-    socket: tokio::net::UnixStream,
-) -> Result<tonic::transport::Channel, tonic::Status> {
+pub async fn channel<S>(socket: S) -> Result<tonic::transport::Channel, tonic::Status>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
     let mut socket = Some(hyper_util::rt::TokioIo::new(socket));
     let connect = move |_| {
         let taken = std::io::Error::from(std::io::ErrorKind::NotConnected);

@@ -3,9 +3,11 @@
 //! The only module that knows tonic, prost and the generated messages. [`listener`] lets workers
 //! in: [`door`] before it is known who they are, [`opening`] what they may say until then, [`admission`]
 //! by their tokens. [`wire`] turns frames into words of the core and back, [`http2`] is what both ends
-//! agree on below the frames.
+//! agree on below the frames, [`delivery`] what a worker knows of its own.
 
 mod admission;
+#[cfg(feature = "worker-end")]
+pub(crate) mod delivery;
 mod door;
 #[cfg(feature = "testkit")]
 pub(crate) mod fuzzing;

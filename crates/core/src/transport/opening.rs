@@ -17,13 +17,13 @@ pub(super) const MAX_STREAMS: u32 = 2;
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Length, kind, flags and stream of a frame.
-const FRAME_HEAD: usize = 9;
-const LENGTH: usize = 3;
-const DATA: u8 = 0;
+pub(super) const FRAME_HEAD: usize = 9;
+pub(super) const LENGTH: usize = 3;
+pub(super) const DATA: u8 = 0;
 const PADDED: u8 = 8;
 
 /// Whether it is compressed, and its length: what stands before a message of gRPC.
-const MESSAGE_HEAD: usize = 5;
+pub(super) const MESSAGE_HEAD: usize = 5;
 
 /// Where in HTTP/2's preface and the frames behind it a connection is.
 #[derive(Default)]
@@ -56,7 +56,7 @@ fn malformed(detail: String) -> Violation {
 }
 
 /// Fills `head` from `bytes`; how many of them it took.
-fn fill(head: &mut [u8], known: &mut usize, bytes: &[u8]) -> usize {
+pub(super) fn fill(head: &mut [u8], known: &mut usize, bytes: &[u8]) -> usize {
     let taken = bytes.len().min(head.len() - *known);
     head[*known..*known + taken].copy_from_slice(&bytes[..taken]);
     *known += taken;

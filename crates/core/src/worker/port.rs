@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::WorkerConfig;
 use crate::id::{CallId, WorkerRef};
-use crate::process::{Control, Page, ToWorker};
+use crate::process::{Control, Page, ToWorker, WordState};
 use crate::transport::{Outbox, ToolCall};
 
 /// Sends to one worker. Cheap to clone, never waits, never fails: a worker that is gone is noticed
@@ -85,6 +85,17 @@ impl Port {
     /// Takes a call back. True: the worker had not begun it.
     pub(crate) fn revoke(&self, word: u8, id: CallId) -> bool {
         self.page.as_ref().is_some_and(|page| page.revoke(u32::from(word), id.raw()))
+    }
+
+    /// The worker is to be killed for a call. False: that has ended, and nobody else may suffer for it.
+    pub(crate) fn condemn(&self, word: u8, id: CallId) -> bool {
+        self.page.as_ref().is_none_or(|page| page.condemn(u32::from(word), id.raw()))
+    }
+
+    /// Whether the worker is in the middle of a call, as its word tells.
+    pub(crate) fn runs(&self, word: u8, id: CallId) -> bool {
+        let state = self.page.as_ref().map(|page| page.state(u32::from(word), id.raw()));
+        state == Some(WordState::Started)
     }
 
     /// Asked about a dead worker: it had not begun the call.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyConnectionError;
 use pyo3::prelude::*;
-use snakepit::line;
+use snakepit::line::{self, Counted, Delivered};
 use snakepit::process::close_in_child;
 use snakepit_proto::v1::host_client::HostClient;
 use snakepit_proto::v1::host_frame::Frame as FromHost;
@@ -63,7 +63,8 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
 
 fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (outbox, frames) = Outbox::new();
+    let delivered = Delivered::default();
+    let (outbox, frames) = Outbox::new(delivered.clone());
     // Queued before the call is opened: the host answers nobody it does not know.
     outbox.push(ToHost::Hello(hello));
     runtime
@@ -71,7 +72,8 @@ fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
             let socket = UnixStream::connect(&start.socket_path).await?;
             let closed_in_forks = close_in_child(socket.as_raw_fd());
             outbox.hand_over();
-            let mut incoming = open(socket, frames, start.max_message).await?;
+            let mut incoming =
+                open(Counted::new(socket, delivered), frames, start.max_message).await?;
             let initialize = match incoming.message().await? {
                 Some(HostFrame { frame: Some(FromHost::Initialize(initialize)) }) => initialize,
                 Some(_) => return Err(Status::internal("the first frame is not Initialize")),
@@ -85,7 +87,7 @@ fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
 }
 
 async fn open(
-    socket: UnixStream,
+    socket: Counted<UnixStream>,
     frames: impl Stream<Item = WorkerFrame> + Send + 'static,
     max_message: u64,
 ) -> Result<Streaming<HostFrame>, Status> {

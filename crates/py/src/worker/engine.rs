@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use snakepit::process::CloseInChild;
@@ -18,12 +18,8 @@ use super::outbox::Outbox;
 use super::running::{Running, RunningCall};
 use super::standby::Standby;
 
-/// More than this is not sent by running what is ready: it waits for room in the socket and for
-/// the host to read.
+/// Copying more than this takes so long that the interpreter is handed over meanwhile.
 const BULK: usize = 64 * 1024;
-
-/// For so long after a bulky reply the standby keeps an eye on the line, whatever else was said.
-const BULK_WATCH: Duration = Duration::from_secs(5);
 
 /// The bound of the last sending, should the host not read.
 const LAST_SENDING: Duration = Duration::from_secs(5);
@@ -39,7 +35,6 @@ pub(super) struct Engine {
     standby: Arc<Standby>,
     standby_thread: Option<Thread>,
     bytes_queued: usize,
-    bulk_watched_until: Option<Instant>,
 }
 
 impl Engine {
@@ -59,7 +54,6 @@ impl Engine {
             incoming,
             _closed_in_forks: closed_in_forks,
             bytes_queued: 0,
-            bulk_watched_until: None,
         }
     }
 
@@ -133,6 +127,19 @@ impl Engine {
         self.mark_sent();
     }
 
+    /// Sees to it that the kernel has all that was said, so that it reaches the host whatever the
+    /// next call does to this process. Returns early where the host takes nothing more.
+    pub(super) fn deliver(&mut self, py: Python<'_>) {
+        if !self.outbox.is_delivered() {
+            self.flush(py);
+        }
+        // Too little room in the socket, or the standby has the runtime still.
+        if !self.outbox.is_delivered() {
+            py.detach(|| self.runtime.block_on(self.outbox.delivered()));
+        }
+        self.mark_sent();
+    }
+
     /// Drives the line, from within a call, until `done` or until the host takes nothing more.
     pub(super) fn drive_until(&mut self, py: Python<'_>, done: impl Fn() -> bool + Send + Sync) {
         self.leave_python();
@@ -151,24 +158,25 @@ impl Engine {
         self.enter_python();
     }
 
-    /// The last call is answered. What is left of a bulky reply goes out while the adapter cleans
-    /// up; the line stays open, since its end would tell the host that the worker is gone.
+    /// The last call is answered, and the adapter cleans up. The line stays open meanwhile, since
+    /// its end would tell the host that the worker is gone.
     pub(super) fn drained(&mut self, py: Python<'_>) {
-        self.flush(py);
+        self.deliver(py);
         self.enter_python();
     }
 
-    /// Python ends, and this process with it: sees to it that the host has everything.
+    /// Python ends, and this process with it: sees to it that the host has everything, and has said
+    /// so. A process that just ends resets what its host is about to write to it; one that writes
+    /// before it reads would lose the last answers.
     pub(super) fn close(&mut self, py: Python<'_>) {
         self.leave_python();
-        if self.bulk_watched_until.is_some() {
-            self.outbox.finish();
-            self.await_end(py, LAST_SENDING);
-        }
+        self.outbox.seal();
+        self.outbox.finish();
+        self.await_end(py, Some(LAST_SENDING));
     }
 
-    /// Drives the line until the host has closed it, `limit` at most.
-    pub(super) fn await_end(&mut self, py: Python<'_>, limit: Duration) {
+    /// Drives the line until the host has closed it, `limit` at most where there is one.
+    pub(super) fn await_end(&mut self, py: Python<'_>, limit: Option<Duration>) {
         let (runtime, incoming, outbox) = (&self.runtime, &mut self.incoming, &self.outbox);
         let end = async {
             outbox.hand_over();
@@ -176,7 +184,10 @@ impl Engine {
         };
         py.detach(|| {
             runtime.block_on(async {
-                let _ = tokio::time::timeout(limit, end).await;
+                match limit {
+                    Some(limit) => _ = tokio::time::timeout(limit, end).await,
+                    None => end.await,
+                }
             })
         });
     }
@@ -200,24 +211,20 @@ impl Engine {
     }
 
     fn mark_sent(&mut self) {
-        if self.bytes_queued > BULK {
-            self.bulk_watched_until = Some(Instant::now() + BULK_WATCH);
-        } else if self.bulk_watched_until.is_some_and(|until| until < Instant::now()) {
-            self.bulk_watched_until = None;
-        }
         self.bytes_queued = 0;
-        if self.bulk_watched_until.is_none() {
+        if self.outbox.is_delivered() {
             self.standby.mark_sent();
         }
     }
 }
 
-/// Runs what is ready twice over (the body's task, then the connection's) and waits for nothing.
+/// Runs what is ready, twice over at most (the body's task, then the connection's), and waits for
+/// nothing.
 async fn turn(outbox: &Outbox) {
     outbox.hand_over();
     let mut rounds = 2;
     std::future::poll_fn(|context| {
-        if rounds == 0 {
+        if rounds == 0 || outbox.is_delivered() {
             return Poll::Ready(());
         }
         rounds -= 1;

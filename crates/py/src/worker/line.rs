@@ -189,7 +189,7 @@ impl Line {
         let failure = Some(failure::told(kind, failure));
         let mut engine = self.engine()?;
         engine.push(Frame::StartFailed(StartFailed { failure, permanent }), 0);
-        engine.await_end(py, LAST_WORDS);
+        engine.await_end(py, Some(LAST_WORDS));
         Ok(())
     }
 

@@ -7,10 +7,15 @@
 //! What is queued from outside the runtime waits in `queued` and is handed to the line by whoever
 //! drives next, from inside: there waking the line's task is a push to a local queue, from outside
 //! it is a system call and one more turn of the I/O loop, for every reply.
+//!
+//! It knows what of all that the kernel has: nothing else survives the end of this process, which
+//! any tool may bring about.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use bytes::Bytes;
+use snakepit::line::Delivered;
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{Chunks, WorkerFrame};
 use tokio::sync::mpsc;
@@ -30,6 +35,9 @@ pub(super) struct Outbox {
     queued: Mutex<Vec<Option<WorkerFrame>>>,
     /// Behind a lock since the standby may send what a slow generator has left here.
     open: Mutex<OpenChunk>,
+    /// Frames that were queued since the line began.
+    said: AtomicU64,
+    delivered: Delivered,
 }
 
 /// The chunk that is being filled.
@@ -40,16 +48,35 @@ struct OpenChunk {
 }
 
 impl Outbox {
-    /// The outbox, and what it holds as the line takes it.
-    pub(super) fn new() -> (Self, impl Stream<Item = WorkerFrame> + Send + 'static) {
+    /// The outbox, and what it holds as the line takes it. `delivered`: of the line's socket.
+    pub(super) fn new(
+        delivered: Delivered,
+    ) -> (Self, impl Stream<Item = WorkerFrame> + Send + 'static) {
         let (frames, line) = mpsc::unbounded_channel();
         let line = UnboundedReceiverStream::new(line).map_while(|frame| frame);
-        (Self { frames, queued: Mutex::default(), open: Mutex::default() }, line)
+        let (queued, open, said) = (Mutex::default(), Mutex::default(), AtomicU64::new(0));
+        (Self { frames, queued, open, said, delivered }, line)
     }
 
     /// Queues a frame for whoever drives next.
     pub(super) fn push(&self, frame: Frame) {
         lock(&self.queued).push(Some(WorkerFrame { frame: Some(frame) }));
+        self.said.fetch_add(1, SeqCst);
+    }
+
+    /// Whether the kernel has all that was queued; an open chunk is not.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.delivered.messages() >= self.said.load(SeqCst)
+    }
+
+    /// Waits for that, or until the host takes nothing more. Called from inside the runtime, by one
+    /// at a time.
+    pub(super) async fn delivered(&self) {
+        self.hand_over();
+        tokio::select! {
+            () = self.delivered.reach(self.said.load(SeqCst)) => {}
+            () = self.closed() => {}
+        }
     }
 
     /// Nothing more will be said: the host sees the end once it has all that was.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use snakepit::process::{Owner, Page};
+use snakepit::process::{Owner, Page, WordState};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
@@ -63,6 +63,14 @@ pub(super) struct Desk<'py> {
     pub(super) owner: Owner,
 }
 
+/// What comes after a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Serve,
+    /// Only the end, which the host brings about.
+    End,
+}
+
 pub(super) struct Server<'py, 'line> {
     pub(super) py: Python<'py>,
     pub(super) line: &'line mut Engine,
@@ -99,7 +107,10 @@ impl<'py, 'line> Server<'py, 'line> {
             };
             match frame {
                 Ok(Some(HostFrame { frame: Some(FromHost::StartCall(start)) })) => {
-                    self.take_up(start)?;
+                    if self.take_up(start)? == Next::End {
+                        self.line.await_end(self.py, None);
+                        return Ok(false);
+                    }
                 }
                 Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) })) => {
                     self.desk.hooks.set_current.call1((self.py.None(),))?;
@@ -117,18 +128,20 @@ impl<'py, 'line> Server<'py, 'line> {
         // Here, not after each call: within a batch the next call overwrites it anyway.
         self.desk.hooks.set_current.call1((self.py.None(),))?;
         let frame = self.line.next_frame(self.py);
-        self.unsent_since = None;
+        // A long reply may be on its way still when the next call is here.
+        self.unsent_since = self.unsent_since.filter(|_| !self.line.outbox.is_delivered());
         self.now = Instant::now();
         Ok(frame)
     }
 
-    fn take_up(&mut self, mut start: StartCall) -> PyResult<()> {
+    fn take_up(&mut self, mut start: StartCall) -> PyResult<Next> {
         let number = self.tools.numbers.get(&start.tool).copied();
         let slow_next = number.is_some_and(|number| self.tools.tools[number].slow);
         if let Some(since) = self.unsent_since
             && (slow_next || self.now.duration_since(since) > BATCH)
         {
-            self.line.flush(self.py);
+            // Before the call is claimed: while this waits, it can still be taken back.
+            self.line.deliver(self.py);
             self.unsent_since = None;
         }
         // The word is claimed before anything else is looked at: from here on the host cannot give
@@ -138,7 +151,7 @@ impl<'py, 'line> Server<'py, 'line> {
         if let Some((page, index)) = word
             && !page.start(index, id)
         {
-            return Ok(()); // revoked
+            return Ok(Next::Serve); // revoked
         }
         let (running, began) = (self.line.running.begin(id), self.now);
         self.line.enter_python();
@@ -147,13 +160,17 @@ impl<'py, 'line> Server<'py, 'line> {
         self.line.leave_python();
         self.line.running.end(&running);
         self.reply(id, outcome?);
-        if let Some((page, index)) = word {
-            page.finish(index, id);
+        if let Some((page, index)) = word
+            && !page.finish(index, id)
+            && page.state(index, id) == WordState::Condemned
+        {
+            // We are being killed for this call: one that began now would be killed for nothing.
+            return Ok(Next::End);
         }
         if let Some(number) = number {
             self.tools.tools[number].slow = self.now.duration_since(began) > BATCH;
         }
-        Ok(())
+        Ok(Next::Serve)
     }
 
     fn reply(&mut self, call_id: u64, outcome: Outcome) {

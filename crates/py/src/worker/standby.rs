@@ -65,11 +65,9 @@ impl Standby {
         self.unsent.store(true, SeqCst);
     }
 
-    /// The main thread drove the line: not for certain while this thread may have had the core.
+    /// The kernel has all that was said, and no chunk is open. Told by the main thread.
     pub(super) fn mark_sent(&self) {
-        if !self.driving.load(SeqCst) {
-            self.unsent.store(false, SeqCst);
-        }
+        self.unsent.store(false, SeqCst);
     }
 
     /// The main thread goes into Python. True: the thread sleeps and must be unparked.

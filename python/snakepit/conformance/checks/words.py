@@ -12,9 +12,10 @@ from snakepit.conformance.check import (
     expect_started,
     expect_well,
     plain_words,
+    ready,
 )
 from snakepit.conformance.host import ScriptedHost, until
-from snakepit.conformance.page import DONE, NAMES, QUEUED, REVOKED, STARTED
+from snakepit.conformance.page import CONDEMNED, DONE, NAMES, QUEUED, REVOKED, STARTED
 
 
 def _marking(bench: Bench) -> ScriptedHost:
@@ -55,3 +56,28 @@ def revoked(bench: Bench) -> None:
             raise Violation("a revoked call never runs", "it ran")
         state = host.process.page.state(6)
         expect(NAMES[REVOKED], NAMES.get(state, state), "the word of a revoked call")
+
+
+@check("condemned", "after a condemned call it begins none", "words")
+def condemned(bench: Bench) -> None:
+    _marking(bench)
+    started, never = bench.file(), bench.file()
+    with bench.fresh() as host, plain_words():
+        ready(host)
+        page = host.process.page
+        page.set(8, 800_005, QUEUED)
+        page.set(9, 800_006, QUEUED)
+        call = host.call("wait", call={"call_id": 800_005, "word": 9}, started=str(started))
+        host.call("wait", call={"call_id": 800_006, "word": 10}, started=str(never))
+        expect_started(host, started)
+        # As a host does before it kills the worker for this call, which ends all the same.
+        page.set(8, 800_005, CONDEMNED)
+        host.cancel(call)
+        host.outcome(call)
+        expect_quiet(host, "after a condemned call's Result")
+        if never.exists():
+            raise Violation("no call begun after a condemned one", "it ran")
+        state = page.state(8)
+        expect(NAMES[CONDEMNED], NAMES.get(state, state), "the word of a condemned call")
+        state = page.state(9)
+        expect(NAMES[QUEUED], NAMES.get(state, state), "the word of the call behind it")

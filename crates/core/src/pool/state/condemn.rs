@@ -16,9 +16,9 @@ use crate::error::Cause;
 use crate::id::CallId;
 
 impl<J> State<J> {
-    /// The worker of a slot did not let go of a call in time. True: calls came back from it, to be
-    /// dealt out once all that are condemned in this event have been: none of them may get one.
-    pub(super) fn condemn(
+    /// The worker of a slot, which runs several calls, did not let go of one in time. True: there is
+    /// something to deal out, once all of this event are doomed: none of them may get it.
+    pub(super) fn doom(
         &mut self,
         slot: usize,
         why: Cause,
@@ -26,23 +26,13 @@ impl<J> State<J> {
         words: &impl Words,
         out: &mut Vec<Effect<J>>,
     ) -> bool {
-        let it = &self.slots[slot];
-        if it.phase == Phase::Doomed {
-            self.end_doomed(slot, now, out);
-            return false;
-        }
-        if !it.phase.serves() {
-            return false;
-        }
-        if it.capacity == 1 {
-            self.kill(slot, why, now, out);
-            return false;
-        }
         self.loads[slot] = UNAVAILABLE;
         let came_back = self.take_back_behind(slot, 0, usize::MAX, words) > 0;
+        // Whoever is the last that can serve gets what waits, trusted or not.
+        let deal = came_back || !self.guards.are_clear();
         if !self.is_needed(slot, now) {
             self.kill(slot, why, now, out);
-            return came_back;
+            return deal;
         }
         let until = now.checked_add(self.limits.life.condemn_drain);
         let it = &mut self.slots[slot];
@@ -55,7 +45,7 @@ impl<J> State<J> {
         if self.door != Door::Closed {
             self.supersede(slot, now, out);
         }
-        came_back
+        deal
     }
 
     /// Something has happened to a doomed worker: is there still anything to wait for?

@@ -3,16 +3,23 @@
 //! One timer for the whole pool. A deadline only matters when it passes, and most calls are long
 //! answered by then: so none is kept in order. The earliest known one arms the timer, and when it
 //! fires the calls that are alive are looked through.
+//!
+//! A kill must not meet another call than the one that it is for, and a worker that goes on to the
+//! next one is quicker than any news of it: so the call is condemned first, in the word that it shares
+//! with its worker. One that has ended by then costs nobody anything.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::slot::Phase;
+use super::slot::{Phase, UNAVAILABLE};
 use super::{Effect, End, Place, State, Words};
 use crate::call::Step;
 use crate::error::Cause;
 use crate::id::CallId;
+
+/// An answer that its worker has given by its own account is waited for so long.
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 impl<J> State<J> {
     /// The caller gave up. False: the call had ended already.
@@ -71,7 +78,7 @@ impl<J> State<J> {
     pub(crate) fn tick(&mut self, now: Instant, words: &impl Words, out: &mut Vec<Effect<J>>) {
         self.due = None;
         let mut late = Vec::new();
-        let mut condemned = Vec::new();
+        let mut overdue = Vec::new();
         let mut rested = Vec::new();
         let (mut freed, mut next) = self.forgive(now);
         for (id, call) in self.table.iter() {
@@ -94,14 +101,13 @@ impl<J> State<J> {
                     late.push((id, call.limit, Step::Queued));
                 }
                 (Some(_), _) if call.job.is_some() => late.push((id, call.limit, Step::Sent)),
-                (Some(_), Place::Sent { slot, .. }) => condemned.push((slot, call.given_up())),
+                (Some(_), Place::Sent { slot, word }) => overdue.push((id, slot, word)),
                 _ => {}
             }
         }
-        // Whoever is the last that can serve gets what waits, trusted or not.
-        let mut deal = !rested.is_empty() || !condemned.is_empty() && !self.guards.are_clear();
-        for (slot, why) in condemned {
-            deal |= self.condemn(slot, why, now, words, out);
+        let mut deal = !rested.is_empty();
+        for (id, slot, word) in overdue {
+            deal |= self.overdue(id, slot, word, now, words, out);
         }
         for id in rested {
             self.requeue(id);
@@ -143,6 +149,57 @@ impl<J> State<J> {
         for slot in freed {
             self.fill(slot, now, words, out);
         }
+    }
+
+    /// A worker did not let go of a call in time. True: there is something to deal out.
+    fn overdue(
+        &mut self,
+        id: CallId,
+        slot: usize,
+        word: Option<u8>,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) -> bool {
+        let Some(call) = self.table.get_mut(id) else { return false };
+        if !self.slots[slot].phase.serves() {
+            return false;
+        }
+        if self.slots[slot].phase == Phase::Doomed {
+            self.end_doomed(slot, now, out);
+            return false;
+        }
+        let why = call.given_up();
+        // A worker without words has nothing behind this call.
+        let has_ended = word.is_some_and(|word| !words.condemn(slot, word, id));
+        let rare = call.rare();
+        if has_ended && !std::mem::replace(&mut rare.ended, true) {
+            let until = now + ANSWER_LIMIT;
+            rare.kill_at = Some(until);
+            self.watch(until, out);
+            return false;
+        }
+        match self.slots[slot].capacity {
+            1 => self.condemn(slot, why, now, words, out),
+            _ => self.doom(slot, why, now, words, out),
+        }
+    }
+
+    /// Ends the worker of a slot, for a call that it is in: what it has not begun others run. True:
+    /// there is something to deal out.
+    pub(super) fn condemn(
+        &mut self,
+        slot: usize,
+        why: Cause,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) -> bool {
+        self.slots[slot].condemn(why, now);
+        self.loads[slot] = UNAVAILABLE;
+        out.push(Effect::Kill { slot, why });
+        // Whoever is the last that can serve gets what waits, trusted or not.
+        self.take_back_behind(slot, 0, usize::MAX, words) > 0 || !self.guards.are_clear()
     }
 
     /// Frees the caller of a call. One that no worker has begun is gone then; one that runs is

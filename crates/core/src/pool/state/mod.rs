@@ -58,6 +58,13 @@ pub(crate) trait Words {
     /// Takes a call back. True: the worker had not begun it, and never will.
     fn revoke(&self, slot: usize, word: u8, id: CallId) -> bool;
 
+    /// The worker is to be killed for this call. True: it is still in it, and begins nothing after it.
+    /// False: the call has ended, and its answer is on its way.
+    fn condemn(&self, slot: usize, word: u8, id: CallId) -> bool;
+
+    /// The worker is in the middle of this call.
+    fn runs(&self, slot: usize, word: u8, id: CallId) -> bool;
+
     /// Asked about a dead worker: it certainly had not begun the call.
     fn untouched(&self, slot: usize, word: u8, id: CallId) -> bool;
 }

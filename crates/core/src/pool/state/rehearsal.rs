@@ -32,6 +32,14 @@ impl Words for Lanes {
         waits
     }
 
+    fn condemn(&self, slot: usize, _word: u8, id: CallId) -> bool {
+        self.0.borrow()[slot].front() == Some(&id)
+    }
+
+    fn runs(&self, slot: usize, _word: u8, id: CallId) -> bool {
+        self.0.borrow()[slot].front() == Some(&id)
+    }
+
     fn untouched(&self, slot: usize, _word: u8, id: CallId) -> bool {
         self.0.borrow()[slot].front() != Some(&id)
     }

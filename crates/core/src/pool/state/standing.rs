@@ -6,6 +6,7 @@ use super::State;
 use super::slot::{Phase, Slot};
 use crate::config::Life;
 use crate::error::{Cause, Recycled};
+use crate::id::CallId;
 use crate::policy::heartbeat::Beat;
 use crate::policy::recycle::Limits;
 
@@ -43,6 +44,8 @@ pub(super) struct Standing {
     pub(super) limits: Limits,
     /// The worker is to be replaced.
     pub(super) worn: Option<Worn>,
+    /// The call in which it stalled; None: in none, as far as words tell.
+    pub(super) stuck_in: Option<CallId>,
     /// Why the host kills it, or is about to: it did not let go of a call, or it stalled.
     pub(super) condemned: Option<Cause>,
     /// A session that may not move has lived in the worker.
@@ -63,6 +66,7 @@ impl Standing {
             beat: None,
             limits: Limits::new(None, 0, now),
             worn: None,
+            stuck_in: None,
             condemned: None,
             strict: false,
             leaves_at: None,
@@ -73,7 +77,7 @@ impl Standing {
     pub(super) fn begin_life(&mut self, life: &Life, nth: u64, now: Instant) {
         (self.changed, self.heard) = (now, Some(now));
         self.limits = Limits::new(life.recycle, nth, now);
-        self.strict = false;
+        (self.strict, self.stuck_in) = (false, None);
     }
 
     /// The worker is gone.

@@ -56,6 +56,8 @@ pub(super) struct Rare {
     pub(super) died_under: Option<Fallen>,
     /// The worker must have let go of it by then, or is killed.
     pub(super) kill_at: Option<Instant>,
+    /// It has ended in its worker, which had until `kill_at` to say so.
+    pub(super) ended: bool,
     /// Why its caller gave it up, if so: its deadline, or a cancel.
     pub(super) given_up: Cause,
 }

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::slot::{Phase, UNAVAILABLE};
+use super::slot::Phase;
 use super::standing::{Role, Worn};
-use super::{Door, Effect, State, Words};
+use super::{Door, Effect, Place, State, Words};
 use crate::error::{Cause, Recycled};
+use crate::id::CallId;
 use crate::policy::heartbeat::{Beat, Pulse};
 
 impl<J> State<J> {
@@ -308,11 +309,7 @@ impl<J> State<J> {
                 out.push(Effect::Probe { slot, probe });
                 self.stall(slot, now, words, out);
             }
-            Pulse::Kill => {
-                self.slots[slot].condemn(Cause::Stall, now);
-                self.loads[slot] = UNAVAILABLE;
-                return out.push(Effect::Kill { slot, why: Cause::Stall });
-            }
+            Pulse::Kill => return self.give_up_on(slot, now, words, out),
         }
         self.watch(due, out);
     }
@@ -320,6 +317,57 @@ impl<J> State<J> {
     /// A worker does not answer: others run what it has certainly not begun, and what comes.
     fn stall(&mut self, slot: usize, now: Instant, words: &impl Words, out: &mut Vec<Effect<J>>) {
         self.withdraw(slot, 0, now, words, out);
+        let mut begun = self.slots[slot].lane.iter().copied();
+        let stuck = begun.find(|&id| self.word(id).is_some_and(|word| words.runs(slot, word, id)));
+        self.slots[slot].standing.stuck_in = stuck;
+    }
+
+    /// A worker has been stalled for longer than it may: it is killed, unless it has come to itself
+    /// by now, which its words may tell sooner than anything that it says.
+    fn give_up_on(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let stuck = self.slots[slot].standing.stuck_in;
+        let stuck = stuck.and_then(|id| Some((id, self.word(id)?)));
+        let still_there = match stuck {
+            Some((id, word)) => words.condemn(slot, word, id),
+            // It was idle: only the calls of sessions are there, and they wait for the next worker.
+            None => self.empty_lane(slot, words),
+        };
+        if !still_there {
+            self.slots[slot].standing.progressed(now);
+            let due = self.slots[slot].standing.beat.map(|beat| beat.due());
+            due.into_iter().for_each(|due| self.watch(due, out));
+            self.recover(slot, now, words, out);
+            return self.spread(now, out);
+        }
+        self.condemn(slot, Cause::Stall, now, words, out);
+        self.spread(now, out);
+    }
+
+    /// Takes back what a worker has not begun, whoever may run it. False: it has begun something.
+    fn empty_lane(&mut self, slot: usize, words: &impl Words) -> bool {
+        for id in Vec::from(self.slots[slot].lane.clone()) {
+            let Some(word) = self.word(id) else { continue };
+            if !words.revoke(slot, word, id) {
+                return false;
+            }
+            self.leave(slot, id, Some(word));
+            self.requeue(id);
+        }
+        true
+    }
+
+    /// The word of a call that is in a worker.
+    fn word(&self, id: CallId) -> Option<u8> {
+        match self.table.get(id)?.place {
+            Place::Sent { word, .. } => word,
+            _ => None,
+        }
     }
 
     /// A worker answers again.

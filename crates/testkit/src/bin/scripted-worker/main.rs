@@ -25,6 +25,7 @@ use std::future::pending;
 use std::process::exit;
 use std::sync::Arc;
 
+use snakepit::process::WordState;
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame as ToHost;
@@ -185,8 +186,10 @@ async fn take_up(start: &v1::StartCall, calls: &Calls, script: &Script, side: &S
     let done = !fails(Point::Ack);
     if let Some((index, page)) = word
         && done
+        && !page.finish(index, start.call_id)
+        && page.state(index, start.call_id) == WordState::Condemned
     {
-        page.finish(index, start.call_id);
+        pending::<()>().await; // the host kills us, and nobody else
     }
 }
 

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::{Outcome, Spec, World};
+use crate::call::Affinity::StrictQueue;
 use crate::call::Step;
+use crate::id::CallId;
 use crate::policy::prefetch::{HELD_UP, MAX};
 use crate::pool::state::End;
+use crate::pool::state::deadline::ANSWER_LIMIT;
 
 const LIMIT: Duration = Duration::from_millis(300);
 const MOMENT: Duration = Duration::from_nanos(1);
@@ -57,18 +60,74 @@ fn a_worker_that_keeps_a_call_beyond_its_grace_is_killed() {
     assert_eq!(world.state.counters().worker_deaths, 1);
 }
 
-#[test]
-fn a_killed_worker_is_told_nothing_more() {
+/// The first call has ended, and the next one runs, when the grace of the first is over: what the
+/// worker has said is not here yet. The two of them.
+fn ended_unheard() -> (World, CallId, CallId) {
     let mut world = World::ready(1);
     world.warm_up();
-    let (unread, running) = (world.call(timed()), world.call(Spec::default()));
-    world.begin(0);
-    world.finish(0);
+    let (ended, running) = (world.call(timed()), world.call(Spec::default()));
     world.begin(0);
     world.advance(LIMIT);
+    world.finish(0);
+    world.begin(0);
     world.advance(world.limits.grace);
-    assert!(world.workers[0].killed && world.outcome(unread).is_some());
+    (world, ended, running)
+}
+
+#[test]
+fn nobody_is_killed_for_a_call_that_has_ended() {
+    let (mut world, ended, running) = ended_unheard();
+    assert!(!world.workers[0].killed);
+    assert_eq!(world.end(ended), &timed_out(Step::Running));
+    world.finish(0);
+    world.flush(0);
+    assert_eq!(world.outcome(running), Some(&Outcome::Answered));
+    world.advance(ANSWER_LIMIT * 2);
+    assert!(!world.workers[0].killed);
+}
+
+#[test]
+fn a_worker_that_never_says_how_a_call_ended_is_killed_and_told_nothing_more() {
+    let (mut world, _, running) = ended_unheard();
+    world.advance(ANSWER_LIMIT - MOMENT);
+    assert!(!world.workers[0].killed);
+    world.advance(MOMENT);
+    assert!(world.workers[0].killed);
     assert!(world.cancel(running), "and the world sees no cancel go to that worker");
+}
+
+#[test]
+fn what_waits_behind_a_condemned_call_is_not_begun_there_and_moves_at_once() {
+    let mut world = World::ready(2);
+    world.warm_up();
+    let stuck = world.call(timed());
+    let other = world.call(Spec::default());
+    world.begin(0);
+    world.begin(1);
+    let behind = world.call(Spec::default());
+    let at_home = world.call(Spec::session("s", StrictQueue));
+    assert_eq!(
+        (world.sent(stuck), world.sent(behind), world.sent(at_home)),
+        (vec![0], vec![0], vec![1])
+    );
+    let stays = world.call(Spec::session("t", StrictQueue));
+    assert_eq!((world.sent(stays), world.load(0)), (vec![0], 3));
+    world.advance(LIMIT);
+    world.advance(world.limits.grace);
+    assert!(world.workers[0].killed);
+    assert_eq!((world.load(0), world.state.queued()), (2, 1), "a session stays");
+
+    assert!(world.finish(0), "it ends at last");
+    assert_eq!(world.begin(0), None, "and nothing begins in a worker that is killed");
+    world.die(0, false);
+    assert!(matches!(world.end(stays), End::SessionLost { may_have_run: false, .. }));
+    world.finish(1);
+    world.flush(1);
+    world.work_off(1);
+    assert_eq!(world.sent(behind), [0, 1]);
+    for answered in [other, behind, at_home] {
+        assert_eq!(world.outcome(answered), Some(&Outcome::Answered));
+    }
 }
 
 #[test]

@@ -48,6 +48,7 @@ impl World {
                     assert!(!busy, "slot {slot} is stopped in a call");
                 }
                 Effect::Kill { slot, why } => {
+                    self.check_kill(slot);
                     let worker = &mut self.workers[slot];
                     assert!(worker.life == Life::Ready && !worker.killed, "killed twice");
                     (worker.killed, worker.why) = (true, why);

@@ -3,9 +3,11 @@
 use tokio::time::Instant;
 
 use super::World;
-use super::worker::{Life, Worker};
+use super::worker::{Frame, Life, Worker};
+use crate::id::CallId;
 use crate::policy::breaker::BreakerState;
 use crate::policy::prefetch;
+use crate::pool::state::Words;
 use crate::pool::state::slot::{Phase, Slot, UNAVAILABLE};
 use crate::pool::state::standing::Role;
 use crate::pool::state::table::{Call, Place};
@@ -92,6 +94,33 @@ impl World {
         for id in running.iter().map(|frame| &frame.id).chain(finished) {
             assert!(it.lane.contains(id), "{id} runs unknown to the host");
         }
+    }
+
+    /// Who is killed for a call is in it: no other one runs there then, or ever will.
+    pub(super) fn check_kill(&self, slot: usize) {
+        let Worker { running, finished, inbox, .. } = &self.workers[slot];
+        // Of several at once, the others were given their time.
+        let several = self.limits.capacity > 1;
+        if several || finished.iter().any(|&id| self.is_unsaid(id)) {
+            return;
+        }
+        let suffers = match (running.front(), inbox.front()) {
+            (Some(Frame { id, word: Some(word) }), _) => !self.page.is_condemned(slot, *word, *id),
+            // Without words nothing is behind the call that it is killed for.
+            (Some(_), _) | (None, Some(Frame { word: None, .. })) => {
+                self.state.slots[slot].lane.len() > 1
+            }
+            (None, _) => inbox.iter().any(|Frame { id, word }| {
+                word.is_some_and(|word| self.page.untouched(slot, word, *id))
+            }),
+        };
+        assert!(!suffers, "slot {slot} is killed in the wrong call: {:?}", self.workers[slot]);
+    }
+
+    /// Its worker had all the time there is to say how it ended.
+    fn is_unsaid(&self, id: CallId) -> bool {
+        let call = self.state.table.get(id).and_then(|call| call.rare.as_deref());
+        call.is_some_and(|rare| rare.ended && rare.kill_at.is_some_and(|at| at <= self.now))
     }
 
     fn check_calls(&self) {

@@ -7,6 +7,8 @@ use super::{Outcome, Spec, World};
 use crate::call::Affinity::StrictQueue;
 use crate::config::{self, Heartbeat};
 use crate::error::Cause;
+use crate::id::CallId;
+use crate::pool::state::End;
 
 pub(super) fn ready(size: usize, life: config::Life) -> World {
     let mut world = World::living(size, 100, life);
@@ -96,6 +98,68 @@ fn only_stall_kill_kills_a_stalled_worker() {
     world.die(0, false);
     world.bring_up(0);
     assert_eq!(world.state.ready(), 1);
+}
+
+fn impatient() -> config::Life {
+    config::Life { stall_kill: Some(Duration::from_secs(1)), ..probed() }
+}
+
+/// Slot 0 is stalled in a call of a session, and another one waits there.
+fn stuck_at_home() -> (World, [CallId; 2]) {
+    let mut world = ready(2, impatient());
+    let spec = || Spec::session("s", StrictQueue);
+    for _ in 0..3 {
+        world.call(spec());
+        world.work(0);
+    }
+    let calls = [world.call(spec()), world.call(spec())];
+    assert_eq!(calls.map(|id| world.sent(id)), [[0], [0]]);
+    world.begin(0);
+    stall(&mut world, 0);
+    (world, calls)
+}
+
+#[test]
+fn a_worker_that_is_killed_because_it_stalled_is_killed_in_the_call_in_which_it_did() {
+    let (mut world, [stuck, behind]) = stuck_at_home();
+    world.wait_for_timer();
+    assert!(world.workers[0].killed);
+    assert!(world.finish(0));
+    assert_eq!(world.begin(0), None);
+    world.die(0, false);
+    assert!(matches!(world.end(stuck), End::WorkerDied(_)));
+    assert!(matches!(world.end(behind), End::SessionLost { may_have_run: false, .. }));
+}
+
+#[test]
+fn a_worker_that_has_gone_on_when_it_is_to_be_killed_for_its_stall_lives() {
+    let (mut world, calls) = stuck_at_home();
+    world.finish(0);
+    assert_eq!(world.begin(0), Some(calls[1]));
+    world.wait_for_timer();
+    assert!(!world.workers[0].killed, "its word tells more than its silence");
+    assert_eq!(world.state.describe(0).0, "busy");
+    world.finish(0);
+    world.flush(0);
+    for call in calls {
+        assert_eq!(world.outcome(call), Some(&Outcome::Answered));
+    }
+}
+
+#[test]
+fn a_session_that_waits_in_an_idle_worker_which_stalled_never_begins_there() {
+    let mut world = ready(2, impatient());
+    let spec = || Spec::session("s", StrictQueue);
+    world.call(spec());
+    world.work(0);
+    let waiting = world.call(spec());
+    assert_eq!(world.sent(waiting), [0]);
+    stall(&mut world, 0);
+    world.wait_for_timer();
+    assert!(world.workers[0].killed);
+    assert_eq!(world.begin(0), None);
+    world.die(0, false);
+    assert!(matches!(world.end(waiting), End::SessionLost { may_have_run: false, .. }));
 }
 
 #[test]

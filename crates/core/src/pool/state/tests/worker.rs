@@ -17,6 +17,7 @@ enum Word {
     Started(CallId),
     Revoked(CallId),
     Done(CallId),
+    Condemned(CallId),
 }
 
 /// The pages of all workers. A word is queued when the `Send` effect is carried out, not earlier:
@@ -34,7 +35,7 @@ impl Page {
 
     pub(super) fn queue(&self, slot: usize, word: u8, id: CallId) {
         let place = &mut self.0.borrow_mut()[slot][usize::from(word)];
-        let used = matches!(place, Word::Queued(_) | Word::Started(_));
+        let used = matches!(place, Word::Queued(_) | Word::Started(_) | Word::Condemned(_));
         assert!(!used, "word {word} of slot {slot} is in use for {place:?}, given to {id}");
         *place = Word::Queued(id);
     }
@@ -44,8 +45,19 @@ impl Page {
         self.swap(slot, word, Word::Queued(id), Word::Started(id))
     }
 
-    fn finish(&self, slot: usize, word: u8, id: CallId) {
-        assert!(self.swap(slot, word, Word::Started(id), Word::Done(id)), "{id} was not started");
+    /// The worker's side: false where the call was condemned.
+    fn finish(&self, slot: usize, word: u8, id: CallId) -> bool {
+        let done = self.swap(slot, word, Word::Started(id), Word::Done(id));
+        assert!(done || self.is_condemned(slot, word, id), "{id} was not started");
+        done
+    }
+
+    pub(super) fn is_condemned(&self, slot: usize, word: u8, id: CallId) -> bool {
+        self.read(slot, word) == Word::Condemned(id)
+    }
+
+    fn read(&self, slot: usize, word: u8) -> Word {
+        self.0.borrow()[slot][usize::from(word)]
     }
 
     fn swap(&self, slot: usize, word: u8, from: Word, to: Word) -> bool {
@@ -63,8 +75,17 @@ impl Words for Page {
         self.swap(slot, word, Word::Queued(id), Word::Revoked(id))
     }
 
+    fn condemn(&self, slot: usize, word: u8, id: CallId) -> bool {
+        self.swap(slot, word, Word::Started(id), Word::Condemned(id))
+            || self.read(slot, word) != Word::Done(id)
+    }
+
+    fn runs(&self, slot: usize, word: u8, id: CallId) -> bool {
+        self.read(slot, word) == Word::Started(id)
+    }
+
     fn untouched(&self, slot: usize, word: u8, id: CallId) -> bool {
-        self.0.borrow()[slot][usize::from(word)] == Word::Queued(id)
+        self.read(slot, word) == Word::Queued(id)
     }
 }
 
@@ -104,6 +125,8 @@ pub(super) struct Worker {
     pub(super) running: VecDeque<Frame>,
     /// So many frames.
     capacity: usize,
+    /// The call that it has just ended was condemned: it begins nothing more.
+    pub(super) halted: bool,
     /// Answers that the host has not read.
     pub(super) finished: Vec<CallId>,
     /// The host has read answers and not filled the worker again yet.
@@ -124,6 +147,7 @@ impl Worker {
             inbox: VecDeque::new(),
             running: VecDeque::new(),
             capacity: 1,
+            halted: false,
             finished: Vec::new(),
             unfilled: false,
         }
@@ -136,7 +160,7 @@ impl Worker {
 
     /// Takes the next call that was not revoked.
     pub(super) fn begin(&mut self, slot: usize, page: &Page) -> Option<CallId> {
-        if self.running.len() >= self.capacity {
+        if self.running.len() >= self.capacity || self.halted {
             return None;
         }
         while let Some(frame) = self.inbox.pop_front() {
@@ -156,7 +180,7 @@ impl Worker {
     pub(super) fn finish_nth(&mut self, nth: usize, slot: usize, page: &Page) -> bool {
         let Some(frame) = self.running.remove(nth) else { return false };
         if let Some(word) = frame.word {
-            page.finish(slot, word, frame.id);
+            self.halted = !page.finish(slot, word, frame.id);
         }
         self.finished.push(frame.id);
         true
