@@ -81,6 +81,8 @@ def _start(line: Line) -> LiveAdapter | None:
     try:
         # Decodes adapter_args, which may hold what this interpreter has no type for.
         order = line.initialize
+        if order["profile"] == "thread":
+            _gil.share_constants()
         adapter_class = _load(order)
         require_tools(adapter_class)
         if order["profile"] == "thread":
