@@ -8,12 +8,18 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use snakepit::{CallSpec, Pool};
+use snakepit::{CallSpec, Pool, SessionHandle};
 use snakepit_testkit::{call, loopback};
 use tokio::runtime::{Builder, Runtime};
 
 const WORKERS: [usize; 3] = [1, 8, 64];
 const IN_FLIGHT: usize = 64;
+
+/// Open at once; one is that of the benchmark before.
+const SESSIONS: usize = 9_999;
+
+/// From one session to the next, so that no two that follow each other are neighbours.
+const STRIDE: usize = 4_093;
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("tokio runtime")
@@ -75,6 +81,27 @@ fn extras(c: &mut Criterion) {
     for (name, spec) in specs {
         group.bench_function(name, |b| {
             b.to_async(&rt).iter(|| one(pool.submit(black_box(spec.clone())).expect("room")));
+        });
+    }
+    // Each call in another one of as many sessions as may be open: found by its object, or by id.
+    let handles: Vec<_> = (0..SESSIONS)
+        .map(|n| pool.session_handle(format!("session {n}"), None))
+        .inspect(|session| pool.open_session(session).expect("room"))
+        .collect();
+    let kinds = [("1 of 10,000 sessions", false), ("1 of 10,000 sessions by id", true)];
+    for (name, by_id) in kinds {
+        let key = |session: &SessionHandle| match by_id {
+            true => session.key_of_id(),
+            false => session.key(),
+        };
+        let spec = |session| CallSpec { session: Some(key(session)), ..call("noop", "") };
+        let specs: Vec<_> = handles.iter().map(spec).collect();
+        let mut turn = 0;
+        group.bench_function(name, |b| {
+            b.to_async(&rt).iter(|| {
+                turn = (turn + STRIDE) % specs.len();
+                one(pool.submit(black_box(specs[turn].clone())).expect("room"))
+            });
         });
     }
 }

@@ -91,6 +91,30 @@ fn session(mut pool: Rehearsal) -> Rehearsal {
     pool
 }
 
+/// A busy pool with so many sessions that have a home, and their keys.
+fn with_sessions(count: usize) -> (Rehearsal, Vec<SessionKey>) {
+    let mut pool = busy(8);
+    let affinity = Affinity::StrictQueue;
+    let key = |n| SessionKey { id: format!("session {n}").into(), affinity, object: None };
+    let sessions: Vec<_> = (0..count).map(key).collect();
+    for session in &sessions {
+        pool.answer();
+        pool.submit(Some(session), None);
+    }
+    (pool, sessions)
+}
+
+// As session, in one of as many as may be open.
+#[library_benchmark(setup = with_sessions)]
+#[bench::open_10000(10_000)]
+fn many_sessions((mut pool, sessions): (Rehearsal, Vec<SessionKey>)) -> Rehearsal {
+    for call in 0..CALLS {
+        black_box(pool.answer());
+        pool.submit(Some(&sessions[call * 4_093 % sessions.len()]), None);
+    }
+    pool
+}
+
 #[library_benchmark]
 #[bench::slots_8(8)]
 #[bench::slots_64(64)]
@@ -107,7 +131,7 @@ fn prefetch(each: Duration) -> usize {
 
 library_benchmark_group!(
     name = state,
-    benchmarks = [one_at_a_time, in_flight, deadline, session, queue, prefetch]
+    benchmarks = [one_at_a_time, in_flight, deadline, session, many_sessions, queue, prefetch]
 );
 
 // --- the pool around them -------------------------------------------------------------------------

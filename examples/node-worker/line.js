@@ -1,8 +1,8 @@
 // The worker's end of the line (docs/protocol.md), with frames alone: no control socket, no page.
 //
 // serve(make) runs what `make(worker)` returns: an object of tools by name. A tool gets the keyword
-// arguments as one object, and its call: {id, session, isNew, left(), signal}. A generator function
-// is a stream. Calls run one at a time, in their order; frames are read meanwhile.
+// arguments as one object, and its call: {id, session, isNew, state, left(), signal}. A generator
+// function is a stream. Calls run one at a time, in their order; frames are read meanwhile.
 "use strict";
 
 const fs = require("node:fs");
@@ -54,6 +54,7 @@ function serve(make) {
     });
     const line = host.Attach();
     const calls = new Map(); // queued and running, by id
+    const states = new Map(); // what is kept for each session, by its generation
     let running = Promise.resolve();
     let code = 70; // unless it ends in good order
     let tools = {};
@@ -74,6 +75,8 @@ function serve(make) {
         else if (frame === "start_call") enqueue(said.start_call);
         else if (frame === "cancel_call") calls.get(said.cancel_call.call_id)?.cancel.abort();
         else if (frame === "grant_chunks") granted(said.grant_chunks);
+        else if (frame === "end_session")
+            running = running.then(() => states.delete(said.end_session.session_generation));
         else if (frame === "drain") running.then(() => leave(0));
     });
 
@@ -142,6 +145,7 @@ function serve(make) {
             arguments: encoded,
             session_id,
             session_new,
+            session_generation,
             streaming,
             time_left_us,
         } = call.start;
@@ -156,13 +160,17 @@ function serve(make) {
                 { type_name: "TypeError" },
             );
         const keywords = keywordsOf(encoded);
+        // The host may have taken the call back that was to be the first one.
+        const known = states.has(session_generation);
+        if (session_generation !== "0" && !known) states.set(session_generation, {});
         const ends = call.arrived + Number(time_left_us) / 1000;
         const left = () =>
             time_left_us === "0" ? null : Math.max(0, ends - performance.now()) / 1000;
         const context = {
             id: call.start.call_id,
             session: session_id || null,
-            isNew: session_new,
+            isNew: session_generation === "0" ? session_new : !known,
+            state: states.get(session_generation) ?? null,
             left,
             signal: call.cancel.signal,
         };

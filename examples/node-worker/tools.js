@@ -39,7 +39,6 @@ const conformance = (worker) => ({
 
 const own = () => {
     const produced = { primes: 0 };
-    const sessions = new Map();
     return {
         slugify: ({ text }) =>
             text
@@ -62,10 +61,10 @@ const own = () => {
 
         produced: () => ({ ...produced }),
 
-        // A session's calls come to one worker, so its state may live here.
-        add({ number }, { session }) {
-            sessions.set(session, (sessions.get(session) ?? 0) + number);
-            return sessions.get(session);
+        // A session's calls come to one worker, which keeps its state until it is over.
+        add({ number }, { state }) {
+            state.sum = (state.sum ?? 0) + number;
+            return state.sum;
         },
 
         pid: () => process.pid,

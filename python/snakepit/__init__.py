@@ -18,22 +18,29 @@ from snakepit._source import Program
 from snakepit._stream import Stream
 from snakepit.errors import (
     AdapterSourceError,
+    ArgumentError,
     CallTimeout,
     Cancelled,
     CircuitOpen,
     ConfigError,
     DecodeError,
+    DeviceMismatch,
     EncodeError,
     ForkedPool,
     MessageTooLarge,
+    OutOfMemory,
     PoisonCall,
     PoolClosed,
     QueueFull,
     ReentrantCall,
     RemoteError,
+    RemoteExceptionGroup,
     SessionBusy,
+    SessionClosed,
     SessionExpired,
     SessionLost,
+    SessionQuotaExceeded,
+    ShapeMismatch,
     SnakepitError,
     StartError,
     ToolNotFound,
@@ -53,11 +60,20 @@ if TYPE_CHECKING:
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
-    from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
+    from snakepit._stats import PoolStats, SessionInfo, WorkerInfo, WorkerRef
+    from snakepit._tools import ToolInfo
+    from snakepit._unserializable import (
+        Unserializable,
+        UnserializableInfo,
+        is_unserializable,
+        unserializable_info,
+    )
+    from snakepit_bridge._registry import register_decoder, register_encoder
 
 __all__ = [
     "UNSET",
     "AdapterSourceError",
+    "ArgumentError",
     "AsyncPool",
     "AsyncSession",
     "AsyncStream",
@@ -71,6 +87,7 @@ __all__ = [
     "ConfigError",
     "CrashBarrier",
     "DecodeError",
+    "DeviceMismatch",
     "EncodeError",
     "ForkedPool",
     "Future",
@@ -79,6 +96,7 @@ __all__ = [
     "Heartbeat",
     "Limits",
     "MessageTooLarge",
+    "OutOfMemory",
     "PoisonCall",
     "Pool",
     "PoolClosed",
@@ -91,16 +109,24 @@ __all__ = [
     "Recycle",
     "ReentrantCall",
     "RemoteError",
+    "RemoteExceptionGroup",
     "RetryBudget",
     "RetryPolicy",
     "Session",
     "SessionBusy",
+    "SessionClosed",
     "SessionExpired",
+    "SessionInfo",
     "SessionLost",
+    "SessionQuotaExceeded",
+    "ShapeMismatch",
     "SnakepitError",
     "StartError",
     "Stream",
+    "ToolInfo",
     "ToolNotFound",
+    "Unserializable",
+    "UnserializableInfo",
     "WorkerBreaker",
     "WorkerDetail",
     "WorkerDied",
@@ -112,6 +138,10 @@ __all__ = [
     "cleanup",
     "errors",
     "executor",
+    "is_unserializable",
+    "register_decoder",
+    "register_encoder",
+    "unserializable_info",
 ]
 
 # Imported at first use: asyncio and dataclasses would double the time that a host takes to start.
@@ -135,6 +165,10 @@ _LAZY = {
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
+    "SessionInfo": "snakepit._stats",
+    "ToolInfo": "snakepit._tools",
+    "Unserializable": "snakepit._unserializable",
+    "UnserializableInfo": "snakepit._unserializable",
     "WorkerBreaker": "snakepit._guard",
     "WorkerDetail": "snakepit._info",
     "WorkerFacts": "snakepit._pool_health",
@@ -142,6 +176,10 @@ _LAZY = {
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",
     "executor": "snakepit",  # the module itself
+    "is_unserializable": "snakepit._unserializable",
+    "register_decoder": "snakepit_bridge._registry",
+    "register_encoder": "snakepit_bridge._registry",
+    "unserializable_info": "snakepit._unserializable",
 }
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from snakepit._base import Affinity
     from snakepit._duration import Duration, Unset
     from snakepit._retry import RetryPolicy
+    from snakepit._tools import ToolInfo
 
 
 class AsyncPool(PoolBase):
@@ -45,6 +46,7 @@ class AsyncPool(PoolBase):
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
         retry: RetryPolicy | None = None,
+        validate_arguments: bool | None = None,
     ) -> Any:
         """Run one tool on one worker and return its result.
 
@@ -53,12 +55,15 @@ class AsyncPool(PoolBase):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         native = None if session is None else self._route(session)
+        limited: Any = self._limit(timeout)
+        if self._validates if validate_arguments is None else validate_arguments:
+            args, limited = await self._awaited(tool, args, limited)
         try:
             reply = self._engine.execute_async(
                 tool,
                 args,
                 native,
-                self._limit(timeout),
+                limited,
                 idempotent,
                 inbox_of(loop),
                 future,
@@ -81,12 +86,28 @@ class AsyncPool(PoolBase):
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
         retry: RetryPolicy | None = None,
+        validate_arguments: bool | None = None,
     ) -> asyncio.Future[Any]:
         """Start one tool and return its future at once; cancelling that cancels the call.
 
-        Needs a running loop. Args, results and errors are those of ``Pool.submit``.
+        Needs a running loop. Args, results and errors are those of ``Pool.submit``. With
+        ``validate_arguments``, errors come from the future where no worker has been ready yet.
         """
         loop = asyncio.get_running_loop()
+        if self._validates if validate_arguments is None else validate_arguments:
+            if not self._engine.knows_tools:
+                return loop.create_task(
+                    self.execute(
+                        tool,
+                        args,
+                        session=session,
+                        timeout=timeout,
+                        idempotent=idempotent,
+                        retry=retry,
+                        validate_arguments=True,
+                    )
+                )
+            args, _ = self._checked(tool, args, None, wait=False)
         future: asyncio.Future[Any] = loop.create_future()
         native = None if session is None else self._route(session)
         try:
@@ -142,6 +163,7 @@ class AsyncPool(PoolBase):
         session: AsyncSession | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> AsyncStream: ...
     @overload
     def execute_stream(
@@ -153,6 +175,7 @@ class AsyncPool(PoolBase):
         session: AsyncSession | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> Awaitable[None]: ...
     @overload
     def execute_stream(
@@ -164,6 +187,7 @@ class AsyncPool(PoolBase):
         session: AsyncSession | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> AsyncStream | Awaitable[None]: ...
     def execute_stream(
         self,
@@ -174,8 +198,12 @@ class AsyncPool(PoolBase):
         session: AsyncSession | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> AsyncStream | Awaitable[None]:
         """Run one streaming tool; see ``Pool.execute_stream``.
+
+        With ``validate_arguments``, ``StartError`` before a worker has been ready: this does not
+        wait. ``await pool.tools()`` does.
 
         Returns:
             The stream, for ``async for``. With ``on_chunk``, a function or a coroutine function:
@@ -183,6 +211,8 @@ class AsyncPool(PoolBase):
         """
         total, idle = limit("timeout", timeout), limit("idle_timeout", idle_timeout)
         native = self._route(session)
+        if self._validates if validate_arguments is None else validate_arguments:
+            args, _ = self._checked(tool, args, None, wait=False)
         try:
             chunks = self._engine.stream(tool, args, native, total, idle)
         except UnicodeEncodeError as error:
@@ -190,10 +220,20 @@ class AsyncPool(PoolBase):
         stream = AsyncStream(chunks, idle)
         return stream if on_chunk is None else feed_async(stream, on_chunk)
 
-    def session(self, session_id: str, *, affinity: Affinity | None = None) -> AsyncSession:
-        """Return the session of that id; see ``Pool.session``. Waits for nothing."""
-        native = self._bind(session_id, affinity)
-        return AsyncSession(self, native, affinity or self._config.affinity)
+    def session(
+        self,
+        session_id: str | None = None,
+        *,
+        affinity: Affinity | None = None,
+        ttl: Duration | Unset | None = UNSET,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncSession:
+        """Open a session, or join the one that is open; see ``Pool.session``. Waits for nothing."""
+        return AsyncSession(self, *self._opened(session_id, affinity, ttl, metadata))
+
+    async def close_session(self, session_id: str) -> bool:
+        """Close the session that is open under that id; see ``Pool.close_session``."""
+        return self._close_session(session_id)
 
     async def execute_in_session(
         self,
@@ -201,12 +241,18 @@ class AsyncPool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
     ) -> Any:
-        """Run one tool in the session of that id; ``execute(…, session=session_id)``."""
+        """Run one tool in the session of that id; ``execute(…, session=session_id)``.
+
+        The session is opened where none is, with the pool's ``session_ttl``. ``affinity`` is this
+        call's; see ``session()``.
+        """
+        session = self._named(session_id, affinity)
         return await self.execute(
-            tool, args, session=session_id, timeout=timeout, idempotent=idempotent
+            tool, args, session=session, timeout=timeout, idempotent=idempotent
         )
 
     @overload
@@ -216,6 +262,7 @@ class AsyncPool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -227,6 +274,7 @@ class AsyncPool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object],
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -237,19 +285,37 @@ class AsyncPool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object] | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
     ) -> AsyncStream | Awaitable[None]:
-        """Run one streaming tool in the session of that id; see ``execute_stream``."""
+        """Run one streaming tool in the session of that id.
+
+        See ``execute_stream``, and ``execute_in_session`` for ``affinity``.
+        """
         return self.execute_stream(
             tool,
             args,
             on_chunk=on_chunk,
-            session=session_id,
+            session=self._named(session_id, affinity),
             timeout=timeout,
             idle_timeout=idle_timeout,
         )
+
+    def _named(self, session_id: str, affinity: Affinity | None) -> AsyncSession | str:
+        if affinity is None:
+            return session_id
+        return AsyncSession(self, self._by_id(session_id, affinity), affinity)
+
+    async def tools(self, timeout: Duration | None = None) -> list[ToolInfo]:
+        """Return the adapter's tools; see ``Pool.tools``."""
+        from snakepit._tools import read
+
+        limited = limit("timeout", timeout)
+        if self._engine.knows_tools:
+            return read(self._engine.tools(limited))
+        return read(await off_loop(lambda: self._engine.tools(limited)))
 
     async def await_ready(self, timeout: Duration | None = None) -> None:
         """Wait until every worker is ready; see ``Pool.await_ready``."""
@@ -283,6 +349,13 @@ class AsyncPool(PoolBase):
         except BaseException:
             self._hurry()
             raise
+
+    async def _awaited(
+        self, tool: str, args: Mapping[str, Any] | None, limited: float | None
+    ) -> tuple[Any, float | None]:
+        if self._engine.knows_tools:
+            return self._checked(tool, args, limited)
+        return await off_loop(lambda: self._checked(tool, args, limited))
 
     def _hurry(self) -> None:
         # For who cannot wait any longer: no patience, but no orphans either.

@@ -15,22 +15,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from snakepit import _core, _sigterm
 from snakepit._config import (
-    AFFINITIES,
     Life,
     PoolConfig,
-    choice,
+    flag,
     refuse_surrogates,
     refuse_unknown,
 )
 from snakepit._duration import UNSET, limit, seconds
-from snakepit._session import BoundSession
+from snakepit._sessions import HasSessions
 from snakepit._source import Program
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
     from snakepit._breaker import CircuitBreaker
     from snakepit._duration import Duration, Unset
-    from snakepit._engine import Engine, NativeSession
+    from snakepit._engine import Engine
     from snakepit._environ import Environment
     from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._info import PoolInfo
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from snakepit._pool_health import PoolHealth
     from snakepit._retry import RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
+    from snakepit._unserializable import Unserializable
 
 Affinity = Literal["strict_queue", "strict_fail_fast", "hint"]
 """How strictly the calls of a session keep to its worker; see ``Pool.session``."""
@@ -56,6 +56,7 @@ _PARAMETERS = {
     "python",
     "pythonpath",
     "timeout",
+    "validate_arguments",
     "max_queue",
     "max_queue_bytes",
     "max_message",
@@ -63,6 +64,8 @@ _PARAMETERS = {
     "drain_timeout",
     "grace",
     "affinity",
+    "session_ttl",
+    "max_sessions",
     "heartbeat",
     "stall_kill",
     "recycle",
@@ -81,10 +84,12 @@ _PARAMETERS = {
     "circuit_breaker",
     "worker_breaker",
     "crash_barrier",
+    "unserializable",
+    "errors",
 }
 
 
-class PoolBase:
+class PoolBase(HasSessions):
     """A pool of worker processes with one adapter. Use ``Pool`` or ``AsyncPool``.
 
     Args:
@@ -114,6 +119,9 @@ class PoolBase:
             for a ``Program``.
         timeout: Seconds that a call may take, waiting included, unless the call says otherwise;
             ``None``: no limit.
+        validate_arguments: Hold the arguments of calls against the tool's schema before they are
+            sent, unless the call says otherwise: ``ArgumentError`` names the parameter. See
+            ``tools()``.
         max_queue: Calls that may wait for a worker, from 1 to 131071; one more raises
             ``QueueFull``.
         max_queue_bytes: Bytes of arguments that may wait; one call may, whatever its size.
@@ -124,6 +132,10 @@ class PoolBase:
             cancelled, and closing ends within ``grace`` (5 at most) and some four seconds more.
         grace: Seconds between asking a call to stop and ending its worker.
         affinity: Default for sessions; see ``session()``.
+        session_ttl: Seconds that a session may be unused, unless it says otherwise; ``None``: until
+            it is closed.
+        max_sessions: Sessions that may be open at once, from 1 to 10,000,000; one more raises
+            ``SessionQuotaExceeded``.
         heartbeat: When workers are asked for signs of life: a ``Heartbeat``, or ``None``: never.
             One that does not answer is *stalled*: it gets no new calls, and is not killed for it.
             Default: after 2 s without progress, and 10 s to answer.
@@ -173,6 +185,13 @@ class PoolBase:
             calls there failed, of 5 at least, for 30 s.
         crash_barrier: Prefers other workers to one in the place of which one crashed. Default:
             none.
+        unserializable: What becomes of a value that cannot travel. ``"error"``: an ``EncodeError``
+            with its path. ``"marker"``: what the value says itself (``model_dump()``,
+            ``to_dict()``, …), else a dict that names its type. An ``Unserializable`` says more.
+        errors: Classes of exceptions, each itself or as ``"module:Class"``. What a tool raises of
+            them, or of a class derived from one, arrives as an error that is a ``RemoteError`` and
+            of that class. Its ``__init__`` is not called; a method ``__snakepit_restore__`` that
+            it has gets the exception's arguments, which are ``error.remote_args`` in any case.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -202,6 +221,7 @@ class PoolBase:
         python: str | PathLike[str] | None = None,
         pythonpath: Iterable[str | PathLike[str]] = (),
         timeout: Duration | None = 300.0,
+        validate_arguments: bool = False,
         max_queue: int = 1000,
         max_queue_bytes: int = 256 * 1024 * 1024,
         max_message: int = 256 * 1024 * 1024,
@@ -209,6 +229,8 @@ class PoolBase:
         drain_timeout: Duration = 30.0,
         grace: Duration = 2.0,
         affinity: Affinity = "strict_queue",
+        session_ttl: Duration | None = 3600.0,
+        max_sessions: int = 10_000,
         heartbeat: Heartbeat | Mapping[str, Any] | Unset | None = UNSET,
         stall_kill: Duration | None = None,
         recycle: Recycle | Mapping[str, Any] | None = None,
@@ -227,9 +249,12 @@ class PoolBase:
         circuit_breaker: CircuitBreaker | None = None,
         worker_breaker: WorkerBreaker | Mapping[str, Any] | Unset | None = UNSET,
         crash_barrier: CrashBarrier | None = None,
+        unserializable: Literal["error", "marker"] | Unserializable | Mapping[str, Any] = "error",
+        errors: Iterable[str | type[Exception]] = (),
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
+        self._validates = flag("validate_arguments", validate_arguments)
         if handle_sigterm not in ("auto", True, False):
             raise ConfigError(
                 f'handle_sigterm: "auto", True or False is needed, not {handle_sigterm!r}',
@@ -253,6 +278,8 @@ class PoolBase:
             start_timeout=start_timeout,
             grace=grace,
             affinity=affinity,
+            session_ttl=session_ttl,
+            max_sessions=max_sessions,
             limits=limits,
             env=env,
             secrets=secrets,
@@ -273,6 +300,8 @@ class PoolBase:
             circuit_breaker=circuit_breaker,
             worker_breaker=worker_breaker,
             crash_barrier=crash_barrier,
+            unserializable=unserializable,
+            errors=errors,
         )
         self._config = config
         heeds_sigterm = (
@@ -362,28 +391,14 @@ class PoolBase:
 
         return (_guard.call_policy(retry),)
 
-    def _bind(self, session_id: object, affinity: str | None) -> NativeSession:
-        # The wire writes "no session" as an empty id.
-        if not (isinstance(session_id, str) and session_id):
-            raise ConfigError(
-                f"session: an id is a string of at least one character, not {session_id!r}",
-                field="session",
-            )
-        if affinity is not None:
-            choice("affinity", affinity, AFFINITIES)
+    def _checked(
+        self, tool: str, args: Mapping[str, Any] | None, limited: float | None, *, wait: bool = True
+    ) -> tuple[Any, float | None]:
+        """Arguments that are what the tool's schema says, and what is left of the call's time."""
         try:
-            return self._engine.session(session_id, affinity)
+            return self._engine.checked(tool, args, limited, wait)
         except UnicodeEncodeError as error:
-            refuse_surrogates("session", session_id, error)
-
-    def _route(self, session: BoundSession | str | None) -> NativeSession | None:
-        if session is None:
-            return None
-        if not isinstance(session, BoundSession):
-            return self._bind(session, None)
-        if session._pool is not self:
-            raise ConfigError(f"session: {session!r} belongs to another pool", field="session")
-        return session._native
+            refuse_surrogates("tool", tool, error)
 
 
 def _inline_engine(config: PoolConfig, adapter: str | type) -> Engine:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from snakepit._duration import UNSET, interval, limit, seconds
+from snakepit._duration import UNSET, interval, lifetime, limit, seconds
 from snakepit._environ import worker_environment
 from snakepit._interpreter import (
     boot_arguments,
@@ -45,6 +45,7 @@ _MOST_WORKERS = 4096
 _MOST_THREADS, _MOST_IN_FLIGHT = 256, 4096
 _MOST_WAITING = 2**17 - 1
 _MOST_BYTES = 2**63 - 1
+_MOST_SESSIONS = 10_000_000
 _SMALLEST_MESSAGE, _LARGEST_MESSAGE = 1024, 2**31 - 1
 LINES = ("auto", "native", "grpcio")
 _OUTPUTS = ("show", "log", "drop")
@@ -126,6 +127,8 @@ class PoolConfig(NamedTuple):
     start_timeout: float
     grace: float
     affinity: str
+    session_ttl: float | None
+    max_sessions: int
     worker_output: str
     profile: str
     capacity: int
@@ -138,6 +141,11 @@ class PoolConfig(NamedTuple):
     circuit_breaker: tuple[_core.CircuitBreaker, bool] | None
     worker_breaker: tuple[Any, ...] | None
     crash_barrier: tuple[float, int] | None
+    substitute: Callable[[Any], Any] | None
+    """What goes in the place of an argument that cannot travel; ``None``: that is an error."""
+    unserializable: tuple[str, int, int] | None
+    """The same for results, as workers are told it."""
+    errors: list[str]
 
     @classmethod
     def build(
@@ -159,6 +167,8 @@ class PoolConfig(NamedTuple):
         start_timeout: Duration,
         grace: Duration,
         affinity: str,
+        session_ttl: Duration | None,
+        max_sessions: int,
         limits: object,
         env: Environment,
         secrets: Iterable[str],
@@ -170,6 +180,8 @@ class PoolConfig(NamedTuple):
         circuit_breaker: CircuitBreaker | None,
         worker_breaker: WorkerBreaker | Mapping[str, Any] | Unset | None,
         crash_barrier: CrashBarrier | None,
+        unserializable: object,
+        errors: object,
     ) -> PoolConfig:
         """Check the parameters of a pool.
 
@@ -212,6 +224,8 @@ class PoolConfig(NamedTuple):
             start_timeout=seconds("start_timeout", start_timeout),
             grace=seconds("grace", grace),
             affinity=choice("affinity", affinity, AFFINITIES),
+            session_ttl=lifetime("session_ttl", session_ttl),
+            max_sessions=positive("max_sessions", max_sessions, most=_MOST_SESSIONS),
             worker_output=choice("worker_output", worker_output, _OUTPUTS),
             profile=profile,
             capacity=capacity,
@@ -219,6 +233,7 @@ class PoolConfig(NamedTuple):
             life=life,
             log_lines=_log_lines,
             **_guards(retry, circuit_breaker, worker_breaker, crash_barrier),
+            **_values(unserializable, errors),
         )
 
 
@@ -256,6 +271,19 @@ def _guards(
         "worker_breaker": _guard.worker_breaker(worker_breaker),
         "crash_barrier": _guard.crash_barrier(barrier),
     }
+
+
+def _values(unserializable: object, errors: object) -> dict[str, Any]:
+    substitute, results, classes = None, None, list[str]()
+    if unserializable != "error":
+        from snakepit import _unserializable
+
+        substitute, results = _unserializable.read(unserializable)
+    if errors != ():
+        from snakepit import _error_classes
+
+        classes = _error_classes.read(errors)
+    return {"substitute": substitute, "unserializable": results, "errors": classes}
 
 
 def refuse_unknown(unknown: Collection[str], known: Iterable[str]) -> None:
@@ -301,6 +329,13 @@ def refuse_surrogates(field: str, text: str, error: UnicodeEncodeError) -> NoRet
             field=field,
         ) from None
     raise error
+
+
+def flag(field: str, value: object) -> bool:
+    """Return ``value`` if it is True or False."""
+    if isinstance(value, bool):
+        return value
+    raise ConfigError(f"{field}: True or False is needed, not {value!r}", field=field)
 
 
 def choice(field: str, value: object, choices: tuple[str, ...]) -> str:

@@ -15,11 +15,22 @@ __build__: str  # "abi3" or "free-threaded"
 
 # --- values -------------------------------------------------------------------------------------
 
-def encode(value: object, root: str = "value") -> bytes:
-    """Encode a value as it travels; ``EncodeError`` names the path below ``root``."""
+def encode(
+    value: object, root: str = "value", substitute: Callable[[Any], Any] | None = None
+) -> bytes:
+    """Encode a value as it travels; ``EncodeError`` names the path below ``root``.
+
+    ``substitute`` makes something that can travel of a value that cannot.
+    """
 
 def decode(data: bytes, root: str = "value") -> Any:
     """Decode what ``encode`` made; raises ``DecodeError`` on anything malformed."""
+
+def use_registry(
+    encoders: dict[type, tuple[str, Callable[[Any], Any]]],
+    decoders: dict[str, Callable[[Any], Any]],
+) -> None:
+    """Encode and decode by these dicts, which grow as types are registered."""
 
 # --- host ---------------------------------------------------------------------------------------
 
@@ -27,6 +38,10 @@ STRICT_ENVIRONMENT: tuple[str, ...]  # what env="strict" lets through, beside TH
 STRICT_PREFIXES: tuple[str, ...]  # and beside what begins like this
 THREAD_COUNTS: tuple[str, ...]  # how numeric libraries are told their number of threads
 OF_ONE_INTERPRETER: tuple[str, ...]  # misleads every other interpreter
+
+def diagnose(type_name: str, message: str) -> tuple[str, dict[str, Any]] | None:
+    """What an exception's class name and text say about shapes, devices or memory: the name of a
+    class of ``snakepit.errors`` and its fields."""
 
 class _AdapterSource(Protocol):
     @property
@@ -97,6 +112,12 @@ class _PoolConfig(Protocol):
     # window, minimum_calls, failure_rate, failure_threshold, reset_timeout, count_remote_errors
     @property
     def crash_barrier(self) -> tuple[float, int] | None: ...  # seconds of taint, restarts
+    @property
+    def substitute(self) -> Callable[[Any], Any] | None: ...  # for arguments that cannot travel
+    @property
+    def unserializable(self) -> tuple[str, int, int] | None: ...  # for results: detail and limits
+    @property
+    def errors(self) -> list[str]: ...  # "module:Class"
 
 class _Life(Protocol):
     """How workers live: ``snakepit._config.Life``. Durations are seconds."""
@@ -161,6 +182,21 @@ _Health: TypeAlias = tuple[str, list[_Facts], int, int]
 _Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int, str, bool]
 """slot, generation, pid, state, calls, memory in bytes, sessions, breaker, tainted"""
 
+_SessionRow: TypeAlias = tuple[
+    str,
+    tuple[int, int] | None,
+    int,
+    int,
+    int,
+    float,
+    float,
+    float | None,
+    float | None,
+    dict[str, Any],
+]
+"""id, slot and generation of its worker, generation, calls, calls inside, seconds since it was
+opened, seconds since it was used, ttl, seconds left of that, metadata"""
+
 @final
 class Session:
     """A session of one pool: an id, an affinity, and the home it was bound to first."""
@@ -169,6 +205,9 @@ class Session:
     def id(self) -> str: ...
     @property
     def generation(self) -> int: ...  # 0: not bound yet
+    @property
+    def closed(self) -> bool: ...  # or expired, as far as that is known
+    def with_affinity(self, affinity: str) -> Session: ...
 
 @final
 class Reply:
@@ -219,6 +258,16 @@ class Chunks:
     def close(self) -> None:
         """Cancel the call; idempotent, waits for nothing. A later ``next`` is the stream's end."""
 
+_Tool: TypeAlias = tuple[str, str, bool, str]
+"""name, description, streams, JSON schema of the parameters"""
+
+@final
+class Arguments:
+    """Encoded arguments that have been checked; a call takes them in the place of a mapping."""
+
+def check_arguments(schema: str, arguments: bytes) -> tuple[str, str, str, str] | None:
+    """What is wrong with encoded arguments: parameter, path, expected, got."""
+
 @final
 class Pool:
     """Engine of one pool. Starts its workers at once and does not wait for them.
@@ -266,13 +315,42 @@ class Pool:
         timeout: float | None,
         idle_timeout: float | None,
     ) -> Chunks: ...
-    def session(self, session_id: str, affinity: str | None) -> Session: ...
+    def session(self, session_id: str, affinity: str | None) -> Session:
+        """Whichever session is open under that id when a call is made, or a new one."""
+    def open_session(
+        self,
+        session_id: str,
+        affinity: str | None,
+        ttl: float | None,
+        metadata: Mapping[str, Any] | None,
+    ) -> Session:
+        """Open a session, or join the one that is open under that id.
+
+        ``ttl`` in seconds, infinity: no limit; ``None``: as the pool says, or as it was opened.
+        """
+    def end_session(self, session: Session) -> bool:
+        """Close the very session that ``session`` opened. False: it has ended."""
+    def close_session(self, session_id: str) -> bool: ...
+    def sessions(self) -> list[_SessionRow]: ...
+    def session_info(self, session_id: str) -> _SessionRow | None: ...
     def stats(self) -> _Stats: ...
     def workers(self) -> list[_Worker]: ...
     def info(self) -> _Info: ...
     def health(self) -> _Health: ...
     def monitor(self, monitor: HealthMonitor) -> None:
         """Tell it of crashes from now on, as long as somebody else holds it."""
+    @property
+    def knows_tools(self) -> bool: ...  # a worker has been ready
+    def tools(self, timeout: float | None) -> list[_Tool]:
+        """Wait for the first worker; StartError (also after ``timeout``) or PoolClosed."""
+    def checked(
+        self, tool: str, args: Mapping[str, Any] | None, timeout: float | None, wait: bool
+    ) -> tuple[Arguments, float | None]:
+        """Arguments that are what the tool's schema says; ArgumentError where they are not.
+
+        Where no worker has been ready yet, ``wait`` for one, on the call's time (what is left of it
+        comes back; CallTimeout), or StartError.
+        """
     def await_ready(self, timeout: float | None) -> None:
         """Wait until every slot is ready; StartError (also after ``timeout``) or PoolClosed."""
     def recycle(self, slot: int, generation: int | None) -> bool:
@@ -452,6 +530,10 @@ class Call:
     @property
     def session_new(self) -> bool: ...
     @property
+    def session_generation(self) -> int: ...
+    def session_metadata(self) -> dict[str, Any]: ...
+    def session_state(self) -> dict[str, Any]: ...
+    @property
     def cancelled(self) -> bool: ...
     def remaining(self) -> float | None:
         """Seconds to the deadline, 0.0 when it has passed, None when there is none."""
@@ -469,9 +551,13 @@ class Line:
     def initialize(self) -> _Initialize: ...
     def ready(
         self,
-        tools: Sequence[tuple[str, str, bool]],  # name, description, streams
+        tools: Sequence[tuple[str, str, bool, str]],
         gil: tuple[bool, str | None] | None = None,  # is the lock on? for which module?
-    ) -> None: ...
+    ) -> None:
+        """Tell name, description, whether it streams and the schema of its parameters, of each.
+
+        ValueError: that is more than a frame holds.
+        """
     def report(self, topic: str, text: str, gil: tuple[bool, str | None] | None = None) -> None:
         """Tell people something about this worker, from any thread."""
     def jobs(
@@ -507,6 +593,13 @@ class Jobs:
 
     def get(self) -> Job | None: ...
     def get_nowait(self) -> Job | None: ...
+    def next_end(self) -> int | None:
+        """Wait for the end of a session: its number; None: no more are told of.
+
+        No call is taken up until ``ended``.
+        """
+    def ended(self) -> None:
+        """What ``next_end`` gave is done with."""
     def fileno(self) -> int: ...
 
 @final

@@ -57,6 +57,14 @@ def limit(field: str, value: Duration | None) -> float | None:
     return None if value is None else seconds(field, value)
 
 
+def lifetime(field: str, value: Duration | None) -> float | None:
+    """Like ``limit``, for how long something may last; above zero."""
+    checked = limit(field, value)
+    if checked == 0:
+        raise ConfigError(f"{field}: must be above zero; None means no limit", field=field)
+    return checked
+
+
 def _seconds(field: str, value: object) -> float:
     # Found by its method: importing datetime would make every host pay for it at start.
     total_seconds = getattr(value, "total_seconds", None)

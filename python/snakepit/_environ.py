@@ -19,6 +19,8 @@ BySlot = tuple[list[str], str | None]
 
 _STRICT = frozenset(_core.STRICT_ENVIRONMENT + _core.THREAD_COUNTS)
 _OWN_PREFIX = "SNAKEPIT_"
+_LOG_LEVEL = "SNAKEPIT_LOG_LEVEL"
+"""How much the logs of adapters say: the one name with that prefix which is a worker's to read."""
 _PLACE = "slot"
 _NAME = "[a-z_][a-z0-9_]*"
 
@@ -89,7 +91,7 @@ def _parts(env: object) -> tuple[str, Mapping[object, object]]:
 
 def _passes(name: str, base: str) -> bool:
     # The host's own settings are no business of a worker, which gets them by its control socket.
-    if name.startswith(_OWN_PREFIX):
+    if name.startswith(_OWN_PREFIX) and name != _LOG_LEVEL:
         return False
     return base != "strict" or name in _STRICT or name.startswith(_core.STRICT_PREFIXES)
 
@@ -97,7 +99,7 @@ def _passes(name: str, base: str) -> bool:
 def _name(name: object) -> str:
     if not isinstance(name, str) or not name or "=" in name or "\0" in name:
         raise ConfigError(f"env: {name!r} is no name of a variable", field="env")
-    if name.startswith(_OWN_PREFIX):
+    if name.startswith(_OWN_PREFIX) and name != _LOG_LEVEL:
         raise ConfigError(
             f"env: {name}: names that begin with {_OWN_PREFIX} are the host's own, and workers get "
             "none but those that it sets; leave it out, or take another name",

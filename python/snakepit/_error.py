@@ -31,6 +31,9 @@ class SnakepitError(Exception):
     # Fields have defaults, so that unpickling may call ``cls(message)`` and restore the rest.
     def __init__(self, message: str = "", **fields: Any) -> None:
         super().__init__(message)
+        self._fill(fields)
+
+    def _fill(self, fields: dict[str, Any]) -> None:
         for name, value in fields.items():
             if name not in self._fields:
                 raise TypeError(f"{type(self).__name__} has no field {name!r}")

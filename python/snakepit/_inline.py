@@ -15,9 +15,12 @@ import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakepit import _core
-from snakepit._inline_call import InlineCall, InlineChunks, InlineReply, InlineSession
+from snakepit._inline_call import InlineCall, InlineChunks, InlineReply
+from snakepit._inline_error import raised
+from snakepit._inline_sessions import InlineSession, InlineSessions
 from snakepit.errors import (
     AdapterSourceError,
+    ArgumentError,
     EncodeError,
     ForkedPool,
     MessageTooLarge,
@@ -25,12 +28,13 @@ from snakepit.errors import (
     SnakepitError,
     StartError,
     ToolNotFound,
-    remote_error,
 )
 from snakepit_bridge._adapter import WorkerInfo
 from snakepit_bridge._context import current
 from snakepit_bridge._failure import describe
+from snakepit_bridge._graceful import Substitute
 from snakepit_bridge._lifecycle import LiveAdapter
+from snakepit_bridge._report import Reporter
 from snakepit_bridge._source import load
 from snakepit_bridge._suggest import closest
 from snakepit_bridge.errors import AdapterSourceError as MissingSource
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
 
 
 # Raised by submit itself, since there is no call to speak of; all else is the future's.
-_REFUSALS = (EncodeError, ForkedPool, MessageTooLarge, PoolClosed)
+_REFUSALS = (ArgumentError, EncodeError, ForkedPool, MessageTooLarge, PoolClosed)
 
 
 class InlineEngine:
@@ -51,6 +55,12 @@ class InlineEngine:
 
     def __init__(self, config: PoolConfig, adapter: str | type) -> None:
         self._config = config
+        self._report = Reporter(config.errors)
+        results = config.unserializable
+        self._substitutes = {
+            "request": config.substitute,
+            "reply": None if results is None else Substitute(*results),
+        }
         self._source = adapter
         self._live: LiveAdapter | None = None
         self._generation = 0
@@ -60,7 +70,7 @@ class InlineEngine:
         self._owner = os.getpid()
         counted = ("requests", "errors", "completed", "rejected", "restarts")
         self._counts = dict.fromkeys(counted, 0)
-        self.sessions: dict[str, int] = {}
+        self._sessions = InlineSessions(config.name, config.session_ttl, config.max_sessions)
         self.closed = False
 
     @property
@@ -80,7 +90,10 @@ class InlineEngine:
     ) -> Any:
         with self._lock:
             bound, call, keywords = self._begin(tool, args, session, timeout, streams=False)
-            value = self.outcome(call, lambda: bound(**keywords))
+            try:
+                value = self.outcome(call, lambda: bound(**keywords))
+            finally:
+                call.ended()
             self.count_completed()
             return value
 
@@ -128,7 +141,11 @@ class InlineEngine:
     ) -> InlineChunks:
         with self._lock:
             bound, call, keywords = self._begin(tool, args, session, timeout, streams=True)
-            return InlineChunks(self, call, self.run(call, lambda: iter(bound(**keywords))))
+            try:
+                return InlineChunks(self, call, self.run(call, lambda: iter(bound(**keywords))))
+            except BaseException:
+                call.ended()
+                raise
 
     def run(self, call: InlineCall, function: Callable[[], Any]) -> Any:
         """Run code of the adapter inside of ``call``."""
@@ -173,17 +190,15 @@ class InlineEngine:
         live = self._started()
         keywords = self._travel({} if args is None else dict(args), "args", tool, "request")
         self._counts["requests"] += 1
-        if tool not in live.tools:
+        found = live.find(tool, streams)
+        if found is None:
             self._counts["errors"] += 1
             close = closest(tool, live.tools)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
-        is_new = session is not None and session.id not in self.sessions
-        if session is not None:
-            self.sessions.setdefault(session.id, self._generation)
         limit = float("inf") if timeout is None else timeout
-        call = InlineCall(next(self._ids), tool, session, is_new, limit)
-        bound, is_stream = live.tools[tool]
+        call = InlineCall(next(self._ids), tool, self._sessions, session, limit)
+        bound, is_stream = found
         if is_stream != streams:
             mend = (
                 "streams its results: use execute_stream"
@@ -191,11 +206,12 @@ class InlineEngine:
                 else "does not stream: use execute, "
                 "or declare it with @tool(supports_streaming=True)"
             )
+            call.ended()
             self._raise(TypeError(f"tool {tool!r} {mend}"), call)
         return bound, call, keywords
 
     def _travel(self, value: Any, root: str, tool: str, direction: str) -> Any:
-        data = _core.encode(value, root)
+        data = _core.encode(value, root, self._substitutes[direction])
         limit = self._config.max_message
         if len(data) > limit:
             raise MessageTooLarge(
@@ -209,20 +225,26 @@ class InlineEngine:
 
     def _raise(self, error: BaseException, call: InlineCall) -> NoReturn:
         self._counts["errors"] += 1
-        name, message, text = describe(type(error), error, _below_this_file(error))
-        raise remote_error(
-            f"{call.tool}: {name}: {message}",
-            type_name=name,
-            remote_message=message,
-            remote_traceback=text,
+        report = self._report(type(error), error, _below_this_file(error))
+        told = raised(
+            report,
+            f"{call.tool}: ",
             worker=(self._config.name, 0, self._generation),
             tool=call.tool,
             session=call.session_id,
-        ) from error
+        )
+        raise told from error
 
     # --- the one worker -------------------------------------------------------------------------
 
     def _started(self) -> LiveAdapter:
+        self._refuse_closed()
+        if self._live is None:
+            self._live = self._start()
+            self._sessions.serve(self._generation, self._live.session_closed)
+        return self._live
+
+    def _refuse_closed(self) -> None:
         name = self._config.name
         if self.forked:
             raise ForkedPool(
@@ -230,9 +252,6 @@ class InlineEngine:
             )
         if self.closed:
             raise PoolClosed(f"pool {name} is closed", pool=name)
-        if self._live is None:
-            self._live = self._start()
-        return self._live
 
     def _start(self) -> LiveAdapter:
         name, source = self._config.name, self._source
@@ -258,9 +277,63 @@ class InlineEngine:
         self._generation += 1
         return live
 
+    @property
+    def knows_tools(self) -> bool:
+        return self._live is not None
+
+    def tools(self, timeout: float | None) -> list[_core._Tool]:
+        with self._lock:
+            return list(self._started().listing)
+
+    def checked(
+        self, tool: str, args: Mapping[str, Any] | None, timeout: float | None, wait: bool
+    ) -> tuple[Mapping[str, Any], float | None]:
+        tool.encode()
+        keywords = {} if args is None else dict(args)
+        data = _core.encode(self._travel(keywords, "args", tool, "request"), "args")
+        schema = next((row[3] for row in self.tools(timeout) if row[0] == tool), None)
+        wrong = None if schema is None else _core.check_arguments(schema, data)
+        if wrong is not None:
+            parameter, path, expected, got = wrong
+            raise ArgumentError(
+                f"{tool}: {path}: expected {expected}, got {got}",
+                parameter=parameter or None,
+                path=path,
+                expected=expected,
+                got=got,
+                tool=tool,
+            )
+        return keywords, timeout
+
     def session(self, session_id: str, affinity: str | None) -> InlineSession:
-        session_id.encode()
-        return InlineSession(session_id, self)
+        return InlineSession(session_id, None, affinity or self._config.affinity)
+
+    def open_session(
+        self,
+        session_id: str,
+        affinity: str | None,
+        ttl: float | None,
+        metadata: Mapping[str, Any] | None,
+    ) -> InlineSession:
+        with self._lock:
+            self._refuse_closed()
+            return self._sessions.open(session_id, affinity or self._config.affinity, ttl, metadata)
+
+    def end_session(self, session: InlineSession) -> bool:
+        with self._lock:
+            return self._sessions.close(session)
+
+    def close_session(self, session_id: str) -> bool:
+        with self._lock:
+            return self._sessions.close_by_id(session_id)
+
+    def sessions(self) -> list[_core._SessionRow]:
+        with self._lock:
+            return self._sessions.rows()
+
+    def session_info(self, session_id: str) -> _core._SessionRow | None:
+        with self._lock:
+            return self._sessions.row(session_id)
 
     def stats(self) -> _core._Stats:
         return {
@@ -281,7 +354,7 @@ class InlineEngine:
             "restarts": self._counts["restarts"],
             "workers": 1,
             "ready": int(self._live is not None),
-            "sessions": len(self.sessions),
+            "sessions": len(self._sessions),
             "restart_reasons": {},
             "queued_bytes": 0,
             "retry_tokens": 0,
@@ -308,7 +381,7 @@ class InlineEngine:
     def workers(self) -> list[_core._Worker]:
         state = "starting" if self._live is None else "ready"
         calls = self._counts["completed"]
-        sessions = len(self.sessions)
+        sessions = len(self._sessions)
         return [(0, self._generation, self._owner, state, calls, None, sessions, "closed", False)]
 
     def await_ready(self, timeout: float | None) -> None:
@@ -333,7 +406,7 @@ class InlineEngine:
 
     def _end(self) -> None:
         live, self._live = self._live, None
-        self.sessions.clear()
+        self._sessions.lose_worker()
         if live is not None:
             live.cleanup()
 

@@ -5,42 +5,58 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from snakepit import _core
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
-    from snakepit import _core
     from snakepit._inline import InlineEngine
+    from snakepit._inline_sessions import InlineSession, InlineSessions, Life
 
 # The end passes through the engine as a value: a StopIteration is an error there like any other.
 _END = object()
-
-
-class InlineSession:
-    """A session: with one worker, no more than an id that the adapter sees."""
-
-    def __init__(self, session_id: str, home: InlineEngine) -> None:
-        self.id = session_id
-        self._home = home
-
-    @property
-    def generation(self) -> int:
-        return self._home.sessions.get(self.id, 0)
 
 
 class InlineCall:
     """The call that a tool runs for, as ``session_context`` reads it."""
 
     def __init__(
-        self, call_id: int, tool: str, session: InlineSession | None, is_new: bool, limit: float
+        self,
+        call_id: int,
+        tool: str,
+        sessions: InlineSessions,
+        session: InlineSession | None,
+        limit: float,
     ) -> None:
         self.id = call_id
         self.tool = tool
-        self.session_id = None if session is None else session.id
-        self.session_new = is_new
+        self._sessions = sessions
+        self._life: Life | None = None
+        self.session_new = False
+        if session is not None:
+            self._life, self.session_new = sessions.enter(session)
+        self.session_id = None if self._life is None else self._life.id
+        self.session_generation = 0 if self._life is None else self._life.generation
         self.cancelled = False
+        self._over = False
         self._deadline = time.monotonic() + limit
         self._on_cancel: Callable[[], object] | None = None
+
+    def session_metadata(self) -> dict[str, Any]:
+        if self._life is None or not self._life.metadata:
+            return {}
+        metadata: dict[str, Any] = _core.decode(self._life.metadata, "metadata")
+        return metadata
+
+    def session_state(self) -> dict[str, Any]:
+        return {} if self._life is None else self._sessions.state(self._life)
+
+    def ended(self) -> None:
+        """It has an outcome; once."""
+        if self._life is not None and not self._over:
+            self._sessions.leave(self._life)
+        self._over = True
 
     def remaining(self) -> float | None:
         left = self._deadline - time.monotonic()
@@ -106,8 +122,10 @@ class InlineChunks:
                 return self._engine.arrived(self._call, chunk)
         except BaseException:
             self._open = False
+            self._call.ended()
             raise
         self._open = False
+        self._call.ended()
         self._engine.count_completed()
         raise StopIteration
 
@@ -130,5 +148,8 @@ class InlineChunks:
         self._open = False
         self._call.cancel()
         close = getattr(self._chunks, "close", None)
-        if close is not None:
-            self._engine.run(self._call, close)
+        try:
+            if close is not None:
+                self._engine.run(self._call, close)
+        finally:
+            self._call.ended()

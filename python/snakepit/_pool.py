@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from snakepit._base import Affinity
     from snakepit._duration import Duration, Unset
     from snakepit._retry import RetryPolicy
+    from snakepit._tools import ToolInfo
 
 
 class Pool(PoolBase):
@@ -43,6 +44,7 @@ class Pool(PoolBase):
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
         retry: RetryPolicy | None = None,
+        validate_arguments: bool | None = None,
     ) -> Any:
         """Run one tool on one worker and return its result.
 
@@ -56,6 +58,8 @@ class Pool(PoolBase):
                 the pool's.
             idempotent: Allow another try where the call may have run already: its worker died.
             retry: When there is one. Default: the pool's.
+            validate_arguments: Hold ``args`` against the tool's schema first; waits for the first
+                worker to be ready, which tells it. Default: the pool's.
 
         Returns:
             What the tool returned: ``None``, numbers, strings, ``bytes``, lists, dicts, dates,
@@ -72,6 +76,7 @@ class Pool(PoolBase):
             ConfigError: The name of the tool, the session or ``timeout`` cannot be one.
             RemoteError: The tool raised; ``error.remote_traceback``. Also an instance of the
                 built-in class that it raised.
+            ArgumentError: ``args`` are not what the tool's schema says; ``error.parameter``.
             EncodeError: A value cannot travel; ``error.path`` tells where it sits.
             MessageTooLarge: Arguments or result are above the pool's ``max_message``.
             StartError: No worker can start.
@@ -79,10 +84,11 @@ class Pool(PoolBase):
             ForkedPool: The pool belongs to the parent of this process.
         """
         native = None if session is None else self._route(session)
+        limited: Any = self._limit(timeout)
+        if self._validates if validate_arguments is None else validate_arguments:
+            args, limited = self._checked(tool, args, limited)
         try:
-            return self._engine.execute(
-                tool, args, native, self._limit(timeout), idempotent, *self._more(retry)
-            )
+            return self._engine.execute(tool, args, native, limited, idempotent, *self._more(retry))
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
 
@@ -95,17 +101,20 @@ class Pool(PoolBase):
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
         retry: RetryPolicy | None = None,
+        validate_arguments: bool | None = None,
     ) -> Future:
         """Start one tool and return its future at once.
 
         Args and errors are those of ``execute``. Arguments are encoded before this returns: what
-        cannot travel, a full queue and a closed pool raise here, all else from the future.
+        cannot travel, a full queue and a closed pool raise here, all else from the future. With
+        ``validate_arguments`` this waits for the first worker to be ready.
         """
         native = None if session is None else self._route(session)
+        limited: Any = self._limit(timeout)
+        if self._validates if validate_arguments is None else validate_arguments:
+            args, limited = self._checked(tool, args, limited)
         try:
-            reply = self._engine.submit(
-                tool, args, native, self._limit(timeout), idempotent, *self._more(retry)
-            )
+            reply = self._engine.submit(tool, args, native, limited, idempotent, *self._more(retry))
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
         return Future(reply)
@@ -151,6 +160,7 @@ class Pool(PoolBase):
         session: Session | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> Stream: ...
     @overload
     def execute_stream(
@@ -162,6 +172,7 @@ class Pool(PoolBase):
         session: Session | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> None: ...
     @overload
     def execute_stream(
@@ -173,6 +184,7 @@ class Pool(PoolBase):
         session: Session | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> Stream | None: ...
     def execute_stream(
         self,
@@ -183,6 +195,7 @@ class Pool(PoolBase):
         session: Session | str | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
+        validate_arguments: bool | None = None,
     ) -> Stream | None:
         """Run one streaming tool: iterate over its chunks, or have ``on_chunk`` called with each.
 
@@ -194,6 +207,7 @@ class Pool(PoolBase):
             session: As in ``execute``.
             timeout: Seconds for the whole stream. Default: no limit.
             idle_timeout: Seconds from one chunk to the next; ``None``: no limit.
+            validate_arguments: As in ``execute``.
 
         Returns:
             The stream, unless ``on_chunk`` is given.
@@ -203,6 +217,8 @@ class Pool(PoolBase):
         """
         total, idle = limit("timeout", timeout), limit("idle_timeout", idle_timeout)
         native = self._route(session)
+        if self._validates if validate_arguments is None else validate_arguments:
+            args, total = self._checked(tool, args, total)
         try:
             chunks = self._engine.stream(tool, args, native, total, idle)
         except UnicodeEncodeError as error:
@@ -213,18 +229,51 @@ class Pool(PoolBase):
         feed(stream, on_chunk)
         return None
 
-    def session(self, session_id: str, *, affinity: Affinity | None = None) -> Session:
-        """Return the session of that id: its calls share one worker.
+    def session(
+        self,
+        session_id: str | None = None,
+        *,
+        affinity: Affinity | None = None,
+        ttl: Duration | Unset | None = UNSET,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Open a session, or join the one that is open under that id: its calls share one worker.
+
+        The worker keeps the session's state as long as the session lives. It ends when it is
+        closed (``close()``, or leaving the ``with`` block), when it was not used for ``ttl``, or
+        with its worker; whatever this object is asked then raises ``SessionClosed``,
+        ``SessionExpired`` or ``SessionLost``, while ``session="…"`` opens one anew.
 
         Args:
-            session_id: The caller's name for it; the adapter sees it in ``session_context``.
+            session_id: The caller's name for it, 1 to 256 bytes without control characters; the
+                adapter sees it in ``session_context``. Default: one that nobody else has.
             affinity: What a call does while the session's worker is busy or gone.
                 ``"strict_queue"``: wait for it; ``SessionLost`` when it is gone.
                 ``"strict_fail_fast"``: ``SessionBusy`` when it is, ``SessionLost`` when gone.
                 ``"hint"``: take another one. Default: the pool's.
+            ttl: Seconds that it may be unused; ``None``: until it is closed. Each call starts them
+                anew. Default: the pool's ``session_ttl``, or as it was opened.
+            metadata: What the adapter sees as ``session_context.metadata``; 16 KiB at most when
+                encoded. Default: none, or as it was opened.
+
+        Raises:
+            ConfigError: The id, ``affinity``, ``ttl`` or ``metadata`` cannot be one.
+            SessionQuotaExceeded: ``max_sessions`` are open.
+            PoolClosed: The pool is closed.
+            ForkedPool: The pool belongs to the parent of this process.
         """
-        native = self._bind(session_id, affinity)
-        return Session(self, native, affinity or self._config.affinity)
+        return Session(self, *self._opened(session_id, affinity, ttl, metadata))
+
+    def close_session(self, session_id: str) -> bool:
+        """Close the session that is open under that id, whoever opened it.
+
+        Calls of it that have been made end as they would have, then its worker drops its state and
+        calls the adapter's ``session_closed``. This waits for neither.
+
+        Returns:
+            Whether such a session was open.
+        """
+        return self._close_session(session_id)
 
     def execute_in_session(
         self,
@@ -232,11 +281,17 @@ class Pool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
     ) -> Any:
-        """Run one tool in the session of that id; ``execute(…, session=session_id)``."""
-        return self.execute(tool, args, session=session_id, timeout=timeout, idempotent=idempotent)
+        """Run one tool in the session of that id; ``execute(…, session=session_id)``.
+
+        The session is opened where none is, with the pool's ``session_ttl``. ``affinity`` is this
+        call's; see ``session()``.
+        """
+        session = self._named(session_id, affinity)
+        return self.execute(tool, args, session=session, timeout=timeout, idempotent=idempotent)
 
     @overload
     def execute_in_session_stream(
@@ -245,6 +300,7 @@ class Pool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -256,6 +312,7 @@ class Pool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object],
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -266,19 +323,49 @@ class Pool(PoolBase):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object] | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
     ) -> Stream | None:
-        """Run one streaming tool in the session of that id; see ``execute_stream``."""
+        """Run one streaming tool in the session of that id.
+
+        See ``execute_stream``, and ``execute_in_session`` for ``affinity``.
+        """
         return self.execute_stream(
             tool,
             args,
             on_chunk=on_chunk,
-            session=session_id,
+            session=self._named(session_id, affinity),
             timeout=timeout,
             idle_timeout=idle_timeout,
         )
+
+    def _named(self, session_id: str, affinity: Affinity | None) -> Session | str:
+        if affinity is None:
+            return session_id
+        return Session(self, self._by_id(session_id, affinity), affinity)
+
+    def tools(self, timeout: Duration | None = None) -> list[ToolInfo]:
+        """Return the adapter's tools, as the last worker that became ready told them.
+
+        Waits for the first worker to be ready.
+
+        Args:
+            timeout: Seconds to wait; ``None``: as long as workers may take to start.
+
+        Raises:
+            StartError: No worker can start, or none is ready within ``timeout``.
+
+        Example:
+            >>> [tool.name for tool in pool.tools()]
+            ['add']
+            >>> pool.tools()[0].parameters["properties"]["a"]
+            {'type': 'integer'}
+        """
+        from snakepit._tools import read
+
+        return read(self._engine.tools(limit("timeout", timeout)))
 
     def await_ready(self, timeout: Duration | None = None) -> None:
         """Wait until every worker is ready.
@@ -315,8 +402,21 @@ class Pool(PoolBase):
         trace: TracebackType | None,
     ) -> None:
         # A child of a fork inside the block leaves it too; the pool is its parent's.
-        if not self._engine.forked:
+        if self._engine.forked:
+            return
+        try:
+            if _interrupted_twice(error):
+                self._engine.kill()
             self.close(drain=UNSET if kind is None else 0.0)
+        except KeyboardInterrupt:
+            self._engine.kill()
+            raise
+
+
+def _interrupted_twice(error: BaseException | None) -> bool:
+    """Whether Ctrl-C came again while the first one was on its way out."""
+    first = error.__context__ if isinstance(error, KeyboardInterrupt) else None
+    return isinstance(first, KeyboardInterrupt)
 
 
 def _ordered(

@@ -1,9 +1,19 @@
-"""A session: calls that share one worker, and the state that lives there under the session's id."""
+"""A session: calls that share one worker, and the state that lives there under the session's id.
+
+.. code-block:: text
+
+    pool.session(id) ──▶ open ──close(), end of the ``with`` block──▶ SessionClosed
+                           │ ──not used for its ttl────────────────▶ SessionExpired
+                           └──its worker is gone──────────────────▶ SessionLost
+
+The object stays what it has become; another one of the same id opens a session anew.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, overload
 
+from snakepit._config import AFFINITIES, choice
 from snakepit._duration import UNSET
 
 if TYPE_CHECKING:
@@ -13,20 +23,17 @@ if TYPE_CHECKING:
 
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
-    from snakepit._base import PoolBase
+    from snakepit._base import Affinity, PoolBase
     from snakepit._duration import Duration, Unset
     from snakepit._engine import NativeSession
     from snakepit._future import Future
     from snakepit._pool import Pool
+    from snakepit._stats import SessionInfo
     from snakepit._stream import Stream
 
 
 class BoundSession:
-    """What both faces share: a pool, an id, and the home that the engine binds at the first call.
-
-    The object belongs to that home. When its worker is gone, this object answers ``SessionLost``
-    from then on; a new one with the same id starts over on another worker.
-    """
+    """What both faces share: a pool, an id, and the home that its first call is bound to."""
 
     __slots__ = ("_affinity", "_native", "_pool")
 
@@ -50,12 +57,33 @@ class BoundSession:
         """Number of the binding to its worker, higher with every new one; 0: not bound yet."""
         return self._native.generation
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed or has expired, as far as that has been noticed."""
+        return self._native.closed
+
+    def info(self) -> SessionInfo | None:
+        """Return what there is to tell of it; ``None``: it has ended. Waits for nothing."""
+        if self.closed:
+            return None
+        return self._pool.session_info(self.id)
+
+    def _close(self) -> bool:
+        return self._pool._engine.end_session(self._native)
+
+    def _with(self, affinity: Affinity | None) -> Self:
+        """The same session, for one call that keeps to its worker differently."""
+        if affinity is None:
+            return self
+        choice("affinity", affinity, AFFINITIES)
+        return type(self)(self._pool, self._native.with_affinity(affinity), affinity)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id!r} of pool {self._pool.name!r}>"
 
 
 class Session(BoundSession):
-    """A session of a ``Pool``. Leaving its ``with`` block ends nothing in the worker.
+    """A session of a ``Pool``. Leaving its ``with`` block closes it.
 
     Example:
         >>> with pool.session("user_42") as session:
@@ -71,22 +99,28 @@ class Session(BoundSession):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
     ) -> Any:
-        """Run one tool in this session; see ``Pool.execute``."""
-        return self._pool.execute(tool, args, session=self, timeout=timeout, idempotent=idempotent)
+        """Run one tool in this session; see ``Pool.execute``. ``affinity``: of this call."""
+        return self._pool.execute(
+            tool, args, session=self._with(affinity), timeout=timeout, idempotent=idempotent
+        )
 
     def submit(
         self,
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
     ) -> Future:
         """Start one tool in this session; see ``Pool.submit``."""
-        return self._pool.submit(tool, args, session=self, timeout=timeout, idempotent=idempotent)
+        return self._pool.submit(
+            tool, args, session=self._with(affinity), timeout=timeout, idempotent=idempotent
+        )
 
     @overload
     def execute_stream(
@@ -94,6 +128,7 @@ class Session(BoundSession):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -104,6 +139,7 @@ class Session(BoundSession):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object],
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -113,6 +149,7 @@ class Session(BoundSession):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object] | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -122,10 +159,18 @@ class Session(BoundSession):
             tool,
             args,
             on_chunk=on_chunk,
-            session=self,
+            session=self._with(affinity),
             timeout=timeout,
             idle_timeout=idle_timeout,
         )
+
+    def close(self) -> bool:
+        """End the session, whoever else uses it; see ``Pool.close_session``. Idempotent.
+
+        Returns:
+            Whether it was open.
+        """
+        return self._close()
 
     def __enter__(self) -> Self:
         return self
@@ -136,7 +181,7 @@ class Session(BoundSession):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing to release: the id keeps its home until that worker goes."""
+        self._close()
 
 
 class AsyncSession(BoundSession):
@@ -150,12 +195,13 @@ class AsyncSession(BoundSession):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
     ) -> Any:
         """Run one tool in this session; see ``AsyncPool.execute``."""
         return await self._pool.execute(
-            tool, args, session=self, timeout=timeout, idempotent=idempotent
+            tool, args, session=self._with(affinity), timeout=timeout, idempotent=idempotent
         )
 
     def submit(
@@ -163,11 +209,14 @@ class AsyncSession(BoundSession):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         timeout: Duration | Unset | None = UNSET,
         idempotent: bool = False,
     ) -> asyncio.Future[Any]:
         """Start one tool in this session; see ``AsyncPool.submit``."""
-        return self._pool.submit(tool, args, session=self, timeout=timeout, idempotent=idempotent)
+        return self._pool.submit(
+            tool, args, session=self._with(affinity), timeout=timeout, idempotent=idempotent
+        )
 
     @overload
     def execute_stream(
@@ -175,6 +224,7 @@ class AsyncSession(BoundSession):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -185,6 +235,7 @@ class AsyncSession(BoundSession):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object],
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -194,6 +245,7 @@ class AsyncSession(BoundSession):
         tool: str,
         args: Mapping[str, Any] | None = None,
         *,
+        affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object] | None = None,
         timeout: Duration | None = None,
         idle_timeout: Duration | None = 300.0,
@@ -203,10 +255,14 @@ class AsyncSession(BoundSession):
             tool,
             args,
             on_chunk=on_chunk,
-            session=self,
+            session=self._with(affinity),
             timeout=timeout,
             idle_timeout=idle_timeout,
         )
+
+    async def close(self) -> bool:
+        """End the session; see ``Session.close``. Waits for nothing."""
+        return self._close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -217,4 +273,4 @@ class AsyncSession(BoundSession):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing to release: the id keeps its home until that worker goes."""
+        self._close()

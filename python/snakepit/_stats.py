@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from snakepit import _core
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class PoolStats:
     """Those of them that passed before a worker began the call."""
     rejected: int
     """Calls refused at the door: the queue was full, the pool was closed, no worker could start,
-    or the call's session was lost or busy."""
+    or the call's session was lost, busy, over, or one too many."""
     shed: int
     """Those of them that a full queue or an open circuit breaker refused."""
     retries: int
@@ -54,7 +57,7 @@ class PoolStats:
     ready: int
     """Slots whose worker takes calls now."""
     sessions: int
-    """Sessions that have a home worker now."""
+    """Sessions that are open."""
     queued_bytes: int
     """Bytes of the arguments that wait now."""
     retry_tokens: int
@@ -102,3 +105,46 @@ class WorkerInfo:
     """What the slot's breaker does: ``"closed"``, ``"open"`` or ``"half_open"``."""
     tainted: bool
     """Whether other slots are preferred, since its worker crashed; see ``CrashBarrier``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """One session that is open, as it is now."""
+
+    id: str
+    home: WorkerRef | None
+    """The worker that keeps its state; ``None``: it has not been used, or its worker is gone."""
+    generation: int
+    """Number of its binding to that worker, higher with every new one; 0: none."""
+    calls: int
+    """Calls that were admitted."""
+    in_flight: int
+    """Those of them that have not ended."""
+    created: datetime
+    """When it was opened."""
+    last_used: datetime
+    """When a call was last admitted or answered."""
+    ttl: float | None
+    """Seconds that it may be unused; ``None``: until it is closed."""
+    ttl_left: float | None
+    """Seconds until it expires, unless it is used before."""
+    metadata: dict[str, Any]
+    """What it was given; a copy."""
+
+
+def session_info(pool: str, row: _core._SessionRow) -> SessionInfo:
+    """Return what the engine tells of a session of ``pool``."""
+    session_id, home, generation, calls, in_flight, age, idle, ttl, ttl_left, metadata = row
+    now = datetime.now(UTC)
+    return SessionInfo(
+        id=session_id,
+        home=None if home is None else WorkerRef(pool, *home),
+        generation=generation,
+        calls=calls,
+        in_flight=in_flight,
+        created=now - timedelta(seconds=age),
+        last_used=now - timedelta(seconds=idle),
+        ttl=ttl,
+        ttl_left=ttl_left,
+        metadata=metadata,
+    )

@@ -14,32 +14,137 @@
     ├── CallTimeout (TimeoutError)      the call's deadline passed
     ├── Cancelled (futures.CancelledError)
     ├── SessionLost                     the session's worker is gone, and its state with it
-    │   └── SessionExpired
+    │   ├── SessionExpired              it was not used for its ttl
+    │   └── SessionClosed               it was closed
+    ├── SessionQuotaExceeded            as many sessions are open as may be
     ├── ReentrantCall                   a call needs a worker that its own ancestors hold
     ├── WorkerDied                      the worker's process ended during the call
     │   └── PoisonCall                  two workers died under this call
     ├── ToolNotFound                    the adapter has no such tool
+    ├── ArgumentError (ValueError, TypeError)  arguments are not what the tool's schema says
     ├── EncodeError (ValueError)        a value cannot travel
     ├── DecodeError (ValueError)        bytes that are no value
     ├── MessageTooLarge                 a value is larger than the pool allows
     └── RemoteError                     the adapter's code raised; RemoteValueError … are both
+        ├── RemoteExceptionGroup (ExceptionGroup)
+        ├── ShapeMismatch               arrays that do not fit, with their shapes
+        ├── DeviceMismatch              tensors on different devices
+        └── OutOfMemory                 of a device or the host, with how much was asked for
 
 All are built as ``Class(message, **fields)``; the fields are the class attributes below, so that a
 handler reads ``error.exit_code`` and never parses text. All pickle. ``str(error)`` is the message
 and, where there is one, what the worker had to say: its traceback, or its last lines on stderr.
 
-No exception of a worker is ever rebuilt from its own class: it travels as text.
+An exception of a worker travels as data, never as a pickle: texts, cause, context, notes, a group's
+members. Where a pool lists its class (``errors=``), what is raised is an instance of that class as
+well, made without its ``__init__``.
 """
 
 # ruff: noqa: N818 (these names say what happened; "Error" behind each would say nothing more)
 
 from __future__ import annotations
 
-import builtins
 import concurrent.futures
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from snakepit import _remote_classes, _remote_error
 from snakepit._error import SnakepitError as SnakepitError
+from snakepit._remote_classes import (
+    RemoteArithmeticError as RemoteArithmeticError,
+)
+from snakepit._remote_classes import (
+    RemoteAssertionError as RemoteAssertionError,
+)
+from snakepit._remote_classes import (
+    RemoteAttributeError as RemoteAttributeError,
+)
+from snakepit._remote_classes import (
+    RemoteBufferError as RemoteBufferError,
+)
+from snakepit._remote_classes import (
+    RemoteConnectionError as RemoteConnectionError,
+)
+from snakepit._remote_classes import (
+    RemoteEOFError as RemoteEOFError,
+)
+from snakepit._remote_classes import (
+    RemoteFileExistsError as RemoteFileExistsError,
+)
+from snakepit._remote_classes import (
+    RemoteFileNotFoundError as RemoteFileNotFoundError,
+)
+from snakepit._remote_classes import (
+    RemoteImportError as RemoteImportError,
+)
+from snakepit._remote_classes import (
+    RemoteIndexError as RemoteIndexError,
+)
+from snakepit._remote_classes import (
+    RemoteKeyError as RemoteKeyError,
+)
+from snakepit._remote_classes import (
+    RemoteLookupError as RemoteLookupError,
+)
+from snakepit._remote_classes import (
+    RemoteMemoryError as RemoteMemoryError,
+)
+from snakepit._remote_classes import (
+    RemoteModuleNotFoundError as RemoteModuleNotFoundError,
+)
+from snakepit._remote_classes import (
+    RemoteNameError as RemoteNameError,
+)
+from snakepit._remote_classes import (
+    RemoteNotImplementedError as RemoteNotImplementedError,
+)
+from snakepit._remote_classes import (
+    RemoteOSError as RemoteOSError,
+)
+from snakepit._remote_classes import (
+    RemoteOverflowError as RemoteOverflowError,
+)
+from snakepit._remote_classes import (
+    RemotePermissionError as RemotePermissionError,
+)
+from snakepit._remote_classes import (
+    RemoteRecursionError as RemoteRecursionError,
+)
+from snakepit._remote_classes import (
+    RemoteRuntimeError as RemoteRuntimeError,
+)
+from snakepit._remote_classes import (
+    RemoteTimeoutError as RemoteTimeoutError,
+)
+from snakepit._remote_classes import (
+    RemoteTypeError as RemoteTypeError,
+)
+from snakepit._remote_classes import (
+    RemoteUnicodeError as RemoteUnicodeError,
+)
+from snakepit._remote_classes import (
+    RemoteValueError as RemoteValueError,
+)
+from snakepit._remote_classes import (
+    RemoteZeroDivisionError as RemoteZeroDivisionError,
+)
+from snakepit._remote_error import (
+    DeviceMismatch as DeviceMismatch,
+)
+from snakepit._remote_error import (
+    OutOfMemory as OutOfMemory,
+)
+from snakepit._remote_error import (
+    RemoteError as RemoteError,
+)
+from snakepit._remote_error import (
+    RemoteExceptionGroup as RemoteExceptionGroup,
+)
+from snakepit._remote_error import (
+    ShapeMismatch as ShapeMismatch,
+)
+from snakepit._remote_error import (
+    remote_error as remote_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +253,23 @@ class SessionLost(SnakepitError):
 
 
 class SessionExpired(SessionLost):
-    """The session was not used for too long."""
+    """The session was not used for its ``ttl``. Nothing ran."""
+
+
+class SessionClosed(SessionLost):
+    """The session was closed: by ``close()``, or by leaving its ``with`` block. Nothing ran."""
+
+
+class SessionQuotaExceeded(SnakepitError):
+    """As many sessions are open as the pool allows: ``max_sessions``. Nothing ran.
+
+    Close some, give them a shorter ``ttl``, or raise the limit.
+    """
+
+    pool: str | None = None
+    session: str | None = None
+    """The one that could not be opened."""
+    limit: int | None = None
 
 
 class ReentrantCall(SnakepitError):
@@ -207,6 +328,23 @@ class ToolNotFound(SnakepitError):
     session: str | None = None
 
 
+class ArgumentError(SnakepitError, ValueError, TypeError):
+    """The arguments are not what the tool's schema says. Nothing was sent.
+
+    Only of calls that asked for it by ``validate_arguments``; see ``ToolInfo.parameters``.
+    """
+
+    parameter: str | None = None
+    """The parameter; ``None`` where it is none in particular."""
+    path: str | None = None
+    """Where inside the arguments, like ``args["user"]["age"]``."""
+    expected: str | None = None
+    """What the schema asks for, in words: ``"an integer"``."""
+    got: str | None = None
+    """What was given, in words: ``"a string of 3 characters"``, ``"nothing"``."""
+    tool: str | None = None
+
+
 class EncodeError(SnakepitError, ValueError):
     """A value cannot travel.
 
@@ -237,146 +375,12 @@ class MessageTooLarge(SnakepitError):
     worker: WorkerRef | None = None
 
 
-class RemoteError(SnakepitError):
-    """The adapter's code raised; its worker is well.
-
-    Where the exception was a built-in one, the error is an instance of that class too:
-    ``except ValueError`` catches a tool's ``ValueError``.
-    """
-
-    may_have_run: bool = True
-    type_name: str | None = None
-    """Name of the exception's class, with its module unless that is ``builtins``."""
-    remote_message: str | None = None
-    remote_traceback: str | None = None
-    """The traceback as the worker would have printed it."""
-    worker: WorkerRef | None = None
-    tool: str | None = None
-    session: str | None = None
+def _adopt() -> None:
+    """Where people and pickle find them: under one name, wherever they are written."""
+    for module in (_remote_classes, _remote_error):
+        for kind in vars(module).values():
+            if isinstance(kind, type) and kind.__module__ == module.__name__:
+                kind.__module__ = __name__
 
 
-# Written out, not generated: importable, known to type checkers, pickled by name. Left out is what
-# means something to the interpreter (StopIteration, SystemExit) or has a constructor of its own.
-
-
-class RemoteArithmeticError(RemoteError, ArithmeticError):
-    """A tool raised an ``ArithmeticError``."""
-
-
-class RemoteAssertionError(RemoteError, AssertionError):
-    """A tool raised an ``AssertionError``."""
-
-
-class RemoteAttributeError(RemoteError, AttributeError):
-    """A tool raised an ``AttributeError``."""
-
-
-class RemoteBufferError(RemoteError, BufferError):
-    """A tool raised a ``BufferError``."""
-
-
-class RemoteConnectionError(RemoteError, ConnectionError):
-    """A tool raised a ``ConnectionError``."""
-
-
-class RemoteEOFError(RemoteError, EOFError):
-    """A tool raised an ``EOFError``."""
-
-
-class RemoteFileExistsError(RemoteError, FileExistsError):
-    """A tool raised a ``FileExistsError``."""
-
-
-class RemoteFileNotFoundError(RemoteError, FileNotFoundError):
-    """A tool raised a ``FileNotFoundError``."""
-
-
-class RemoteImportError(RemoteError, ImportError):
-    """A tool raised an ``ImportError``."""
-
-
-class RemoteIndexError(RemoteError, IndexError):
-    """A tool raised an ``IndexError``."""
-
-
-class RemoteKeyError(RemoteError, KeyError):
-    """A tool raised a ``KeyError``."""
-
-
-class RemoteLookupError(RemoteError, LookupError):
-    """A tool raised a ``LookupError``."""
-
-
-class RemoteMemoryError(RemoteError, MemoryError):
-    """A tool raised a ``MemoryError``."""
-
-
-class RemoteModuleNotFoundError(RemoteError, ModuleNotFoundError):
-    """A tool raised a ``ModuleNotFoundError``."""
-
-
-class RemoteNameError(RemoteError, NameError):
-    """A tool raised a ``NameError``."""
-
-
-class RemoteNotImplementedError(RemoteError, NotImplementedError):
-    """A tool raised a ``NotImplementedError``."""
-
-
-class RemoteOSError(RemoteError, OSError):
-    """A tool raised an ``OSError``."""
-
-
-class RemoteOverflowError(RemoteError, OverflowError):
-    """A tool raised an ``OverflowError``."""
-
-
-class RemotePermissionError(RemoteError, PermissionError):
-    """A tool raised a ``PermissionError``."""
-
-
-class RemoteRecursionError(RemoteError, RecursionError):
-    """A tool raised a ``RecursionError``."""
-
-
-class RemoteRuntimeError(RemoteError, RuntimeError):
-    """A tool raised a ``RuntimeError``."""
-
-
-class RemoteTimeoutError(RemoteError, TimeoutError):
-    """A tool raised a ``TimeoutError``."""
-
-
-class RemoteTypeError(RemoteError, TypeError):
-    """A tool raised a ``TypeError``."""
-
-
-class RemoteUnicodeError(RemoteError, UnicodeError):
-    """A tool raised a ``UnicodeError``."""
-
-
-class RemoteValueError(RemoteError, ValueError):
-    """A tool raised a ``ValueError``."""
-
-
-class RemoteZeroDivisionError(RemoteError, ZeroDivisionError):
-    """A tool raised a ``ZeroDivisionError``."""
-
-
-_REMOTE_CLASSES: dict[type, type[RemoteError]] = {
-    remote.__bases__[1]: remote for remote in RemoteError.__subclasses__()
-}
-
-
-def remote_error(message: str, **fields: Any) -> RemoteError:
-    """Build the error for an exception that a tool raised.
-
-    Args:
-        message: One line for people.
-        **fields: Fields of ``RemoteError``. ``type_name`` picks the class: that of the nearest
-            built-in ancestor in the list above, else plain ``RemoteError``.
-    """
-    builtin = getattr(builtins, fields.get("type_name") or "", None)
-    ancestors = builtin.__mro__ if isinstance(builtin, type) else ()
-    classes = (_REMOTE_CLASSES[a] for a in ancestors if a in _REMOTE_CLASSES)
-    return next(classes, RemoteError)(message, **fields)
+_adopt()

@@ -20,11 +20,14 @@ its adapter: no asyncio, typing or inspect up here.
 
 from ._adapter import BaseAdapter, WorkerInfo
 from ._context import SessionContext
+from ._registry import register_decoder, register_encoder
 from ._tool import tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import telemetry
     from ._thread_safe import ThreadSafeAdapter, require_thread_safe, thread_safe_method
+    from .logging_config import configure_logging, get_logger
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,21 +36,37 @@ __all__ = [
     "ThreadSafeAdapter",
     "WorkerInfo",
     "__version__",
+    "configure_logging",
+    "get_logger",
+    "register_decoder",
+    "register_encoder",
     "require_thread_safe",
+    "telemetry",
     "thread_safe_method",
     "tool",
 ]
 
+_LATE = {
+    "ThreadSafeAdapter": "_thread_safe",
+    "configure_logging": "logging_config",
+    "get_logger": "logging_config",
+    "require_thread_safe": "_thread_safe",
+    "telemetry": "telemetry",
+    "thread_safe_method": "_thread_safe",
+}
+"""Name to the module that has it."""
+
 
 def __getattr__(name: str) -> object:
-    # What few adapters use is imported when it is asked for.
-    if name in ("ThreadSafeAdapter", "require_thread_safe", "thread_safe_method"):
-        from . import _thread_safe
-
-        value: object = getattr(_thread_safe, name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # What few adapters use is imported when it is asked for: each brings modules of its own.
+    where = _LATE.get(name)
+    if where is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Not `from . import`, which would ask here again.
+    module = __import__(f"{__name__}.{where}", fromlist=[name])
+    value: object = module if name == where else getattr(module, name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -52,6 +52,7 @@ class BaseAdapter:
     """
 
     _snakepit_worker: WorkerInfo = OUTSIDE
+    _snakepit_context: SessionContext | None = None
 
     # Not in __init__: a subclass that forgets super().__init__() must find self.worker as well,
     # and it must be there from its first line on, also for threads that it starts.
@@ -71,10 +72,31 @@ class BaseAdapter:
         """Called once, after the last call, when a worker ends in good order. May be ``async``."""
         return None
 
+    def session_closed(self, session_id: str) -> Awaitable[None] | None:
+        """Called when a session that had calls in this worker is over. May be ``async``.
+
+        It was closed, has expired, or the worker ends in good order. Called between calls, where
+        tools are; ``self.session_context.state`` is still there and is dropped then. Keep it short:
+        the worker's next call waits for it, and nothing limits it. What it raises is written to
+        stderr and harms nobody.
+        """
+        return None
+
     @property
     def session_context(self) -> SessionContext:
-        """The call that runs in this thread or coroutine; never None."""
-        return SessionContext(current.get())
+        """The call that runs in this thread or coroutine; never None.
+
+        It may be assigned to, which adapters of the original Snakepit do: what was assigned shows
+        where no call runs, for instance in a unit test or a thread of the adapter's own.
+        """
+        call = current.get()
+        if call is None and self._snakepit_context is not None:
+            return self._snakepit_context
+        return SessionContext(call)
+
+    @session_context.setter
+    def session_context(self, context: SessionContext | None) -> None:
+        self._snakepit_context = context
 
     @property
     def worker(self) -> WorkerInfo:

@@ -20,18 +20,31 @@ if TYPE_CHECKING:
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 _DECIDED = _GENERATOR | _COROUTINE | _ASYNC_GENERATOR
 
+_LONGEST_NAME = 64
+_NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+
 _LIFECYCLE = frozenset({"initialize", "cleanup"})
 
 
 class Declaration:
     """One tool of a class."""
 
-    __slots__ = ("attribute", "awaits", "description", "generates", "name", "streams")
+    __slots__ = (
+        "attribute",
+        "awaits",
+        "description",
+        "docstring",
+        "generates",
+        "name",
+        "streams",
+    )
 
     def __init__(self, attribute: str, name: str, description: str, flags: int, own: int) -> None:
         self.attribute = attribute
         self.name = name
         self.description = description
+        self.docstring = ""
+        """All of it; tells about parameters."""
         self.awaits = bool(flags & (_COROUTINE | _ASYNC_GENERATOR))
         """May return something to await, or an async iterator: needs the loop."""
         self.streams = bool(flags & (_GENERATOR | _ASYNC_GENERATOR))
@@ -79,10 +92,11 @@ def _declaration(adapter_class: type, attribute: str) -> Declaration | None:
     if attribute in _LIFECYCLE:
         raise ToolError(f"{where} cannot be a tool: the worker calls it itself; rename the method")
     name = attribute if mark.name is None else mark.name
-    if not name or name.startswith("_") or any(c.isspace() for c in name):
+    if not _is_name(name):
         raise ToolError(
-            f"{where}: {name!r} cannot be a tool's name; it may not be empty, private (leading "
-            'underscore) or contain spaces. Rename the method or say @tool(name="...")'
+            f"{where}: {name!r} cannot be a tool's name; it is 1 to {_LONGEST_NAME} of the "
+            "characters A-Z a-z 0-9 _ . - and begins with a letter or digit. Rename the method or "
+            'say @tool(name="...")'
         )
 
     own, flags = _flags(method)
@@ -95,9 +109,19 @@ def _declaration(adapter_class: type, attribute: str) -> Declaration | None:
     if description is None:
         description = next(filter(None, map(_first_line, definitions)), "")
     declared = Declaration(attribute, name, description, flags, own)
+    declared.docstring = next(filter(None, map(_docstring, definitions)), "")
     if mark.supports_streaming is not None:
         declared.streams = mark.supports_streaming
     return declared
+
+
+def _is_name(name: object) -> bool:
+    return (
+        isinstance(name, str)
+        and 1 <= len(name) <= _LONGEST_NAME
+        and name[0] not in "_.-"
+        and _NAME_CHARACTERS.issuperset(name)
+    )
 
 
 def _mark(definition: object) -> ToolMark | None:
@@ -129,12 +153,17 @@ def _code_flags(layer: object) -> int:
 
 
 def _first_line(definition: object) -> str:
+    lines = _docstring(definition).splitlines()
+    return lines[0].strip() if lines else ""
+
+
+def _docstring(definition: object) -> str:
     for layer in _layers(definition):
         # Anything that is not a function shows the docstring of its type here.
         if _get(layer, "__code__") is not None:
-            lines = str(_get(layer, "__doc__") or "").strip().splitlines()
-            if lines:
-                return lines[0].strip()
+            text = str(_get(layer, "__doc__") or "").strip()
+            if text:
+                return text
     return ""
 
 

@@ -4,6 +4,7 @@
 
     snakepit-line   drives: reads frames, hands out calls, sends what was said
     main thread     waits, so that signal handlers of the adapter run
+    snakepit-ends   tells the adapter that a session is over; no call begins meanwhile
     thread profile  N threads with one call each: sync tools there, coroutines on the loop
     async profile   one loop, each call a task of it: ``_tasks``
 
@@ -17,18 +18,18 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from ._context import current
-from ._failure import describe
+from ._sessions import of_this_worker
 from ._suggest import closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ._lifecycle import LiveAdapter
-    from ._native import Initialize, Job, Jobs, Line
+    from ._native import Describe, Initialize, Job, Jobs, Line
     from ._safety import Checks
 
 
-def serve(line: Line, live: LiveAdapter, order: Initialize) -> bool:
+def serve(line: Line, live: LiveAdapter, order: Initialize, describe: Describe) -> bool:
     """Run calls until the host drains (True) or the line ends (False)."""
     threads = order["profile"] == "thread"
     tools = live.tools if threads else live.bare
@@ -40,12 +41,33 @@ def serve(line: Line, live: LiveAdapter, order: Initialize) -> bool:
     else:
         from ._tasks import Tasks
 
-        finish = Tasks(jobs, live.running_loop()).close
+        loop = live.running_loop()
+        of_this_worker.closed = lambda session_id: loop.run(
+            _closed(live.adapter, session_id), current.get()
+        )
+        finish = Tasks(jobs, loop).close
+    ends = threading.Thread(target=_end_sessions, args=(jobs,), name="snakepit-ends", daemon=True)
+    ends.start()
     driver = _Driver(line, jobs)
     if not driver.wait():
         return False  # Nobody waits for what still runs.
     finish()
+    ends.join()  # The other sessions end with the worker.
     return True
+
+
+def _end_sessions(jobs: Jobs) -> None:
+    while (generation := jobs.next_end()) is not None:
+        of_this_worker.end(generation)
+        jobs.ended()
+
+
+async def _closed(adapter: Any, session_id: str) -> None:
+    """Call the adapter's ``session_closed`` on the loop, where all of its code runs."""
+    if (hook := getattr(adapter, "session_closed", None)) is not None:
+        result = hook(session_id)
+        if hasattr(type(result), "__await__"):
+            await result
 
 
 def _checks(line: Line, live: LiveAdapter) -> Checks:

@@ -11,6 +11,8 @@ from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._native import Call
 
 current: ContextVar[Call | None] = ContextVar("snakepit_call", default=None)
@@ -36,6 +38,33 @@ class SessionContext:
     def is_new(self) -> bool:
         """True in the first call of this session on this worker: no state of it exists here yet."""
         return self._call.session_new if self._call is not None else False
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What this worker keeps for the session: one dict for all its calls here, empty at first.
+
+        It is dropped when the session is closed or has expired; see ``BaseAdapter.session_closed``.
+
+        Raises:
+            RuntimeError: The call belongs to no session, so nothing would ever drop it.
+        """
+        call = self._call
+        if call is None or call.session_id is None:
+            raise RuntimeError(
+                "session_context.state: this call belongs to no session; make it with "
+                'pool.session("…").execute(…) or execute(…, session="…")'
+            )
+        return call.session_state()
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the host gave to ``pool.session(…, metadata=…)``: a copy, empty where nothing."""
+        return self._call.session_metadata() if self._call is not None else {}
+
+    @property
+    def generation(self) -> int:
+        """Number of the session's binding to this worker; 0 outside of a session."""
+        return self._call.session_generation if self._call is not None else 0
 
     @property
     def cancelled(self) -> bool:

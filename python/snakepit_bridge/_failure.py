@@ -62,6 +62,22 @@ def _text(value: BaseException, traceback: TracebackType | None) -> str:
         return _clip("".join(_places(traceback)), LIMIT)
 
 
+def own_frames(value: BaseException) -> str:
+    """The traceback of ``value`` alone, without what caused it and what a group holds."""
+    traceback = value.__traceback__
+    while traceback is not None and _is_ours(traceback):
+        traceback = traceback.tb_next
+    if traceback is None:
+        return ""
+    try:
+        from traceback import format_tb
+
+        frames = "".join(format_tb(traceback))
+    except BaseException:
+        return "".join(_places(traceback))
+    return f"Traceback (most recent call last):\n{frames}"
+
+
 def _places(traceback: TracebackType | None) -> Iterator[str]:
     yield "Traceback (most recent call last), without its lines:\n"
     while traceback is not None:

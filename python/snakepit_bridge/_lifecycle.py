@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 
+from . import _dispatch
 from ._adapter import WorkerInfo, starting
 from ._collect import Declaration, declarations
 from ._context import current
+from ._schema import parameters
 from .errors import ToolError
 
 TYPE_CHECKING = False
@@ -43,15 +45,27 @@ class LiveAdapter:
             self._call_hook("initialize")
             # After initialize: it may replace a tool on the instance.
             self.tools = {d.name: (self._bind(d), d.streams) for d in declared}
-            self.bare = {d.name: (getattr(self.adapter, d.attribute), d.streams) for d in declared}
-            """The methods themselves: what they return may have to be awaited."""
+            self.bare = {d.name: (self._method(d), d.streams) for d in declared}
+            """As ``tools``, but what they return may have to be awaited."""
             self.on_loop = {d.name for d in declared if d.awaits}
             """Tools of which no two ever run in two threads."""
+            self.listing = [
+                (d.name, d.description, d.streams, self._parameters(d)) for d in declared
+            ]
+            """Name, description, whether it streams, and JSON schema of the parameters."""
+            if _dispatch.dispatches(adapter_class):
+                self._dispatch_calls()
         except BaseException:
             self.close()
             raise
-        self.listing = [(d.name, d.description, d.streams) for d in declared]
-        """Name, description and whether it streams, of each tool."""
+
+    def find(self, name: str, streaming: bool) -> tuple[Callable[..., Any], bool] | None:
+        """What answers a call of ``name``, and whether that streams; None: nothing does."""
+        return _dispatch.find(self.tools, name, streaming)
+
+    def session_closed(self, session_id: str) -> None:
+        """Call the adapter's ``session_closed``, where it has one."""
+        self._call_hook("session_closed", session_id)
 
     def cleanup(self) -> None:
         """Call the adapter's ``cleanup``, then end its loop, even when ``cleanup`` raises."""
@@ -65,13 +79,34 @@ class LiveAdapter:
         if self._loop is not None:
             self._loop.close()
 
-    def _call_hook(self, name: str) -> None:
+    def _call_hook(self, name: str, *arguments: str) -> None:
         hook = getattr(self.adapter, name, None)
         if hook is not None:
-            self._finished(hook())
+            self._finished(hook(*arguments))
+
+    def _dispatch_calls(self) -> None:
+        """Let the adapter's ``execute_tool`` have the calls that are its."""
+        if _dispatch.takes_every_call(type(self.adapter)):
+            self.tools.clear()
+            self.bare.clear()
+        listed = {name for name, *_ in self.listing}
+        registered = _dispatch.registered(self.adapter)
+        self.listing += [(*row, "") for row in registered if row[0] not in listed]
+        answer, stream = _dispatch.answers(self.adapter), _dispatch.streams(self.adapter)
+        any_stream = _dispatch.ANY_STREAM
+        self.bare |= {_dispatch.ANY: (answer, False), any_stream: (stream, True)}
+        self.tools[_dispatch.ANY] = (lambda **keywords: self._finished(answer(**keywords)), False)
+        self.tools[any_stream] = (
+            lambda **keywords: self._chunks(any_stream, self._finished(stream(**keywords))),
+            True,
+        )
+
+    def _method(self, declared: Declaration) -> Callable[..., Any]:
+        method: Callable[..., Any] = getattr(self.adapter, declared.attribute)
+        return _dispatch.around(self.adapter, method, declared.streams)
 
     def _bind(self, declared: Declaration) -> Callable[..., Any]:
-        method: Callable[..., Any] = getattr(self.adapter, declared.attribute)
+        method = self._method(declared)
         if declared.streams:
             if declared.generates:
                 return method
@@ -82,6 +117,10 @@ class LiveAdapter:
             return lambda *args, **keywords: self._finished(method(*args, **keywords))
         # Nothing between the line and the method: this is the hot path.
         return method
+
+    def _parameters(self, declared: Declaration) -> str:
+        where = f"{type(self.adapter).__qualname__}.{declared.attribute}"
+        return parameters(where, getattr(self.adapter, declared.attribute), declared.docstring)
 
     def _finished(self, result: Any) -> Any:
         """``result``, awaited if that is what it is for."""
@@ -128,14 +167,16 @@ def require_tools(adapter_class: type) -> list[Declaration]:
     """The tools that ``adapter_class`` declares.
 
     Raises:
-        ToolError: They break a rule (see ``_collect``), or an arbitrary class declares none.
+        ToolError: They break a rule (see ``_collect``), or an arbitrary class declares none and
+            does not dispatch by itself.
     """
     from ._adapter import BaseAdapter
 
     declared = declarations(adapter_class)
-    if not declared and not issubclass(adapter_class, BaseAdapter):
+    is_adapter = issubclass(adapter_class, BaseAdapter) or _dispatch.dispatches(adapter_class)
+    if not declared and not is_adapter:
         raise ToolError(
-            f"{adapter_class.__qualname__} is no adapter: it has no @tool method and does not "
-            "derive from snakepit_bridge.BaseAdapter"
+            f"{adapter_class.__qualname__} is no adapter: it has no @tool method, no execute_tool, "
+            "and does not derive from snakepit_bridge.BaseAdapter"
         )
     return declared

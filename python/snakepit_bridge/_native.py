@@ -13,7 +13,19 @@ from typing import Any, Protocol, TypedDict
 Failure = tuple[str, str, str]
 """Type name, message, traceback text."""
 
-Describe = Callable[[type[BaseException], BaseException, "TracebackType | None"], Failure]
+Detail = tuple[
+    list[str],
+    "Report | None",
+    "Report | None",
+    "list[Report]",
+    "str | None",
+    "list[Any] | None",
+]
+"""Notes, cause, context, a group's members; class of the pool's ``errors``, arguments."""
+Report = tuple[str, str, str, "Detail | None"]
+"""A ``Failure`` and what it is made of; of one inside of another, its own frames alone."""
+
+Describe = Callable[[type[BaseException], BaseException, "TracebackType | None"], Report]
 Tools = Mapping[str, tuple[Callable[..., Any], bool]]
 """Name to a plain callable, and whether that returns an iterator of chunks."""
 
@@ -29,6 +41,14 @@ class Call(Protocol):
     def session_id(self) -> str | None: ...
     @property
     def session_new(self) -> bool: ...
+    @property
+    def session_generation(self) -> int:
+        """Number of the session's binding to this worker; 0: no session."""
+
+    def session_metadata(self) -> dict[str, Any]: ...
+    def session_state(self) -> dict[str, Any]:
+        """See ``_sessions.Sessions.state``."""
+
     @property
     def cancelled(self) -> bool: ...
     def remaining(self) -> float | None: ...
@@ -58,6 +78,8 @@ class Initialize(TypedDict):
     capacity: int
     """Calls that run at once."""
     thread_safety_checks: bool
+    errors: list[str]
+    unserializable: tuple[str, int, int] | None
 
 
 Gil = tuple[bool, "str | None"]
@@ -107,6 +129,15 @@ class Jobs(Protocol):
         """Wait for the next call; None: no more come."""
 
     def get_nowait(self) -> Job | None: ...
+    def next_end(self) -> int | None:
+        """Wait for the end of a session: its number; None: no more are told of.
+
+        No call is taken up until ``ended``.
+        """
+
+    def ended(self) -> None:
+        """What ``next_end`` gave is done with."""
+
     def fileno(self) -> int:
         """An eventfd, readable after a call came, and after a stream may have room again."""
 
@@ -116,11 +147,20 @@ class Line(Protocol):
 
     @property
     def initialize(self) -> Initialize: ...
-    def ready(self, tools: Sequence[tuple[str, str, bool]], gil: Gil | None = None) -> None: ...
+    def ready(self, tools: Sequence[tuple[str, str, bool, str]], gil: Gil | None = None) -> None:
+        """Tell each tool: name, description, whether it streams, JSON schema of its parameters.
+
+        Raises:
+            ValueError: That is more than a frame holds. Nothing was sent.
+        """
+
     def report(self, topic: str, text: str, gil: Gil | None = None) -> None:
         """Tell people something about this worker, from any thread."""
 
     def start_failed(self, failure: Failure, adapter_source: bool, permanent: bool) -> None: ...
+    def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
+        """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
+
     def serve(
         self,
         tools: Tools,

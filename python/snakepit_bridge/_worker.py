@@ -15,8 +15,10 @@ from ._adapter import WorkerInfo
 from ._context import current
 from ._failure import describe
 from ._lifecycle import LiveAdapter, require_tools
+from ._report import Reporter
+from ._sessions import of_this_worker
 from ._suggest import closest
-from .errors import AdapterSourceError
+from .errors import AdapterSourceError, ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,13 +49,26 @@ def main(core: Core) -> int:
 
     line = core.attach(__version__)
     _gil.watch(lambda module: _tell_of_gil(line, module))
-    live = _start(line)
-    if live is None:
+    started = _start(line)
+    if started is None:
         return START_FAILED
-    line.ready(live.listing, _gil.state())
-    if not _serve(line, live):
+    live, order = started
+    of_this_worker.closed = live.session_closed
+    if order["unserializable"] is not None:
+        from ._graceful import Substitute
+
+        line.substitute_by(Substitute(*order["unserializable"]))
+    try:
+        line.ready(live.listing, _gil.state())
+    except ValueError as error:
+        # More is to be told about the tools than a frame holds; the message says how much.
+        live.close()
+        line.start_failed(_described(error), adapter_source=False, permanent=True)
+        return START_FAILED
+    if not _serve(line, live, order):
         # No cleanup: the host that could bound it is dead, and the shim is killing us.
         os._exit(HOST_GONE)
+    of_this_worker.end_all()
     try:
         live.cleanup()
     except BaseException as error:
@@ -62,14 +77,14 @@ def main(core: Core) -> int:
     return 0
 
 
-def _serve(line: Line, live: LiveAdapter) -> bool:
-    order = line.initialize
+def _serve(line: Line, live: LiveAdapter, order: Initialize) -> bool:
+    report = Reporter(order["errors"])
     if order["profile"] == "process":
-        return line.serve(live.tools, current, describe, lambda name: closest(name, live.tools))
+        return line.serve(live.tools, current, report, lambda name: closest(name, live.tools))
     # Here, not above: a worker that runs one call at a time needs no threads of Python's.
     from . import _concurrent
 
-    return _concurrent.serve(line, live, order)
+    return _concurrent.serve(line, live, order, report)
 
 
 def _tell_of_gil(line: Line, module: str) -> None:
@@ -77,7 +92,7 @@ def _tell_of_gil(line: Line, module: str) -> None:
     line.report("gil", text, (True, module))
 
 
-def _start(line: Line) -> LiveAdapter | None:
+def _start(line: Line) -> tuple[LiveAdapter, Initialize] | None:
     try:
         # Decodes adapter_args, which may hold what this interpreter has no type for.
         order = line.initialize
@@ -98,10 +113,11 @@ def _start(line: Line) -> LiveAdapter | None:
 
     worker = WorkerInfo(order["pool"], order["slot"], order["generation"], order["device"])
     try:
-        return LiveAdapter(adapter_class, order["arguments"], worker)
+        return LiveAdapter(adapter_class, order["arguments"], worker), order
     except BaseException as error:
-        # A file, a server or a device may be there at the next try.
-        line.start_failed(_described(error), adapter_source=False, permanent=False)
+        # A file, a server or a device may be there at the next try; what a class declares, not.
+        permanent = isinstance(error, ToolError)
+        line.start_failed(_described(error), adapter_source=False, permanent=permanent)
         return None
 
 

@@ -24,11 +24,28 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from snakepit_bridge import register_decoder, register_encoder
+
 VECTORS = Path(__file__).with_name("vectors.json")
 LONGEST = 512
 """Messages up to this many bytes stand in the file themselves."""
 
+
+class Version:
+    """A type of the program's own, which travels under a name."""
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = [*parts]
+
+    def __repr__(self) -> str:
+        return f"Version{(*self.parts,)}"
+
+
+register_encoder(Version, lambda version: version.parts, name="corpus.Version")
+register_decoder("corpus.Version", lambda parts: Version(*parts))
+
 NAMES: dict[str, Any] = {
+    "Version": Version,
     "collections": collections,
     "datetime": datetime,
     "decimal": decimal,
@@ -112,6 +129,10 @@ EXPRESSIONS: list[tuple[str, str | None]] = [
     ("np.datetime64('2024-01-01T00:00', 's')", None),
     ("np.timedelta64(5, 'm')", None),
     ("[np.float64(1.5), 1.5, {'a': np.int64(1)}]", None),
+    ("Version()", None),
+    ("Version(1, 'rc', Version(2**70))", None),
+    ("{'v': [Version(b'a' * 200)]}", None),
+    ("Version('a' * 70000)", None),
 ]
 
 
@@ -127,6 +148,9 @@ def pack(value: Any) -> bytes:
 
 
 def _extend(value: Any) -> Any:
+    if isinstance(value, Version):
+        name = b"corpus.Version"
+        return msgpack.ExtType(11, bytes([len(name)]) + name + pack(value.parts))
     if isinstance(value, np.ndarray):
         shape = struct.pack(f">{value.ndim}Q", *value.shape)
         head = _dtype(value.dtype.str) + bytes([value.ndim]) + shape

@@ -23,12 +23,13 @@ from snakepit.conformance.protocol import messages
 
 FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
 FAULTS = """
-    answers-cancel answers-twice attaches-twice blank child-left cuts-ids dies-on-raise drain-code
-    drain-drops empty-chunks empty-outcome end-first flushes-late garbage grants-add hello-last
-    hello-twice holds-results ignores-bytes ignores-cancel ignores-items long-failure long-form
-    negative-zero no-failure no-oversize no-ready not-found-kind ready-twice refused-stays reorders
-    runs-cancelled short-start stays stranger stream-value strict-frames strict-keywords too-large
-    trusts-arguments unlisted values-as-text waits-for-headers wrong-pid wrong-protocol wrong-token
+    answers-cancel answers-twice attaches-twice bad-name bad-schema blank child-left cuts-ids
+    dies-on-raise drain-code drain-drops empty-chunks empty-outcome end-first flushes-late garbage
+    grants-add hello-last hello-twice holds-results ignores-bytes ignores-cancel ignores-items
+    long-failure long-form negative-zero no-failure no-oversize no-ready not-found-kind ready-twice
+    refused-stays reorders runs-cancelled short-start stays stranger stream-value strict-frames
+    strict-keywords too-large trusts-arguments unlisted values-as-text waits-for-headers wrong-pid
+    wrong-protocol wrong-token
 """
 if FAULT and FAULT not in FAULTS.split():
     sys.exit(f"there is no fault {FAULT}")
@@ -184,6 +185,10 @@ class Worker:
             return
         names = NAMES[:4] if FAULT == "unlisted" else NAMES
         tools = [proto.Tool(name=name, streaming=name in STREAMING) for name in names]
+        if FAULT == "bad-name":
+            tools.append(proto.Tool(name="two words"))
+        if FAULT == "bad-schema":
+            tools.append(proto.Tool(name="more", parameters="[]"))
         for _ in range({"no-ready": 0, "ready-twice": 2}.get(FAULT, 1)):
             self.say(ready=proto.Ready(tools=tools))
 

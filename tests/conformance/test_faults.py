@@ -38,6 +38,8 @@ FAULTS = [
     ("attaches-twice", "hello", "times that Attach was opened: 1", "2"),
     ("ready-twice", "ready", "nothing after Ready", "Ready {"),
     ("unlisted", "ready", "conformance tools that Ready does not list", "'wait'"),
+    ("bad-name", "tools", "tools whose names cannot be one", "'two words'"),
+    ("bad-schema", "tools", "tools whose parameters are no JSON object", "'more'"),
     ("short-start", "start-long", "a worker that goes on", "exited with code 1"),
     ("no-failure", "start-failed", "StartFailed", "the end of the line"),
     ("trusts-arguments", "start-arguments", "arguments that are no value", "the end of the line"),

@@ -160,6 +160,11 @@ class FakeChunks:
 class FakeSession:
     def __init__(self, session_id: str, affinity: str | None) -> None:
         self.id, self.affinity, self.generation = session_id, affinity, 0
+        self.opening: tuple[Any, ...] = ()
+        self.closed = False
+
+    def with_affinity(self, affinity: str) -> FakeSession:
+        return FakeSession(self.id, affinity)
 
 
 def leave() -> None:
@@ -189,6 +194,10 @@ class Pool:
         self.items: Any = ()
         self.owner = os.getpid()
         self.answer: Any = None
+        self.open: dict[str, FakeSession] = {}
+        self.checks: list[tuple[Any, ...]] = []
+        self.mismatch: BaseException | None = None
+        self.knows_tools = True
 
     @property
     def closed(self) -> bool:
@@ -233,6 +242,32 @@ class Pool:
         session_id.encode()
         return FakeSession(session_id, affinity)
 
+    def open_session(
+        self, session_id: str, affinity: str | None, ttl: float | None, metadata: Any
+    ) -> FakeSession:
+        session = FakeSession(session_id, affinity)
+        session.opening = (ttl, metadata)
+        self.open[session_id] = session
+        return session
+
+    def end_session(self, session: FakeSession) -> bool:
+        was_open, session.closed = not session.closed, True
+        self.open.pop(session.id, None)
+        return was_open
+
+    def close_session(self, session_id: str) -> bool:
+        return session_id in self.open and self.end_session(self.open[session_id])
+
+    def sessions(self) -> list[tuple[Any, ...]]:
+        return [self._row(session_id) for session_id in self.open]
+
+    def session_info(self, session_id: str) -> tuple[Any, ...] | None:
+        return self._row(session_id) if session_id in self.open else None
+
+    def _row(self, session_id: str) -> tuple[Any, ...]:
+        age = float(100 + [*self.open].index(session_id))
+        return (session_id, (1, 3), 7, 5, 1, age, 2.0, 60.0, 58.0, {"k": 1})
+
     def stats(self) -> dict[str, int]:
         names = (
             "requests errors queued running completed cancelled timeouts queue_timeouts rejected "
@@ -259,6 +294,20 @@ class Pool:
     def monitor(self, monitor: Any) -> None:
         self.monitors = [*getattr(self, "monitors", ()), monitor]
 
+    def tools(self, timeout: float | None) -> list[tuple[str, str, bool, str]]:
+        self.await_ready(timeout)
+        schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+        return [("add", "Adds.", False, json.dumps(schema)), ("count", "", True, "{}")]
+
+    def checked(
+        self, tool: str, args: Any, timeout: float | None, wait: bool
+    ) -> tuple[Any, float | None]:
+        tool.encode()
+        self.checks.append((tool, args, timeout, wait))
+        if self.mismatch is not None:
+            raise self.mismatch
+        return ("checked", args), timeout
+
     def await_ready(self, timeout: float | None) -> None:
         if self.ready_gate is not None:
             self.ready_gate.wait(timeout)
@@ -277,10 +326,10 @@ class Pool:
         self.close(0.0)
 
 
-def encode(value: object, root: str = "value") -> bytes:
+def encode(value: object, root: str = "value", substitute: Any = None) -> bytes:
     """JSON for the codec: tuples arrive as lists and objects are refused, as with the real one."""
     try:
-        return json.dumps(value).encode()
+        return json.dumps(value, default=substitute).encode()
     except TypeError as error:
         from snakepit.errors import EncodeError
 
@@ -289,6 +338,14 @@ def encode(value: object, root: str = "value") -> bytes:
 
 def decode(data: bytes, root: str = "value") -> Any:
     return json.loads(data)
+
+
+def diagnose(type_name: str, message: str) -> None:
+    """The real one reads what numeric libraries say."""
+
+
+def use_registry(encoders: dict[type, Any], decoders: dict[str, Any]) -> None:
+    """JSON knows no types of the program."""
 
 
 def module() -> types.ModuleType:
@@ -304,6 +361,8 @@ def module() -> types.ModuleType:
         "OF_ONE_INTERPRETER": ("PYTHONHOME",),
         "encode": encode,
         "decode": decode,
+        "diagnose": diagnose,
+        "use_registry": use_registry,
         "Pool": Pool,
         "Inbox": Inbox,
         "leave": leave,

@@ -40,6 +40,8 @@ def test_size_is_a_whole_number_of_at_least_one(size: Any) -> None:
         ("max_queue", 131_072, 131_071),
         ("max_queue", 10**30, 131_071),
         ("max_queue_bytes", 10**30, 2**63 - 1),
+        ("max_sessions", 0, 1),
+        ("max_sessions", 10**8, 10_000_000),
         ("max_message", 1023, 1024),
         ("max_message", 2**31, 2**31 - 1),
         ("max_message", 10**30, 2**31 - 1),
@@ -211,6 +213,8 @@ def test_what_the_engine_reads(make_pool: Any) -> None:
         start_timeout=timedelta(seconds=7),
         grace=0,
         affinity="hint",
+        session_ttl=timedelta(minutes=3),
+        max_sessions=7,
         worker_output="drop",
     )
     config = pool._engine.config
@@ -223,6 +227,7 @@ def test_what_the_engine_reads(make_pool: Any) -> None:
     assert (config.crash_barrier, config.retry, config.circuit_breaker) == ((60.0, 0), None, None)
     assert config.worker_breaker == (20, 5, 0.5, None, 30.0, False)
     assert (config.start_timeout, config.grace) == (7.0, 0.0)
+    assert (config.session_ttl, config.max_sessions) == (180.0, 7)
     assert config.python == sys.executable
     flag, boot, line, core, *program = config.arguments
     assert (flag, line, program) == ("-S", "auto", [])
@@ -244,6 +249,7 @@ def test_defaults(make_pool: Any) -> None:
     )
     assert (config.max_queue, config.start_timeout, config.grace) == (1000, 60.0, 2.0)
     assert config.adapter_args == {}
+    assert (config.session_ttl, config.max_sessions) == (3600.0, 10_000)
 
 
 def test_worker_output_can_go_to_logging(make_pool: Any, caplog: pytest.LogCaptureFixture) -> None:

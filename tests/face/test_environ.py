@@ -24,9 +24,12 @@ def environment(make_pool: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_inherited_less_our_own(environment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNAKEPIT_TOKEN", "x")
+    monkeypatch.setenv("SNAKEPIT_LOG_LEVEL", "debug")
     monkeypatch.setenv("SOME_SETTING", "y")
     env = environment()
     assert "SNAKEPIT_TOKEN" not in env
+    assert env["SNAKEPIT_LOG_LEVEL"] == "debug", "which the adapters' logging reads"
+    assert environment(env={"SNAKEPIT_LOG_LEVEL": "info"})["SNAKEPIT_LOG_LEVEL"] == "info"
     assert env["SOME_SETTING"] == "y"
     assert env["PATH"] == os.environ["PATH"]
 

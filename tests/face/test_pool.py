@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -325,6 +326,86 @@ def test_sessions_by_id(make_pool: Any) -> None:
         start()
         native = pool._engine.calls[-1][2]
         assert (native.id, native.affinity) == ("u", None)
+
+
+def test_a_session_is_opened_at_once_and_closed_with_its_block(make_pool: Any) -> None:
+    pool = make_pool()
+    with pool.session("u", ttl=timedelta(minutes=1), metadata={"plan": "pro"}) as session:
+        assert session._native.opening == (60.0, {"plan": "pro"})
+        assert [info.id for info in pool.sessions()] == ["u"]
+        assert not session.closed
+    assert session.closed
+    assert pool.sessions() == []
+    assert session.info() is None
+    assert session.close() is False
+    with pytest.raises(ValueError, match="passes through"), pool.session("v"):
+        raise ValueError("passes through")
+    assert pool.session_info("v") is None
+    pool.session("w")
+    assert (pool.close_session("w"), pool.close_session("w")) == (True, False)
+
+
+def test_a_session_without_an_id_has_one_of_its_own(make_pool: Any) -> None:
+    pool = make_pool()
+    first, second = pool.session(), pool.session()
+    assert first.id != second.id
+    assert len(first.id) == 32
+    assert first._native.opening == (None, None)
+    assert pool.session(ttl=None)._native.opening == (math.inf, None), "no limit"
+
+
+def test_what_there_is_to_tell_of_sessions(make_pool: Any) -> None:
+    pool = make_pool(name="p")
+    session = pool.session("u")
+    pool.session("older")
+    assert [info.id for info in pool.sessions()] == ["older", "u"]
+    told = session.info()
+    assert told.home == snakepit.WorkerRef("p", 1, 3)
+    assert (told.generation, told.calls, told.in_flight) == (7, 5, 1)
+    assert (told.ttl, told.ttl_left, told.metadata) == (60.0, 58.0, {"k": 1})
+    assert told.last_used - told.created == timedelta(seconds=98)
+    assert told.created.tzinfo is not None
+    assert pool.session_info("other") is None
+
+
+def test_a_call_may_have_an_affinity_of_its_own(make_pool: Any) -> None:
+    pool = make_pool()
+    pool._engine.answer = lambda call, reply: reply.end()
+    session = pool.session("u", affinity="strict_queue")
+    for call in (
+        lambda: session.execute("load", affinity="hint"),
+        lambda: session.submit("load", affinity="hint"),
+        lambda: session.execute_stream("load", affinity="hint"),
+        lambda: pool.execute_in_session("u", "load", affinity="hint"),
+        lambda: pool.execute_in_session_stream("u", "load", affinity="hint"),
+    ):
+        call()
+        native = pool._engine.calls[-1][2]
+        assert (native.id, native.affinity) == ("u", "hint")
+    for wrong in (
+        lambda: session.execute("load", affinity="hnit"),
+        lambda: pool.execute_in_session("u", "load", affinity="hnit"),
+    ):
+        with pytest.raises(ConfigError, match="affinity") as caught:
+            wrong()
+        assert caught.value.suggestion == "hint"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("ttl", 0),
+        ("ttl", -1),
+        ("ttl", "5"),
+        ("ttl", timedelta()),
+        ("metadata", [("a", 1)]),
+        ("metadata", {1: 2}),
+    ],
+)
+def test_what_no_session_can_have(make_pool: Any, field: str, value: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_pool().session("u", **{field: value})
+    assert caught.value.field == field
 
 
 @pytest.mark.parametrize("session", ["", 7, b"u", ()])

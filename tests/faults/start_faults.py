@@ -63,7 +63,11 @@ def slow_warmup(seconds: float, calls: int) -> Iterator[Figure]:
     """Row 15: ``initialize()`` takes long. Nothing is routed before it is over; a start that takes
     longer than it may is ended, and told."""
     with snakepit.Pool(
-        "faults.adapters:WarmsUp", size=2, adapter_args={"seconds": seconds}, timeout=None
+        "faults.adapters:WarmsUp",
+        size=2,
+        adapter_args={"seconds": seconds},
+        start_timeout=seconds + 60,
+        timeout=None,
     ) as pool:
         begin = time.monotonic()
         waiting = [pool.submit("is_warm") for _ in range(calls)]

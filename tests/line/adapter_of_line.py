@@ -13,6 +13,14 @@ from snakepit_bridge import BaseAdapter, tool
 from snakepit_bridge._context import current
 
 
+class Quota(Exception):
+    pass
+
+
+class TightQuota(Quota):
+    pass
+
+
 class Adapter(BaseAdapter):
     def __init__(self) -> None:
         super().__init__()
@@ -35,6 +43,44 @@ class Adapter(BaseAdapter):
         raise {"exit": SystemExit, "interrupt": KeyboardInterrupt, "close": GeneratorExit}.get(
             how, ValueError
         )(how)
+
+    @tool
+    def chain(self) -> None:
+        try:
+            {}["first"]
+        except KeyError as error:
+            error.__notes__ = ["of the first"]  # add_note() is of Python 3.11
+            try:
+                raise OSError("second") from error
+            except OSError as second:
+                raise ValueError("third").with_traceback(None) from second
+
+    @tool
+    def handled(self, hides: bool) -> None:
+        try:
+            {}["first"]
+        except KeyError:
+            if hides:
+                raise ValueError("second") from None
+            raise ValueError("second")  # noqa: B904
+
+    @tool
+    def group(self, size: int) -> None:
+        members = [ValueError(f"member {number}") for number in range(size)]
+        raise ExceptionGroup("some", [*members, ExceptionGroup("inner", [TypeError("deep")])])
+
+    @tool
+    def endless(self, depth: int, size: int) -> None:
+        error: Exception = ValueError("x" * size)
+        for number in range(depth):
+            outer = Quota(f"{number} {'x' * size}")
+            outer.__cause__ = error
+            error = outer
+        raise error
+
+    @tool
+    def quota(self, user: Any, limit: Any) -> None:
+        raise TightQuota(user, limit)
 
     @tool
     def unfit(self) -> Any:

@@ -111,6 +111,7 @@ def test_sessions_have_a_home(script_pool: MakePool) -> None:
     with pool.session("a") as a, pool.session("b") as b:
         assert [a.execute("add", {"number": n}) for n in (1, 2, 3)] == [1, 3, 6]
         assert b.execute("add", {"number": 5}) == 5
+    assert pool.execute_in_session("a", "add", {"number": 1}) == 1, "what was kept is gone"
 
 
 def test_a_cancel_reaches_the_tool(script_pool: MakePool, tmp_path: Path) -> None:

@@ -14,19 +14,36 @@ from markdown import Block, blocks, rows
 import snakepit
 
 ROOT = Path(__file__).resolve().parents[2]
-GUARDS = (ROOT / "docs/guards.md").read_text()
+GUARDS, SESSIONS = ((ROOT / f"docs/{name}.md").read_text() for name in ("guards", "sessions"))
 END = Block("", "", 0)
-PROGRAMS = [
+PAGES = {
+    page: [
+        (program, following)
+        for program, following in pairwise([*blocks((ROOT / f"docs/{page}.md").read_text()), END])
+        if program.language == "python"
+    ]
+    for page in ("guards", "sessions", "coming-from-snakepit", "telemetry")
+}
+PROGRAMS = [program for programs in PAGES.values() for program in programs]
+TOOLS = (ROOT / "docs/tools.md").read_text()
+PROGRAMS_OF_TOOLS = [
     (program, following)
-    for program, following in pairwise([*blocks(GUARDS), END])
-    if program.language == "python"
+    for program, following in pairwise([*blocks(TOOLS), END])
+    if following.language == "text"
 ]
 
 
+def test_the_guide_of_tools_shows_a_program() -> None:
+    assert PROGRAMS_OF_TOOLS
+
+
 @pytest.mark.parametrize(
-    ("program", "following"), PROGRAMS, ids=[f"line{program.line}" for program, _ in PROGRAMS]
+    ("program", "following"),
+    [*PROGRAMS, *PROGRAMS_OF_TOOLS],
+    ids=[f"{page}-line{program.line}" for page, made in PAGES.items() for program, _ in made]
+    + [f"tools-line{program.line}" for program, _ in PROGRAMS_OF_TOOLS],
 )
-def test_a_program_of_the_guards_says_what_follows_it(
+def test_a_program_of_a_guide_says_what_follows_it(
     program: Block, following: Block, tmp_path: Path
 ) -> None:
     assert following.language == "text"
@@ -45,7 +62,7 @@ def test_a_program_of_the_guards_says_what_follows_it(
 
 
 def test_there_is_a_program_for_each_guard() -> None:
-    shown = "".join(program.text for program, _ in PROGRAMS)
+    shown = "".join(program.text for program, _ in PAGES["guards"])
     guards = ["circuit_breaker=", "worker_breaker=", "retry=", "crash_barrier=", "HealthMonitor("]
     assert [guard for guard in guards if guard not in shown] == []
 
@@ -73,3 +90,10 @@ def test_the_parameters_of_a_pool_are_those_and_have_those_defaults() -> None:
     assert parameters["worker_breaker"].default is snakepit.UNSET
     assert literal == {name: f"`{parameters[name].default!r}`" for name in literal}
     assert parameters["max_queue_bytes"].default == 256 * 1024 * 1024
+
+
+def test_the_parameters_of_sessions_have_those_defaults() -> None:
+    parameters = inspect.signature(snakepit.Pool.__init__).parameters
+    told = {option.strip("`"): default for option, default, _ in rows(SESSIONS, "parameter")}
+    assert told == {name: f"`{parameters[name].default!r}`" for name in told}
+    assert told.keys() == {"affinity", "session_ttl", "max_sessions"}

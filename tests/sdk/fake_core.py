@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from snakepit_bridge import _worker
+from snakepit_bridge._dispatch import find
 
 WAIT = 30.0
 """Seconds after which a test has failed; nothing here is expected to take one."""
@@ -82,9 +83,10 @@ class Call:
 class Pending:
     """A call under way: its chunks, then its outcome."""
 
-    def __init__(self, call: Call, args: Mapping[str, Any]) -> None:
+    def __init__(self, call: Call, args: Mapping[str, Any], streaming: bool) -> None:
         self.call = call
         self.args = args
+        self.streaming = streaming
         self.pulls: SimpleQueue[bool] = SimpleQueue()
         self._events: SimpleQueue[Any] = SimpleQueue()
 
@@ -125,8 +127,13 @@ class Line:
         self.started: SimpleQueue[Any] = SimpleQueue()
         self.requests: SimpleQueue[Pending | bool] = SimpleQueue()
 
+    def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
+        self.substitute = substitute
+
     def ready(
-        self, tools: list[tuple[str, str, bool]], gil: tuple[bool, str | None] | None = None
+        self,
+        tools: list[tuple[str, str, bool, str]],
+        gil: tuple[bool, str | None] | None = None,
     ) -> None:
         self.gil = gil
         self.started.put(tools)
@@ -140,7 +147,7 @@ class Line:
         self,
         tools: Mapping[str, tuple[Callable[..., Any], bool]],
         current: ContextVar[Call | None],
-        describe: Callable[..., tuple[str, str, str]],
+        describe: Callable[..., tuple[Any, ...]],
         suggest: Callable[[str], list[str]],
     ) -> bool:
         while True:
@@ -149,15 +156,17 @@ class Line:
                 return request
             token = current.set(request.call)
             try:
-                if request.call.tool not in tools:
+                found = find(tools, request.call.tool, request.streaming)
+                if found is None:
                     raise ToolMissing(suggest(request.call.tool))
-                function, streams = tools[request.call.tool]
+                function, streams = found
                 result = function(**request.args)
                 request.put(self._stream(request, result) if streams else result)
             except ToolMissing as missing:
                 request.put(missing)
             except BaseException as error:
-                request.put(RemoteFailure(describe(type(error), error, _below(error))))
+                texts = describe(type(error), error, _below(error))[:3]
+                request.put(RemoteFailure(texts))
             finally:
                 current.reset(token)
 
@@ -190,6 +199,8 @@ class Host:
             "profile": "process",
             "capacity": 1,
             "thread_safety_checks": False,
+            "errors": [],
+            "unserializable": None,
         }
         self.line = Line({**initialize, **fields})
         self.exit_code: int | None = None
@@ -215,8 +226,9 @@ class Host:
         session: str | None = None,
         session_new: bool = False,
         time_left: float | None = None,
+        streaming: bool = False,
     ) -> Pending:
-        pending = Pending(Call(tool, session, session_new, time_left), args or {})
+        pending = Pending(Call(tool, session, session_new, time_left), args or {}, streaming)
         self.line.requests.put(pending)
         return pending
 
@@ -224,7 +236,7 @@ class Host:
         return self.begin(tool, args, **options).result()
 
     def stream(self, tool: str, args: Mapping[str, Any] | None = None) -> list[Any]:
-        return list(self.begin(tool, args).chunks())
+        return list(self.begin(tool, args, streaming=True).chunks())
 
     def drain(self) -> int | None:
         return self._end(True)

@@ -47,6 +47,8 @@ class Line:
             "profile": "process",
             "capacity": 1,
             "thread_safety_checks": False,
+            "errors": [],
+            "unserializable": None,
         }
 
     def ready(self, tools, gil):

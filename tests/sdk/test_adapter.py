@@ -53,7 +53,7 @@ MyAdapter.process_item = lambda self, item: item * 2
 def test_the_seeds_adapter_runs_verbatim(start: Start) -> None:
     host = start(SEED + SEED_WORLD, "MyAdapter")
 
-    assert host.await_ready() == [
+    assert [told[:3] for told in host.await_ready()] == [
         ("predict", "Run inference on input data", False),
         ("batch_process", "Process with progress updates", True),
     ]
@@ -101,7 +101,7 @@ def test_every_kind_of_tool_is_called_the_same_way(start: Start) -> None:
             def of_class(cls, x): return (cls.__name__, x)
         """
     )
-    streams = {name for name, _, streams in host.await_ready() if streams}
+    streams = {name for name, _, streams, _ in host.await_ready() if streams}
     unary = {"plain", "coroutine", "static", "of_class"}
 
     assert {name: host.call(name, {"x": 1}) for name in unary} == {

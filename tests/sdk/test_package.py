@@ -17,9 +17,16 @@ PARENT = str(Path(snakepit_bridge.__file__).parent.parent)
 
 
 def test_the_public_names() -> None:
-    ours = ((name, getattr(snakepit_bridge, name)) for name in dir(snakepit_bridge))
-    public = {n for n, v in ours if n[0] != "_" and not inspect.ismodule(v)} - {"TYPE_CHECKING"}
-    assert public | {"__version__"} == set(snakepit_bridge.__all__)
+    named = {name: getattr(snakepit_bridge, name) for name in snakepit_bridge.__all__}
+    public = {
+        name
+        for name, value in vars(snakepit_bridge).items()
+        if name[0] != "_" and name != "TYPE_CHECKING" and not inspect.ismodule(value)
+    }
+    assert public | {"__version__", "telemetry"} == set(named)
+    assert set(dir(snakepit_bridge)) >= set(named)
+    with pytest.raises(AttributeError, match="'snakepit_bridge' has no attribute 'nothing'"):
+        _ = snakepit_bridge.nothing
 
 
 @pytest.mark.parametrize(
@@ -39,6 +46,21 @@ print(*sorted(set(sys.modules) - before))
     heavy = {"asyncio", "inspect", "typing", "re", "functools", "threading", "traceback", "enum"}
     assert not heavy & set(loaded), "each of these costs every worker a millisecond or more"
     assert len(loaded) <= most, loaded
+
+
+def test_what_few_adapters_use_is_there_without_being_imported_first() -> None:
+    program = f"""
+import sys
+sys.path.append({PARENT!r})
+import snakepit_bridge
+assert "logging" not in sys.modules and "snakepit_bridge.telemetry" not in sys.modules
+assert not hasattr(snakepit_bridge, "nothing")
+snakepit_bridge.telemetry.emit("event", {{}})
+from snakepit_bridge import *
+configure_logging()
+assert get_logger("x") is snakepit_bridge.get_logger("x")
+"""
+    subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True)
 
 
 @pytest.mark.parametrize("error", [EncodeError, DecodeError])

@@ -61,6 +61,9 @@ def streams(pool: snakepit.Pool) -> None:
     pool.execute_stream("train", on_chunk=print)
     for chunk in pool.execute_stream("train", on_chunk=print):  # type: ignore[attr-defined]
         print(chunk)
+    info: snakepit.SessionInfo | None = pool.session(ttl=None, metadata={"k": 1}).info()
+    closed: bool = pool.close_session("user") or info is None or bool(pool.sessions())
+    pool.execute_in_session("user", "ping", affinity="hint" if closed else "strict_queue")
     with pool.session("user") as session, session.execute_stream("train") as chunks:
         assert_type(session, snakepit.Session)
         assert_type(chunks, snakepit.Stream)

@@ -1,12 +1,16 @@
 //! What a caller asks for, and how far a call has come.
 
+mod session;
+
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::config::RetryPolicy;
+pub use session::{Binding, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey};
+pub(crate) use session::{Bound, Life, Resident};
 
 /// How strictly the calls of a session stay with the worker that holds its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -39,56 +43,6 @@ impl std::str::FromStr for Affinity {
                 "unknown affinity {text:?}; use \"strict_queue\", \"strict_fail_fast\" or \"hint\""
             )),
         }
-    }
-}
-
-/// The session that a call belongs to.
-#[derive(Clone, Debug)]
-pub struct SessionKey {
-    /// The caller's id.
-    pub id: Arc<str>,
-    /// How strictly it binds.
-    pub affinity: Affinity,
-    /// The caller's session object, where it has one.
-    pub object: Option<Arc<Binding>>,
-}
-
-/// What a session object remembers: its first binding to a worker. Another one means that the state
-/// it relies on is gone.
-#[derive(Debug, Default)]
-pub struct Binding(OnceLock<Bound>);
-
-/// A binding of a session to a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bound {
-    /// Its number, unique in the pool, from 1.
-    pub(crate) binding: u64,
-    pub(crate) home: Resident,
-}
-
-/// A worker as a pool's state knows it. When one is told of that is gone, its slot may have another
-/// one, and another number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Resident {
-    pub(crate) slot: usize,
-    /// What users know its place by.
-    pub(crate) number: usize,
-    pub(crate) generation: u64,
-}
-
-impl Binding {
-    /// The binding's number, None before the first call was sent.
-    pub fn get(&self) -> Option<u64> {
-        self.bound().map(|bound| bound.binding)
-    }
-
-    pub(crate) fn bound(&self) -> Option<Bound> {
-        self.0.get().copied()
-    }
-
-    /// Remembers the first binding; later ones are ignored.
-    pub(crate) fn set_first(&self, bound: Bound) {
-        let _ = self.0.set(bound);
     }
 }
 

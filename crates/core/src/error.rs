@@ -1,6 +1,8 @@
 //! Everything that can go wrong between a call and its reply, as fields.
 
 mod cause;
+mod diagnosis;
+mod failure;
 mod shortage;
 mod violation;
 
@@ -8,22 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use cause::{Cause, Recycled};
+pub use diagnosis::Diagnosis;
+pub use failure::Failure;
 pub use shortage::Shortage;
 pub use violation::Violation;
 
 use crate::call::Step;
 use crate::id::{PoolName, WorkerRef};
-
-/// What the worker said about a failure: data, never code.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Failure {
-    /// `ValueError`, or `package.module.Name` outside the built-ins.
-    pub type_name: String,
-    /// The exception's text.
-    pub message: String,
-    /// As Python prints it; empty where there is none.
-    pub traceback: String,
-}
 
 /// How a worker's process ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -225,6 +218,38 @@ pub enum Error {
         may_have_run: bool,
     },
 
+    /// The session was not used for its `ttl`, and its state is gone.
+    #[error(
+        "session {session:?} has expired: it was not used for its ttl; open a new session and load \
+         its state again, or give it a longer ttl"
+    )]
+    SessionExpired {
+        /// The session.
+        session: Arc<str>,
+    },
+
+    /// The session was closed, and its state is gone.
+    #[error("session {session:?} is closed; open a new one")]
+    SessionClosed {
+        /// The session.
+        session: Arc<str>,
+    },
+
+    /// As many sessions are open as the pool allows. Close some, give them a shorter `ttl`, or raise
+    /// `max_sessions`.
+    #[error(
+        "pool {pool}: {limit} sessions are open (max_sessions), so {session:?} cannot be opened; \
+         close some, give them a shorter ttl, or raise max_sessions"
+    )]
+    SessionQuotaExceeded {
+        /// The pool.
+        pool: PoolName,
+        /// The session that could not be opened.
+        session: Arc<str>,
+        /// `max_sessions`.
+        limit: usize,
+    },
+
     /// The worker's process ended during the call.
     #[error("{tool}: worker {worker} died: {exit}")]
     WorkerDied {
@@ -282,6 +307,22 @@ pub enum Error {
         path: String,
         /// What cannot travel, and what would.
         message: String,
+    },
+
+    /// The arguments are not what the tool's schema says; nothing was sent. Only of calls that
+    /// asked for it by `validate_arguments`.
+    #[error("{tool}: {path}: expected {expected}, got {got}")]
+    Argument {
+        /// The tool.
+        tool: Arc<str>,
+        /// The parameter; empty where it is none in particular.
+        parameter: String,
+        /// Where it is inside the arguments: `args["user"]["age"]`.
+        path: String,
+        /// What the schema asks for, in words: `an integer`.
+        expected: String,
+        /// What was given, in words: `a string of 3 characters`, `nothing`.
+        got: String,
     },
 
     /// The answer is not of the type that the caller asked for. The tool has run.
@@ -342,7 +383,11 @@ impl Error {
             | Self::QueueFull { .. }
             | Self::CircuitOpen { .. }
             | Self::SessionBusy { .. }
+            | Self::SessionExpired { .. }
+            | Self::SessionClosed { .. }
+            | Self::SessionQuotaExceeded { .. }
             | Self::Encode { .. }
+            | Self::Argument { .. }
             | Self::ToolNotFound { .. } => false,
             Self::TooLarge { direction, .. } => *direction == Direction::Result,
             Self::Timeout { step, .. } => *step == Step::Running,

@@ -82,7 +82,7 @@
 //! 3 owners     worker                                           one keeper task a slot
 //! 2 effects    process  transport  blocking  interpreter        the operating system, the line
 //! 1 decisions  policy  pool::state                              pure state machines
-//! 0 words      id  error  call  config  value                   no I/O
+//! 0 words      id  error  call  config  value  schema                  no I/O
 //! ```
 //!
 //! A ring knows lower rings only; the repository's `cargo xtask layers` checks it.
@@ -113,20 +113,24 @@ mod pool;
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod process;
+mod schema;
 mod transport;
 pub mod value;
 mod worker;
 
 pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
-pub use call::{Affinity, Binding, CallSpec, SessionKey, Step};
+pub use call::{
+    Affinity, Binding, CallSpec, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey, Step,
+};
 pub use config::{
-    AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier, Env,
-    Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig, PoolOptions, Profile,
-    Recycle, RetryPolicy, SourceKind, Trip, WorkerConfig,
+    AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
+    Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig,
+    PoolOptions, Profile, Recycle, RetryPolicy, SourceKind, Trip, Unserializable, WorkerConfig,
 };
 pub use error::{
-    Cause, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure, Violation,
+    Cause, Diagnosis, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure,
+    Violation,
 };
 pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};
@@ -150,12 +154,13 @@ pub mod line {
 }
 pub use pool::{
     Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, LineHandler,
-    Outcome, Pool, PoolHealth, PoolInfo, PoolStats, Reply, Session, SessionHandle, WorkerDetail,
-    WorkerFacts, WorkerInfo,
+    Outcome, Pool, PoolHealth, PoolInfo, PoolStats, Reply, Session, SessionHandle, SessionInfo,
+    WorkerDetail, WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::{loopback, rehearsal};
+pub use schema::{Mismatch, Schema};
 pub use transport::{PythonInfo, ToolInfo};
 #[doc(inline)]
 pub use value::Value;

@@ -20,6 +20,8 @@ mod _core {
         module.add("__build__", build)?;
         module.add_function(wrap_pyfunction!(codec::encode_py, module)?)?;
         module.add_function(wrap_pyfunction!(codec::decode_py, module)?)?;
+        module.add_function(wrap_pyfunction!(codec::use_registry, module)?)?;
+        codec::adopt(module.py())?;
         super::host::register(module)?;
         super::worker::register(module)?;
         // Added by PyO3; a private module has no list of public names.

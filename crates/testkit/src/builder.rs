@@ -34,6 +34,8 @@ pub fn pool(size: usize) -> Builder {
         profile: Profile::Process,
         capacity: 1,
         thread_safety_checks: false,
+        results: None,
+        errors: Vec::new(),
     };
     let mut config = PoolConfig::new("test", size, worker);
     config.grace = Duration::from_millis(200);

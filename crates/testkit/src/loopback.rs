@@ -32,6 +32,8 @@ pub fn loopback(size: usize) -> Loopback {
         profile: Profile::Process,
         capacity: 1,
         thread_safety_checks: false,
+        results: None,
+        errors: Vec::new(),
     };
     Loopback(PoolConfig::new("loopback", size, worker))
 }

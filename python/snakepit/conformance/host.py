@@ -70,6 +70,7 @@ class ScriptedHost:
         arguments: The adapter's arguments; bytes go as they are.
         bound: Seconds that anything may take.
         start: Fields of the start message that are to differ, by name.
+        initialize: Fields of Initialize that are to differ, by name.
         start_extra: Bytes after the encoded start message, for fields that there are not.
         refuses: Turns every worker away, as a host does that does not know its token.
     """
@@ -83,6 +84,7 @@ class ScriptedHost:
         arguments: dict[str, Any] | bytes | None = None,
         bound: float = BOUND,
         start: dict[str, Any] | None = None,
+        initialize: dict[str, Any] | None = None,
         start_extra: bytes = b"",
         refuses: bool = False,
     ) -> None:
@@ -102,7 +104,8 @@ class ScriptedHost:
         self._ids = itertools.count(1)
         proto = messages()
         encoded = arguments if isinstance(arguments, bytes) else _core.encode(arguments or {})
-        self._initialize = proto.Initialize(arguments=encoded, pool="line", slot=3, generation=7)
+        place = {"arguments": encoded, "pool": "line", "slot": 3, "generation": 7}
+        self._initialize = proto.Initialize(**{**place, **(initialize or {})})
         if source := launch.adapter():
             self._initialize.adapter.CopyFrom(proto.AdapterSource(**source))
         self._threads = ThreadPoolExecutor(2)

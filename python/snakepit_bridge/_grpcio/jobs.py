@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from snakepit_bridge._dispatch import find
+from snakepit_bridge._sessions import of_this_worker
+
 from . import failure, messages
 from .messages import Result, StreamEnd
 from .serve import keywords_of, wrong_verb
@@ -58,6 +61,8 @@ class Jobs:
         self.server = server
         self.bell = server.running.bell = Bell()
         self._waiting: deque[Any] = deque()
+        self._ends: deque[int] = deque()
+        """Sessions that are over, the first of which is being ended; calls wait for that."""
         self._closed = False
         self._lock = Lock()
         self._under_way = 0
@@ -67,16 +72,33 @@ class Jobs:
         while (job := self.get_nowait()) is None:
             if self._closed:
                 return None
-            self.bell.wait_until(lambda: self._waiting or self._closed)
+            self.bell.wait_until(lambda: self._closed or (self._waiting and not self._ends))
         return job
 
     def get_nowait(self) -> Job | None:
         """The next call, if one is there."""
+        if self._ends and not self._closed:
+            return None
         try:
             start = self._waiting.popleft()
         except IndexError:
             return None
         return Job(self, start)
+
+    def next_end(self) -> int | None:
+        """Wait for the end of a session: its number; None: no more are told of.
+
+        No call is taken up until ``ended``.
+        """
+        self.bell.wait_until(lambda: self._ends or self._closed)
+        # Those that are left end with the worker.
+        return None if self._closed else self._ends[0]
+
+    def ended(self) -> None:
+        """What ``next_end`` gave is done with."""
+        self.server.stay_ourselves()
+        self._ends.popleft()
+        self.bell.ring()
 
     def fileno(self) -> int:
         """An eventfd, readable after a call came, and after a stream may have room again."""
@@ -91,6 +113,9 @@ class Jobs:
                     with self._lock:
                         self._under_way += 1
                     self._waiting.append(frame.start_call)
+                    self.bell.ring()
+                elif said == "end_session":
+                    self._ends.append(frame.end_session.session_generation)
                     self.bell.ring()
                 elif said == "drain":
                     self.bell.wait_until(lambda: not self._under_way)
@@ -118,6 +143,9 @@ class Job:
         self._server = jobs.server
         self._start = start
         self.call: Call = self._server.running.begin(start)
+        if self.call.session_generation:
+            number = self.call.session_generation
+            self.call.session_new = of_this_worker.begin(number, start.session_id)
         self.tool: str = start.tool
         self.streams: bool = start.streaming
         self._window = Window(start, self.call)
@@ -128,7 +156,7 @@ class Job:
 
     def begin(self) -> tuple[Callable[..., Any], dict[str, Any]] | None:
         """The tool and its keywords; None: there is nothing to run, and the call is answered."""
-        tool = self._server.tools.get(self.tool)
+        tool = find(self._server.tools, self.tool, self.streams)
         if self.call.cancelled:
             why = failure.plain(messages.CANCELLED, "", "cancelled before it started")
         elif tool is None:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 _HEADROOM = 64 << 10
 """Bytes that a frame may carry beside a value of the largest size."""
+_MARGIN = 64
+"""What a frame has around Ready."""
 _STREAM_WINDOW = 8 << 20
 _MAX_FRAME = 128 << 10
 _UNBOUNDED = -1
@@ -161,6 +163,7 @@ class Line:
         self._running = running
         self._initialize = initialize
         self._max_message = max_message
+        self._substitute: Callable[[Any], Any] | None = None
         self._shim = os.getppid()
         self._ended = threading.Event()
         call.add_done_callback(self._on_end)
@@ -168,6 +171,7 @@ class Line:
     @property
     def initialize(self) -> Initialize:
         told = self._initialize
+        rule = told.unserializable
         kind = told.adapter.WhichOneof("source") or "module"
         return {
             "adapter_kind": kind,
@@ -181,14 +185,37 @@ class Line:
             "profile": messages.PROFILES.get(told.profile, "process"),
             "capacity": max(told.capacity, 1),
             "thread_safety_checks": told.thread_safety_checks,
+            "errors": list(told.errors),
+            "unserializable": (
+                (rule.detail, rule.max_repr, rule.max_elements)
+                if told.HasField("unserializable")
+                else None
+            ),
         }
 
-    def ready(self, tools: Sequence[tuple[str, str, bool]], gil: Gil | None = None) -> None:
-        """Say which tools there are: name, description, whether it streams. Calls may come then."""
-        named = [Tool(name=n, description=text, streaming=streams) for n, text, streams in tools]
+    def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
+        """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
+        self._substitute = substitute
+
+    def ready(self, tools: Sequence[tuple[str, str, bool, str]], gil: Gil | None = None) -> None:
+        """Say which tools there are: name, description, whether it streams, the schema of its
+        parameters. Calls may come then. ValueError: that is more than a frame holds."""
+        ready = Ready(
+            tools=[
+                Tool(name=name, description=text, streaming=streams, parameters=parameters)
+                for name, text, streams, parameters in tools
+            ],
+            interpreter=_interpreter(gil),
+        )
+        size, limit = ready.ByteSize(), self._max_message + _HEADROOM - _MARGIN
+        if size > limit:
+            raise ValueError(
+                f"the tools' names, descriptions and schemas take {size} bytes, and {limit} fit; "
+                "raise the pool's max_message"
+            )
         # `initialize` may have changed the user, which makes the kernel forget.
         die_with(self._shim)
-        self._outbox.push(ready=Ready(tools=named, interpreter=_interpreter(gil)))
+        self._outbox.push(ready=ready)
 
     def report(self, topic: str, text: str, gil: Gil | None = None) -> None:
         """Tell people something about this worker, from any thread."""
@@ -247,6 +274,7 @@ class Line:
             current,
             describe,
             suggest,
+            self._substitute,
         )
 
     def close(self) -> None:

@@ -11,6 +11,9 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from snakepit_bridge import _values
+from snakepit_bridge._sessions import of_this_worker
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -43,8 +46,10 @@ class Call:
     __slots__ = (
         "_callback",
         "_deadline",
+        "_session_metadata",
         "cancelled",
         "id",
+        "session_generation",
         "session_id",
         "session_new",
         "taken",
@@ -56,6 +61,8 @@ class Call:
         self.tool: str = start.tool
         self.session_id: str | None = start.session_id or None
         self.session_new: bool = start.session_new
+        self.session_generation: int = start.session_generation
+        self._session_metadata: bytes = start.session_metadata
         self.cancelled = False
         self.taken = (0, 0)
         """What the reader of this stream has taken since the call began: items and bytes."""
@@ -67,6 +74,16 @@ class Call:
     def remaining(self) -> float | None:
         """Seconds to the deadline, 0.0 when it has passed, None when there is none."""
         return None if self._deadline is None else max(0.0, self._deadline - monotonic())
+
+    def session_metadata(self) -> dict[str, Any]:
+        """What the host's session was given, a new dict each time."""
+        encoded = self._session_metadata
+        metadata: dict[str, Any] = _values.decode(encoded, "metadata") if encoded else {}
+        return metadata
+
+    def session_state(self) -> dict[str, Any]:
+        """What this worker keeps for the session."""
+        return of_this_worker.state(self.session_generation)
 
     def on_cancel(self, callback: Callable[[], object] | None) -> None:
         """Have ``callback`` called once, on another thread, when the host cancels this call.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from snakepit_bridge import _values
+from snakepit_bridge._dispatch import find
+from snakepit_bridge._sessions import of_this_worker
 
 from . import failure, messages
 from .messages import Result
@@ -38,6 +40,7 @@ class Server:
         current: ContextVar[AnyCall | None],
         describe: Describe,
         suggest: Callable[[str], list[str]],
+        substitute: Callable[[Any], Any] | None,
     ) -> None:
         self._incoming = incoming
         self._max_message = max_message
@@ -45,6 +48,7 @@ class Server:
         self._current = current
         self._describe = describe
         self._suggest = suggest
+        self._substitute = substitute
         self._pid = os.getpid()
         self.outbox = outbox
         self.running = running
@@ -59,6 +63,9 @@ class Server:
             said = frame.WhichOneof("frame")
             if said == "start_call":
                 self._take_up(frame.start_call)
+            elif said == "end_session":
+                of_this_worker.end(frame.end_session.session_generation)
+                self.stay_ourselves()
             elif said == "drain":
                 return True
             # Others are for ends without a control socket, or from a newer host.
@@ -77,7 +84,7 @@ class Server:
         if call.cancelled:
             why = "cancelled before it started"
             return {"failure": failure.plain(messages.CANCELLED, "", why)}
-        tool = self.tools.get(call.tool)
+        tool = find(self.tools, call.tool, start.streaming)
         if tool is None:
             return {"failure": self.not_found(call.tool)}
         function, streams = tool
@@ -88,6 +95,8 @@ class Server:
             arguments = keywords_of(start.arguments)
         except BaseException as error:
             return {"failure": failure.bare(messages.DECODE, error)}
+        if call.session_generation:
+            call.session_new = of_this_worker.begin(call.session_generation, start.session_id)
         self._current.set(call)
         try:
             value = function(**arguments)
@@ -101,7 +110,7 @@ class Server:
     def encode(self, value: Any, root: str) -> tuple[bytes, Any]:
         """A value as it travels, and a failure if it cannot or the host would not take it."""
         try:
-            encoded = _values.encode(value, root)
+            encoded = _values.encode(value, root, self._substitute)
         except BaseException as error:
             return b"", failure.unfit(error)
         if len(encoded) > self._max_message:
@@ -112,7 +121,7 @@ class Server:
         """What the adapter's code raised: of a cancelled call it is the answer to the cancel."""
         kind = messages.CANCELLED if call.cancelled else messages.EXCEPTION
         try:
-            return failure.told(kind, self._describe(type(error), error, error.__traceback__))
+            return failure.reported(kind, self._describe(type(error), error, error.__traceback__))
         except BaseException as second:
             told = failure.bare(kind, error)
             told.traceback = f"(no traceback: describing it raised {type(second).__name__})"

@@ -46,7 +46,7 @@ def _scalar(kind: type[Any], scalar: Any) -> Extension:
     name, body = scalar.dtype.str, expect(scalar.tobytes(), bytes)
     if _item_size(name) != len(body):
         what = f"cannot encode {type_name(scalar)}; convert it with .item()"
-        raise Refused(what).of(scalar)
+        raise Refused.refusal(what).of(scalar)
     return NUMPY_SCALAR, _prefixed(name), body
 
 
@@ -83,7 +83,7 @@ def _refuse_dtype(array: Any) -> Refused:
     else:
         name = array.dtype
         what = f"cannot encode {kind} of dtype {name}; convert it with .astype() or .tolist()"
-    return Refused(what).of(array)
+    return Refused.refusal(what).of(array)
 
 
 def decode_array(body: memoryview) -> Any:

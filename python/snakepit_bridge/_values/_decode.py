@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from snakepit_bridge._registry import DECODERS
+
 from . import _array, _extension, _number, _plain, _time
 from ._failure import Refused
 from ._plain import MAX_DEPTH
@@ -142,11 +144,12 @@ class _Decoder:
             return known
         if 0x80 <= marker <= 0x9F or 0xDC <= marker <= 0xDF:
             raise Refused("a dict key must be a scalar")
-        value = self.value()
-        # The one extension that is a key: an int beyond 64 bits.
-        if (0xC7 <= marker <= 0xC9 or 0xD4 <= marker <= 0xD8) and type(value) is not int:
-            raise Refused("a dict key must be a scalar")
-        return value
+        if 0xC7 <= marker <= 0xC9 or 0xD4 <= marker <= 0xD8:
+            # The one extension that is a key: an int beyond 64 bits.
+            at = self._at + {0xC7: 2, 0xC8: 3, 0xC9: 5}.get(marker, 1)
+            if at < self._end and self._data[at] != _extension.BIG_INT:
+                raise Refused("a dict key must be a scalar")
+        return self.value()
 
     def _extension(self, size: int) -> Any:
         tag = struct.unpack("b", self._take(1))[0]
@@ -154,6 +157,8 @@ class _Decoder:
         if size > self._end - at:
             raise _truncated()
         self._at = at + size
+        if tag == _extension.NAMED:
+            return self._named(self._data[at : at + size])
         decode = _EXTENSIONS.get(tag)
         if decode is None:
             raise Refused(f"unknown extension type {tag}; is the peer newer?")
@@ -161,6 +166,29 @@ class _Decoder:
             return decode(memoryview(self._data)[at : at + size])
         except Exception as error:
             raise Refused.by(error).during(f"malformed extension of type {tag}") from None
+
+    def _named(self, body: bytes) -> Any:
+        """A value of a type that the program has registered, by its name."""
+        size = body[0] if body else 0
+        try:
+            name = body[1 : 1 + size].decode()
+        except UnicodeDecodeError:
+            name = ""
+        if not name or len(body) - 1 < size:
+            raise Refused("a named value starts with its name")
+        decode = DECODERS.get(name)
+        if decode is None:
+            what = f'no decoder for "{name}" here; register one by register_decoder()'
+            raise Refused(what)
+        self._enter()
+        inner = _Decoder(body[1 + size :])
+        inner._depth = self._depth
+        plain = inner.message()
+        self._depth -= 1
+        try:
+            return decode(plain)
+        except Exception as error:
+            raise Refused(f'the decoder for "{name}" failed', error) from None
 
     def _enter(self) -> None:
         self._depth += 1

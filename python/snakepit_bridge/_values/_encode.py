@@ -7,13 +7,17 @@ runs inside (a ``tzinfo``, a numpy dtype) or in another thread may change them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
 from msgpack import Packer
 
+from snakepit_bridge._registry import ENCODERS, encoder_of
+
 from . import _array, _number, _plain, _refusal, _time
 from ._extension import (
+    NAMED,
     Extension,
     bytes_header,
     dict_header,
@@ -25,24 +29,28 @@ from ._extension import (
 from ._failure import Refused, type_name
 from ._plain import MAX_DEPTH, SCALARS, SHORT, is_flat
 
+Substitute = Callable[[Any], Any]
 
-def encode(value: object, root: str = "value") -> bytes:
+
+def encode(value: object, root: str = "value", substitute: Substitute | None = None) -> bytes:
     """The message that ``value`` travels as.
 
     Args:
         value: Anything of the table in ``docs/values.md``.
         root: How the path in an error starts, for example ``result``.
+        substitute: Makes something that can travel of a value that cannot. Default: that is an
+            error.
 
     Raises:
         EncodeError: Something in it cannot travel; names the place, the type and the way out.
     """
     packed = _plain.pack(value)
-    return walk(value, root) if packed is None else packed
+    return walk(value, root, substitute) if packed is None else packed
 
 
-def walk(value: object, root: str = "value") -> bytes:
+def walk(value: object, root: str = "value", substitute: Substitute | None = None) -> bytes:
     """``encode`` without its fast path."""
-    encoder = _Encoder()
+    encoder = _Encoder(substitute)
     try:
         encoder.value(value)
     except Exception as error:
@@ -53,7 +61,8 @@ def walk(value: object, root: str = "value") -> bytes:
 
 
 class _Encoder:
-    def __init__(self) -> None:
+    def __init__(self, substitute: Substitute | None) -> None:
+        self._substitute = substitute
         # Its own: kept ones keep their largest message.
         self._packer = Packer(strict_types=True, buf_size=1024)
         self._pack = self._packer.pack
@@ -155,6 +164,40 @@ class _Encoder:
         self._depth -= 1
 
     def _other(self, kind: type[Any], value: Any) -> None:
+        if ENCODERS and (found := encoder_of(kind)) is not None:
+            self._named(value, *found)
+            return
+        start = len(self.out)
+        try:
+            self._known(kind, value)
+        except Refused as refused:
+            if self._substitute is None or not refused.is_refusal:
+                raise
+        else:
+            return
+        del self.out[start:]
+        # A substitute may need one itself, without end.
+        self._enter(value)
+        self.value(self._substitute(value))
+        self._depth -= 1
+
+    def _named(self, value: Any, name: str, encode: Callable[[Any], Any]) -> None:
+        """A value of a registered type: under its name, as what its encoder makes of it."""
+        self._enter(value)
+        plain = encode(value)
+        outer, self.out = self.out, []
+        try:
+            self.value(plain)
+        except Exception as error:
+            raise Refused.by(error).of(plain) from None
+        finally:
+            inner, self.out = self.out, outer
+        message = b"".join(inner)
+        label = name.encode()
+        self._extension((NAMED, bytes((len(label),)) + label, message))
+        self._depth -= 1
+
+    def _known(self, kind: type[Any], value: Any) -> None:
         # Before the subclasses: numpy's float64 is a float, its str_ a str.
         extension = (
             _time.encode(kind, value) or _number.encode(kind, value) or _array.encode(kind, value)

@@ -23,6 +23,7 @@ NUMPY_SCALAR = 7
 # 8 is kept for buffers that travel beside the message.
 TIME = 9
 TIMEDELTA = 10
+NAMED = 11
 
 Extension = tuple[int, bytes, bytes]
 """Type, and the body in two parts: the second may be large, and is not copied to join them."""

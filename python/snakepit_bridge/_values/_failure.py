@@ -30,12 +30,20 @@ class Refused(Exception):  # noqa: N818 (never leaves this package)
         self.what = what
         self.cause = cause
         self.type_name: str | None = None
+        self.is_refusal = False
         self._path: list[str] = []  # innermost segment first
 
     @classmethod
     def by(cls, error: Exception) -> Refused:
         """``error`` as a refusal, which it may be already."""
         return error if isinstance(error, cls) else cls("", error)
+
+    @classmethod
+    def refusal(cls, what: str) -> Refused:
+        """A value of a type that does not travel: something else may be sent instead of it."""
+        refused = cls(what)
+        refused.is_refusal = True
+        return refused
 
     def of(self, value: object) -> Refused:
         """Blame a value that was being encoded, unless something inside it has been blamed."""

@@ -16,7 +16,7 @@ PLAIN = "send plain values (None, bool, numbers, str, bytes, lists, dicts) inste
 
 
 def refuse(value: object) -> Refused:
-    return Refused(f"cannot encode {type_name(value)}; {_remedy(type(value))}").of(value)
+    return Refused.refusal(f"cannot encode {type_name(value)}; {_remedy(type(value))}").of(value)
 
 
 def _remedy(kind: type[Any]) -> str:

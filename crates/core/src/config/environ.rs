@@ -57,9 +57,13 @@ pub const OF_ONE_INTERPRETER: [&str; 3] = ["PYTHONHOME", "PYTHONEXECUTABLE", "__
 /// Of what the host tells its workers, and of its own settings.
 const OWN_PREFIX: &str = "SNAKEPIT_";
 
+/// How much the logs of adapters say: the one name with that prefix which is a worker's own to read.
+const LOG_LEVEL: &str = "SNAKEPIT_LOG_LEVEL";
+
 /// Which variables workers get. `SNAKEPIT_*` is not inherited, and refused where it is given: those
-/// names are the host's own, by which it tells a worker what that needs to know. Thread counts of
-/// numeric libraries that nobody has set become cores / workers.
+/// names are the host's own, by which it tells a worker what that needs to know;
+/// `SNAKEPIT_LOG_LEVEL` alone is the worker's. Thread counts of numeric libraries that nobody has set
+/// become cores / workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env {
     strict: bool,
@@ -147,7 +151,7 @@ impl Env {
             if name.is_empty() || name.contains(['=', '\0']) {
                 return Err(wrong("env", format!("{name:?} is no name of a variable")));
             }
-            if name.starts_with(OWN_PREFIX) {
+            if name.starts_with(OWN_PREFIX) && name != LOG_LEVEL {
                 let message = format!(
                     "{name}: names that begin with {OWN_PREFIX} are the host's own, and workers \
                      get none but those that it sets; leave it out, or take another name"
@@ -194,7 +198,7 @@ impl Env {
     /// The host's own settings are no business of a worker, which gets them by its control socket.
     fn passes(&self, name: &OsStr) -> bool {
         let bytes = name.as_encoded_bytes();
-        if bytes.starts_with(OWN_PREFIX.as_bytes()) {
+        if bytes.starts_with(OWN_PREFIX.as_bytes()) && name != LOG_LEVEL {
             return false;
         }
         !self.strict
@@ -217,6 +221,7 @@ mod tests {
             ("LC_ALL", "C"),
             ("TOKEN", "secret"),
             ("SNAKEPIT_LINE", "native"),
+            ("SNAKEPIT_LOG_LEVEL", "debug"),
             ("PYTHONHOME", "/opt"),
             ("PYTHONPATH", "/old"),
             ("OMP_NUM_THREADS", "7"),
@@ -239,6 +244,9 @@ mod tests {
         let env = made(Env::inherit(), &[], &[]);
         assert_eq!(env["TOKEN"], "secret");
         assert!(!env.contains_key("SNAKEPIT_LINE") && !env.contains_key("PYTHONHOME"));
+        assert_eq!(env["SNAKEPIT_LOG_LEVEL"], "debug", "which the adapters' logging reads");
+        let given = made(Env::strict().set("SNAKEPIT_LOG_LEVEL", "info"), &[], &[]);
+        assert_eq!(given["SNAKEPIT_LOG_LEVEL"], "info");
         assert_eq!((&*env["OMP_NUM_THREADS"], &*env["MKL_NUM_THREADS"]), ("7", "2"));
     }
 

@@ -15,6 +15,7 @@ mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod unserializable;
 mod upkeep;
 mod worker;
 
@@ -30,11 +31,16 @@ pub use options::PoolOptions;
 pub use profile::Profile;
 pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
 pub(crate) use source::is_name;
+pub(crate) use suggest::closest;
+pub use unserializable::{Detail, Unserializable};
 pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
 
 use crate::call::Affinity;
 use crate::error::Error;
 use crate::id::PoolName;
+
+/// The most that `max_sessions` may be.
+const MAX_SESSIONS: usize = 10_000_000;
 
 /// Configuration of one pool. Every limit has a default that suits a service.
 #[derive(Clone, Debug)]
@@ -58,6 +64,10 @@ pub struct PoolConfig {
     pub grace: Duration,
     /// How sessions bind unless they say otherwise.
     pub affinity: Affinity,
+    /// How long a session may be unused unless it says otherwise; none: until it is closed.
+    pub session_ttl: Option<Duration>,
+    /// So many sessions may be open; one more is refused.
+    pub max_sessions: usize,
     /// How workers live: probes, replacement, starts.
     pub life: Life,
     /// What it does while workers fail.
@@ -66,7 +76,7 @@ pub struct PoolConfig {
 
 impl PoolConfig {
     /// A pool of `size` workers with every limit at its default: 1,000 waiting calls of
-    /// 256 MiB in all, 256 MiB messages, 60 s to start, 2 s of grace.
+    /// 256 MiB in all, 256 MiB messages, 60 s to start, 2 s of grace, 10,000 sessions of an hour.
     pub fn new(name: impl Into<PoolName>, size: usize, worker: WorkerConfig) -> Self {
         Self {
             name: name.into(),
@@ -78,6 +88,8 @@ impl PoolConfig {
             start_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(2),
             affinity: Affinity::default(),
+            session_ttl: Some(Duration::from_secs(3600)),
+            max_sessions: 10_000,
             life: Life::default(),
             guards: Guards::default(),
         }
@@ -111,6 +123,15 @@ impl PoolConfig {
             return wrong("start_timeout", "must be above zero".into());
         }
         self.worker.profile.check(self.worker.capacity)?;
+        if self.session_ttl.is_some_and(|ttl| ttl.is_zero()) {
+            return wrong("session_ttl", "must be above zero".into());
+        }
+        // Places among the sessions are 32 bits wide.
+        if !(1..=MAX_SESSIONS).contains(&self.max_sessions) {
+            let message = format!("must be from 1 to {MAX_SESSIONS}, not {}", self.max_sessions);
+            return wrong("max_sessions", message);
+        }
+        self.worker.validate_errors()?;
         self.worker.limits.validate()?;
         self.life.validate()?;
         self.guards.validate()
@@ -126,12 +147,19 @@ pub(crate) struct CallDefaults {
     pub(crate) idle_timeout: Option<Duration>,
     /// For calls under way when the pool is shut down.
     pub(crate) drain_timeout: Duration,
+    /// Whether arguments are held against the tool's schema.
+    pub(crate) validate_arguments: bool,
 }
 
 impl Default for CallDefaults {
     fn default() -> Self {
         let five_minutes = Some(Duration::from_secs(300));
         let drain_timeout = Duration::from_secs(30);
-        Self { timeout: five_minutes, idle_timeout: five_minutes, drain_timeout }
+        Self {
+            timeout: five_minutes,
+            idle_timeout: five_minutes,
+            drain_timeout,
+            validate_arguments: false,
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::suggest::closest;
 use super::upkeep::{Table, Whole};
 use super::{
     BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode, Profile,
-    Recycle, RetryPolicy,
+    Recycle, RetryPolicy, Unserializable,
 };
 use crate::call::Affinity;
 use crate::value::Map;
@@ -127,6 +127,8 @@ parameters! {
     timeout: Option<Duration>, read as Span;
     /// How long a stream may be silent; no limit as above. Default: 300 s.
     idle_timeout: Option<Duration>, read as Span;
+    /// Whether arguments are held against the tool's schema before they are sent. Default: no.
+    validate_arguments: bool, read as bool;
     /// Calls that may wait for a worker. Default: 1000.
     max_queue: usize, read as usize;
     /// Bytes of arguments that may wait; one call may whatever its size. Default: 256 MiB.
@@ -141,6 +143,11 @@ parameters! {
     grace: Duration, read as Limited;
     /// How sessions bind unless they say otherwise. Default: `strict_queue`.
     affinity: Affinity, read as Named<Affinity>;
+    /// How long a session may be unused unless it says otherwise; no limit: null, or `"none"`.
+    /// Default: 3600 s.
+    session_ttl: Option<Duration>, read as Span;
+    /// Sessions that may be open at once, from 1 to 10,000,000. Default: 10,000.
+    max_sessions: usize, read as usize;
     /// When workers are asked for signs of life: a table of `interval`, `timeout`, `missed` and
     /// `initial_delay`, or `"none"`. Default: all of its defaults.
     heartbeat: Option<Heartbeat>, read as Table<Heartbeat>;
@@ -190,6 +197,11 @@ parameters! {
     worker_output: OutputMode, read as Named<OutputMode>;
     /// The workers' end of the line. Default: that of `SNAKEPIT_LINE`, else `auto`.
     line: Line, read as Named<Line>;
+    /// What becomes of what cannot travel in a result: a table of `detail`, `max_repr` and
+    /// `max_elements`, or `"none"`: an error. Default: none.
+    unserializable: Option<Unserializable>, read as Table<Unserializable>;
+    /// Classes of exceptions, each as `"module:Name"`, that failures name and tell the arguments of.
+    errors: Vec<String>, read as Word<String>;
 }
 
 struct Parameters;

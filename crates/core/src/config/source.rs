@@ -42,7 +42,7 @@ fn without_suffix(text: &str) -> Option<String> {
 }
 
 /// Names as Python has them, near enough: it knows more letters, and says so itself.
-fn dotted(text: &str) -> bool {
+pub(super) fn dotted(text: &str) -> bool {
     text.split('.').all(|part| {
         let mut letters = part.chars();
         letters.next().is_some_and(|first| first == '_' || first.is_alphabetic())

@@ -1,7 +1,7 @@
 //! The known name that was meant, most likely.
 
 /// The one of `known` that takes the fewest changes, if they are few.
-pub(super) fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let best = known.iter().map(|known| (changes(name, known), *known)).min()?;
     (best.0 <= name.len().max(3) / 3).then_some(best.1)
 }

@@ -21,7 +21,7 @@ fn every_parameter_is_read() {
             "jitter": "equal", "idempotent": true}, "retry_budget": {"deposit": 0},
             "circuit_breaker": {"failure_threshold": 3, "count_remote_errors": true},
             "worker_breaker": {"window": 10, "reset_timeout": "1s"},
-            "crash_barrier": {"taint": "5s"}}"#,
+            "crash_barrier": {"taint": "5s"}, "errors": "app:Quota", "unserializable": {}}"#,
     );
     let options = options.expect("all of them");
     assert_eq!(options.adapter.as_deref(), Some("a:B"));
@@ -62,6 +62,8 @@ fn every_parameter_is_read() {
     assert_eq!(options.worker_breaker, Some(Some(breaker)));
     let barrier = CrashBarrier { taint: Duration::from_secs(5), ..CrashBarrier::default() };
     assert_eq!(options.crash_barrier, Some(barrier));
+    assert_eq!(options.errors, Some(vec!["app:Quota".into()]));
+    assert_eq!(options.unserializable, Some(Some(Unserializable::default())));
 }
 
 #[test]

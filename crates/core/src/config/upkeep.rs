@@ -7,9 +7,9 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::read::{Limited, Size};
+use super::read::{Limited, Named, Size};
 use super::suggest::closest;
-use super::{Heartbeat, Limits, Recycle};
+use super::{Detail, Heartbeat, Limits, Recycle, Unserializable};
 
 /// A table, or `"none"`.
 pub(super) struct Table<T>(Option<T>);
@@ -91,6 +91,14 @@ keys! {
 }
 
 keys! {
+    Unserializable {
+        detail as Named<Detail> => Named::into;
+        max_repr as u32 => u32::from;
+        max_elements as u64 => u64::from;
+    }
+}
+
+keys! {
     Recycle {
         calls as u64 => Some;
         age as Limited => |age: Limited| Some(age.into());
@@ -152,7 +160,7 @@ impl<'de, T: Keys> Visitor<'de> for Reader<T> {
 mod tests {
     use std::time::Duration;
 
-    use crate::{Heartbeat, Limits, PoolOptions, Recycle};
+    use crate::{Detail, Heartbeat, Limits, PoolOptions, Recycle, Unserializable};
 
     fn read(toml: &str) -> Result<PoolOptions, String> {
         toml::from_str(toml).map_err(|error: toml::de::Error| error.message().to_owned())
@@ -204,6 +212,17 @@ mod tests {
         assert!(told.starts_with("limits: a table of nice, address_space, "), "{told}");
         let told = read("limits = { adress_space = 1 }").expect_err("misspelt");
         assert!(told.contains("did you mean \"address_space\"?"), "{told}");
+    }
+
+    #[test]
+    fn markers_are_described_by_a_table() {
+        let options = read("unserializable = { detail = 'type', max_repr = 80 }");
+        let told = Unserializable { detail: Detail::Type, max_repr: 80, ..Default::default() };
+        assert_eq!(options.map(|options| options.unserializable), Ok(Some(Some(told))));
+        let off = read("unserializable = 'none'");
+        assert_eq!(off.map(|options| options.unserializable), Ok(Some(None)));
+        let told = read("unserializable = { detail = 'repr' }").expect_err("no such detail");
+        assert!(told.starts_with("unserializable: detail: unknown detail \"repr\""), "{told}");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::{ByPlace, Limits, Profile};
+use super::source::dotted as is_dotted;
+use super::{ByPlace, Limits, Profile, Unserializable};
+use crate::error::Error;
 
 /// Where an adapter class comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +123,23 @@ pub struct WorkerConfig {
     pub capacity: usize,
     /// It reports what threads do to each other.
     pub thread_safety_checks: bool,
+    /// What becomes of what cannot travel in its results; None: an error.
+    pub results: Option<Unserializable>,
+    /// Classes of exceptions that it tells by name, with their arguments: `module:Name`.
+    pub errors: Vec<String>,
+}
+
+impl WorkerConfig {
+    pub(super) fn validate_errors(&self) -> Result<(), Error> {
+        for class in &self.errors {
+            let parts = class.split_once(':');
+            if !parts.is_some_and(|(module, name)| is_dotted(module) && is_dotted(name)) {
+                let message = format!("{class:?} has not the form \"module:Name\"");
+                return Err(Error::Config { field: "errors", message });
+            }
+        }
+        self.results.as_ref().map_or(Ok(()), Unserializable::validate)
+    }
 }
 
 impl WorkerConfig {

@@ -77,6 +77,15 @@ pub enum Violation {
         ready: bool,
     },
 
+    /// Its Ready has a tool that cannot be one. Trying again cannot help.
+    #[error("tool {tool:?}: {detail}")]
+    BadTool {
+        /// The tool's name, cut where it is too long for one.
+        tool: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+
     /// A frame without content, or with content that this protocol does not have.
     #[error("a frame of an unknown kind")]
     UnknownFrame,
@@ -175,6 +184,7 @@ impl Violation {
             Self::SecondAttach => "second_attach",
             Self::ForeignProcess { .. } => "foreign_process",
             Self::OutOfTurn { .. } => "out_of_turn",
+            Self::BadTool { .. } => "bad_tool",
             Self::UnknownFrame => "unknown_frame",
             Self::MalformedFrame { .. } => "malformed_frame",
             Self::TooLarge { .. } => "too_large",
@@ -188,9 +198,10 @@ impl Violation {
         }
     }
 
-    /// Whether trying again cannot help: the two ends are of different versions.
+    /// Whether trying again cannot help: the two ends are of different versions, or the worker has
+    /// a tool that cannot be one.
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::OldProtocol { .. } | Self::NewProtocol { .. })
+        matches!(self, Self::OldProtocol { .. } | Self::NewProtocol { .. } | Self::BadTool { .. })
     }
 
     /// How two protocols differ, where they do.

@@ -1,15 +1,16 @@
-//! Which worker is home to which session.
+//! Which workers one session lives in.
 //!
 //! ```text
-//! (no home) ──first call──▶ bound to slot, binding N ──its worker ends──▶ (no home)
+//! (no home) ──first call──▶ home in slot, binding N ──its worker ends──▶ (no home)
+//!                             │ a call goes elsewhere
+//!                             ▼
+//!                           guest in another slot, with a binding of its own
 //! ```
 //!
 //! A binding has a number. A caller that holds a session object remembers the number of its first
 //! binding; when the home is gone that number never comes back, so the object stays lost, while a
-//! caller who only names the session is bound anew.
-
-use std::collections::HashMap;
-use std::sync::Arc;
+//! caller who only names the session is bound anew. A worker knows what it keeps for a session by
+//! the number of the binding, so what one life of an id left there is never taken for the next's.
 
 /// Where a session lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,53 +20,55 @@ pub(crate) struct Home {
     pub(crate) binding: u64,
 }
 
-/// All bindings of a pool.
+/// All bindings of one session.
 #[derive(Debug, Default)]
 pub(crate) struct Homes {
-    homes: HashMap<Arc<str>, Home>,
-    per_slot: Vec<u32>,
-    last: u64,
+    home: Option<Home>,
+    /// Where calls that only prefer their home went while it was busy.
+    guest_in: Vec<Home>,
 }
 
 impl Homes {
-    pub(crate) fn new(slots: usize) -> Self {
-        Self { homes: HashMap::new(), per_slot: vec![0; slots], last: 0 }
+    pub(crate) fn home(&self) -> Option<Home> {
+        self.home
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.homes.len()
+    /// The session's binding to that slot.
+    pub(crate) fn in_slot(&self, slot: usize) -> Option<Home> {
+        self.iter().find(|home| home.slot == slot)
     }
 
-    /// Sessions that live in `slot`.
-    pub(crate) fn count(&self, slot: usize) -> u32 {
-        self.per_slot[slot]
-    }
-
-    pub(crate) fn get(&self, session: &str) -> Option<Home> {
-        self.homes.get(session).copied()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Home> {
+        self.home.iter().chain(&self.guest_in).copied()
     }
 
     /// Whether a caller that relies on `bound` has lost its state.
-    pub(crate) fn is_lost(&self, session: &str, bound: Option<u64>) -> bool {
-        bound.is_some_and(|bound| self.get(session).is_none_or(|home| home.binding != bound))
+    pub(crate) fn is_lost(&self, bound: u64) -> bool {
+        self.home.is_none_or(|home| home.binding != bound)
     }
 
-    /// Binds a session that has no home to `slot`.
-    pub(crate) fn bind(&mut self, session: &Arc<str>, slot: usize) -> Home {
-        self.last += 1;
-        let home = Home { slot, binding: self.last };
-        let before = self.homes.insert(session.clone(), home);
-        debug_assert!(before.is_none(), "bound twice");
-        self.per_slot[slot] += 1;
-        home
-    }
-
-    /// Ends every binding to `slot`.
-    pub(crate) fn evict(&mut self, slot: usize) {
-        if self.per_slot[slot] > 0 {
-            self.homes.retain(|_, home| home.slot != slot);
-            self.per_slot[slot] = 0;
+    /// Binds the session to a slot where it is not bound; its home, where it has none.
+    pub(crate) fn bind(&mut self, slot: usize, binding: u64) {
+        debug_assert!(self.in_slot(slot).is_none(), "bound twice");
+        let here = Home { slot, binding };
+        match self.home {
+            None => self.home = Some(here),
+            Some(_) => self.guest_in.push(here),
         }
+    }
+
+    /// A session without a home moves in where it has been a guest.
+    pub(crate) fn settle(&mut self, slot: usize) {
+        if self.home.is_none() {
+            self.home = self.guest_in.iter().copied().find(|home| home.slot == slot);
+            self.guest_in.retain(|home| home.slot != slot);
+        }
+    }
+
+    /// Ends the bindings to `slot`.
+    pub(crate) fn evict(&mut self, slot: usize) {
+        self.home = self.home.filter(|home| home.slot != slot);
+        self.guest_in.retain(|home| home.slot != slot);
     }
 }
 
@@ -77,32 +80,47 @@ mod tests {
 
     #[test]
     fn a_lost_binding_never_comes_back() {
-        let mut homes = Homes::new(2);
-        let session: Arc<str> = "s".into();
-        let first = homes.bind(&session, 0);
-        assert!(!homes.is_lost("s", Some(first.binding)));
+        let mut homes = Homes::default();
+        homes.bind(0, 1);
+        assert!(!homes.is_lost(1));
         homes.evict(0);
-        assert!(homes.is_lost("s", Some(first.binding)));
-        let second = homes.bind(&session, 0);
-        assert!(homes.is_lost("s", Some(first.binding)), "the old object stays lost");
-        assert!(!homes.is_lost("s", Some(second.binding)) && !homes.is_lost("s", None));
+        assert!(homes.is_lost(1));
+        homes.bind(0, 2);
+        assert!(homes.is_lost(1), "the old object stays lost");
+        assert!(!homes.is_lost(2));
+    }
+
+    #[test]
+    fn a_guest_has_a_binding_of_its_own_and_stays_where_it_is() {
+        let mut homes = Homes::default();
+        homes.bind(0, 1);
+        homes.bind(1, 2);
+        assert_eq!(homes.home(), Some(Home { slot: 0, binding: 1 }));
+        homes.evict(0);
+        let guest = Some(Home { slot: 1, binding: 2 });
+        assert_eq!((homes.home(), homes.in_slot(1)), (None, guest));
+        homes.settle(1);
+        assert_eq!((homes.home(), homes.iter().count()), (guest, 1));
     }
 
     proptest! {
-        /// The counts per slot are those of the table, whatever happens.
+        /// A slot has one binding at most, and none after its worker ended.
         #[test]
-        fn counts_are_true(ops in prop::collection::vec((0u8..2, 0usize..3, 0u8..10), 0..100)) {
-            let mut homes = Homes::new(3);
-            for (op, slot, name) in ops {
-                let name: Arc<str> = name.to_string().into();
-                match (op, homes.get(&name)) {
-                    (0, None) => { homes.bind(&name, slot); }
-                    (1, _) => homes.evict(slot),
+        fn one_binding_a_slot(ops in prop::collection::vec((any::<bool>(), 0usize..3), 0..50)) {
+            let (mut homes, mut last) = (Homes::default(), 0);
+            for (bind, slot) in ops {
+                match homes.in_slot(slot) {
+                    None if bind => {
+                        last += 1;
+                        homes.bind(slot, last);
+                    }
+                    Some(_) if bind => homes.settle(slot),
+                    Some(_) if !bind => homes.evict(slot),
                     _ => {}
                 }
+                prop_assert_eq!(homes.in_slot(slot).is_some(), bind);
                 for slot in 0..3 {
-                    let real = homes.homes.values().filter(|home| home.slot == slot).count();
-                    prop_assert_eq!(homes.count(slot) as usize, real);
+                    prop_assert!(homes.iter().filter(|home| home.slot == slot).count() <= 1);
                 }
             }
         }

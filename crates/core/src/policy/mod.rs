@@ -11,4 +11,5 @@ pub(crate) mod rate;
 pub(crate) mod recycle;
 pub(crate) mod restart;
 pub(crate) mod retry;
+pub(crate) mod session;
 pub(crate) mod startup;

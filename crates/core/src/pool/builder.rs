@@ -13,8 +13,8 @@ use super::{LineHandler, Pool};
 use crate::call::Affinity;
 use crate::config::{
     AdapterSource, BreakerRule, BudgetConfig, CallDefaults, CrashBarrier, Env, Guards, Heartbeat,
-    Limits, Line, OutputMode, PoolConfig, PoolOptions, Profile, Recycle, RetryPolicy, WorkerConfig,
-    is_name,
+    Limits, Line, OutputMode, PoolConfig, PoolOptions, Profile, Recycle, RetryPolicy,
+    Unserializable, WorkerConfig, is_name,
 };
 use crate::error::{Error, StartFailure};
 use crate::id::PoolName;
@@ -97,6 +97,9 @@ impl Builder {
         timeout: impl Into<Option<Duration>>;
         /// How long a stream may be silent; `None`: no limit.
         idle_timeout: impl Into<Option<Duration>>;
+        /// Whether arguments are held against the tool's schema before they are sent; see
+        /// [`super::Call::validate_arguments`].
+        validate_arguments: bool;
         /// Calls that may wait for a worker.
         max_queue: usize;
         /// Bytes of arguments that may wait.
@@ -121,6 +124,10 @@ impl Builder {
         grace: Duration;
         /// How sessions bind unless they say otherwise.
         affinity: Affinity;
+        /// How long a session may be unused unless it says otherwise; `None`: until it is closed.
+        session_ttl: impl Into<Option<Duration>>;
+        /// Sessions that may be open at once.
+        max_sessions: usize;
         /// When workers are asked for signs of life; `None`: never.
         heartbeat: impl Into<Option<Heartbeat>>;
         /// A worker that has been stalled for so long is killed; `None`: only a deadline kills.
@@ -143,6 +150,8 @@ impl Builder {
         worker_output: OutputMode;
         /// The workers' end of the line.
         line: Line;
+        /// What becomes of what cannot travel in a result; `None`: an error.
+        unserializable: impl Into<Option<Unserializable>>;
     }
 
     /// A directory that workers search for modules, behind those given before.
@@ -154,6 +163,13 @@ impl Builder {
     /// A variable that workers do not get in any case.
     pub fn secret(mut self, name: impl Into<String>) -> Self {
         self.options.secrets.get_or_insert_default().push(name.into());
+        self
+    }
+
+    /// A class of exceptions, `"module:Name"`, that failures name and tell the arguments of: see
+    /// [`crate::Failure::class`].
+    pub fn error_class(mut self, class: impl Into<String>) -> Self {
+        self.options.errors.get_or_insert_default().push(class.into());
         self
     }
 
@@ -220,6 +236,8 @@ impl Builder {
             profile,
             capacity,
             thread_safety_checks,
+            results: options.unserializable.clone().flatten(),
+            errors: options.errors.clone().unwrap_or_default(),
         };
         let mut config = PoolConfig::new(name, size, worker);
         limits(&mut config, &options);
@@ -233,6 +251,7 @@ impl Builder {
             timeout: options.timeout.unwrap_or(usual.timeout),
             idle_timeout: options.idle_timeout.unwrap_or(usual.idle_timeout),
             drain_timeout: options.drain_timeout.unwrap_or(usual.drain_timeout),
+            validate_arguments: options.validate_arguments.unwrap_or(usual.validate_arguments),
         };
         Ok(pool)
     }
@@ -312,6 +331,8 @@ fn limits(config: &mut PoolConfig, options: &PoolOptions) {
     config.max_message = options.max_message.unwrap_or(config.max_message);
     config.start_timeout = options.start_timeout.unwrap_or(config.start_timeout);
     config.grace = options.grace.unwrap_or(config.grace);
+    config.session_ttl = options.session_ttl.unwrap_or(config.session_ttl);
+    config.max_sessions = options.max_sessions.unwrap_or(config.max_sessions);
     config.affinity = options.affinity.unwrap_or(config.affinity);
     let life = &mut config.life;
     life.heartbeat = options.heartbeat.unwrap_or(life.heartbeat);

@@ -15,16 +15,16 @@ use super::state::NewCall;
 use super::stats::{PoolStats, WorkerInfo};
 use super::stream::{Channel, ChunkStream};
 use crate::breaker::CircuitBreaker;
-use crate::call::{Affinity, Binding, CallSpec, SessionKey};
+use crate::call::{CallSpec, SessionKey};
 use crate::config::{CallDefaults, PoolConfig};
 use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
 use crate::process::{limits::beyond_system, shortage_of, tree_memory};
-use crate::transport::{Listener, ToolInfo};
+use crate::transport::Listener;
 use crate::worker::{Keeper, Order};
 
-/// Longest name of a tool and longest session id in bytes: they travel beside the arguments, in what
-/// a frame may have beyond a message.
+/// Longest name of a tool in bytes: it travels beside the arguments, in what a frame may have beyond
+/// a message.
 const MAX_NAME: usize = 4096;
 
 /// After the last call, workers have so long to exit by themselves before they are killed.
@@ -196,12 +196,11 @@ impl Pool {
             return Err(Error::ForkedPool { pool: self.shared.config.name.clone() });
         }
         let CallSpec { tool, arguments, session, timeout, idempotent, retry } = spec;
-        for (field, text) in [("tool", Some(&tool)), ("session", session.as_ref().map(|s| &s.id))] {
-            if let Some(length) = text.map(|text| text.len()).filter(|&length| length > MAX_NAME) {
-                let message = format!("{length} bytes are too long for a name; {MAX_NAME} fit");
-                return Err(Error::Config { field, message });
-            }
+        if tool.len() > MAX_NAME {
+            let message = format!("{} bytes are too long for a name; {MAX_NAME} fit", tool.len());
+            return Err(Error::Config { field: "tool", message });
         }
+        session.as_ref().map_or(Ok(()), SessionKey::check)?;
         if let Some(policy) = &retry {
             policy.validate()?;
         }
@@ -214,17 +213,6 @@ impl Pool {
         let bytes = u32::try_from(arguments.len()).unwrap_or(u32::MAX);
         let job = Job { tool, arguments, session: id, sink, pass: None };
         self.shared.submit(NewCall { job, session, timeout, idempotent, retry, bytes })
-    }
-
-    /// A session for [`CallSpec`]s: its calls share one worker, as strictly as `affinity` says
-    /// (default: the pool's). It does not keep the pool open.
-    pub fn session_handle(
-        &self,
-        id: impl Into<Arc<str>>,
-        affinity: Option<Affinity>,
-    ) -> SessionHandle {
-        let affinity = affinity.unwrap_or(self.shared.config.affinity);
-        SessionHandle { id: id.into(), affinity, binding: Arc::default() }
     }
 
     /// Counts; all zero in a fork of the process that made the pool.
@@ -268,11 +256,6 @@ impl Pool {
         let (breaker, tainted) = trust;
         let memory = pid.and_then(tree_memory);
         WorkerInfo { worker, pid, state, calls, memory, sessions, breaker, tainted }
-    }
-
-    /// The tools of the adapter, as the last worker that became ready told them.
-    pub fn tools(&self) -> Vec<ToolInfo> {
-        self.shared.tools()
     }
 
     /// Waits until every worker is ready.
@@ -369,36 +352,5 @@ impl Pool {
                 keeper.abort();
             }
         }
-    }
-}
-
-/// A session of one pool, as [`CallSpec`] takes it; see [`super::Session`]. Clones are the same
-/// session.
-#[derive(Clone, Debug)]
-pub struct SessionHandle {
-    id: Arc<str>,
-    affinity: Affinity,
-    binding: Arc<Binding>,
-}
-
-impl SessionHandle {
-    pub(super) fn with_affinity(self, affinity: Affinity) -> Self {
-        Self { affinity, ..self }
-    }
-
-    /// The caller's id.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Number of its binding to a worker; None before its first call was sent.
-    pub fn binding(&self) -> Option<u64> {
-        self.binding.get()
-    }
-
-    /// What a call of this session carries.
-    pub fn key(&self) -> SessionKey {
-        let object = Some(self.binding.clone());
-        SessionKey { id: self.id.clone(), affinity: self.affinity, object }
     }
 }

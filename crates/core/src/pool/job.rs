@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use super::gate::Pass;
 use super::reply::Cell;
-use super::state::Window;
+use super::state::{Visit, Window};
 use super::stream::{Channel, WINDOW};
 use crate::error::{Direction, Error};
 use crate::id::{CallId, WorkerRef};
-use crate::transport::{ToolCall, WorkerFailure};
+use crate::transport::{CallSession, ToolCall, WorkerFailure};
 use crate::worker::Port;
 
 /// Payload and reply sink of a call.
@@ -45,7 +45,7 @@ impl Job {
         (port, number): (&Port, usize),
         id: CallId,
         word: Option<u8>,
-        session_new: bool,
+        visit: Option<Visit>,
         left: Option<Duration>,
     ) {
         match &self.sink {
@@ -53,12 +53,17 @@ impl Job {
             Sink::Stream(channel) => channel.sent_to(number),
         }
         let window = self.window().map(|window| (window.items, window.bytes));
+        let session = self.session.as_deref().zip(visit).map(|(id, visit)| CallSession {
+            id,
+            generation: visit.binding,
+            is_new: visit.is_new,
+            metadata: visit.metadata,
+        });
         port.start_call(ToolCall {
             id,
             tool: &self.tool,
             arguments: &self.arguments,
-            session: self.session.as_deref(),
-            session_new,
+            session,
             left,
             word,
             window,
@@ -92,7 +97,7 @@ impl Job {
         let tool = self.tool.clone();
         match failure {
             WorkerFailure::Exception(failure) => {
-                Error::Remote { tool, worker, failure: failure.into() }
+                Error::Remote { tool, worker, failure: Arc::from(failure) }
             }
             WorkerFailure::ToolNotFound(suggestions) => Error::ToolNotFound { tool, suggestions },
             WorkerFailure::Encode { message, path, type_name } => {

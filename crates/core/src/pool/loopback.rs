@@ -102,10 +102,10 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             {
                 let end = match Page::create() {
                     Ok(page) => Ending::Died(self.live(Arc::new(page)).await),
-                    Err(error) => Ending::NeverReady(StartFailure {
+                    Err(error) => Ending::NeverReady(Box::new(StartFailure {
                         reason: format!("no shared page: {error}"),
                         ..StartFailure::default()
-                    }),
+                    })),
                 };
                 self.office.gone(self.slot, end);
             }
@@ -164,7 +164,7 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
             Answer::Value(value) => (false, None, Some(Ok(value))),
             Answer::Raise(message) => {
                 let failure = Failure { type_name: "Raised".into(), message, ..Failure::default() };
-                (false, None, Some(Err(WorkerFailure::Exception(failure))))
+                (false, None, Some(Err(WorkerFailure::Exception(failure.into()))))
             }
             Answer::After(delay, value) => match Instant::now().checked_add(delay) {
                 Some(until) => (true, Some(until), Some(Ok(value))),

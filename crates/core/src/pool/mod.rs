@@ -24,22 +24,25 @@ mod office;
 mod reply;
 mod request;
 mod session;
+mod sessions;
 mod shared;
 mod state;
 mod stats;
 mod stream;
+mod tools;
 mod trace;
 mod verdict;
 mod weight;
 
 pub use builder::Builder;
 pub use chunks::Chunks;
-pub use handle::{Pool, SessionHandle};
+pub use handle::Pool;
 pub use health::{HealthStatus, PoolHealth, WorkerFacts};
 pub use info::{PoolInfo, WorkerDetail};
 pub use reply::{Canceller, Outcome, Reply};
 pub use request::{Answer, Call};
 pub use session::Session;
+pub use sessions::{SessionHandle, SessionInfo};
 pub use shared::LineHandler;
 pub use state::Counters;
 #[cfg(feature = "testkit")]

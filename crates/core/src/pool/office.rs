@@ -38,7 +38,7 @@ impl Office for Shared {
         {
             let mut inner = self.lock();
             inner.ports.0[slot] = Some(port);
-            inner.tools = tools;
+            inner.tools = Some(tools.into());
         }
         self.tell_ready(slot);
         let weight = self.first_weight(slot);
@@ -154,9 +154,14 @@ impl Shared {
                 let job = state.answered(slot, id, Said::End, now, effects)?;
                 answers.extend(job.map(|job| Answer::Value(job, Bytes::new())));
             }
-            FromWorker::Failed(id, failure) => {
-                let raised = matches!(failure, WorkerFailure::Exception(_));
-                let said = if raised { Said::Raised } else { Said::Failure };
+            FromWorker::Failed(id, mut failure) => {
+                let said = match &mut failure {
+                    WorkerFailure::Exception(raised) => {
+                        raised.keep_classes(&self.config.worker.errors);
+                        Said::Raised
+                    }
+                    _ => Said::Failure,
+                };
                 let job = state.answered(slot, id, said, now, effects)?;
                 let worker = self.worker(state.number(slot), state.generation(slot));
                 answers.extend(job.map(|job| {

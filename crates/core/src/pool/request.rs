@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::trace::CallSpan;
 use super::{Chunks, Pool, Reply};
-use crate::call::{CallSpec, SessionKey};
+use crate::call::{Affinity, CallSpec, SessionKey};
 use crate::config::RetryPolicy;
 use crate::error::Error;
 use crate::value::{self, CodecError};
@@ -46,7 +46,7 @@ impl Pool {
         tool: &str,
         arguments: impl Serialize,
     ) -> Result<R, Error> {
-        self.call(tool).args(arguments).submit()?.await
+        self.call(tool).args(arguments).execute().await
     }
 
     /// Runs one tool that streams; the chunks come as a [`futures_core::Stream`], decoded.
@@ -93,7 +93,20 @@ impl Pool {
         let (timeout, idle_timeout) = (None, self.defaults.idle_timeout);
         let tool = tool.into();
         let (arguments, session, idempotent, retry) = (None, None, false, None);
-        Call { pool: self, tool, arguments, session, timeout, idle_timeout, idempotent, retry }
+        let (validate, refused) = (self.defaults.validate_arguments, None);
+        let pool = self;
+        Call {
+            pool,
+            tool,
+            arguments,
+            session,
+            timeout,
+            idle_timeout,
+            idempotent,
+            retry,
+            validate,
+            refused,
+        }
     }
 }
 
@@ -110,6 +123,9 @@ pub struct Call<'p> {
     idle_timeout: Option<Duration>,
     idempotent: bool,
     retry: Option<Arc<RetryPolicy>>,
+    /// What was wrong before it began.
+    refused: Option<Error>,
+    validate: bool,
 }
 
 impl Call<'_> {
@@ -140,6 +156,21 @@ impl Call<'_> {
         self
     }
 
+    /// How strictly the session named before keeps to its worker, in this call. Default: as the
+    /// session or the pool says.
+    pub fn affinity(mut self, affinity: Affinity) -> Self {
+        if let Some(session) = &mut self.session {
+            session.affinity = affinity;
+        }
+        self
+    }
+
+    /// It cannot be made, whatever is said of it later.
+    pub(super) fn refused(mut self, error: Error) -> Self {
+        self.refused = Some(error);
+        self
+    }
+
     pub(super) fn session_key(mut self, key: SessionKey) -> Self {
         self.session = Some(key);
         self
@@ -157,11 +188,27 @@ impl Call<'_> {
         self
     }
 
+    /// Whether the arguments are held against the tool's schema ([`crate::ToolInfo::parameters`])
+    /// before they are sent: [`Error::Argument`] names the parameter. Default: the pool's.
+    ///
+    /// The schema is known once a worker has been ready. Until then [`Call::execute`] waits for
+    /// it; [`Call::submit`] and [`Call::stream`], which do not wait, refuse with
+    /// [`Error::NotReady`].
+    pub fn validate_arguments(mut self, validate: bool) -> Self {
+        self.validate = validate;
+        self
+    }
+
     /// Runs the call and returns its result. Dropping the future cancels the call.
     ///
     /// # Errors
     /// As [`Pool::execute`].
-    pub async fn execute<R: DeserializeOwned>(self) -> Result<R, Error> {
+    pub async fn execute<R: DeserializeOwned>(mut self) -> Result<R, Error> {
+        if self.validate && !self.pool.knows_tools() {
+            let limit = self.timeout.unwrap_or(self.pool.defaults.timeout);
+            let left = self.pool.await_tools(&self.tool, limit).await?;
+            self.timeout = Some(left);
+        }
         self.submit()?.await
     }
 
@@ -201,14 +248,12 @@ impl Call<'_> {
         self,
         default: Option<Duration>,
     ) -> (CallSpan, Option<Duration>, Result<CallSpec, Error>) {
-        let Self { pool, tool, arguments, session, timeout, idle_timeout, idempotent, retry } =
-            self;
+        let Self { pool, tool, arguments, session, timeout, idle_timeout, .. } = self;
+        let Self { idempotent, retry, validate, refused, .. } = self;
         let id = session.as_ref().map(|session| &*session.id);
         let span = CallSpan::open(pool, &tool, id);
-        // The wire writes "no session" as an empty id.
-        if id.is_some_and(str::is_empty) {
-            let message = "an id has at least one character".into();
-            return (span, idle_timeout, Err(Error::Config { field: "session", message }));
+        if let Some(error) = refused {
+            return (span, idle_timeout, Err(error));
         }
         let arguments = match arguments {
             None => Ok(Bytes::from_static(&[0x80])), // an empty map
@@ -218,6 +263,12 @@ impl Call<'_> {
                 message: error.message().to_owned(),
             }),
         };
+        let arguments = arguments.and_then(|arguments| {
+            if validate {
+                pool.check_arguments(&tool, &arguments)?;
+            }
+            Ok(arguments)
+        });
         let timeout = timeout.unwrap_or(default);
         let spec = arguments.map(|arguments| CallSpec {
             tool,

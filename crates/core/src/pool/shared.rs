@@ -23,6 +23,7 @@ use crate::config::PoolConfig;
 use crate::error::{Cause, Error, ExitReport, StartFailure};
 use crate::id::{CallId, WorkerRef};
 use crate::policy::breaker::CircuitOpen;
+use crate::policy::session as sessions;
 use crate::process::{Owner, owner};
 use crate::transport::{PythonInfo, ToolInfo};
 use crate::worker::{Order, Port};
@@ -35,6 +36,12 @@ pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
 /// The present worker of each slot.
 #[derive(Default)]
 pub(super) struct Ports(pub(super) Vec<Option<Port>>);
+
+impl Ports {
+    fn tell(&self, slot: usize, say: impl FnOnce(&Port)) {
+        self.0[slot].as_ref().map(say);
+    }
+}
 
 impl Words for Ports {
     fn revoke(&self, slot: usize, word: u8, id: CallId) -> bool {
@@ -73,7 +80,8 @@ pub(super) struct Inner {
     pub(super) state: State<Job>,
     pub(super) ports: Ports,
     pub(super) records: Vec<Record>,
-    pub(super) tools: Vec<ToolInfo>,
+    /// As the last worker that became ready told them; None before the first.
+    pub(super) tools: Option<Arc<[ToolInfo]>>,
     /// Ends of workers, by reason.
     pub(super) restarts: BTreeMap<Arc<str>, u64>,
     /// Kept between events, so that one costs no allocation.
@@ -141,6 +149,7 @@ impl Shared {
             grace: config.grace,
             life: config.life,
             guards: config.guards.clone(),
+            sessions: sessions::Limits { ttl: config.session_ttl, max: config.max_sessions },
             // Without a source of randomness pauses are not spread, which harms no call.
             seed: getrandom::u64().unwrap_or_default(),
         };
@@ -153,7 +162,7 @@ impl Shared {
             ports: Ports(orders.iter().map(|_| None).collect()),
             records: vec![Record::default(); orders.len()],
             restarts: BTreeMap::new(),
-            tools: Vec::new(),
+            tools: None,
             effects: Vec::new(),
             due: None,
             orders,
@@ -277,18 +286,19 @@ impl Shared {
         self.lock().records[slot].pid
     }
 
-    pub(super) fn tools(&self) -> Vec<ToolInfo> {
-        self.lock().tools.clone()
-    }
-
     /// Waits until `done` finds what it looks for.
     pub(super) async fn wait_until<R>(&self, mut done: impl FnMut(&State<Job>) -> Option<R>) -> R {
+        self.wait_for(|inner| done(&inner.state)).await
+    }
+
+    /// As [`Shared::wait_until`], where the state alone does not tell.
+    pub(super) async fn wait_for<R>(&self, mut done: impl FnMut(&Inner) -> Option<R>) -> R {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // From here on no change is missed, also one between the look and the wait.
             changed.as_mut().enable();
-            if let Some(found) = self.read(&mut done) {
+            if let Some(found) = done(&self.lock()) {
                 return found;
             }
             changed.await;
@@ -328,31 +338,24 @@ impl Shared {
         let mut effects = std::mem::take(&mut inner.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Send { slot, id, word, session_new, left } => {
+                Effect::Send { slot, id, word, session, left } => {
                     let number = inner.state.number(slot);
                     if let (Some(port), Some(job)) = (&inner.ports.0[slot], inner.state.job(id)) {
-                        job.send((port, number), id, word, session_new, left);
+                        job.send((port, number), id, word, session, left);
                     }
                 }
-                Effect::Cancel { slot, id } => {
-                    if let Some(port) = &inner.ports.0[slot] {
-                        port.cancel(id);
-                    }
-                }
+                Effect::Cancel { slot, id } => inner.ports.tell(slot, |port| port.cancel(id)),
                 Effect::Grant { slot, id, items, bytes } => {
-                    if let Some(port) = &inner.ports.0[slot] {
-                        port.grant(id, items, bytes);
-                    }
+                    inner.ports.tell(slot, |port| port.grant(id, items, bytes));
+                }
+                Effect::EndSession { slot, id, binding } => {
+                    inner.ports.tell(slot, |port| port.end_session(&id, binding));
                 }
                 Effect::End { job, end } => {
                     let error = self.ended(inner, &job, end);
                     answers.push(Answer::Failure(job, error));
                 }
-                Effect::Probe { slot, probe } => {
-                    if let Some(port) = &inner.ports.0[slot] {
-                        port.probe(probe);
-                    }
-                }
+                Effect::Probe { slot, probe } => inner.ports.tell(slot, |port| port.probe(probe)),
                 Effect::Start { slot, generation, after } => {
                     inner.order(slot, Order::Start { generation, after });
                 }

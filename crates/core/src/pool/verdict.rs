@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::job::Job;
 use super::shared::{Inner, Shared};
 use super::state::{End, Fallen, Full, Refusal};
+use crate::call::Ended;
 use crate::error::{Error, ExitReport};
 use crate::id::WorkerRef;
 
@@ -17,6 +18,11 @@ impl Shared {
                 Error::QueueFull { pool, capacity, waiting, bytes, retry_after }
             }
             Refusal::NoWorker => self.start_error(),
+            Refusal::SessionEnded(session, Ended::Closed) => Error::SessionClosed { session },
+            Refusal::SessionEnded(session, Ended::Expired) => Error::SessionExpired { session },
+            Refusal::TooManySessions(session, limit) => {
+                Error::SessionQuotaExceeded { pool, session, limit }
+            }
             Refusal::SessionBusy(session) => Error::SessionBusy { pool, session },
             Refusal::SessionLost { session, cause, home } => {
                 let worker = self.worker(home.number, home.generation);

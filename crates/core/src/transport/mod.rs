@@ -2,13 +2,15 @@
 //!
 //! The only module that knows tonic, prost and the generated messages. [`listener`] lets workers
 //! in: [`door`] before it is known who they are, [`opening`] what they may say until then, [`admission`]
-//! by their tokens. [`wire`] turns frames into words of the core and back, [`http2`] is what both ends
-//! agree on below the frames, [`delivery`] what a worker knows of its own.
+//! by their tokens. [`wire`] turns frames into words of the core and back, [`failure`] what a worker
+//! raised; [`http2`] is what both ends agree on below the frames, [`delivery`] what a worker knows of
+//! its own.
 
 mod admission;
 #[cfg(feature = "worker-end")]
 pub(crate) mod delivery;
 mod door;
+mod failure;
 #[cfg(feature = "testkit")]
 pub(crate) mod fuzzing;
 pub(crate) mod http2;
@@ -20,7 +22,9 @@ pub(crate) mod wire;
 
 pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};
 pub(crate) use listener::Listener;
-pub(crate) use wire::{FromWorker, Inbox, Outbox, ToolCall, WorkerFailure, start_message};
+pub(crate) use wire::{
+    CallSession, FromWorker, Inbox, Outbox, ToolCall, WorkerFailure, start_message,
+};
 pub use wire::{PythonInfo, ToolInfo};
 
 /// Version of the protocol that both ends must speak.

@@ -1,5 +1,6 @@
 //! Frames as the core's words, and back.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::error::Error as _;
 use std::future::poll_fn;
@@ -17,9 +18,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
-use crate::config::{Profile, SourceKind, WorkerConfig};
+use super::failure::exception;
+use crate::config::{Profile, SourceKind, Unserializable, WorkerConfig};
 use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
+use crate::schema::Schema;
 
 /// Frames handled at a time, so that one worker cannot keep the others waiting.
 const BATCH: usize = 64;
@@ -29,6 +32,8 @@ const MAX_DETAIL: usize = 200;
 
 /// Characters of a report.
 const MAX_REPORT: usize = 500;
+/// Longest name of a tool.
+const MAX_TOOL_NAME: usize = 64;
 
 /// What a worker says.
 #[derive(Debug)]
@@ -63,7 +68,7 @@ impl FromWorker {
 /// How a call failed in the worker.
 #[derive(Debug)]
 pub(crate) enum WorkerFailure {
-    Exception(Failure),
+    Exception(Box<Failure>),
     ToolNotFound(Vec<String>),
     Encode { message: String, path: String, type_name: String },
     Cancelled,
@@ -91,6 +96,8 @@ pub struct ToolInfo {
     pub description: String,
     /// Whether it yields chunks.
     pub streaming: bool,
+    /// What its arguments are.
+    pub parameters: Schema,
 }
 
 /// Frames from one worker.
@@ -187,7 +194,7 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
             match result.outcome {
                 Some(Outcome::Value(value)) => FromWorker::Value(id, value),
                 Some(Outcome::End(_)) => FromWorker::End(id),
-                Some(Outcome::Failure(failure)) => FromWorker::Failed(id, failed(failure)),
+                Some(Outcome::Failure(failure)) => FromWorker::Failed(id, failed(*failure)),
                 None => FromWorker::Violation(Violation::EmptyOutcome { call: id }),
             }
         }
@@ -195,8 +202,11 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
             FromWorker::Chunks(CallId::from_raw(chunks.call_id), chunks.items)
         }
         Some(Frame::Ready(ready)) => {
-            let tools = ready.tools.into_iter().map(tool).collect();
-            FromWorker::Ready(tools, ready.interpreter.map(python))
+            let interpreter = ready.interpreter.map(python);
+            match tools(ready.tools) {
+                Ok(tools) => FromWorker::Ready(tools, interpreter),
+                Err(violation) => FromWorker::Violation(violation),
+            }
         }
         Some(Frame::Report(report)) => {
             let text = report.text.chars().take(MAX_REPORT).collect();
@@ -230,12 +240,33 @@ fn python(told: v1::Interpreter) -> PythonInfo {
     PythonInfo { version: String::new(), gil: told.gil, gil_enabled_by }
 }
 
-fn tool(tool: v1::Tool) -> ToolInfo {
-    ToolInfo { name: tool.name, description: tool.description, streaming: tool.streaming }
+fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
+    let mut names = HashSet::new();
+    let read = |tool: v1::Tool| {
+        let v1::Tool { name, description, streaming, parameters } = tool;
+        let bad = |detail: String| {
+            let detail = detail.chars().take(MAX_DETAIL).collect();
+            Violation::BadTool { tool: name.chars().take(MAX_TOOL_NAME).collect(), detail }
+        };
+        if !is_tool_name(&name) {
+            let rule = format!("a name is 1 to {MAX_TOOL_NAME} of A-Z a-z 0-9 _ . -");
+            return Err(bad(format!("{rule}, and begins with a letter or digit")));
+        }
+        if !names.insert(name.clone()) {
+            return Err(bad("listed twice".to_owned()));
+        }
+        let parameters = parameters.parse().map_err(|error| {
+            bad(format!("its parameters are no JSON Schema of an object: {error}"))
+        })?;
+        Ok(ToolInfo { name, description, streaming, parameters })
+    };
+    tools.into_iter().map(read).collect()
 }
 
-fn exception(failure: v1::Failure) -> Failure {
-    Failure { type_name: failure.type_name, message: failure.message, traceback: failure.traceback }
+fn is_tool_name(name: &str) -> bool {
+    let first = name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
+    let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    first && rest && name.len() <= MAX_TOOL_NAME
 }
 
 fn failed(failure: v1::Failure) -> WorkerFailure {
@@ -250,8 +281,16 @@ fn failed(failure: v1::Failure) -> WorkerFailure {
         v1::FailureKind::TooLarge => {
             WorkerFailure::TooLarge { size: failure.size, limit: failure.limit }
         }
-        _ => WorkerFailure::Exception(exception(failure)),
+        _ => WorkerFailure::Exception(exception(failure).into()),
     }
+}
+
+/// The session of a call as it is sent.
+pub(crate) struct CallSession<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) generation: u64,
+    pub(crate) is_new: bool,
+    pub(crate) metadata: Bytes,
 }
 
 /// A call as it is sent.
@@ -259,8 +298,7 @@ pub(crate) struct ToolCall<'a> {
     pub(crate) id: CallId,
     pub(crate) tool: &'a str,
     pub(crate) arguments: &'a Bytes,
-    pub(crate) session: Option<&'a str>,
-    pub(crate) session_new: bool,
+    pub(crate) session: Option<CallSession<'a>>,
     pub(crate) left: Option<Duration>,
     pub(crate) word: Option<u8>,
     /// Items and bytes that may be under way; None: a unary call.
@@ -283,18 +321,27 @@ impl Outbox {
 
     pub(crate) fn start_call(&self, call: ToolCall<'_>) {
         let (window_items, window_bytes) = call.window.unwrap_or_default();
+        let none = CallSession { id: "", generation: 0, is_new: false, metadata: Bytes::new() };
+        let session = call.session.unwrap_or(none);
         self.send(ToWorker::StartCall(v1::StartCall {
             call_id: call.id.raw(),
             tool: call.tool.to_owned(),
             arguments: call.arguments.clone(),
-            session_id: call.session.unwrap_or_default().to_owned(),
-            session_new: call.session_new,
+            session_id: session.id.to_owned(),
+            session_new: session.is_new,
             time_left_us: call.left.map_or(0, |left| (left.as_micros() as u64).max(1)),
             word: call.word.map_or(0, |word| u32::from(word) + 1),
             streaming: call.window.is_some(),
             window_items,
             window_bytes,
+            session_generation: session.generation,
+            session_metadata: session.metadata,
         }));
+    }
+
+    pub(crate) fn end_session(&self, id: &str, generation: u64) {
+        let (session_id, session_generation) = (id.to_owned(), generation);
+        self.send(ToWorker::EndSession(v1::EndSession { session_id, session_generation }));
     }
 
     pub(crate) fn cancel(&self, id: CallId) {
@@ -335,7 +382,17 @@ impl Outbox {
             .into(),
             capacity: config.capacity as u32,
             thread_safety_checks: config.thread_safety_checks,
+            unserializable: config.results.as_ref().map(unserializable),
+            errors: config.errors.clone(),
         }));
+    }
+}
+
+fn unserializable(told: &Unserializable) -> v1::Unserializable {
+    v1::Unserializable {
+        detail: told.detail.as_str().to_owned(),
+        max_repr: told.max_repr,
+        max_elements: told.max_elements,
     }
 }
 
@@ -354,4 +411,51 @@ pub(crate) fn start_message(
         max_message: max_message as u64,
     }
     .encode_to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(tools: &[(&str, &str)]) -> FromWorker {
+        let tool = |&(name, parameters): &(&str, &str)| v1::Tool {
+            name: name.into(),
+            parameters: parameters.into(),
+            ..v1::Tool::default()
+        };
+        let ready = v1::Ready { tools: tools.iter().map(tool).collect(), interpreter: None };
+        read(v1::WorkerFrame { frame: Some(Frame::Ready(ready)) })
+    }
+
+    #[test]
+    fn tools_are_told_with_their_schemas() {
+        let schema = r#"{"type":"object","properties":{"a":{}}}"#;
+        let FromWorker::Ready(tools, None) = ready(&[("a.b-c_1", schema), ("0", "")]) else {
+            panic!("no Ready")
+        };
+        assert_eq!(tools[0].parameters.as_str(), schema);
+        assert_eq!(tools[1].parameters, Schema::default(), "one that does not tell");
+    }
+
+    #[test]
+    fn a_tool_that_cannot_be_one_is_a_violation_for_good() {
+        let long = "x".repeat(MAX_TOOL_NAME + 1);
+        for (tools, told) in [
+            (&[("", "")][..], "a name is 1 to 64"),
+            (&[("_private", "")], "begins with a letter or digit"),
+            (&[("two words", "")], "a name is"),
+            (&[("h\u{e4}sh", "")], "a name is"),
+            (&[(&long, "")], "a name is"),
+            (&[("a", ""), ("b", ""), ("a", "")], "listed twice"),
+            (&[("a", "{")], "no JSON Schema of an object"),
+            (&[("a", "[]")], "no JSON Schema of an object"),
+        ] {
+            let FromWorker::Violation(violation) = ready(tools) else {
+                panic!("{tools:?} is accepted")
+            };
+            assert_eq!(violation.name(), "bad_tool");
+            assert!(violation.is_permanent());
+            assert!(violation.to_string().contains(told), "{violation}");
+        }
+    }
 }

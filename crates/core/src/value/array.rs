@@ -1,11 +1,15 @@
-//! numpy's arrays and scalars, and extensions that this version does not know.
+//! numpy's arrays and scalars, values under a name, and extensions that are not known.
 
 use std::fmt;
 
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::dtype::{Dtype, Item, sealed};
 use super::extension::{ARRAY, Body, Extension, NUMPY_SCALAR};
+use super::failure::CodecError;
+use super::format;
 
 /// Most dimensions that a numpy array has.
 const MOST_DIMENSIONS: usize = 64;
@@ -253,13 +257,50 @@ impl Extension for Scalar {
     }
 }
 
-/// An extension that this version does not know; a worker of a newer version sent it.
+/// A value of a type of the program, under its name; or an extension that this version does not
+/// know, since a worker of a newer version sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ext {
     /// Its type.
     pub tag: i8,
     /// What it is made of.
     pub body: Bytes,
+}
+
+impl Ext {
+    /// A value for the decoder that the worker's program registered under `name`.
+    ///
+    /// # Errors
+    /// `value` cannot travel, or the name has not 1 to 255 bytes.
+    pub fn named<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<Self, CodecError> {
+        let length = u8::try_from(name.len()).ok().filter(|&length| length > 0);
+        let length = length
+            .ok_or_else(|| CodecError::new("the name of a type has 1 to 255 bytes".to_owned()))?;
+        let message = super::encode(value)?;
+        let body = [&[length], name.as_bytes(), &message].concat();
+        Ok(Self { tag: format::NAMED, body: body.into() })
+    }
+
+    /// The name under which the worker's program registered the value's type. None: it is of no
+    /// such type.
+    pub fn name(&self) -> Option<&str> {
+        self.parts().map(|(name, _)| name)
+    }
+
+    /// What the encoder of that type made of the value.
+    ///
+    /// # Errors
+    /// It is not what `T` can be, or the extension is no value under a name.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
+        let (_, message) = self
+            .parts()
+            .ok_or_else(|| CodecError::new("the extension is no value under a name".to_owned()))?;
+        super::decode(message)
+    }
+
+    fn parts(&self) -> Option<(&str, &[u8])> {
+        (self.tag == format::NAMED).then(|| format::named(&self.body))?
+    }
 }
 
 fn dtype_head(dtype: &Dtype) -> Vec<u8> {

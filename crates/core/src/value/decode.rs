@@ -6,6 +6,7 @@
 //! a type of `value`, `Value`      tag and body (see `extension`)
 //! anything else                   wide int: an integer      datetime … UUID: their text
 //!                                 timedelta: seconds        numpy scalar: its number or text
+//!                                 under a name: what its encoder made of it
 //! ```
 
 use serde::de::value::StrDeserializer;
@@ -18,6 +19,7 @@ use super::extension::{
     UUID, VALUE,
 };
 use super::failure::CodecError;
+use super::format::{NAMED, named};
 use super::int::Int;
 use super::marker::{Cursor, Head, is_other_extension, key_text};
 use super::{Date, DateTime, Decimal, MAX_DEPTH, Time, TimeDelta, Uuid};
@@ -109,6 +111,11 @@ impl<'de> Decoder<'de> {
                     array.shape()
                 )));
             }
+            NAMED => {
+                let torn = || malformed("it starts with no name".to_owned());
+                let (_, message) = named(body).ok_or_else(torn)?;
+                return self.inside_of(message, visitor);
+            }
             _ => {
                 return Err(CodecError::new(format!(
                     "unknown extension type {tag}; is the worker newer?"
@@ -116,6 +123,17 @@ impl<'de> Decoder<'de> {
             }
         };
         visitor.visit_string(shown.map_err(malformed)?)
+    }
+
+    /// A value of a type of the program, as what its encoder made of it.
+    fn inside_of<V: Visitor<'de>>(&mut self, message: &'de [u8], visitor: V) -> Read<V::Value> {
+        let outer = std::mem::replace(&mut self.cursor, Cursor::new(message));
+        let value = self.inside(0, |items| (&mut *items.decoder).deserialize_any(visitor))?;
+        let left = std::mem::replace(&mut self.cursor, outer).rest().len();
+        match left {
+            0 => Ok(value),
+            left => Err(CodecError::new(format!("{left} bytes are left over behind the value"))),
+        }
     }
 
     fn scalar<V: Visitor<'de>>(&mut self, scalar: &Scalar, visitor: V) -> Read<V::Value> {

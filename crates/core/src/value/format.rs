@@ -11,6 +11,14 @@ pub const NUMPY_SCALAR: i8 = 7;
 // 8 is kept for buffers that travel beside the message.
 pub const TIME: i8 = 9;
 pub const TIMEDELTA: i8 = 10;
+pub const NAMED: i8 = 11;
+
+/// The name and the message in the body of [`NAMED`]. None: malformed.
+pub fn named(body: &[u8]) -> Option<(&str, &[u8])> {
+    let (&len, rest) = body.split_first()?;
+    let (name, message) = rest.split_at_checked(usize::from(len))?;
+    Some((str::from_utf8(name).ok().filter(|name| !name.is_empty())?, message))
+}
 
 /// Kind and bytes of one item (0 for an empty text) of a numpy dtype, as `numpy.dtype.str` names it:
 /// byte order, kind, size, and a unit for times. None: malformed, or of a kind that does not travel.

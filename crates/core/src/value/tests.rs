@@ -233,3 +233,56 @@ proptest! {
         prop_assert_eq!(decode::<Int>(&encode(&int).expect("an int")), Ok(int));
     }
 }
+
+#[test]
+fn a_value_under_a_name_is_read_as_what_its_encoder_made() {
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Money {
+        cents: u32,
+        currency: Option<String>,
+    }
+    let made = Map::from([("cents", Value::from(5)), ("currency", Value::None)]);
+    let sent = Ext::named("app.Money", &made).expect("a short name");
+    assert_eq!(sent.name(), Some("app.Money"));
+    let message = encode(&vec![&sent]).expect("it travels");
+    assert_eq!(message[..4], [0x91, 0xc7, sent.body.len() as u8, 11]);
+
+    let money = Money { cents: 5, currency: None };
+    assert_eq!(decode::<Vec<Money>>(&message).expect("a struct"), [money]);
+    let value: Value = decode(&message).expect("any value");
+    let Value::List(items) = &value else { panic!("{value:?}") };
+    let Value::Ext(ext) = &items[0] else { panic!("{value:?}") };
+    assert_eq!((ext, ext.decode::<Map>().expect("a dict")), (&sent, made));
+    assert_eq!(encode(&value).expect("it goes back"), message);
+
+    for name in ["", &"é".repeat(128)] {
+        assert!(Ext::named(name, &1).is_err());
+    }
+    let unknown = Ext { tag: 100, body: vec![1].into() };
+    assert_eq!(unknown.name(), None);
+    assert!(unknown.decode::<Value>().is_err());
+}
+
+#[test]
+fn what_is_malformed_under_a_name_is_refused() {
+    for (body, expected) in [
+        (&[][..], "starts with no name"),
+        (&[0, 1], "starts with no name"),
+        (&[2, b'a'], "starts with no name"),
+        (&[1, 0xff, 1], "starts with no name"),
+        (&[1, b'a'], "the bytes end"),
+        (&[1, b'a', 1, 2], "1 bytes are left over"),
+    ] {
+        let message = [&[0xc7, body.len() as u8, 11], body].concat();
+        let error = decode::<u8>(&message).expect_err("malformed");
+        assert!(error.to_string().contains(expected), "{body:?}: {error}");
+    }
+    // Names inside each other count as containers.
+    let mut message = vec![1];
+    for _ in 0..129 {
+        let body = [&[1, b'a'], &message[..]].concat();
+        message = [&[0xc8][..], &(body.len() as u16).to_be_bytes(), &[11], &body].concat();
+    }
+    let error = decode::<u8>(&message).expect_err("too deep");
+    assert!(error.to_string().contains("nested deeper"), "{error}");
+}

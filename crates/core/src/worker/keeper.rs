@@ -84,7 +84,7 @@ impl<O: Office> Keeper<O> {
                 if let Some(mut process) = process {
                     process.reap().await;
                 }
-                self.office.gone(self.slot, Ending::NeverReady(*failure));
+                self.office.gone(self.slot, Ending::NeverReady(failure));
             }
         }
     }

@@ -73,7 +73,7 @@ pub(crate) trait Office: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) enum Ending {
     /// Before it was ready.
-    NeverReady(StartFailure),
+    NeverReady(Box<StartFailure>),
     /// After.
     Died(ExitReport),
 }

@@ -59,6 +59,11 @@ impl Port {
         }
     }
 
+    /// A session is over. On the line, not beside it: what its calls left is theirs until then.
+    pub(crate) fn end_session(&self, id: &str, generation: u64) {
+        self.outbox.end_session(id, generation);
+    }
+
     /// The reader of a stream has taken so much in all.
     pub(crate) fn grant(&self, id: CallId, items: u64, bytes: u64) {
         if !self.tell(&ToWorker::Grant { call: id.raw(), items, bytes }) {

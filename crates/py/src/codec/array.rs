@@ -91,7 +91,7 @@ fn scalar(out: &mut Writer, scalar: &Bound<'_, PyAny>) -> Step {
         Some(dtype) if dtype.item_size == body.len() => write_scalar(out, &name, body),
         _ => {
             let what = format!("cannot encode {}; convert it with .item()", type_name(scalar));
-            Err(Failure::new(what).of(scalar))
+            Err(Failure::refusal(what).of(scalar))
         }
     }
 }
@@ -126,7 +126,7 @@ fn refuse_dtype(array: &Bound<'_, PyAny>) -> Box<Failure> {
         })
     })();
     match what {
-        Ok(what) => Failure::new(what).of(array),
+        Ok(what) => Failure::refusal(what).of(array),
         Err(error) => Failure::raised("", error).of(array),
     }
 }

@@ -13,7 +13,7 @@ use snakepit::value::format as extension;
 use super::failure::{Failure, Step};
 use super::keys::KeyCache;
 use super::read::{Reader, truncated};
-use super::{MAX_DEPTH, array, number, time};
+use super::{MAX_DEPTH, array, number, registry, time};
 
 pub(super) struct Decoder<'a, 'py> {
     input: Reader<'a>,
@@ -193,11 +193,9 @@ impl<'a, 'py> Decoder<'a, 'py> {
     /// The one extension that is a key: an int beyond 64 bits.
     #[cold]
     fn wide_key(&mut self) -> Step<Bound<'py, PyAny>> {
-        let key = self.value()?;
-        if key.is_exact_instance_of::<pyo3::types::PyInt>() {
-            Ok(key)
-        } else {
-            Err(Failure::new("a dict key must be a scalar"))
+        match self.input.peek_extension() {
+            Some(extension::BIG_INT) | None => self.value(),
+            Some(_) => Err(Failure::new("a dict key must be a scalar")),
         }
     }
 
@@ -215,9 +213,34 @@ impl<'a, 'py> Decoder<'a, 'py> {
             extension::NUMPY_SCALAR => array::decode_scalar(py, body),
             extension::TIME => time::decode_time(py, body),
             extension::TIMEDELTA => time::decode_span(py, body),
+            extension::NAMED => self.named(body),
             _ => Err(Failure::new(format!("unknown extension type {tag}; is the peer newer?"))),
         };
         value.map_err(|failure| failure.during(format!("malformed extension of type {tag}")))
+    }
+
+    /// A value of a type that the program has registered, by its name.
+    fn named(&mut self, body: &[u8]) -> Step<Bound<'py, PyAny>> {
+        let (name, message) = extension::named(body)
+            .ok_or_else(|| Failure::new("a named value starts with its name"))?;
+        let decode = registry::decoder(self.py, name)?.ok_or_else(|| {
+            Failure::new(format!(
+                "no decoder for \"{name}\" here; register one by register_decoder()"
+            ))
+        })?;
+        self.deeper()?;
+        let mut inner = Decoder {
+            input: Reader::new(message),
+            py: self.py,
+            depth: self.depth,
+            owed: 0,
+            keys: self.keys.as_deref_mut(),
+        };
+        let plain = inner.message()?;
+        self.depth -= 1;
+        decode
+            .call1((plain,))
+            .map_err(|error| Failure::raised(format!("the decoder for \"{name}\" failed"), error))
     }
 
     #[inline]

@@ -4,7 +4,7 @@
 //! them. Everything else is held (a counted reference) before anything below it is looked at,
 //! because Python code that runs inside (a `tzinfo`, a numpy dtype) may empty the container.
 
-use std::ptr;
+use std::{mem, ptr};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -13,14 +13,18 @@ use pyo3::types::{
     PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple,
 };
 
+use snakepit::value::format as extension;
+
 use super::failure::{Failure, Step, type_name};
 use super::write::Writer;
-use super::{MAX_DEPTH, array, number, refusal, time, types};
+use super::{MAX_DEPTH, array, number, refusal, registry, time, types};
 
 pub(super) struct Encoder<'py> {
     pub(super) out: Writer,
     pub(super) py: Python<'py>,
     depth: u32,
+    /// Makes something that can travel of a value that cannot; None: that is an error.
+    substitute: Option<Bound<'py, PyAny>>,
 }
 
 /// Which keys a dict may have.
@@ -31,8 +35,9 @@ enum Keys {
 }
 
 impl<'py> Encoder<'py> {
-    pub(super) fn new(py: Python<'py>) -> Self {
-        Self { out: Writer::new(), py, depth: 0 }
+    pub(super) fn new(py: Python<'py>, substitute: Option<&Py<PyAny>>) -> Self {
+        let substitute = substitute.map(|substitute| substitute.bind(py).clone());
+        Self { out: Writer::new(), py, depth: 0, substitute }
     }
 
     #[inline]
@@ -190,6 +195,41 @@ impl<'py> Encoder<'py> {
     #[cold]
     #[inline(never)]
     fn other(&mut self, value: &Bound<'py, PyAny>) -> Step {
+        if let Some((name, encode)) = registry::encoder(value)? {
+            return self.named(value, &name, &encode);
+        }
+        let start = self.out.len();
+        match (self.known(value), &self.substitute) {
+            (Err(failure), Some(substitute)) if failure.is_refusal() => {
+                let substitute = substitute.clone();
+                self.out.truncate(start);
+                // A substitute may need one itself, without end.
+                self.deeper(value)?;
+                self.value(&substitute.call1((value,))?)?;
+                self.depth -= 1;
+                Ok(())
+            }
+            (encoded, _) => encoded,
+        }
+    }
+
+    /// A value of a type that the program has registered: under its name, as its encoder's result.
+    fn named(&mut self, value: &Bound<'py, PyAny>, name: &str, encode: &Bound<'py, PyAny>) -> Step {
+        self.deeper(value)?;
+        let plain = encode.call1((value,))?;
+        let outer = mem::replace(&mut self.out, Writer::new());
+        let encoded = self.value(&plain).map_err(|failure| failure.of(&plain));
+        let message = mem::replace(&mut self.out, outer).finish();
+        encoded?;
+        self.out.extension(extension::NAMED, 1 + name.len() + message.len())?;
+        self.out.append(&[name.len() as u8]);
+        self.out.append(name.as_bytes());
+        self.out.append(&message);
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn known(&mut self, value: &Bound<'py, PyAny>) -> Step {
         // Before the subclasses: numpy's float64 is a float, its str_ a str.
         if time::encode(&mut self.out, value)?
             || number::encode(&mut self.out, value)?

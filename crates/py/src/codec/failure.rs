@@ -22,6 +22,8 @@ pub(super) struct Failure {
     cause: Option<PyErr>,
     /// Innermost segment first.
     path: Vec<Segment>,
+    /// The value is of a type that does not travel; nothing else is wrong.
+    refused: bool,
 }
 
 enum Segment {
@@ -32,7 +34,18 @@ enum Segment {
 impl Failure {
     #[cold]
     pub(super) fn new(what: impl Into<String>) -> Box<Self> {
-        Box::new(Self { what: what.into(), type_name: None, cause: None, path: Vec::new() })
+        let what = what.into();
+        Box::new(Self { what, type_name: None, cause: None, path: Vec::new(), refused: false })
+    }
+
+    /// A value of a type that does not travel: something else may be sent instead of it.
+    #[cold]
+    pub(super) fn refusal(what: impl Into<String>) -> Box<Self> {
+        Box::new(Self { refused: true, ..*Self::new(what) })
+    }
+
+    pub(super) fn is_refusal(&self) -> bool {
+        self.refused
     }
 
     /// Python raised; `what` says what was being done, or is left to [`Self::during`].
@@ -91,7 +104,7 @@ impl Failure {
     }
 
     fn raise(self, py: Python<'_>, root: &str, class: &str, typed: bool) -> PyErr {
-        let Self { what, type_name, cause, path } = self;
+        let Self { what, type_name, cause, path, refused: _ } = self;
         let path = path_text(py, root, &path);
         let message = match &cause {
             Some(cause) if wants_out(py, cause) => return cause.clone_ref(py),

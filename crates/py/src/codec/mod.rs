@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! encode ─▶ Encoder (walk) ─┬─▶ plain, time, number, array ─▶ Writer (markers, lengths)
-//!                          └─▶ refusal: what to send instead
+//!                          ├─▶ registry: types of the program
+//!                          └─▶ refusal: what to send instead, unless the pool has a substitute
 //! decode ─▶ Decoder (walk, plain types) ─┬─▶ Reader (bounds)
 //!                                        ├─▶ time, number, array
 //!                                        └─▶ KeyCache (dict keys met before)
@@ -38,6 +39,7 @@ mod number;
 mod plain;
 mod read;
 mod refusal;
+mod registry;
 mod time;
 mod types;
 mod write;
@@ -51,6 +53,7 @@ use decode::Decoder;
 use encode::Encoder;
 use failure::{Failure, type_name};
 use keys::KeyCache;
+pub(crate) use registry::{adopt, use_registry};
 
 /// Containers inside each other, both ways.
 const MAX_DEPTH: u32 = 128;
@@ -63,22 +66,39 @@ static KEYS: Mutex<Option<KeyCache>> = Mutex::new(None);
 ///
 /// `EncodeError` with the path of what cannot travel.
 pub(crate) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Vec<u8>> {
-    let mut encoder = Encoder::new(value.py());
+    encode_or(value, root, None)
+}
+
+/// The same, with what `substitute` makes of a value that cannot travel in its place.
+///
+/// # Errors
+///
+/// As [`encode`], and what `substitute` raises.
+pub(crate) fn encode_or(
+    value: &Bound<'_, PyAny>,
+    root: &str,
+    substitute: Option<&Py<PyAny>>,
+) -> PyResult<Vec<u8>> {
+    let mut encoder = Encoder::new(value.py(), substitute);
     match encoder.value(value) {
         Ok(()) => Ok(encoder.out.finish()),
         Err(failure) => Err(failure.of(value).raise_encode(value.py(), root)),
     }
 }
 
-/// Encodes a call's arguments: a mapping from names to values; `None` is the empty one.
+/// Encodes a call's arguments: a mapping from names to values; `None` is the empty one. For a value
+/// that cannot travel goes what `substitute` makes of it.
 ///
 /// # Errors
 ///
 /// `EncodeError` with the path of what cannot travel, starting at `args`.
-pub(crate) fn encode_args(args: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<u8>> {
+pub(crate) fn encode_args(
+    args: Option<&Bound<'_, PyAny>>,
+    substitute: Option<&Py<PyAny>>,
+) -> PyResult<Vec<u8>> {
     let Some(args) = args.filter(|args| !args.is_none()) else { return Ok(vec![0x80]) };
     let py = args.py();
-    let mut encoder = Encoder::new(py);
+    let mut encoder = Encoder::new(py, substitute);
     let encoded = if let Ok(dict) = args.cast_exact::<PyDict>() {
         encoder.arguments(dict)
     } else if args.is_instance_of::<PyMapping>() {
@@ -116,12 +136,14 @@ pub(crate) fn seed_keys(names: &[Bound<'_, PyString>]) {
 }
 
 /// Encode a value as it travels; ``EncodeError`` names the path below ``root``.
-#[pyfunction(name = "encode", signature = (value, root = "value"))]
+#[pyfunction(name = "encode", signature = (value, root = "value", substitute = None))]
 pub(crate) fn encode_py<'py>(
     value: &Bound<'py, PyAny>,
     root: &str,
+    substitute: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    decode::new_bytes(value.py(), &encode(value, root)?)
+    let substitute = substitute.map(|substitute| substitute.clone().unbind());
+    decode::new_bytes(value.py(), &encode_or(value, root, substitute.as_ref())?)
 }
 
 /// Decode what ``encode`` made; raises ``DecodeError`` on anything malformed.

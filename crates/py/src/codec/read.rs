@@ -26,6 +26,17 @@ impl<'a> Reader<'a> {
         self.rest.first().copied()
     }
 
+    /// The type of the extension that starts here. None: the bytes end before it.
+    pub(super) fn peek_extension(&self) -> Option<i8> {
+        let place = match self.peek()? {
+            0xc7 => 2,
+            0xc8 => 3,
+            0xc9 => 5,
+            _ => 1,
+        };
+        self.rest.get(place).map(|tag| tag.cast_signed())
+    }
+
     #[inline]
     pub(super) fn take(&mut self, len: usize) -> Step<&'a [u8]> {
         match self.rest.split_at_checked(len) {

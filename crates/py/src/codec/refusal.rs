@@ -12,7 +12,7 @@ use super::types;
 #[cold]
 pub(super) fn refuse(value: &Bound<'_, PyAny>) -> Box<Failure> {
     let what = format!("cannot encode {}; {}", type_name(value), remedy(value));
-    Failure::new(what).of(value)
+    Failure::refusal(what).of(value)
 }
 
 fn remedy(value: &Bound<'_, PyAny>) -> &'static str {

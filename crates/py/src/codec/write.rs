@@ -27,6 +27,15 @@ impl Writer {
         self.out
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Takes back what was written behind the first `len` bytes.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.out.truncate(len);
+    }
+
     #[inline]
     pub(super) fn nil(&mut self) {
         self.out.push(0xc0);

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::{
     AdapterSource, BreakerConfig, BreakerRule, ByPlace, CrashBarrier, Guards, Limits, OutputMode,
-    PoolConfig, SourceKind, Trip, WorkerConfig,
+    PoolConfig, SourceKind, Trip, Unserializable, WorkerConfig,
 };
 
 use super::breaker::CircuitBreaker;
@@ -47,6 +47,8 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
             .map_err(|message| config_error(py, "profile", message))?,
         capacity: config.getattr("capacity")?.extract()?,
         thread_safety_checks: config.getattr("thread_safety_checks")?.extract()?,
+        results: results(&config.getattr("unserializable")?)?,
+        errors: config.getattr("errors")?.extract()?,
     };
     let affinity =
         text("affinity")?.parse().map_err(|message| config_error(py, "affinity", message))?;
@@ -60,6 +62,11 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         start_timeout: seconds("start_timeout")?,
         grace: seconds("grace")?,
         affinity,
+        session_ttl: config
+            .getattr("session_ttl")?
+            .extract::<Option<f64>>()?
+            .and_then(|ttl| duration(Some(ttl))),
+        max_sessions: config.getattr("max_sessions")?.extract()?,
         life: life::read(&config.getattr("life")?)?,
         max_queue_bytes: config.getattr("max_queue_bytes")?.extract()?,
         guards: guards(config)?,
@@ -100,6 +107,15 @@ pub(super) fn breaker(
     let breaker =
         config.getattr("circuit_breaker")?.extract::<Option<(Py<CircuitBreaker>, bool)>>()?;
     Ok(breaker.map(|(breaker, count_remote_errors)| (breaker.get().0.clone(), count_remote_errors)))
+}
+
+fn results(rule: &Bound<'_, PyAny>) -> PyResult<Option<Unserializable>> {
+    let read = |(detail, max_repr, max_elements): (String, u32, u64)| {
+        let detail =
+            detail.parse().map_err(|message| config_error(rule.py(), "unserializable", message))?;
+        Ok(Unserializable { detail, max_repr, max_elements })
+    };
+    rule.extract::<Option<_>>()?.map(read).transpose()
 }
 
 fn source(adapter: &Bound<'_, PyAny>) -> PyResult<AdapterSource> {

@@ -6,6 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::{Direction, Error, ExitReport, Shortage, Violation, WorkerRef};
 
+use super::remote;
+
 /// The exception for `error`. What cannot be built is raised instead: a bug of ours, not hidden.
 pub(super) fn exception(py: Python<'_>, error: &Error) -> PyErr {
     build(py, error).map_or_else(|bug| bug, PyErr::from_value)
@@ -86,6 +88,22 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("stack", stack)?;
             Ok("SessionLost")
         }
+        Error::SessionExpired { session } => {
+            fields.set_item("session", &**session)?;
+            fields.set_item("cause", "it was not used for its ttl")?;
+            Ok("SessionExpired")
+        }
+        Error::SessionClosed { session } => {
+            fields.set_item("session", &**session)?;
+            fields.set_item("cause", "it was closed")?;
+            Ok("SessionClosed")
+        }
+        Error::SessionQuotaExceeded { pool, session, limit } => {
+            fields.set_item("pool", pool.as_str())?;
+            fields.set_item("session", &**session)?;
+            fields.set_item("limit", limit)?;
+            Ok("SessionQuotaExceeded")
+        }
         Error::WorkerDied { tool, worker, exit, .. } => {
             died(fields, tool, worker, exit)?;
             Ok("WorkerDied")
@@ -105,6 +123,14 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("type_name", type_name)?;
             Ok("EncodeError")
         }
+        Error::Argument { tool, parameter, path, expected, got } => {
+            fields.set_item("tool", &**tool)?;
+            fields.set_item("parameter", Some(parameter).filter(|name| !name.is_empty()))?;
+            fields.set_item("path", path)?;
+            fields.set_item("expected", expected)?;
+            fields.set_item("got", got)?;
+            Ok("ArgumentError")
+        }
         Error::TooLarge { tool, direction, size, limit } => {
             fields.set_item("tool", &**tool)?;
             let direction = match direction {
@@ -119,9 +145,7 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
         Error::Remote { tool, worker, failure } => {
             fields.set_item("tool", &**tool)?;
             fields.set_item("worker", parts(worker))?;
-            fields.set_item("type_name", &failure.type_name)?;
-            fields.set_item("remote_message", &failure.message)?;
-            fields.set_item("remote_traceback", &failure.traceback)?;
+            remote::describe(failure, fields)?;
             Ok("remote_error")
         }
         // The enum may grow; whoever adds a variant gives it a class above.

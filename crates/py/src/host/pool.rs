@@ -17,7 +17,8 @@ use super::leave::{self, Inside};
 use super::reply::Reply;
 use super::retry::RetryPolicy;
 use super::runtime::{self, Ended, duration};
-use super::{callbacks, config, errors, info, life};
+use super::session::{self, Session};
+use super::{callbacks, config, errors, info, life, tools};
 use crate::codec;
 
 /// After a second Ctrl-C, workers have so long to be gone.
@@ -33,28 +34,12 @@ pub(super) struct Pool {
     /// threads that do not exist there.
     pool: Option<snakepit::Pool>,
     driver: Arc<Driver>,
+    /// Makes something that can travel of an argument that cannot; None: that is an error.
+    substitute: Option<Py<PyAny>>,
 }
 
 /// One row of the pool's table; see `_Worker` in the stub.
 type Row = (usize, u64, Option<u32>, &'static str, u64, Option<u64>, u32, &'static str, bool);
-
-fn spec(
-    tool: &str,
-    args: Option<&Bound<'_, PyAny>>,
-    session: Option<&Session>,
-    timeout: Option<f64>,
-    idempotent: bool,
-    retry: Option<&RetryPolicy>,
-) -> PyResult<CallSpec> {
-    Ok(CallSpec {
-        tool: tool.into(),
-        arguments: codec::encode_args(args)?.into(),
-        session: session.map(|session| session.0.key()),
-        timeout: duration(timeout),
-        idempotent,
-        retry: retry.map(|policy| policy.0.clone()),
-    })
-}
 
 /// The value of an outcome, or its exception.
 pub(super) fn deliver(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
@@ -91,6 +76,25 @@ impl Pool {
         self.pool.as_ref().expect("taken by drop only")
     }
 
+    fn spec(
+        &self,
+        tool: &str,
+        args: Option<&Bound<'_, PyAny>>,
+        session: Option<&Session>,
+        timeout: Option<f64>,
+        idempotent: bool,
+        retry: Option<&RetryPolicy>,
+    ) -> PyResult<CallSpec> {
+        Ok(CallSpec {
+            tool: tool.into(),
+            arguments: tools::encoded(args, self.substitute.as_ref())?,
+            session: session.map(Session::key),
+            timeout: duration(timeout),
+            idempotent,
+            retry: retry.map(|policy| policy.0.clone()),
+        })
+    }
+
     /// Ends the pool without patience; for a thread that is detached.
     fn hurry(&self) {
         self.core().kill();
@@ -119,6 +123,7 @@ impl Pool {
     fn new(py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<Self> {
         let _inside = Inside::enter(py);
         let breaker = config::breaker(config)?;
+        let substitute = config.getattr("substitute")?.extract()?;
         let (config, lines) = config::read(config)?;
         let driver = runtime::driver()?;
         callbacks::start()?;
@@ -134,7 +139,7 @@ impl Pool {
             pool.guard_by(breaker, count_remote_errors);
         }
         driver.kick();
-        Ok(Self { pool: Some(pool), driver })
+        Ok(Self { pool: Some(pool), driver, substitute })
     }
 
     #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None))]
@@ -150,7 +155,7 @@ impl Pool {
         retry: Option<&RetryPolicy>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (pool, _inside) = self.here(py)?;
-        let spec = spec(tool, args, session, timeout, idempotent, retry)?;
+        let spec = self.spec(tool, args, session, timeout, idempotent, retry)?;
         let submit = || match pool.submit(spec) {
             Ok(reply) => Submitted::Reply(reply),
             Err(error) => Submitted::Refused(Some(error)),
@@ -174,7 +179,7 @@ impl Pool {
         retry: Option<&RetryPolicy>,
     ) -> PyResult<Reply> {
         let (pool, _inside) = self.here(py)?;
-        let spec = spec(tool, args, session, timeout, idempotent, retry)?;
+        let spec = self.spec(tool, args, session, timeout, idempotent, retry)?;
         let hold = Box::new(self.driver.hold());
         // Attached: a leaf lock of bounded work; to detach would invite another thread in.
         match pool.submit_holding(spec, Some(hold)) {
@@ -212,7 +217,7 @@ impl Pool {
         idle_timeout: Option<f64>,
     ) -> PyResult<Chunks> {
         let (pool, _inside) = self.here(py)?;
-        let spec = spec(tool, args, session, timeout, false, None)?;
+        let spec = self.spec(tool, args, session, timeout, false, None)?;
         let hold = Box::new(self.driver.hold());
         match pool.stream_holding(spec, Some(hold)) {
             Ok(stream) => Ok(Chunks::new(stream, self.driver.clone(), duration(idle_timeout))),
@@ -226,11 +231,42 @@ impl Pool {
         session_id: &str,
         affinity: Option<&str>,
     ) -> PyResult<Session> {
-        let affinity = affinity
-            .map(str::parse)
-            .transpose()
-            .map_err(|message| errors::config_error(py, "affinity", message))?;
-        Ok(Session(self.core().session_handle(session_id, affinity)))
+        Session::by_id(py, self.core(), session_id, affinity)
+    }
+
+    fn open_session(
+        &self,
+        py: Python<'_>,
+        session_id: &str,
+        affinity: Option<&str>,
+        ttl: Option<f64>,
+        metadata: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Session> {
+        let session = Session::open(py, self.core(), (session_id, affinity), ttl, metadata)?;
+        self.driver.kick(); // The timer has something to wait for.
+        Ok(session)
+    }
+
+    fn end_session(&self, session: &Session) -> bool {
+        let ended = session.close(self.core());
+        self.driver.kick();
+        ended
+    }
+
+    fn close_session(&self, session_id: &str) -> bool {
+        let ended = self.core().close_session(session_id);
+        self.driver.kick();
+        ended
+    }
+
+    fn sessions<'py>(&self, py: Python<'py>) -> PyResult<Vec<session::Row<'py>>> {
+        let (pool, _inside) = self.here(py)?;
+        pool.sessions().into_iter().map(|info| session::row(py, info)).collect()
+    }
+
+    fn session_info<'py>(&self, py: Python<'py>, session_id: &str) -> session::Found<'py> {
+        let (pool, _inside) = self.here(py)?;
+        pool.session_info(session_id).map(|info| session::row(py, info)).transpose()
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -307,6 +343,30 @@ impl Pool {
         }
     }
 
+    fn tools(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Vec<tools::Row>> {
+        let (pool, _inside) = self.here(py)?;
+        tools::list(py, pool, &self.driver, duration(timeout))
+    }
+
+    #[getter]
+    fn knows_tools(&self) -> bool {
+        self.core().knows_tools()
+    }
+
+    fn checked(
+        &self,
+        py: Python<'_>,
+        tool: &str,
+        args: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        wait: bool,
+    ) -> PyResult<(tools::Arguments, Option<f64>)> {
+        let (pool, _inside) = self.here(py)?;
+        let limit = duration(timeout);
+        let arguments = tools::encoded(args, self.substitute.as_ref())?;
+        tools::checked(py, pool, &self.driver, tool, arguments, wait.then_some(limit))
+    }
+
     fn recycle(&self, py: Python<'_>, slot: usize, generation: Option<u64>) -> PyResult<bool> {
         let (pool, _inside) = self.here(py)?;
         let recycled = pool.recycle(slot, generation);
@@ -366,22 +426,5 @@ impl Drop for Pool {
             // The last handle's tasks end when somebody drives.
             self.driver.kick();
         }
-    }
-}
-
-/// A session of one pool. Python wraps it in `snakepit.Session`; not public.
-#[pyclass(frozen, module = "snakepit._core")]
-pub(super) struct Session(snakepit::SessionHandle);
-
-#[pymethods]
-impl Session {
-    #[getter]
-    fn id(&self) -> &str {
-        self.0.id()
-    }
-
-    #[getter]
-    fn generation(&self) -> u64 {
-        self.0.binding().unwrap_or(0)
     }
 }

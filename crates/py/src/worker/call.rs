@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use snakepit_proto::v1::StartCall;
 
 use super::running::RunningCall;
+use super::sessions;
+use crate::codec;
 
 /// The call that a tool is running for.
 #[pyclass(frozen, module = "snakepit._core")]
@@ -15,6 +19,9 @@ pub(crate) struct Call {
     tool: String,
     session_id: Option<String>,
     session_new: bool,
+    session_generation: u64,
+    /// Encoded; empty: none.
+    session_metadata: Bytes,
     deadline: Option<Instant>,
 }
 
@@ -31,6 +38,8 @@ impl Call {
             tool: std::mem::take(&mut start.tool),
             session_id: Some(std::mem::take(&mut start.session_id)).filter(|id| !id.is_empty()),
             session_new: start.session_new,
+            session_generation: start.session_generation,
+            session_metadata: std::mem::take(&mut start.session_metadata),
             deadline: time_left.and_then(|left| now.checked_add(left)),
         }
     }
@@ -56,6 +65,24 @@ impl Call {
     #[getter]
     fn session_new(&self) -> bool {
         self.session_new
+    }
+
+    #[getter]
+    fn session_generation(&self) -> u64 {
+        self.session_generation
+    }
+
+    /// What the host's session was given, a new dict each time.
+    fn session_metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.session_metadata.is_empty() {
+            true => Ok(PyDict::new(py).into_any()),
+            false => codec::decode(py, &self.session_metadata, "metadata"),
+        }
+    }
+
+    /// What this worker keeps for the session.
+    fn session_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        sessions::state(py, self.session_generation)
     }
 
     #[getter]

@@ -26,6 +26,9 @@ pub(super) fn drive(py: Python<'_>, engine: &mut Engine, floor: &Floor) -> bool 
                 Some(Ok(Some(HostFrame { frame: Some(FromHost::StartCall(start)) }))) => {
                     floor.arrived(start);
                 }
+                Some(Ok(Some(HostFrame { frame: Some(FromHost::EndSession(end)) }))) => {
+                    floor.session_ended(end.session_generation);
+                }
                 Some(Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) }))) => draining = true,
                 Some(Ok(Some(_))) => {} // for ends without a control socket, or from a newer host
                 Some(Ok(None) | Err(_)) => break false,

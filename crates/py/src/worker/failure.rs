@@ -1,13 +1,19 @@
 //! Failures as the line carries them: what the adapter's code raised, and what we refuse.
 
+use prost::Message;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyList, PyString};
 use snakepit_proto::v1::{Failure, FailureKind};
+
+use crate::codec;
 
 /// Bounds of the texts, in bytes: together less than what a frame may carry beside a value.
 const MAX_NAME: usize = 1024;
 const MAX_MESSAGE: usize = 14 * 1024;
 const MAX_TRACEBACK: usize = 44 * 1024;
+/// Of what an exception is made of, for which its traceback makes room.
+const MAX_DETAIL: usize = 24 * 1024;
+const MAX_ARGUMENTS: usize = 4 * 1024;
 
 /// A failure without a traceback: our own words.
 pub(super) fn plain(kind: FailureKind, type_name: &str, message: String) -> Failure {
@@ -34,6 +40,66 @@ pub(super) fn told(kind: FailureKind, (type_name, message, traceback): Told<'_>)
 
 /// Type name, message, traceback.
 pub(super) type Told<'py> = (Bound<'py, PyString>, Bound<'py, PyString>, Bound<'py, PyString>);
+
+/// Type name, message, traceback; what the exception is made of.
+pub(super) type Report<'py> =
+    (Bound<'py, PyString>, Bound<'py, PyString>, Bound<'py, PyString>, Option<Detail<'py>>);
+
+/// Notes, cause, context, a group's members; class of the pool's `errors`, arguments. The SDK keeps
+/// it in bounds.
+type Detail<'py> = (
+    Vec<Bound<'py, PyString>>,
+    Option<Bound<'py, PyAny>>,
+    Option<Bound<'py, PyAny>>,
+    Vec<Bound<'py, PyAny>>,
+    Option<String>,
+    Option<Bound<'py, PyList>>,
+);
+
+/// A failure of what the SDK made of an exception, with all that this is made of.
+pub(super) fn reported(kind: FailureKind, report: Report<'_>) -> PyResult<Failure> {
+    let (type_name, message, traceback, detail) = report;
+    let mut failure = Failure::default();
+    if let Some(detail) = detail {
+        add_detail(&mut failure, detail, &mut { MAX_ARGUMENTS })?;
+        if failure.encoded_len() > MAX_DETAIL {
+            failure = Failure::default();
+        }
+    }
+    let room = MAX_TRACEBACK - failure.encoded_len();
+    let texts = told(kind, (type_name, message, traceback));
+    let (type_name, message) = (texts.type_name, texts.message);
+    let traceback = clip(texts.traceback, room);
+    Ok(Failure { kind: kind.into(), type_name, message, traceback, ..failure })
+}
+
+fn add_detail(failure: &mut Failure, detail: Detail<'_>, room: &mut usize) -> PyResult<()> {
+    let (notes, cause, context, exceptions, class, arguments) = detail;
+    failure.notes = notes.iter().map(|note| note.to_string_lossy().into_owned()).collect();
+    failure.cause = cause.map(|cause| inner(&cause, room).map(Box::new)).transpose()?;
+    failure.context = context.map(|context| inner(&context, room).map(Box::new)).transpose()?;
+    let members = exceptions.iter().map(|member| inner(member, room));
+    failure.exceptions = members.collect::<PyResult<_>>()?;
+    failure.class = class.unwrap_or_default();
+    if let Some(arguments) = arguments
+        // It is what it is without them.
+        && let Ok(encoded) = codec::encode(&arguments, "args")
+        && encoded.len() <= *room
+    {
+        *room -= encoded.len();
+        failure.arguments = encoded.into();
+    }
+    Ok(())
+}
+
+fn inner(report: &Bound<'_, PyAny>, room: &mut usize) -> PyResult<Failure> {
+    let (type_name, message, traceback, detail) = report.extract::<Report<'_>>()?;
+    let mut failure = told(FailureKind::Exception, (type_name, message, traceback));
+    if let Some(detail) = detail {
+        add_detail(&mut failure, detail, room)?;
+    }
+    Ok(failure)
+}
 
 /// What an exception is, without the SDK's help.
 pub(super) fn bare(py: Python<'_>, kind: FailureKind, error: &PyErr) -> Failure {

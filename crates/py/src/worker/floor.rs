@@ -8,7 +8,7 @@
 //! Nobody waits for a timer: whoever drives takes all that was said whenever it is free, so items of a
 //! quick generator travel together, and those of a slow one at once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -21,13 +21,14 @@ use tokio::sync::Notify;
 
 use super::bell::Bell;
 use super::lock;
+use super::names::Names;
 use super::outbox::{CHUNK_BYTES, CHUNK_ITEMS, Outbox};
 use super::running::{Running, RunningCall};
 
 pub(super) struct Floor {
     pub(super) running: Arc<Running>,
     pub(super) outbox: Arc<Outbox>,
-    pub(super) tools: HashMap<String, (Py<PyAny>, bool)>,
+    pub(super) tools: Names<(Py<PyAny>, bool)>,
     pub(super) set_current: Py<PyAny>,
     pub(super) describe: Py<PyAny>,
     pub(super) suggest: Py<PyAny>,
@@ -49,8 +50,22 @@ pub(super) struct Floor {
 #[derive(Default)]
 struct Waiting {
     calls: VecDeque<StartCall>,
+    /// Sessions that are over, the first of which is being ended. Calls wait for that: the adapter
+    /// hears of the end before the next session of the same id begins.
+    ends: VecDeque<u64>,
     /// No more come.
     closed: bool,
+}
+
+impl Waiting {
+    /// There is a call that may begin.
+    fn has_call(&self) -> bool {
+        !self.calls.is_empty() && (self.ends.is_empty() || self.closed)
+    }
+
+    fn next(&mut self) -> Option<StartCall> {
+        if self.has_call() { self.calls.pop_front() } else { None }
+    }
 }
 
 enum Said {
@@ -73,7 +88,7 @@ pub(super) enum Taken {
 impl Floor {
     pub(super) fn new(
         (running, outbox): (Arc<Running>, Arc<Outbox>),
-        tools: HashMap<String, (Py<PyAny>, bool)>,
+        tools: Names<(Py<PyAny>, bool)>,
         (set_current, describe, suggest): (Py<PyAny>, Py<PyAny>, Py<PyAny>),
         page: Option<&'static Page>,
         max_message: usize,
@@ -105,7 +120,32 @@ impl Floor {
     pub(super) fn arrived(&self, start: StartCall) {
         self.under_way.fetch_add(1, SeqCst);
         lock(&self.waiting).calls.push_back(start);
-        self.arrival.notify_one();
+        // All: the one that waits for ends might be the one to hear of it.
+        self.arrival.notify_all();
+        self.bell.tell_loop();
+    }
+
+    /// A session is over; none of its calls is here.
+    pub(super) fn session_ended(&self, generation: u64) {
+        lock(&self.waiting).ends.push_back(generation);
+        self.arrival.notify_all();
+    }
+
+    /// Waits for a session to end; None: none will. Must be called detached, by one thread.
+    pub(super) fn next_end(&self) -> Option<u64> {
+        let waiting = lock(&self.waiting);
+        let waiting = self
+            .arrival
+            .wait_while(waiting, |waiting| !waiting.closed && waiting.ends.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        // Those that are left end with the worker.
+        waiting.ends.front().copied().filter(|_| !waiting.closed)
+    }
+
+    /// The adapter knows of the end that [`Floor::next_end`] gave.
+    pub(super) fn ended(&self) {
+        lock(&self.waiting).ends.pop_front();
+        self.arrival.notify_all();
         self.bell.tell_loop();
     }
 
@@ -121,7 +161,7 @@ impl Floor {
         loop {
             let start = {
                 let mut waiting = lock(&self.waiting);
-                match waiting.calls.pop_front() {
+                match waiting.next() {
                     Some(start) => start,
                     None if waiting.closed => return Taken::Closed,
                     None => return Taken::Nothing,
@@ -145,7 +185,7 @@ impl Floor {
         let waiting = lock(&self.waiting);
         let _woken = self
             .arrival
-            .wait_while(waiting, |waiting| !waiting.closed && waiting.calls.is_empty())
+            .wait_while(waiting, |waiting| !waiting.closed && !waiting.has_call())
             .unwrap_or_else(PoisonError::into_inner);
     }
 

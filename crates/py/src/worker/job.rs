@@ -18,6 +18,7 @@ use super::floor::Floor;
 use super::lock;
 use super::running::RunningCall;
 use super::serve::{Desk, Hooks, failed, wrong_verb};
+use super::sessions;
 use super::stream::Window;
 
 /// A call that was taken up.
@@ -51,6 +52,9 @@ impl Job {
         running: Arc<RunningCall>,
     ) -> PyResult<Self> {
         let tool = start.tool.clone();
+        if start.session_generation != 0 {
+            start.session_new = sessions::begin(py, &start)?;
+        }
         let call = Call::new(Arc::clone(&running), &mut start, Instant::now());
         let flow = Flow { window: Window::new(&start), kept: None, unfit: None };
         Ok(Self {
@@ -134,7 +138,7 @@ impl Job {
         let refused = if self.running.is_cancelled() {
             failure::plain(FailureKind::Cancelled, "", "cancelled before it started".to_owned())
         } else {
-            match self.floor.tools.get(&self.tool) {
+            match self.floor.tools.find_named(&self.tool, self.streaming) {
                 None => self.desk(py).not_found(&self.tool),
                 Some((_, streams)) if *streams != self.streaming => {
                     let message = wrong_verb(&self.tool, *streams);

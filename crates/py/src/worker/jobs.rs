@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
+use super::boot;
 use super::floor::{Floor, Taken};
 use super::job::Job;
 
@@ -34,6 +35,20 @@ impl Jobs {
             Taken::Call(start, running) => Job::new(py, &self.floor, *start, running).map(Some),
             Taken::Closed | Taken::Nothing => Ok(None),
         }
+    }
+
+    /// Wait for the end of a session: its number; None: no more are told of. No call is taken up until
+    /// ``ended`` says that it is done with.
+    fn next_end(&self, py: Python<'_>) -> Option<u64> {
+        py.detach(|| self.floor.next_end())
+    }
+
+    /// What ``next_end`` gave is done with.
+    fn ended(&self) {
+        if !self.floor.owner.is_here() {
+            boot::exit_now();
+        }
+        self.floor.ended();
     }
 
     /// An eventfd that is readable after a call came, and after a stream may have room again.

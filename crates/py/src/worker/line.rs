@@ -1,13 +1,14 @@
 //! `Line`: the worker's native end as the SDK sees it.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::Duration;
 
-use pyo3::exceptions::PyRuntimeError;
+use prost::Message;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyString};
+use snakepit::line::frame_limit;
 use snakepit::process::{self, Page};
 use snakepit_proto::v1::adapter_source::Source;
 use snakepit_proto::v1::worker_frame::Frame;
@@ -19,13 +20,18 @@ use super::engine::Engine;
 use super::failure::{self, Told};
 use super::floor::Floor;
 use super::jobs::Jobs;
+use super::names::Names;
 use super::outbox::Outbox;
+use super::results;
 use super::serve::{Hooks, Server, Tools};
 use super::{boot, drive};
 use crate::codec;
 
 /// How long a worker that cannot start waits for the host to take note of why.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What a frame has around Ready.
+const MARGIN: usize = 64;
 
 /// Decorators may be stacked, even in a circle.
 const MAX_WRAPPERS: usize = 16;
@@ -106,28 +112,41 @@ impl Line {
         read.set_item(intern!(py, "profile"), profile)?;
         read.set_item(intern!(py, "capacity"), told.capacity.max(1))?;
         read.set_item(intern!(py, "thread_safety_checks"), told.thread_safety_checks)?;
+        read.set_item(intern!(py, "errors"), &told.errors)?;
+        let rule = told.unserializable.as_ref();
+        let rule = rule.map(|rule| (&*rule.detail, rule.max_repr, rule.max_elements));
+        read.set_item(intern!(py, "unserializable"), rule)?;
         Ok(read)
     }
 
-    /// Say which tools there are: name, description, whether it streams. Calls may come then. ``gil``:
-    /// whether this Python's lock is on, and the module for which it was switched on.
+    /// Say which tools there are: name, description, whether it streams, the schema of its
+    /// parameters. Calls may come then. ``gil``: whether this Python's lock is on, and the module for
+    /// which it was switched on. ValueError: that is more than a frame holds.
     #[pyo3(signature = (tools, gil=None))]
     fn ready(
         &self,
         py: Python<'_>,
-        tools: Vec<(String, String, bool)>,
+        tools: Vec<(String, String, bool, String)>,
         gil: Option<(bool, Option<String>)>,
     ) -> PyResult<()> {
-        let tools = tools.into_iter().map(|(name, description, streaming)| ToolInfo {
+        let tools = tools.into_iter().map(|(name, description, streaming, parameters)| ToolInfo {
             name,
             description,
             streaming,
+            parameters,
         });
+        let ready = Ready { tools: tools.collect(), interpreter: gil.map(interpreter) };
+        let (size, limit) = (ready.encoded_len(), frame_limit(self.max_message) - MARGIN);
+        if size > limit {
+            return Err(PyValueError::new_err(format!(
+                "the tools' names, descriptions and schemas take {size} bytes, and {limit} fit; \
+                 raise the pool's max_message"
+            )));
+        }
         // `initialize` may have changed the user, which makes the kernel forget.
         process::die_with_shim(boot::side()?.shim_pid);
         let mut engine = self.engine()?;
-        let interpreter = gil.map(interpreter);
-        engine.push(Frame::Ready(Ready { tools: tools.collect(), interpreter }), 0);
+        engine.push(Frame::Ready(ready), 0);
         engine.flush(py);
         Ok(())
     }
@@ -153,12 +172,12 @@ impl Line {
         suggest: Bound<'py, PyAny>,
     ) -> PyResult<Jobs> {
         let py = current.py();
-        let mut named = HashMap::new();
+        let mut named = Names::default();
         for item in tools.items()? {
             let (name, (callable, streaming)): (String, (Bound<'py, PyAny>, bool)) =
                 item.extract()?;
             seed_parameters(&callable);
-            named.insert(name, (callable.unbind(), streaming));
+            named.add(name, (callable.unbind(), streaming));
         }
         let set_current = current.getattr(intern!(py, "set"))?.unbind();
         let engine = self.engine()?;
@@ -191,6 +210,12 @@ impl Line {
         engine.push(Frame::StartFailed(StartFailed { failure, permanent }), 0);
         engine.await_end(py, Some(LAST_WORDS));
         Ok(())
+    }
+
+    /// From now on what cannot travel in a result is sent as what `substitute` makes of it.
+    #[expect(clippy::unused_self, reason = "there is one line in a process")]
+    fn substitute_by(&self, py: Python<'_>, substitute: Py<PyAny>) {
+        results::substitute_by(py, substitute);
     }
 
     /// Run calls on this thread until the host drains (True) or the line ends (False).

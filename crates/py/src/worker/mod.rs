@@ -7,6 +7,7 @@
 //!                                                                  tools, and the one that does the I/O
 //! watch      control socket ─▶ cancel, grant, probe, end of host   own thread, never attaches to Python
 //! attendant  cancel callbacks, answers to probes                   own thread, attaches
+//! sessions   which sessions have been here, and their end          main thread
 //! standby    drives the line while a tool runs long                own thread, never attaches
 //!            and something that was said is not yet sent
 //! ```
@@ -41,9 +42,12 @@ mod floor;
 mod job;
 mod jobs;
 mod line;
+mod names;
 mod outbox;
+mod results;
 mod running;
 mod serve;
+mod sessions;
 mod standby;
 mod stream;
 mod watch;

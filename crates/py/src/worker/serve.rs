@@ -3,7 +3,6 @@
 //! Frames that have been read are run without any I/O in between; what they answer goes out in one
 //! batch when nothing is ready any more, or before a call starts that would keep it waiting.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,13 +13,18 @@ use snakepit::process::{Owner, Page, WordState};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
-use snakepit_proto::v1::{Failure, FailureKind, HostFrame, Result as CallResult, StartCall};
+use snakepit_proto::v1::{
+    EndSession, Failure, FailureKind, HostFrame, Result as CallResult, StartCall,
+};
 
 use super::boot;
 use super::call::Call;
 use super::engine::Engine;
-use super::failure::{self, Told};
+use super::failure::{self, Report};
+use super::names::Names;
+use super::results;
 use super::running::RunningCall;
+use super::sessions::Sessions;
 use crate::codec;
 
 /// A finished call is not kept waiting behind more work than this.
@@ -38,7 +42,7 @@ pub(super) struct Hooks<'py> {
 #[derive(Default)]
 pub(super) struct Tools<'py> {
     tools: Vec<Tool<'py>>,
-    numbers: HashMap<String, usize>,
+    names: Names<usize>,
 }
 
 struct Tool<'py> {
@@ -50,7 +54,7 @@ struct Tool<'py> {
 
 impl<'py> Tools<'py> {
     pub(super) fn add(&mut self, name: String, callable: Bound<'py, PyAny>, streams: bool) {
-        self.numbers.insert(name, self.tools.len());
+        self.names.add(name, self.tools.len());
         self.tools.push(Tool { callable, streams, slow: true });
     }
 }
@@ -80,6 +84,7 @@ pub(super) struct Server<'py, 'line> {
     pub(super) now: Instant,
     page: Option<&'static Page>,
     tools: Tools<'py>,
+    sessions: Sessions,
     /// When the oldest reply that is not sent yet was queued.
     unsent_since: Option<Instant>,
 }
@@ -95,7 +100,8 @@ impl<'py, 'line> Server<'py, 'line> {
     ) -> PyResult<Self> {
         let desk = Desk { py, hooks, max_message, owner: boot::side()?.owner };
         let now = Instant::now();
-        Ok(Self { py, line, desk, now, page, tools, unsent_since: None })
+        let (sessions, unsent_since) = (Sessions::default(), None);
+        Ok(Self { py, line, desk, now, page, tools, sessions, unsent_since })
     }
 
     /// Runs calls until the host drains (true) or the line ends (false).
@@ -111,6 +117,9 @@ impl<'py, 'line> Server<'py, 'line> {
                         self.line.await_end(self.py, None);
                         return Ok(false);
                     }
+                }
+                Ok(Some(HostFrame { frame: Some(FromHost::EndSession(end)) })) => {
+                    self.end_session(&end)?;
                 }
                 Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) })) => {
                     self.desk.hooks.set_current.call1((self.py.None(),))?;
@@ -135,7 +144,7 @@ impl<'py, 'line> Server<'py, 'line> {
     }
 
     fn take_up(&mut self, mut start: StartCall) -> PyResult<Next> {
-        let number = self.tools.numbers.get(&start.tool).copied();
+        let number = self.tools.names.find(&start).copied();
         let slow_next = number.is_some_and(|number| self.tools.tools[number].slow);
         if let Some(since) = self.unsent_since
             && (slow_next || self.now.duration_since(since) > BATCH)
@@ -173,6 +182,22 @@ impl<'py, 'line> Server<'py, 'line> {
         Ok(Next::Serve)
     }
 
+    /// Runs code of the adapter, between calls: nobody's reply waits for it.
+    fn end_session(&mut self, end: &EndSession) -> PyResult<()> {
+        if !self.sessions.has(end.session_generation) {
+            return Ok(());
+        }
+        // Before: it may end the process.
+        self.line.deliver(self.py);
+        self.unsent_since = None;
+        self.line.enter_python();
+        let ended = self.sessions.end(self.py, end.session_generation);
+        self.desk.stay_ourselves();
+        self.line.leave_python();
+        self.now = Instant::now();
+        ended
+    }
+
     fn reply(&mut self, call_id: u64, outcome: Outcome) {
         let bytes = match &outcome {
             Outcome::Value(value) => value.len(),
@@ -205,6 +230,9 @@ impl<'py, 'line> Server<'py, 'line> {
             Err(error) => return Ok(failed(failure::bare(self.py, FailureKind::Decode, &error))),
         };
         let (callable, streams) = (tool.callable.clone(), tool.streams);
+        if start.session_generation != 0 {
+            start.session_new = self.sessions.begin(self.py, start)?;
+        }
         let call = Call::new(Arc::clone(running), start, self.now);
         self.desk.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
         let returned = callable.call((), Some(&arguments));
@@ -241,7 +269,7 @@ impl<'py> Desk<'py> {
         root: &str,
     ) -> Result<Vec<u8>, Box<Failure>> {
         let encoded =
-            codec::encode(value, root).map_err(|error| failure::unfit(self.py, &error))?;
+            results::encode(value, root).map_err(|error| failure::unfit(self.py, &error))?;
         if encoded.len() > self.max_message {
             return Err(failure::too_large(root, encoded.len(), self.max_message).into());
         }
@@ -264,8 +292,10 @@ impl<'py> Desk<'py> {
         let py = self.py;
         let parts = (error.get_type(py), error.value(py), error.traceback(py));
         let described = self.hooks.describe.call1(parts);
-        match described.and_then(|texts| texts.extract::<Told<'_>>()) {
-            Ok(texts) => failure::told(kind, texts),
+        let reported =
+            described.and_then(|told| failure::reported(kind, told.extract::<Report<'_>>()?));
+        match reported {
+            Ok(failure) => failure,
             Err(second) => {
                 let mut failure = failure::bare(py, kind, &error);
                 failure.traceback = format!("(no traceback: describing it raised {second})");
@@ -296,5 +326,5 @@ pub(super) fn wrong_verb(tool: &str, streams: bool) -> String {
 }
 
 pub(super) fn failed(failure: Failure) -> Outcome {
-    Outcome::Failure(failure)
+    Outcome::Failure(failure.into())
 }

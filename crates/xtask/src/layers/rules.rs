@@ -5,7 +5,7 @@
 pub const RINGS: &[Ring] = &[
     Ring {
         word: "words",
-        modules: &["id", "error", "call", "config", "value"],
+        modules: &["id", "error", "call", "config", "value", "schema"],
         rule: "words do no I/O and know no runtime",
     },
     Ring {
@@ -46,6 +46,11 @@ pub const LIBRARIES: &[Library] = &[
         crates: &["rmp"],
         homes: &["value"],
         why: "what a value's bytes look like stays behind `value`",
+    },
+    Library {
+        crates: &["serde_json"],
+        homes: &["schema"],
+        why: "values travel as msgpack; JSON is for schemas alone",
     },
     Library { crates: &["pyo3"], homes: &[], why: "the core is embeddable without Python" },
 ];

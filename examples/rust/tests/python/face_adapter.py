@@ -12,7 +12,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from snakepit_bridge import BaseAdapter, tool
+from snakepit_bridge import BaseAdapter, register_encoder, tool
+
+
+class QuotaError(Exception):
+    pass
+
+
+class DiskQuotaError(QuotaError):
+    pass
+
+
+class Money:
+    cents = 5
+
+
+register_encoder(Money, lambda money: {"cents": money.cents})
 
 
 class Face(BaseAdapter):
@@ -20,6 +35,7 @@ class Face(BaseAdapter):
         super().__init__()
         self.greeting = greeting
         self.notes: dict[str | None, int] = {}
+        self.closed: list[str] = []
 
     @tool
     def ping(self) -> str:
@@ -86,6 +102,20 @@ class Face(BaseAdapter):
         return self.notes[key] - 1
 
     @tool
+    def visit(self) -> dict[str, Any]:
+        """What is kept for the session, and what its caller said of it."""
+        context = self.session_context
+        context.state["visits"] = context.state.get("visits", 0) + 1
+        return {"visits": context.state["visits"], "new": context.is_new, **context.metadata}
+
+    def session_closed(self, session_id: str) -> None:
+        self.closed.append(session_id)
+
+    @tool
+    def which_closed(self) -> list[str]:
+        return self.closed
+
+    @tool
     def wait(self, folder: str) -> None:
         """Say that it began, and wait to be released or cancelled."""
         (Path(folder) / f"began-{os.getpid()}").touch()
@@ -102,6 +132,26 @@ class Face(BaseAdapter):
     @tool
     def fail(self) -> None:
         raise ValueError("as asked")
+
+    @tool
+    def quota(self, user: str, limit: int) -> None:
+        try:
+            raise KeyError(user)
+        except KeyError as error:
+            error.add_note("looked up")
+            raise DiskQuotaError(user, limit) from error
+
+    @tool
+    def many(self) -> None:
+        raise ExceptionGroup("some", [ValueError("one"), QuotaError("two")])
+
+    @tool
+    def multiply(self) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)")
+
+    @tool
+    def unfit(self) -> Any:
+        return [Money(), {1}]
 
     @tool
     def count(self, n: int, folder: str | None = None) -> Iterator[dict[str, int]]:

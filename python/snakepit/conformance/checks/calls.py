@@ -90,6 +90,23 @@ def call_fields(bench: Bench) -> None:
         expect([None, False, None], [bare.get(key) for key in ("session", "new", "left")], "fields")
 
 
+@check("end-session", "a session that is over is over, and its id may be used again", "endsession")
+def end_session(bench: Bench) -> None:
+    host = bench.worker()
+    with plain_words():
+        for number in (5, 6):
+            call = {"session_id": "s1", "session_generation": number}
+            about = _about(host, {**call, "session_new": True})
+            expect(("s1", True), (about.get("session"), about.get("new")), "session and new")
+            expect(False, _about(host, call).get("new"), "new of its second call")
+            # The other one means nothing, and so does this one when it is told again.
+            for ended in (number, number + 100, number):
+                over = messages().EndSession(session_id="s1", session_generation=ended)
+                host.send(end_session=over)
+            expect_quiet(host, "after EndSession")
+        expect_well(host)
+
+
 @check("initialize-fields", "a worker knows its place in the pool", "initialize")
 def initialize_fields(bench: Bench) -> None:
     host = bench.worker()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 from snakepit import _core
 from snakepit.conformance.check import (
     TOOLS,
@@ -16,6 +19,8 @@ from snakepit.conformance.check import (
 )
 from snakepit.conformance.host import shown
 from snakepit.conformance.protocol import VERSION, failure_kind
+
+NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 UNKNOWN_FIELDS = b"\xc0\x3e\x01\xca\x3e\x03new"
 """Fields 1000 (a number) and 1001 (bytes), which no message has."""
@@ -46,6 +51,27 @@ def lists_its_tools(bench: Bench) -> None:
         streaming = {name: streams for name, streams in said if name in TOOLS}
         expect(TOOLS, streaming, "Tool.streaming by name")
         expect_quiet(host, "after Ready while no call is there")
+
+
+@check(
+    "tools", "its tools have names that can be one, and parameters that are JSON Schema", "ready"
+)
+def tells_its_tools(bench: Bench) -> None:
+    with bench.fresh() as host, plain_words():
+        tools = list(ready(host).tools)
+        names = [tool.name for tool in tools if not NAME.fullmatch(tool.name)]
+        expect([], names, "tools whose names cannot be one")
+        unread = [
+            tool.name for tool in tools if tool.parameters and not _is_object(tool.parameters)
+        ]
+        expect([], unread, "tools whose parameters are no JSON object")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 @check("start-long", "it takes a start message of 128 KiB", "start")

@@ -82,7 +82,7 @@ impl<J> State<J> {
     fn forsake_sessions(&mut self, slot: usize, out: &mut Vec<Effect<J>>) {
         let it = &self.slots[slot];
         let (cause, under) = (it.loss(), it.resident(slot));
-        self.homes.evict(slot);
+        self.sessions.evict(slot);
         for id in self.queue.take_pinned(slot) {
             self.release(id);
             self.session_lost(id, under, cause, out);

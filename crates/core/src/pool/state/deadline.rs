@@ -122,6 +122,7 @@ impl<J> State<J> {
         if let Some(next) = next {
             self.watch(next, out);
         }
+        self.tick_sessions(now, out);
         self.tick_life(now, words, out);
     }
 

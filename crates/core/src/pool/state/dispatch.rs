@@ -5,8 +5,8 @@ use tokio::time::Instant;
 use super::credit::{Amount, Credit};
 use super::slot::{Phase, UNAVAILABLE};
 use super::submit::lost_home;
-use super::{Call, Door, Effect, End, Place, State, Words};
-use crate::call::{Bound, Step};
+use super::{Call, Door, Effect, End, Place, State, Visit, Words};
+use crate::call::Step;
 use crate::error::Violation;
 use crate::id::CallId;
 
@@ -70,7 +70,8 @@ impl<J> State<J> {
         self.vouch(slot, said == Said::Raised && wanted, now, out);
         self.leave(slot, id, word);
         self.slots[slot].note_answer(id);
-        let job = self.table.remove(id).and_then(|call| call.job);
+        self.used_session(id, now);
+        let job = self.remove(id, out).and_then(|call| call.job);
         if wanted {
             let failed = matches!(said, Said::Raised | Said::Failure);
             let count =
@@ -251,11 +252,12 @@ impl<J> State<J> {
             if !session.affinity.is_strict() {
                 return Some(id);
             }
-            if let Some(home) = lost_home(&self.homes, session) {
+            let homes = &self.sessions.get(session.place).homes;
+            if let Some(home) = lost_home(homes, session.object.as_ref()) {
                 self.session_lost(id, home, "its worker is gone", out);
                 continue;
             }
-            match self.homes.get(&session.id) {
+            match homes.home() {
                 Some(home) if home.slot != slot => self.send_home(home.slot, id, now, out),
                 _ => return Some(id),
             }
@@ -276,18 +278,11 @@ impl<J> State<J> {
     /// Hands a call to the worker of `slot`, which has room.
     pub(super) fn send(&mut self, slot: usize, id: CallId, now: Instant, out: &mut Vec<Effect<J>>) {
         let Some(call) = self.table.get_mut(id) else { return };
-        let mut session_new = false;
-        if let Some(session) = &call.session {
-            let home = self.homes.get(&session.id).unwrap_or_else(|| {
-                session_new = true;
-                self.homes.bind(&session.id, slot)
-            });
-            if let Some(object) = &session.object {
-                let worker = self.slots[home.slot].resident(home.slot);
-                object.set_first(Bound { binding: home.binding, home: worker });
-            }
+        let visit = call.session.as_ref().map(|session| {
             self.slots[slot].standing.strict |= session.affinity.is_strict();
-        }
+            let resident = |home: usize| self.slots[home].resident(home);
+            Visit::pay(&mut self.sessions, session, slot, resident)
+        });
         let it = &mut self.slots[slot];
         if it.lane.is_empty() {
             it.since = now;
@@ -303,7 +298,7 @@ impl<J> State<J> {
             self.loads[slot] += 1;
         }
         let left = call.deadline.map(|deadline| deadline.saturating_duration_since(now));
-        out.push(Effect::Send { slot, id, word, session_new, left });
+        out.push(Effect::Send { slot, id, word, session: visit, left });
         self.probe(slot, id, now);
     }
 

@@ -23,6 +23,7 @@ mod reclaim;
 #[cfg(feature = "testkit")]
 pub mod rehearsal;
 mod retry;
+mod session;
 mod slot;
 mod standing;
 mod submit;
@@ -40,15 +41,16 @@ use crate::call::{Resident, Step};
 use crate::config;
 use crate::error::Cause;
 use crate::id::CallId;
-use crate::policy::affinity::Homes;
 use crate::policy::breaker::BreakerState;
 use crate::policy::budget::Budget;
 use crate::policy::queue::{Bounds, Queue};
 use crate::policy::rate::Rate;
+use crate::policy::session::{self as sessions, Sessions};
 use crate::policy::startup::Startup;
 pub(crate) use credit::Window;
 pub(crate) use dispatch::Said;
 use guard::Guards;
+pub(crate) use session::{SessionRow, Visit};
 use slot::{Phase, Slot, UNAVAILABLE};
 pub(crate) use submit::{Full, NewCall, Refusal};
 use table::{Call, Place, Table};
@@ -73,11 +75,20 @@ pub(crate) trait Words {
 #[derive(Debug)]
 pub(crate) enum Effect<J> {
     /// Send the call to the slot's worker; its job is found by [`State::job`].
-    Send { slot: usize, id: CallId, word: Option<u8>, session_new: bool, left: Option<Duration> },
+    Send {
+        slot: usize,
+        id: CallId,
+        word: Option<u8>,
+        /// Where the call belongs to a session: what that is to this worker.
+        session: Option<Visit>,
+        left: Option<Duration>,
+    },
     /// Tell the worker that nobody waits for this call any more.
     Cancel { slot: usize, id: CallId },
     /// Tell the worker that the reader of this stream has taken so much in all.
     Grant { slot: usize, id: CallId, items: u64, bytes: u64 },
+    /// Tell the worker that a session is over, by the number of its binding there.
+    EndSession { slot: usize, id: Arc<str>, binding: u64 },
     /// The call ended without an answer of its worker.
     End { job: J, end: End },
     /// Ask the worker whether its interpreter makes progress.
@@ -119,6 +130,7 @@ pub(crate) struct Limits {
     pub(crate) grace: Duration,
     pub(crate) life: config::Life,
     pub(crate) guards: config::Guards,
+    pub(crate) sessions: sessions::Limits,
     /// Spreads the pauses of retries.
     pub(crate) seed: u64,
 }
@@ -174,7 +186,7 @@ pub(crate) struct State<J> {
     rate: Rate,
     budget: Budget,
     guards: Guards,
-    homes: Homes,
+    sessions: Sessions,
     /// One for each worker of the pool, and spare ones: a worker is replaced by one that starts
     /// while it still serves. Who serves in which slot under which number: `numbers`.
     slots: Vec<Slot>,
@@ -203,7 +215,7 @@ impl<J> State<J> {
             rate: Rate::new(now),
             budget: Budget::new(guards.retry_budget),
             guards: Guards::new(slots, limits.size, guards),
-            homes: Homes::new(slots),
+            sessions: Sessions::new(slots, limits.sessions),
             slots: (0..slots).map(|place| Slot::new(place, &limits, now)).collect(),
             numbers: (0..limits.size).collect(),
             generations: vec![0; limits.size],
@@ -261,8 +273,9 @@ impl<J> State<J> {
         self.slots[slot].lane.len()
     }
 
+    /// Sessions that are open.
     pub(crate) fn sessions(&self) -> usize {
-        self.homes.len()
+        self.sessions.len()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -303,7 +316,7 @@ impl<J> State<J> {
             _ if ready && !lane.is_empty() => "busy",
             _ => phase.name(self.slots[slot].degraded),
         };
-        (name, *answered, self.homes.count(slot))
+        (name, *answered, self.sessions.count(slot))
     }
 
     pub(crate) fn generation(&self, slot: usize) -> u64 {
@@ -349,7 +362,7 @@ impl<J> State<J> {
 
     /// Removes a call for good and hands its job out, if the caller still waits.
     fn end(&mut self, id: CallId, end: End, out: &mut Vec<Effect<J>>) {
-        let Some(call) = self.table.remove(id) else { return };
+        let Some(call) = self.remove(id, out) else { return };
         let Some(job) = call.job else { return };
         self.count(&end);
         out.push(Effect::End { job, end });

@@ -15,6 +15,7 @@ use crate::config::Life;
 use crate::id::CallId;
 use crate::policy::prefetch::Prefetch;
 use crate::policy::queue::{Bounds, Queue};
+use crate::policy::session as sessions;
 
 /// How long a worker takes for a call: short enough for prefetching at its deepest.
 const SERVICE: Duration = Duration::from_micros(5);
@@ -67,6 +68,7 @@ impl Rehearsal {
             grace: Duration::from_secs(2),
             life: Life::default(),
             guards: Default::default(),
+            sessions: sessions::Limits { ttl: Some(Duration::from_secs(3600)), max: usize::MAX },
             seed: 0,
         };
         let mut this = Self {

@@ -259,7 +259,7 @@ impl<J> State<J> {
         it.standing.end_life(now);
         self.loads[slot] = UNAVAILABLE;
         let lane = std::mem::take(&mut it.lane);
-        self.homes.evict(slot);
+        self.sessions.evict(slot);
         for id in lane {
             self.orphan(id, under, cause, now, words, out);
         }
@@ -357,10 +357,13 @@ impl<J> State<J> {
 
     /// Stops a worker that has nothing left to do and gets nothing more.
     pub(super) fn retire(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
-        if self.slots[slot].phase == Phase::Doomed && self.door != Door::Closed {
+        let phase = self.slots[slot].phase;
+        if phase == Phase::Doomed && self.door != Door::Closed {
             return self.end_doomed(slot, now, out);
         }
-        let leaving = self.door == Door::Closed || self.slots[slot].phase == Phase::Draining;
+        // One that only waited for its sessions goes when the last of them has ended.
+        let deserted = phase == Phase::Retiring && self.sessions.count(slot) == 0;
+        let leaving = self.door == Door::Closed || phase == Phase::Draining || deserted;
         let it = &mut self.slots[slot];
         let running = it.phase.serves() || it.phase == Phase::Starting;
         if leaving && running && it.lane.is_empty() && !self.queue.has_pinned(slot) {
@@ -389,7 +392,7 @@ impl<J> State<J> {
         let untouched = word.is_some_and(|word| words.untouched(under.slot, word, id));
         let strict = call.session.as_ref().is_some_and(|session| session.affinity.is_strict());
         if call.job.is_none() {
-            self.table.remove(id);
+            self.remove(id, out);
         } else if untouched && strict {
             self.session_lost(id, under, cause, out);
         } else if untouched {

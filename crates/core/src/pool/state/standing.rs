@@ -154,7 +154,7 @@ impl<J> State<J> {
     }
 
     /// No worker can start.
-    pub(super) fn is_hopeless(&self) -> bool {
+    pub(crate) fn is_hopeless(&self) -> bool {
         self.numbers.iter().all(|&slot| self.slots[slot].degraded)
     }
 

@@ -7,12 +7,13 @@ use tokio::time::Instant;
 
 use super::credit::{Credit, Window};
 use super::slot::{Phase, UNAVAILABLE};
-use super::table::Rare;
+use super::table::{InSession, Rare};
 use super::{Call, Door, Effect, Place, State};
-use crate::call::{Affinity, Resident, SessionKey};
+use crate::call::{Affinity, Binding, Ended, Resident, SessionKey};
 use crate::config::RetryPolicy;
 use crate::id::CallId;
 use crate::policy::affinity::Homes;
+use crate::policy::session::Found;
 
 /// A call at the door.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(crate) enum Refusal {
     NoWorker,
     SessionBusy(Arc<str>),
     SessionLost { session: Arc<str>, cause: &'static str, home: Resident },
+    SessionEnded(Arc<str>, Ended),
+    TooManySessions(Arc<str>, usize),
 }
 
 /// What a queue that is full tells.
@@ -46,9 +49,9 @@ pub(crate) struct Full {
 }
 
 /// The worker that a session object relies on, if it is gone.
-pub(super) fn lost_home(homes: &Homes, session: &SessionKey) -> Option<Resident> {
-    let bound = session.object.as_ref()?.bound()?;
-    homes.is_lost(&session.id, Some(bound.binding)).then_some(bound.home)
+pub(super) fn lost_home(homes: &Homes, object: Option<&Arc<Binding>>) -> Option<Resident> {
+    let bound = object?.bound()?;
+    homes.is_lost(bound.binding).then_some(bound.home)
 }
 
 /// Where a call goes from the door.
@@ -70,7 +73,8 @@ impl<J> State<J> {
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) -> Result<CallId, Refusal> {
-        let route = self.admit(new.session.as_ref(), new.bytes, now).inspect_err(|refusal| {
+        let admitted = self.admit(new.session, new.bytes, now, out);
+        let (route, session) = admitted.inspect_err(|refusal| {
             self.counters.rejected += 1;
             self.counters.shed += u64::from(matches!(refusal, Refusal::QueueFull(_)));
         })?;
@@ -80,7 +84,7 @@ impl<J> State<J> {
         let id = self.table.insert(Call {
             job: Some(new.job),
             place: Place::Queued(None),
-            session: new.session,
+            session,
             deadline,
             limit: new.timeout.unwrap_or(Duration::MAX),
             idempotent: new.idempotent,
@@ -115,20 +119,24 @@ impl<J> State<J> {
     }
 
     fn admit(
-        &self,
-        session: Option<&SessionKey>,
+        &mut self,
+        session: Option<SessionKey>,
         bytes: u32,
         now: Instant,
-    ) -> Result<Route, Refusal> {
+        out: &mut Vec<Effect<J>>,
+    ) -> Result<(Route, Option<InSession>), Refusal> {
         if self.door != Door::Open {
             return Err(Refusal::Closed);
         }
         if self.is_hopeless() {
             return Err(Refusal::NoWorker);
         }
-        let route = match session {
-            None => self.any_slot(now),
-            Some(session) => self.home_slot(session, now)?,
+        let (route, found) = match &session {
+            None => (self.any_slot(now), Found::Nothing),
+            Some(session) => {
+                let found = self.find_session(session, now)?;
+                (self.home_slot(session, found, now)?, found)
+            }
         };
         let full = matches!(route, Route::Wait(_)) && !self.queue.has_room(bytes);
         if full || !self.table.has_room() {
@@ -140,7 +148,8 @@ impl<J> State<J> {
                 retry_after: self.rate.retry_after(waiting, now),
             }));
         }
-        Ok(route)
+        let enter = |session| self.enter_session(session, found, now, out);
+        Ok((route, session.map(enter).transpose()?))
     }
 
     fn any_slot(&self, now: Instant) -> Route {
@@ -159,22 +168,29 @@ impl<J> State<J> {
                 let equal = (0..self.loads.len())
                     .filter(|&it| self.are_equal(slot, it) && self.slots[it].has_room(now));
                 // One that is to be replaced soon would lose what comes to live there.
-                let burden =
-                    |&slot: &usize| (self.slots[slot].standing.is_worn(), self.homes.count(slot));
+                let burden = |&slot: &usize| {
+                    (self.slots[slot].standing.is_worn(), self.sessions.count(slot))
+                };
                 Route::Now(equal.min_by_key(burden).unwrap_or(slot))
             }
             wait => wait,
         }
     }
 
-    fn home_slot(&self, session: &SessionKey, now: Instant) -> Result<Route, Refusal> {
-        let home = self.homes.get(&session.id);
+    fn home_slot(
+        &self,
+        session: &SessionKey,
+        found: Found,
+        now: Instant,
+    ) -> Result<Route, Refusal> {
+        let Found::Open(place) = found else { return Ok(self.new_home(now)) };
+        let homes = &self.sessions.get(place).homes;
         let strict = session.affinity.is_strict();
         let lost = |cause, home| Refusal::SessionLost { session: session.id.clone(), cause, home };
-        if strict && let Some(home) = lost_home(&self.homes, session) {
+        if strict && let Some(home) = lost_home(homes, session.object.as_ref()) {
             return Err(lost("its worker is gone", home));
         }
-        let Some(home) = home else { return Ok(self.new_home(now)) };
+        let Some(home) = homes.home() else { return Ok(self.new_home(now)) };
         let slot = &self.slots[home.slot];
         if strict && !matches!(slot.phase, Phase::Ready | Phase::Retiring) {
             return Err(lost(slot.loss(), slot.resident(home.slot)));

@@ -7,11 +7,12 @@ use tokio::time::Instant;
 
 use super::Fallen;
 use super::credit::Credit;
-use crate::call::SessionKey;
+use crate::call::{Affinity, Binding, SessionKey};
 use crate::config::RetryPolicy;
 use crate::error::Cause;
 use crate::id::CallId;
 use crate::policy::queue::Lane;
+use crate::policy::session;
 
 /// Where a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +27,30 @@ pub(super) enum Place {
     },
 }
 
+/// The session that a call belongs to.
+#[derive(Debug)]
+pub(super) struct InSession {
+    pub(super) id: Arc<str>,
+    pub(super) object: Option<Arc<Binding>>,
+    pub(super) affinity: Affinity,
+    /// Where it is among the sessions, as long as the call is alive.
+    pub(super) place: session::Place,
+}
+
+impl InSession {
+    pub(super) fn new(key: SessionKey, place: session::Place) -> Self {
+        let SessionKey { id, affinity, object } = key;
+        Self { id, object, affinity, place }
+    }
+}
+
 /// One call that is alive.
 #[derive(Debug)]
 pub(super) struct Call<J> {
     /// Payload and reply sink; None once the caller was answered while the worker runs on.
     pub(super) job: Option<J>,
     pub(super) place: Place,
-    pub(super) session: Option<SessionKey>,
+    pub(super) session: Option<InSession>,
     pub(super) deadline: Option<Instant>,
     /// What the caller asked for, to name it in the error.
     pub(super) limit: Duration,

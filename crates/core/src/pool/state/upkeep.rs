@@ -241,7 +241,7 @@ impl<J> State<J> {
         it.standing.changed = now;
         self.renew(old);
         self.withdraw(old, 1, now, words, out);
-        let keeps = self.slots[old].standing.strict && self.homes.count(old) > 0;
+        let keeps = self.slots[old].standing.strict && self.sessions.count(old) > 0;
         let it = &mut self.slots[old];
         it.phase = if keeps { Phase::Retiring } else { Phase::Draining };
         if keeps {

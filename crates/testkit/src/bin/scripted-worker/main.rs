@@ -200,5 +200,5 @@ fn planned(points: &[Point]) -> Option<Outcome> {
         Point::Encode => FailureKind::Encode,
         _ => FailureKind::Exception,
     };
-    Some(Outcome::Failure(tool::failure(kind, &format!("planned at {failed:?}"))))
+    Some(Outcome::Failure(tool::failure(kind, &format!("planned at {failed:?}")).into()))
 }

@@ -50,6 +50,7 @@ pub fn list() -> Vec<Tool> {
         name: name.into(),
         description: format!("scripted {name}"),
         streaming,
+        ..Tool::default()
     };
     vec![tool("echo", false), tool("hold", false), tool("count", true)]
 }
@@ -74,7 +75,7 @@ pub fn failure(kind: FailureKind, message: &str) -> Failure {
 }
 
 fn cancelled() -> Outcome {
-    Outcome::Failure(failure(FailureKind::Cancelled, "cancelled"))
+    Outcome::Failure(failure(FailureKind::Cancelled, "cancelled").into())
 }
 
 /// Runs a call to its end, where it has one.
@@ -85,11 +86,13 @@ pub async fn run(start: &StartCall, call: &Running, side: &Side, line: &Line) ->
     let number = || word(0).and_then(|word| word.parse::<i32>().ok()).expect("a number");
     match start.tool.as_str() {
         "echo" => value(text),
-        "raise" => Outcome::Failure(failure(FailureKind::Exception, &text)),
-        "unfit" => Outcome::Failure(failure(FailureKind::Encode, "result: a set is refused")),
+        "raise" => Outcome::Failure(failure(FailureKind::Exception, &text).into()),
+        "unfit" => {
+            Outcome::Failure(failure(FailureKind::Encode, "result: a set is refused").into())
+        }
         "large" => {
             let failure = failure(FailureKind::TooLarge, "result is too large");
-            Outcome::Failure(Failure { size: 2000, limit: 1000, ..failure })
+            Outcome::Failure(Failure { size: 2000, limit: 1000, ..failure }.into())
         }
         "whoami" => value(std::process::id().to_string()),
         "path" => value(side.start.socket_path.as_str()),
@@ -182,7 +185,7 @@ pub async fn run(start: &StartCall, call: &Running, side: &Side, line: &Line) ->
         }
         other => {
             let failure = failure(FailureKind::ToolNotFound, &format!("no tool {other}"));
-            Outcome::Failure(Failure { suggestions: vec!["echo".into()], ..failure })
+            Outcome::Failure(Failure { suggestions: vec!["echo".into()], ..failure }.into())
         }
     }
 }
@@ -220,7 +223,7 @@ async fn count(
             return cancelled();
         }
         if fails(Point::Item) {
-            return Outcome::Failure(failure(FailureKind::Exception, "planned at Item"));
+            return Outcome::Failure(failure(FailureKind::Exception, "planned at Item").into());
         }
         say_items(start, vec![item], line);
         sent = (sent.0 + 1, sent.1 + length);

@@ -9,9 +9,10 @@ use super::guards::any_guards;
 use super::tending::any_life;
 use super::violations::{Lie, any_lie};
 use super::worker::Life;
-use super::world::MAX_QUEUE_BYTES;
+use super::world::{MAX_QUEUE_BYTES, MAX_SESSIONS};
 use super::{Spec, World};
-use crate::call::{Affinity, Binding, SessionKey};
+use crate::call::{Affinity, Binding, Ended, SessionKey};
+use crate::policy::session::Found;
 use crate::pool::state::Refusal;
 use crate::pool::state::slot::Phase;
 use crate::pool::state::table::Place;
@@ -36,6 +37,8 @@ enum Event {
     Weigh { slot: usize, bytes: u64 },
     AnswerProbes(usize),
     WaitForTimer,
+    OpenSession(Who),
+    CloseSession(Who),
     Drain,
     Close,
 }
@@ -48,7 +51,8 @@ struct Who {
     object: Option<bool>,
 }
 
-const NAMES: [&str; 3] = ["a", "b", "c"];
+/// The last ones come seldom, and make more than may be.
+const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 fn any_who() -> impl Strategy<Value = Who> {
     let affinity = prop_oneof![
@@ -56,7 +60,8 @@ fn any_who() -> impl Strategy<Value = Who> {
         1 => Just(Affinity::StrictFailFast),
         2 => Just(Affinity::Hint),
     ];
-    (0..NAMES.len(), affinity, prop::option::of(prop::bool::weighted(0.2)))
+    let name = prop_oneof![8 => 0..3usize, 1 => 3..NAMES.len()];
+    (name, affinity, prop::option::of(prop::bool::weighted(0.2)))
         .prop_map(|(name, affinity, object)| Who { name, affinity, object })
 }
 
@@ -69,6 +74,7 @@ fn any_span() -> impl Strategy<Value = u64> {
         1 => Just(60_000),
         1 => Just(2_500_000),
         1 => Just(31_000_000),
+        1 => Just(61_000_000),
     ]
 }
 
@@ -113,6 +119,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => (slot(), 1..4u64).prop_map(|(slot, bytes)| Event::Weigh { slot, bytes }),
         4 => slot().prop_map(Event::AnswerProbes),
         6 => Just(Event::WaitForTimer),
+        2 => any_who().prop_map(Event::OpenSession),
+        3 => any_who().prop_map(Event::CloseSession),
         1 => prop_oneof![4 => Just(Event::Tick), 1 => Just(Event::Drain), 1 => Just(Event::Close)],
     ]
 }
@@ -207,6 +215,8 @@ impl Chaos {
                     world.wait_for_timer();
                 }
             }
+            Event::OpenSession(who) => self.open_session(who),
+            Event::CloseSession(who) => self.close_session(&who),
             Event::Drain => world.state.drain(),
             Event::Close => world.close(),
         }
@@ -214,14 +224,42 @@ impl Chaos {
         self.check_overdue();
     }
 
-    fn submit(&mut self, who: Option<Who>, timeout: Option<u64>, spec: Spec) {
-        let session = who.map(|Who { name, affinity, object }| {
-            if object == Some(true) {
-                self.objects[name] = Arc::default();
+    fn key(&mut self, Who { name, affinity, object }: Who) -> SessionKey {
+        if object == Some(true) {
+            self.objects[name] = Arc::default();
+        }
+        let object = object.map(|_| self.objects[name].clone());
+        SessionKey { id: NAMES[name].into(), affinity, object }
+    }
+
+    fn open_session(&mut self, who: Who) {
+        let key = self.key(who);
+        match self.world.open_session(&key) {
+            Ok(()) => {
+                let rows = self.world.state.session_rows(Some(&key.id), self.world.now);
+                assert_eq!(rows.len(), 1, "{} is not open", key.id);
             }
-            let object = object.map(|_| self.objects[name].clone());
-            SessionKey { id: NAMES[name].into(), affinity, object }
-        });
+            Err(refusal) => {
+                self.check_refusal(&Spec { session: Some(key), ..Spec::default() }, &refusal);
+            }
+        }
+    }
+
+    fn close_session(&mut self, who: &Who) {
+        let (id, object) = (NAMES[who.name], self.objects[who.name].clone());
+        let state = &self.world.state;
+        let was_open = !state.session_rows(Some(id), self.world.now).is_empty();
+        if who.object.is_none() {
+            assert_eq!(self.world.close_session(id), was_open);
+        } else {
+            let own = object.ended().is_none() && object.life().is_some();
+            assert_eq!(self.world.close_session_of(id, &object), was_open && own);
+            assert!(object.ended().is_some(), "it opens nothing any more");
+        }
+    }
+
+    fn submit(&mut self, who: Option<Who>, timeout: Option<u64>, spec: Spec) {
+        let session = who.map(|who| self.key(who));
         let timeout = timeout.map(Duration::from_micros);
         let spec = Spec { session, timeout, ..spec };
         let before = (self.world.state.queued(), self.world.state.queued_bytes());
@@ -242,7 +280,11 @@ impl Chaos {
 
     fn check_refusal(&self, spec: &Spec, refusal: &Refusal) {
         let state = &self.world.state;
-        let home = spec.strict().and_then(|session| state.homes.get(&session.id));
+        let found = |id: &str| state.sessions.find(id, None, self.world.now);
+        let home = spec.strict().and_then(|session| match found(&session.id) {
+            Ok(Found::Open(place)) => state.sessions.get(place).homes.home(),
+            _ => None,
+        });
         match refusal {
             Refusal::Closed => assert!(!state.is_open()),
             Refusal::QueueFull(full) => {
@@ -262,6 +304,16 @@ impl Chaos {
                 let leaving = home.is_some_and(|home| state.slots[home.slot].phase != Phase::Ready);
                 assert!(leaving || bound != home.map(|home| home.binding));
                 assert!(self.world.is_leaving_or_gone(*lost), "{lost:?} serves on");
+            }
+            Refusal::SessionEnded(id, how) => {
+                let session = spec.session.as_ref().expect("a session");
+                let object = session.object.as_ref().expect("by id it is opened anew");
+                let stale = matches!(found(id), Ok(Found::Stale(_))) && *how == Ended::Expired;
+                assert!(object.ended() == Some(*how) || stale);
+            }
+            Refusal::TooManySessions(id, limit) => {
+                assert_eq!((found(id), *limit), (Ok(Found::Nothing), MAX_SESSIONS));
+                assert_eq!(state.sessions(), MAX_SESSIONS);
             }
         }
     }
@@ -349,7 +401,8 @@ impl Chaos {
         }
         assert!(self.world.state.is_idle(), "calls are left after all workers are gone");
         assert!(self.world.calls.iter().all(|call| call.outcome.is_some()));
-        assert_eq!(self.world.state.sessions(), 0);
+        let rows = self.world.state.session_rows(None, self.world.now);
+        assert!(rows.iter().all(|row| row.home.is_none() && row.in_flight == 0));
     }
 }
 

@@ -8,14 +8,14 @@ use super::{Outcome, World};
 use crate::call::{Resident, Step};
 use crate::policy::prefetch::held_up;
 use crate::pool::state::slot::Phase;
-use crate::pool::state::{Effect, End};
+use crate::pool::state::{Effect, End, Visit};
 
 impl World {
     pub(super) fn carry_out(&mut self) {
         for effect in std::mem::take(&mut self.out) {
             match effect {
-                Effect::Send { slot, id, word, session_new, left } => {
-                    self.send(slot, Frame { id, word }, session_new, left);
+                Effect::Send { slot, id, word, session, left } => {
+                    self.send(slot, Frame { id, word }, session, left);
                 }
                 Effect::Cancel { slot, id } => {
                     let worker = &self.workers[slot];
@@ -27,6 +27,7 @@ impl World {
                     assert!(self.workers[slot].running.iter().any(|frame| frame.id == id));
                     assert_eq!(items, self.calls[self.by_id[&id]].taken);
                 }
+                Effect::EndSession { slot, id, binding } => self.end_session(slot, &id, binding),
                 Effect::End { job: Job(call), end } => self.ended(call, Outcome::Ended(end)),
                 Effect::Start { slot, generation, after } => {
                     let worker = &mut self.workers[slot];
@@ -64,7 +65,7 @@ impl World {
         self.check();
     }
 
-    fn send(&mut self, slot: usize, frame: Frame, session_new: bool, left: Option<Duration>) {
+    fn send(&mut self, slot: usize, frame: Frame, visit: Option<Visit>, left: Option<Duration>) {
         let id = frame.id;
         assert!(self.state.job(id).is_some(), "{id} has no job to send");
         let worker = &mut self.workers[slot];
@@ -96,21 +97,36 @@ impl World {
             call.begun.push(place);
         }
 
-        if let Some(session) = call.spec.strict() {
-            let home = self.state.homes.get(&session.id).expect("bound");
-            let before = self.bindings.get(&home.binding);
-            assert!(before.is_none_or(|before| *before == place), "{id}: its session moved");
-            let object = session.object.as_ref().and_then(|object| object.get());
-            assert!(object.is_none_or(|object| object == home.binding), "{id}: object is lost");
-        }
-        if let Some(session) = &call.spec.session {
-            let home = self.state.homes.get(&session.id).expect("bound");
-            let first = home.slot == slot && self.bindings.insert(home.binding, place).is_none();
-            assert_eq!(session_new, first, "{id}: its session is new to its home once");
+        assert_eq!(visit.is_some(), call.spec.session.is_some());
+        if let Some(visit) = visit {
+            let session = self.state.table.get(id).and_then(|call| call.session.as_ref());
+            let session = session.expect("of a session");
+            let home = self.state.sessions.get(session.place).homes.home().expect("it has a home");
+            if call.spec.strict().is_some() {
+                assert_eq!((home.slot, home.binding), (slot, visit.binding), "{id}: it moved");
+                let bound = session.object.as_ref().and_then(|object| object.get());
+                assert!(bound.is_none_or(|bound| bound == home.binding), "{id}: object is lost");
+            }
+            let first = self.bindings.insert(visit.binding, place);
+            assert!(first.is_none_or(|first| first == place), "{id}: its binding moved");
+            assert_eq!(visit.is_new, first.is_none(), "{id}: its session is new there once");
+            assert!(!self.over.contains(&visit.binding), "{id}: its session is over there");
+            call.visit = Some(visit.binding);
         } else if first {
             assert!(self.last_plain.is_none_or(|last| last < id), "{id} was overtaken");
             self.last_plain = Some(id);
         }
+    }
+
+    /// The worker drops what it has of a session: no call of it is there any more.
+    fn end_session(&mut self, slot: usize, id: &str, binding: u64) {
+        let worker = &self.workers[slot];
+        assert_eq!(worker.life, Life::Ready);
+        assert_eq!(self.bindings.get(&binding), Some(&(slot, worker.generation)), "{id}");
+        for &call in &self.state.slots[slot].lane {
+            assert_ne!(self.calls[self.by_id[&call]].visit, Some(binding), "{call} is in {id}");
+        }
+        assert!(self.over.insert(binding), "{id} ends twice");
     }
 
     pub(super) fn ended(&mut self, call: usize, outcome: Outcome) {

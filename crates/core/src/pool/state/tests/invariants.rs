@@ -1,5 +1,8 @@
 //! What is true between any two events.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::World;
@@ -21,6 +24,7 @@ impl World {
         let batch = self.limits.life.startup_batch_size;
         assert!(batch.is_none_or(|batch| starting <= batch), "{starting} start at once");
         self.check_calls();
+        self.check_sessions();
         self.check_rest();
         if !self.workers.iter().any(|worker| worker.unfilled) {
             self.check_work_is_shared_out();
@@ -65,7 +69,8 @@ impl World {
             Role::Leaving => assert_ne!(it.phase, Phase::Ready),
             Role::Resting => assert_eq!(it.phase, Phase::Empty),
         }
-        assert!(it.phase != Phase::Retiring || self.state.homes.count(slot) > 0);
+        let deserted = self.state.sessions.count(slot) == 0 && it.lane.is_empty();
+        assert!(it.phase != Phase::Retiring || !deserted || self.state.queue.has_pinned(slot));
         if self.closed || !it.phase.serves() {
             return;
         }
@@ -155,6 +160,33 @@ impl World {
         assert_eq!(told.requests, self.calls.len() as u64);
         let ended = told.completed + told.errors + told.cancelled + told.timeouts;
         assert_eq!(told.requests, ended + open);
+    }
+
+    /// Who is inside is counted, homes are counted by slot, and who will expire is watched.
+    fn check_sessions(&self) {
+        let sessions = &self.state.sessions;
+        let mut inside = HashMap::new();
+        for (_, call) in self.state.table.iter() {
+            let Some(session) = &call.session else { continue };
+            assert_eq!(sessions.get(session.place).id, session.id);
+            *inside.entry(session.place).or_insert(0) += 1;
+        }
+        for (&place, &calls) in &inside {
+            assert_eq!(sessions.get(place).in_flight, calls, "calls in session {place}");
+        }
+        // Of those that are not open only what is inside is known.
+        let open = sessions.iter(self.now).filter(|entry| entry.in_flight == 0);
+        if let Some(due) = open.filter_map(|entry| entry.used.checked_add(entry.ttl?)).min() {
+            // A sweep may be late.
+            let late = due + Duration::from_millis(100);
+            assert!(self.timer.is_some_and(|timer| timer <= late), "nothing watches {due:?}");
+        }
+        let homes = sessions.iter(self.now).filter_map(|entry| entry.homes.home());
+        let mut counts = vec![0; self.workers.len()];
+        homes.for_each(|home| counts[home.slot] += 1);
+        for (slot, count) in counts.into_iter().enumerate() {
+            assert!(sessions.count(slot) >= count, "slot {slot}");
+        }
     }
 
     fn check_rest(&self) {

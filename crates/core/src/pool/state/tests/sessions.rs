@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::world::{MAX_SESSIONS, TTL};
 use super::{Outcome, Spec, World};
 use crate::call::Affinity::{Hint, StrictFailFast, StrictQueue};
-use crate::call::{Binding, Resident};
+use crate::call::{Binding, Ended, Resident};
+use crate::config;
 use crate::pool::state::{End, Refusal};
 
 fn strict() -> Spec {
@@ -173,4 +175,138 @@ fn sessions_of_a_killed_worker_are_told_that_a_call_outlived_its_deadline() {
     let told = End::SessionLost { session: "t".into(), cause, home, may_have_run: false };
     assert_eq!(world.end(bound), &told);
     assert_eq!(world.outcome(call), None, "it had no home yet");
+}
+
+#[test]
+fn a_closed_session_ends_in_its_worker_when_its_calls_have() {
+    let mut world = World::ready(1);
+    let object = Arc::new(Binding::default());
+    let running = world.call(strict().object(&object));
+    let waiting = world.call(strict().object(&object));
+    let number = object.get().expect("bound");
+    assert!(world.close_session("s"));
+    assert!(!world.close_session("s"), "no such session is open");
+    let closed = Refusal::SessionEnded("s".into(), Ended::Closed);
+    assert_eq!(world.submit(strict().object(&object)), Err(closed));
+    let anew = world.call(strict());
+    assert_eq!(world.work(0), Some(running));
+    assert!(world.over.is_empty(), "a call of it still waits");
+    assert_eq!(world.work(0), Some(waiting), "it was inside already");
+    assert!(world.over.contains(&number), "its worker is told");
+    assert_eq!(world.work(0), Some(anew));
+    let [row] = &world.state.session_rows(None, world.now)[..] else { panic!("one is open") };
+    assert!(row.home.is_some_and(|(.., binding)| binding > number) && row.calls == 1);
+}
+
+#[test]
+fn an_object_closes_its_own_session_only() {
+    let mut world = World::ready(1);
+    let [old, new] = [(); 2].map(|()| Arc::new(Binding::default()));
+    world.call(strict().object(&old));
+    world.work(0);
+    assert!(world.close_session("s"));
+    world.call(strict().object(&new));
+    world.work(0);
+    assert!(!world.close_session_of("s", &old));
+    assert_eq!(world.state.sessions(), 1);
+    assert!(world.close_session_of("s", &new));
+    assert_eq!(world.over.len(), 2);
+    let unused = Arc::new(Binding::default());
+    assert!(!world.close_session_of("s", &unused));
+    let closed = Refusal::SessionEnded("s".into(), Ended::Closed);
+    assert_eq!(world.submit(strict().object(&unused)), Err(closed));
+}
+
+#[test]
+fn an_unused_session_expires_and_its_worker_is_told() {
+    let mut world = World::ready(1);
+    let object = Arc::new(Binding::default());
+    world.call(strict().object(&object));
+    world.advance(2 * TTL);
+    assert_eq!(world.state.sessions(), 1, "a call is inside");
+    world.work(0);
+    world.advance(TTL / 2);
+    world.call(strict());
+    world.work(0);
+    world.advance(TTL / 2);
+    assert_eq!(world.state.sessions(), 1, "it was used");
+    world.advance(TTL);
+    assert_eq!((world.state.sessions(), world.over.len()), (0, 1));
+    let expired = Refusal::SessionEnded("s".into(), Ended::Expired);
+    assert_eq!(world.submit(strict().object(&object)), Err(expired));
+    world.call(strict());
+    assert_eq!(world.state.sessions(), 1, "by id it is opened anew");
+}
+
+#[test]
+fn what_has_expired_is_expired_before_the_timer_says_so() {
+    let mut world = World::ready(1);
+    let object = Arc::new(Binding::default());
+    world.call(strict().object(&object));
+    world.work(0);
+    world.now += TTL;
+    assert_eq!(world.state.sessions(), 1, "nobody has looked");
+    let expired = Refusal::SessionEnded("s".into(), Ended::Expired);
+    assert_eq!(world.submit(strict().object(&object)), Err(expired));
+    assert!(world.state.session_rows(Some("s"), world.now).is_empty());
+    assert!(!world.close_session("s"), "there is none any more");
+    assert_eq!(world.over.len(), 1);
+}
+
+#[test]
+fn only_so_many_may_be_open() {
+    let mut world = World::ready(1);
+    for n in 0..MAX_SESSIONS {
+        world.call(Spec::session(&n.to_string(), StrictQueue));
+    }
+    let refused = Refusal::TooManySessions("s".into(), MAX_SESSIONS);
+    assert_eq!(world.submit(strict()), Err(refused));
+    assert_eq!(world.state.counters().rejected, 1);
+    world.call(Spec::session("0", Hint));
+    assert!(world.close_session("0"), "calls are inside, but it is not open any more");
+    world.call(strict());
+    world.work_off(0);
+    world.now += TTL;
+    for n in 0..MAX_SESSIONS {
+        world.call(Spec::session(&format!("new {n}"), StrictQueue));
+    }
+    assert_eq!(world.over.len(), 1 + MAX_SESSIONS, "those that had expired made room");
+}
+
+#[test]
+fn a_call_that_is_refused_opens_no_session() {
+    let mut world = World::new(1, 1);
+    world.call(Spec::default());
+    assert!(matches!(world.submit(strict()), Err(Refusal::QueueFull(_))));
+    assert_eq!(world.state.sessions(), 0);
+}
+
+#[test]
+fn a_guest_is_new_where_it_comes_and_both_workers_forget_it() {
+    let mut world = World::ready(2);
+    let hint = || Spec::session("h", Hint);
+    let calls = [world.call(hint()), world.call(hint())];
+    assert_eq!(calls.map(|id| world.sent(id)[0]), [0, 1]);
+    let visits: Vec<_> = world.calls.iter().filter_map(|call| call.visit).collect();
+    assert_eq!(visits, [1, 2], "what one worker knows of it is not what the other one does");
+    world.work(0);
+    world.work(1);
+    world.call(hint());
+    world.work(0);
+    assert!(world.close_session("h"));
+    assert_eq!(world.over.len(), 2);
+}
+
+#[test]
+fn a_worker_that_only_waits_for_its_sessions_goes_with_the_last_one() {
+    let recycle = config::Recycle { calls: Some(1), jitter: 0.0, ..config::Recycle::default() };
+    let life = config::Life { heartbeat: None, recycle: Some(recycle), ..Default::default() };
+    let mut world = World::living(1, 100, life);
+    world.bring_up(0);
+    world.call(strict());
+    world.work(0);
+    world.bring_up(1);
+    assert!(!world.workers[0].stopped, "it keeps its session");
+    world.close_session("s");
+    assert!(world.workers[0].stopped, "nothing keeps it");
 }

@@ -1,15 +1,17 @@
 //! A simulated pool: carries out what the state wants and records what becomes of each call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::spec::Spec;
 use super::worker::{Life, Page, Worker};
+use crate::call::{Binding, SessionKey};
 use crate::config::{self, Guards};
 use crate::error::Violation;
 use crate::id::CallId;
+use crate::policy::session as sessions;
 use crate::pool::state::{Effect, End, Limits, NewCall, Refusal, Said, State, Window};
 
 /// Of every stream.
@@ -17,6 +19,12 @@ pub(super) const WINDOW: Window = Window { items: 3, bytes: 30 };
 
 /// That may wait.
 pub(super) const MAX_QUEUE_BYTES: u64 = 1000;
+
+/// Of every session.
+pub(super) const TTL: Duration = Duration::from_secs(60);
+
+/// That may be open.
+pub(super) const MAX_SESSIONS: usize = 5;
 
 /// What the state owns of a call; the number of its record.
 #[derive(Debug)]
@@ -43,6 +51,8 @@ pub(super) struct Record {
     pub(super) parts: u64,
     pub(super) taken: u64,
     pub(super) outcome: Option<Outcome>,
+    /// Number of its session's binding to the worker it was sent to last.
+    pub(super) visit: Option<u64>,
 }
 
 pub(crate) struct World {
@@ -58,6 +68,8 @@ pub(crate) struct World {
     pub(super) closed: bool,
     /// Where each binding of a session has run.
     pub(super) bindings: HashMap<u64, (usize, u64)>,
+    /// Those that are over.
+    pub(super) over: HashSet<u64>,
     /// Last session-less call that was sent for the first time.
     pub(super) last_plain: Option<CallId>,
     pub(super) out: Vec<Effect<Job>>,
@@ -102,6 +114,7 @@ impl World {
             grace: Duration::from_secs(2),
             life,
             guards,
+            sessions: sessions::Limits { ttl: Some(TTL), max: MAX_SESSIONS },
             seed: 1,
         };
         let state = State::new(limits.clone(), now);
@@ -117,6 +130,7 @@ impl World {
             timer: None,
             closed: false,
             bindings: HashMap::new(),
+            over: HashSet::new(),
             last_plain: None,
             out: Vec::new(),
         };
@@ -166,6 +180,7 @@ impl World {
             parts: 0,
             taken: 0,
             outcome: None,
+            visit: None,
         });
         assert!(self.by_id.insert(id, call).is_none(), "{id} was used before");
         self.carry_out();
@@ -335,6 +350,25 @@ impl World {
         let recycled = self.state.recycle(slot, generation, self.now, &self.page, &mut self.out);
         self.carry_out();
         recycled
+    }
+
+    /// Opens a session before its first call.
+    pub(crate) fn open_session(&mut self, key: &SessionKey) -> Result<(), Refusal> {
+        let opened = self.state.open_session(key, self.now, &mut self.out);
+        self.carry_out();
+        opened
+    }
+
+    pub(crate) fn close_session(&mut self, id: &str) -> bool {
+        let closed = self.state.close_session(id, self.now, &mut self.out);
+        self.carry_out();
+        closed
+    }
+
+    pub(crate) fn close_session_of(&mut self, id: &str, object: &Binding) -> bool {
+        let closed = self.state.close_session_of(id, object, self.now, &mut self.out);
+        self.carry_out();
+        closed
     }
 
     pub(crate) fn close(&mut self) {

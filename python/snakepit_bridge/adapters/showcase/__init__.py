@@ -1,0 +1,1 @@
+"""Modules that adapters of the original Snakepit import from its examples."""

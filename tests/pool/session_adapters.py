@@ -1,0 +1,102 @@
+"""Adapters that keep something for each session, and note how sessions end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from snakepit_bridge import BaseAdapter, tool
+
+
+class Keeper(BaseAdapter):
+    """Counts calls of each session in its state; writes down which sessions have ended."""
+
+    def __init__(self, notes: str = "", hook: str = "note") -> None:
+        self.notes = notes
+        self.hook = hook
+        self.main = threading.get_ident()
+
+    def session_closed(self, session_id: str) -> None:
+        if self.hook == "raise":
+            raise ValueError("the hook is broken")
+        context = self.session_context
+        here = threading.get_ident() == self.main
+        self.write("closed", session_id, context.session_id, context.state.get("calls"), here)
+
+    def cleanup(self) -> None:
+        self.write("cleanup")
+
+    def write(self, *words: Any) -> None:
+        if self.notes:
+            with Path(self.notes).open("a") as notes:
+                notes.write(" ".join(map(str, words)) + "\n")
+
+    @tool
+    def visit(self) -> list[Any]:
+        context = self.session_context
+        context.state["calls"] = context.state.get("calls", 0) + 1
+        return [context.state["calls"], context.is_new, os.getpid(), context.generation]
+
+    @tool
+    def visits(self, upto: int) -> Iterator[list[Any]]:
+        for _ in range(upto):
+            yield self.visit()
+
+    @tool
+    def metadata(self) -> dict[str, Any]:
+        return self.session_context.metadata
+
+    @tool
+    def hold(self, started: str, release: str) -> int:
+        Path(started).touch()
+        while not Path(release).exists():
+            threading.Event().wait(0.005)
+        return self.visit()[0]
+
+    @tool
+    def pid(self) -> int:
+        return os.getpid()
+
+
+class AsyncKeeper(BaseAdapter):
+    """The same hook as a coroutine, and looks from everywhere at whose call it is."""
+
+    def __init__(self, notes: str = "") -> None:
+        self.notes = notes
+
+    async def session_closed(self, session_id: str) -> None:
+        await asyncio.sleep(0)
+        context = self.session_context
+        with Path(self.notes).open("a") as notes:
+            notes.write(f"closed {session_id} {context.session_id} {context.state['calls']}\n")
+
+    @tool
+    async def visit(self) -> int:
+        state = self.session_context.state
+        await asyncio.sleep(0)
+        assert self.session_context.state is state
+        state["calls"] = state.get("calls", 0) + 1
+        return state["calls"]
+
+    @tool
+    async def whose(self) -> list[Any]:
+        """In the coroutine, in tasks of it, and in threads that it waits for."""
+
+        async def task() -> str | None:
+            await asyncio.sleep(0)
+            return self.session_context.session_id
+
+        def thread() -> list[Any]:
+            context = self.session_context
+            return [context.session_id, context.state.get("calls")]
+
+        return [
+            self.session_context.session_id,
+            await asyncio.create_task(task()),
+            await asyncio.to_thread(thread),
+            await asyncio.gather(task(), asyncio.to_thread(thread)),
+        ]

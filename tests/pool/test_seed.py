@@ -1,0 +1,96 @@
+"""Every Python snippet of the README of Snakepit 0.8.3, verbatim, in real workers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .seed import MODEL, every_snippet, inside, snippet
+
+Adapter = Callable[..., str]
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """Writes a module with an adapter; its name is what a pool takes."""
+
+    def write(source: str, name: str) -> str:
+        module = f"seed_{next(_numbers)}"
+        (tmp_path / f"{module}.py").write_text(source)
+        return f"{module}:{name}"
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return write
+
+
+@pytest.fixture(params=["native", "grpcio"])
+def line(request: pytest.FixtureRequest) -> str:
+    """The worker's end of the line."""
+    if request.param == "grpcio":
+        pytest.importorskip("grpc", reason="the end in pure Python needs grpcio")
+    return str(request.param)
+
+
+def test_all_of_them_are_here() -> None:
+    here = [
+        snippet(heading)
+        for heading in (
+            "Creating an Adapter",
+            "Thread-Safe Adapters (Python 3.13+)",
+            "Session Context and Elixir Tool Calls",
+            "Calling from Python",
+            "Python Telemetry API",
+        )
+    ]
+    assert here == every_snippet()
+
+
+def test_creating_an_adapter(make_pool: Any, adapter: Adapter, line: str) -> None:
+    world = MODEL + "MyAdapter.process_item = lambda self, item: item * 2\n"
+    pool = make_pool(
+        adapter(snippet("Creating an Adapter") + world, "MyAdapter"), size=1, line=line
+    )
+    assert pool.execute("predict", {"input_data": {"text": "hi"}}) == {
+        "prediction": "HI",
+        "confidence": 0.95,
+    }
+    assert list(pool.execute_stream("batch_process", {"items": [1, 2]})) == [
+        {"progress": 50.0, "result": 2},
+        {"progress": 100.0, "result": 4},
+    ]
+
+
+def test_the_telemetry_api(make_pool: Any, adapter: Adapter, line: str) -> None:
+    source = "\n".join(
+        [
+            "from snakepit_bridge import BaseAdapter, telemetry, tool",
+            "def preprocess(data): return [each + 1 for each in data]",
+            "class Telling(BaseAdapter):",
+            "    @tool",
+            "    def run(self, data: list):",
+            "        seen = []",
+            "        telemetry.subscribe(seen.append)",
+            "        processed = emits(data)",
+            "        rows = [[e.name, e.measurements, e.metadata, e.correlation_id] for e in seen]",
+            "        return processed, rows",
+            inside(snippet("Python Telemetry API") + "return processed\n", "def emits(data):"),
+        ]
+    )
+    pool = make_pool(adapter(source, "Telling"), size=1, line=line)
+    processed, (custom, start, stop) = pool.execute("run", {"data": [1, 2]})
+    assert processed == [2, 3]
+    assert custom == [
+        "model.inference",
+        {"latency_ms": 45, "tokens": 128},
+        {"model": "gpt-4", "batch_size": 1},
+        None,
+    ]
+    assert (start[0], start[2]) == ("data_processing.start", {"stage": "preprocessing"})
+    assert (stop[0], stop[2]) == ("data_processing.stop", {"stage": "preprocessing"})
+    assert stop[1]["duration"] > 0
+    assert start[3] == stop[3] is not None
