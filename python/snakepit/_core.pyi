@@ -630,6 +630,8 @@ class Line:
 
     @property
     def initialize(self) -> _Initialize: ...
+    def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
+        """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
     def ready(self, tools: Sequence[tuple[str, str, bool, str]]) -> None:
         """Tell name, description, whether it streams and the schema of its parameters, of each.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +89,20 @@ def test_decorated_methods_may_yield_chunks(make_pool: Any, where: dict[str, Any
 
 
 def test_what_an_adapter_logs_arrives_at_its_level(
-    make_pool: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    make_pool: Any, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On this program's standard error, where what workers write there goes."""
     monkeypatch.setenv("SNAKEPIT_LOG_LEVEL", "info")
-    with caplog.at_level(logging.DEBUG, "snakepit"):
-        pool = make_pool("original.dispatching:InventoryAdapter", size=1, worker_output="log")
-        pool.execute("ping")
-        until(lambda: "ready, session None" in caplog.text, "the adapter's line arrives")
-    assert "- INFO - [corr=-] ready" in caplog.text
-    assert "took" not in caplog.text, "which it says at debug"
+    said: list[str] = []
+
+    def arrived() -> bool:
+        said.append(capfd.readouterr().err)
+        return "ready, session None" in "".join(said)
+
+    pool = make_pool("original.dispatching:InventoryAdapter", size=1)
+    pool.execute("ping")
+    until(arrived, "the adapter's line arrives")
+    pool.close()
+    text = "".join([*said, capfd.readouterr().err])
+    assert "- INFO - [corr=-] ready" in text
+    assert "took" not in text, "which it says at debug"

@@ -257,7 +257,8 @@ fn callers_that_wait_during_a_stop_go_on_by_themselves() {
         sent.wait();
         driver.stop();
         driver.stop();
-        assert_eq!(standby.sleeps(), None, "joined");
+        // Joined; the kernel lists a thread for a moment after that.
+        eventually("the standby ended", || standby.sleeps().is_none());
         senders.into_iter().for_each(|sender| sender.send(1_u64).unwrap());
         callers.into_iter().for_each(|caller| caller.join().unwrap());
         in_both_seats(|| link.call());

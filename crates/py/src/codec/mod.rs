@@ -73,7 +73,7 @@ pub(crate) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Vec<u8>> 
 ///
 /// # Errors
 ///
-/// As [`encode`], and what `substitute` raises.
+/// As [`encode()`], and what `substitute` raises.
 pub(crate) fn encode_or(
     value: &Bound<'_, PyAny>,
     root: &str,

@@ -147,6 +147,7 @@ fn operation(message: &str) -> Option<String> {
     if let Some([operation]) = find("[Op:{}]", message) {
         return name(operation);
     }
+    let message = message.trim_start();
     let first = message.split_whitespace().next()?;
     let is_named = ["got incompatible shapes", "requires contracting dimensions", "Input operand"]
         .iter()

@@ -296,6 +296,16 @@ fn other_messages_are_no_diagnosis() {
 }
 
 #[test]
+fn space_before_a_message_is_passed_over() {
+    let told = "matmul: Input operand 1 has a mismatch in its core dimension 0, with gufunc \
+                signature (n?,k),(k,m?)->(n?,m?) (size 4 is different from 3)";
+    let plain = Diagnosis::of("ValueError", told);
+    assert!(plain.is_some());
+    assert_eq!(Diagnosis::of("ValueError", &format!("\t {told}")), plain);
+    let _ = Diagnosis::of("ValueError", &format!("\t\u{a1} {told}"));
+}
+
+#[test]
 fn a_pattern_takes_the_first_place_that_fits_it() {
     assert_eq!(find("size {} of {}", "size, size 3 of 4\nmore"), Some(["3", "4"]));
     assert_eq!(find("a {} b {} c", "a 1 b 2"), None::<[&str; 2]>);
