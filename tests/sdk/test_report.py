@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from snakepit_bridge._report import DEPTH, NUMBER, TEXT, Reporter
 
+if sys.version_info < (3, 11):  # noqa: UP036 - the SDK is tested on 3.10, too
+    from exceptiongroup import ExceptionGroup  # noqa: A004
+
 pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 11), reason="exception groups came with Python 3.11"
 )

@@ -19,13 +19,9 @@ from typing import (
     Literal,
     NamedTuple,
     NewType,
-    NotRequired,
     Optional,
-    Required,
-    TypedDict,
     TypeVar,
     Union,
-    Unpack,
 )
 
 import pytest
@@ -36,6 +32,11 @@ from snakepit_bridge._docstring import parameter_texts
 from snakepit_bridge._lifecycle import LiveAdapter
 from snakepit_bridge._schema import parameters
 from snakepit_bridge.errors import ToolError
+
+if sys.version_info >= (3, 11):  # noqa: UP036 - the SDK is tested on 3.10, too
+    from typing import NotRequired, Required, TypedDict, Unpack
+else:
+    from typing_extensions import NotRequired, Required, TypedDict, Unpack  # noqa: UP035
 
 UserId = NewType("UserId", int)
 Number = TypeVar("Number", int, float)
