@@ -22,6 +22,7 @@ from ._adapter import BaseAdapter, WorkerInfo
 from ._context import SessionContext
 from ._registry import register_decoder, register_encoder
 from ._tool import tool
+from .errors import HostToolError, HostToolNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "BaseAdapter",
+    "HostToolError",
+    "HostToolNotFound",
     "SessionContext",
     "WorkerInfo",
     "__version__",

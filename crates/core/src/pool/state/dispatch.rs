@@ -118,7 +118,7 @@ impl<J> State<J> {
 
     /// Why a worker may not speak of a call.
     #[cold]
-    fn not_in(&self, slot: usize, call: CallId) -> Violation {
+    pub(super) fn not_in(&self, slot: usize, call: CallId) -> Violation {
         if self.slots[slot].has_answered(call) {
             Violation::AnsweredTwice { call }
         } else if self.table.was_made(call) {
@@ -218,7 +218,7 @@ impl<J> State<J> {
         let mut avoided = Vec::new();
         let next = self.next_but(slot, &mut avoided, now, out);
         if !avoided.is_empty() {
-            avoided.into_iter().for_each(|id| self.requeue(id));
+            avoided.into_iter().for_each(|id| self.put_back(id));
         }
         next
     }
@@ -234,7 +234,7 @@ impl<J> State<J> {
         loop {
             let leaving = self.slots[slot].phase.is_leaving() || self.is_barred(slot);
             let id = if leaving { self.queue.pop_pinned(slot) } else { self.queue.pop(slot) }?;
-            if self.avoids(id, slot) {
+            if self.avoids(id, slot) || self.wants_idle(id, slot) {
                 self.release(id);
                 avoided.push(id);
                 continue;
@@ -267,7 +267,8 @@ impl<J> State<J> {
     /// Sends a call to its session's home, or has it wait there.
     fn send_home(&mut self, home: usize, id: CallId, now: Instant, out: &mut Vec<Effect<J>>) {
         let serves = self.loads[home] != UNAVAILABLE || self.slots[home].takes_sessions();
-        if serves && !self.queue.has_pinned(home) && self.slots[home].has_room(now) {
+        let open = self.slots[home].has_room(now) && !self.wants_idle(id, home);
+        if serves && !self.queue.has_pinned(home) && open {
             return self.send(home, id, now, out);
         }
         let Some(call) = self.table.get_mut(id) else { return };
