@@ -22,11 +22,11 @@ from ._adapter import BaseAdapter, WorkerInfo
 from ._context import SessionContext
 from ._registry import register_decoder, register_encoder
 from ._tool import tool
-from .errors import HostToolError, HostToolNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import telemetry
+    from .errors import HostToolError, HostToolNotFound
     from .logging_config import configure_logging, get_logger
 
 __version__ = "0.1.0"
@@ -46,6 +46,8 @@ __all__ = [
 ]
 
 _LATE = {
+    "HostToolError": "errors",
+    "HostToolNotFound": "errors",
     "configure_logging": "logging_config",
     "get_logger": "logging_config",
     "telemetry": "telemetry",

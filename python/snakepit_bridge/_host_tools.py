@@ -11,10 +11,6 @@ here is freed at the latest when the call itself is cancelled or runs out of tim
 
 from __future__ import annotations
 
-from typing import Self
-
-from .errors import HostToolError, HostToolNotFound, host_tool_error
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -234,7 +230,7 @@ class HostToolStream:
         """Want no more of it."""
         self.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> HostToolStream:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -271,6 +267,8 @@ def _value(name: str, taken: tuple[str, Any] | None) -> Any:
     what, value = ("gone", None) if taken is None else taken
     if what == "value":
         return value
+    from .errors import HostToolError, HostToolNotFound, host_tool_error
+
     if what != "failure":
         raise HostToolError(f"host tool {name!r}: the host is gone", tool=name)
     kind, type_name, message, traceback, suggestions, size, limit = value

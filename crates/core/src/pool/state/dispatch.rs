@@ -184,9 +184,13 @@ impl<J> State<J> {
 
     /// Sends what waits for a worker, as long as it has room.
     fn give(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
+        let obstacle = self.obstacle();
         while self.slots[slot].has_room(now) {
             let Some(id) = self.next_for(slot, now, out) else { break };
             self.send(slot, id, now, out);
+        }
+        if self.obstacle() != obstacle {
+            self.spread(now, out);
         }
     }
 
@@ -234,7 +238,13 @@ impl<J> State<J> {
         loop {
             let leaving = self.slots[slot].phase.is_leaving() || self.is_barred(slot);
             let id = if leaving { self.queue.pop_pinned(slot) } else { self.queue.pop(slot) }?;
-            if self.avoids(id, slot) || self.wants_idle(id, slot) {
+            if self.wants_idle(id, slot) {
+                // What is behind it waits too: a worker that is always given more is never idle.
+                self.release(id);
+                avoided.push(id);
+                return None;
+            }
+            if self.avoids(id, slot) {
                 self.release(id);
                 avoided.push(id);
                 continue;

@@ -2,7 +2,8 @@
 //!
 //! A call that a host tool makes is *nested*: its ancestors are the calls whose workers wait for it.
 //! It is never sent behind another call, since that one may wait for the same circle, and it is
-//! refused where it would wait for itself (`policy/reentrancy`).
+//! refused where it would wait for itself (`policy/reentrancy`). While it waits nothing that came
+//! after it is prefetched: fast workers would never be idle.
 
 use tokio::time::Instant;
 
@@ -69,6 +70,13 @@ impl<J> State<J> {
     /// Whether a call may not be sent to a worker that has any.
     pub(super) fn wants_idle(&self, id: CallId, slot: usize) -> bool {
         self.any_nested && !self.slots[slot].lane.is_empty() && self.is_nested(id)
+    }
+
+    /// The call that holds up all that wait for any worker, since it wants an idle one. When it is
+    /// another one than before, they may have room.
+    pub(super) fn obstacle(&self) -> Option<CallId> {
+        let front = if self.any_nested { self.queue.shared_front() } else { None };
+        front.filter(|&id| self.is_nested(id))
     }
 
     fn is_nested(&self, id: CallId) -> bool {

@@ -234,11 +234,19 @@ impl World {
         let avoids = |id| idle.iter().all(|&slot| state.avoids(id, slot));
         let held_up =
             ready().any(|(_, it)| it.lane.len() > 1 && prefetch::held_up(it.since, self.now));
+        // Whether an older call that only that slot may run wants it idle.
+        let holds_up = |slot, front| {
+            let older = state.table.iter().filter(|(id, _)| *id < front);
+            older
+                .filter(|(_, it)| it.place == Place::Queued(Some(slot)))
+                .any(|(id, _)| state.wants_idle(id, slot))
+        };
         if let Some(front) = state.queue.shared_front() {
             let room = open().any(|(slot, it)| {
                 it.has_room(self.now)
                     && !state.avoids(front, slot)
                     && !state.wants_idle(front, slot)
+                    && !holds_up(slot, front)
             });
             assert!(!room || held_up, "{front} waits though a worker has room");
         }

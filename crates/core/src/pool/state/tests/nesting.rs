@@ -66,10 +66,25 @@ fn it_is_never_sent_behind_another_call() {
     let inner = world.call(within(&[outer]));
     let later = world.call(plain());
     assert!(world.sent(inner).is_empty(), "though a fast worker may have one more");
+    assert!(world.sent(later).is_empty(), "a worker that is given more is never idle");
     assert_eq!(world.outcome(other), None);
-    world.work_off(1);
+    world.finish(1);
+    world.read(1);
+    world.fill(1);
     assert_eq!(world.sent(inner), [1]);
-    assert_eq!(world.outcome(later), None.or(world.outcome(later)));
+    assert_eq!(world.sent(later), [1], "it may go behind");
+}
+
+#[test]
+fn what_it_held_up_goes_on_when_it_is_given_up() {
+    let mut world = World::ready(2);
+    world.warm_up();
+    let (outer, _) = (begun(&mut world, plain(), 0), begun(&mut world, plain(), 1));
+    let inner = world.call(within(&[outer]));
+    let later = world.call(plain());
+    assert!(world.sent(later).is_empty());
+    assert!(world.cancel(inner));
+    assert_eq!(world.sent(later).len(), 1);
 }
 
 #[test]
