@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
     from typing import Any
 
+    from typing_extensions import Self  # noqa: UP035, of Python 3.11
+
     from ._native import Call, HostReply
 
 # Kinds of failures, as proto/snakepit/v1/failure.proto numbers them.
@@ -230,7 +232,7 @@ class HostToolStream:
         """Want no more of it."""
         self.close()
 
-    def __enter__(self) -> HostToolStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
