@@ -13,6 +13,7 @@ mod door;
 mod failure;
 #[cfg(feature = "testkit")]
 pub(crate) mod fuzzing;
+mod host_tool;
 pub(crate) mod http2;
 pub(crate) mod listener;
 #[cfg(feature = "testkit")]
@@ -21,10 +22,11 @@ mod opening;
 pub(crate) mod wire;
 
 pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};
+pub(crate) use host_tool::HostAsk;
 pub(crate) use listener::Listener;
 pub use wire::ToolInfo;
 pub(crate) use wire::{
-    CallSession, FromWorker, HostAsk, Inbox, Outbox, ToolCall, WorkerFailure, start_message,
+    CallSession, FromWorker, Inbox, Outbox, ToolCall, WorkerFailure, start_message,
 };
 
 /// Version of the protocol that both ends must speak.

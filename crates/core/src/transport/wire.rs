@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,6 +19,8 @@ use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
 use super::failure::exception;
+use super::host_tool::HostAsk;
+use crate::call::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
 use crate::config::{SourceKind, Unserializable, WorkerConfig};
 use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
@@ -30,14 +31,6 @@ const BATCH: usize = 64;
 
 /// Characters of what a peer can put into an error's text.
 const MAX_DETAIL: usize = 200;
-
-/// Bounds of a failure's texts in bytes: together less than what a frame may carry beside a value.
-const MAX_NAME: usize = 1024;
-const MAX_MESSAGE: usize = 14 * 1024;
-const MAX_TRACEBACK: usize = 44 * 1024;
-
-/// Longest name of a tool.
-const MAX_TOOL_NAME: usize = 64;
 
 /// What a worker says.
 #[derive(Debug)]
@@ -73,19 +66,6 @@ impl FromWorker {
             Self::Violation(_) => "a broken frame",
         }
     }
-}
-
-/// What a tool asks of the host.
-#[derive(Debug)]
-pub(crate) struct HostAsk {
-    /// The worker's number for it.
-    pub(crate) id: u64,
-    pub(crate) call: CallId,
-    pub(crate) name: Arc<str>,
-    pub(crate) arguments: Bytes,
-    pub(crate) streaming: bool,
-    /// Items and bytes that may be under way.
-    pub(crate) window: (u32, u64),
 }
 
 /// How a call failed in the worker, or a host tool in the host.
@@ -212,14 +192,7 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
         Some(Frame::Chunks(chunks)) => {
             FromWorker::Chunks(CallId::from_raw(chunks.call_id), chunks.items)
         }
-        Some(Frame::CallHostTool(ask)) => FromWorker::AskHostTool(Box::new(HostAsk {
-            id: ask.id,
-            call: CallId::from_raw(ask.call_id),
-            name: ask.name.into(),
-            arguments: ask.arguments,
-            streaming: ask.streaming,
-            window: (ask.window_items, ask.window_bytes),
-        })),
+        Some(Frame::CallHostTool(ask)) => FromWorker::AskHostTool(Box::new(ask.into())),
         Some(Frame::CancelHostTool(cancel)) => FromWorker::CancelHostTool(cancel.id),
         Some(Frame::GrantHostToolChunks(grant)) => {
             FromWorker::GrantHostTool(grant.id, grant.items, grant.bytes)
@@ -257,8 +230,7 @@ fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
             Violation::BadTool { tool: name.chars().take(MAX_TOOL_NAME).collect(), detail }
         };
         if !is_tool_name(&name) {
-            let rule = format!("a name is 1 to {MAX_TOOL_NAME} of A-Z a-z 0-9 _ . -");
-            return Err(bad(format!("{rule}, and begins with a letter or digit")));
+            return Err(bad(format!("a name is {TOOL_NAME_RULE}")));
         }
         if !names.insert(name.clone()) {
             return Err(bad("listed twice".to_owned()));
@@ -269,12 +241,6 @@ fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
         Ok(ToolInfo { name, description, streaming, parameters })
     };
     tools.into_iter().map(read).collect()
-}
-
-fn is_tool_name(name: &str) -> bool {
-    let first = name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
-    let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-    first && rest && name.len() <= MAX_TOOL_NAME
 }
 
 fn failed(failure: v1::Failure) -> WorkerFailure {
@@ -291,42 +257,6 @@ fn failed(failure: v1::Failure) -> WorkerFailure {
         }
         _ => WorkerFailure::Exception(exception(failure).into()),
     }
-}
-
-/// A failure as it travels to a worker: the inverse of [`failed`].
-fn told(failure: WorkerFailure) -> v1::Failure {
-    let of = |kind: v1::FailureKind| v1::Failure { kind: kind.into(), ..v1::Failure::default() };
-    match failure {
-        WorkerFailure::Exception(failure) => v1::Failure {
-            type_name: clip(failure.type_name, MAX_NAME),
-            message: clip(failure.message, MAX_MESSAGE),
-            traceback: clip(failure.traceback, MAX_TRACEBACK),
-            ..of(v1::FailureKind::Exception)
-        },
-        WorkerFailure::ToolNotFound(suggestions) => {
-            v1::Failure { suggestions, ..of(v1::FailureKind::ToolNotFound) }
-        }
-        WorkerFailure::Encode { message, path, type_name } => {
-            v1::Failure { message, path, type_name, ..of(v1::FailureKind::Encode) }
-        }
-        WorkerFailure::Cancelled => of(v1::FailureKind::Cancelled),
-        WorkerFailure::TooLarge { size, limit } => {
-            v1::Failure { size, limit, ..of(v1::FailureKind::TooLarge) }
-        }
-    }
-}
-
-/// Cuts out the middle: the head says what it is, the tail where it ended.
-fn clip(text: String, max: usize) -> String {
-    const MARK: &str = "\n[…]\n";
-    if text.len() <= max {
-        return text;
-    }
-    let half = (max - MARK.len()) / 2;
-    let whole = |at: &usize| text.is_char_boundary(*at);
-    let head = (0..=half).rev().find(whole).unwrap_or(0);
-    let tail = (text.len() - half..text.len()).find(whole).unwrap_or(text.len());
-    [&text[..head], MARK, &text[tail..]].concat()
 }
 
 /// The session of a call as it is sent.
@@ -359,7 +289,7 @@ impl Outbox {
         Self(frames)
     }
 
-    fn send(&self, frame: ToWorker) {
+    pub(super) fn send(&self, frame: ToWorker) {
         let _ = self.0.send(Ok(v1::HostFrame { frame: Some(frame) }));
     }
 
@@ -394,28 +324,6 @@ impl Outbox {
 
     pub(crate) fn grant(&self, id: CallId, items: u64, bytes: u64) {
         self.send(ToWorker::GrantChunks(v1::GrantChunks { call_id: id.raw(), items, bytes }));
-    }
-
-    pub(crate) fn host_tool_value(&self, id: u64, value: Bytes) {
-        self.host_tool_result(id, v1::host_tool_result::Outcome::Value(value));
-    }
-
-    pub(crate) fn host_tool_failed(&self, id: u64, failure: WorkerFailure) {
-        self.host_tool_result(id, v1::host_tool_result::Outcome::Failure(told(failure)));
-    }
-
-    pub(crate) fn host_tool_end(&self, id: u64) {
-        self.host_tool_result(id, v1::host_tool_result::Outcome::End(v1::StreamEnd {}));
-    }
-
-    pub(crate) fn host_tool_item(&self, id: u64, item: Bytes) {
-        let items = vec![item];
-        self.send(ToWorker::HostToolChunks(v1::HostToolChunks { id, items }));
-    }
-
-    fn host_tool_result(&self, id: u64, outcome: v1::host_tool_result::Outcome) {
-        let outcome = Some(outcome);
-        self.send(ToWorker::HostToolResult(v1::HostToolResult { id, outcome }));
     }
 
     pub(crate) fn drain(&self) {
