@@ -11,7 +11,7 @@ mod options;
 mod read;
 mod retry;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod unserializable;
@@ -70,6 +70,8 @@ pub struct PoolConfig {
     pub life: Life,
     /// What it does while workers fail.
     pub guards: Guards,
+    /// So many host tools may run inside each other, each called by a call that the one before made.
+    pub host_tool_depth: u32,
 }
 
 impl PoolConfig {
@@ -90,6 +92,7 @@ impl PoolConfig {
             max_sessions: 10_000,
             life: Life::default(),
             guards: Guards::default(),
+            host_tool_depth: 50,
         }
     }
 
@@ -119,6 +122,10 @@ impl PoolConfig {
         }
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
+        }
+        if !(1..=1000).contains(&self.host_tool_depth) {
+            let message = format!("must be from 1 to 1000, not {}", self.host_tool_depth);
+            return wrong("host_tool_depth", message);
         }
         if self.session_ttl.is_some_and(|ttl| ttl.is_zero()) {
             return wrong("session_ttl", "must be above zero".into());

@@ -21,6 +21,8 @@ const LAST_ERRAND: Duration = Duration::from_secs(1);
 enum Errand {
     CallBack(Arc<RunningCall>),
     Answer(u64),
+    /// Tells who watches a host tool.
+    Run(Py<PyAny>),
 }
 
 /// Where the watcher leaves errands.
@@ -46,6 +48,11 @@ impl Attendant {
     /// Tells the host that the interpreter makes progress, once it does.
     pub(super) fn answer(&mut self, nonce: u64) {
         self.send(Errand::Answer(nonce));
+    }
+
+    /// Calls it, without arguments.
+    pub(super) fn run(&mut self, callback: Py<PyAny>) {
+        self.send(Errand::Run(callback));
     }
 
     fn send(&mut self, errand: Errand) {
@@ -75,6 +82,11 @@ fn run(side: &Side, gate: &Gate, mut errands: Receiver<Errand>) {
             match errand {
                 Errand::CallBack(call) => call_back(py, &call),
                 Errand::Answer(nonce) => answer = Some(FromWorker::ProbeAnswer { nonce }),
+                Errand::Run(callback) => {
+                    if let Err(error) = callback.call0(py) {
+                        error.write_unraisable(py, Some(callback.bind(py)));
+                    }
+                }
             }
         }
     });
