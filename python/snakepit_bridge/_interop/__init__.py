@@ -10,9 +10,9 @@ here for whatever they do not know themselves, so that there is one place for ea
             └─▶ _tensor   torch's; others by DLPack
     decode ─┴─▶ the same
 
-A value becomes a *part*: an extension's type, the head of its body, and the bulk behind it, which is
-memory that stays where it is, or something that writes itself into memory (``_part``). No library is
-imported before a value or a message is of it.
+A value becomes a *part*: an extension's type, the head of its body, and the bulk behind it, which
+is memory that stays where it is, or something that writes itself into memory (``_part``). No
+library is imported before a value or a message is of it.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def decode(tag: int, body: Any, data: Any = None) -> Any:
     Args:
         tag: The extension's type.
         body: Its body, or the head of it where the bulk lies elsewhere. Copied if it is kept.
-        data: That bulk: memory that stays as it is as long as anything refers to it. For a tensor it
-            is the value's own and may be written to.
+        data: That bulk: memory that stays as it is as long as anything refers to it. For a tensor
+            it may be the value's own, to be written to.
 
     Raises:
         UnfitError: The body is malformed, or this interpreter lacks the library.

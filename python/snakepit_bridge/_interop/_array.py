@@ -6,7 +6,6 @@ laid out when it is copied to where it travels from.
 
 from __future__ import annotations
 
-import json
 import struct
 import sys
 from typing import Any
@@ -24,9 +23,9 @@ _FORTRAN_ORDER = (0, None, "F")
 def encode(kind: type[Any], value: Any) -> Part | None:
     """An array of structures, or of items that numpy itself has no name for."""
     numpy: Any = sys.modules.get("numpy")
-    if numpy is None or kind not in (numpy.ndarray, getattr(numpy, "memmap", None)):
-        return None
-    return array_part(value)
+    # Other subclasses mean more than their items: a mask, a matrix product.
+    exact = getattr(numpy, "ndarray", None), getattr(numpy, "memmap", None)
+    return array_part(value) if kind in exact else None
 
 
 def array_part(array: Any, tag: int = ARRAY, text: str | None = None) -> Part:
@@ -35,7 +34,7 @@ def array_part(array: Any, tag: int = ARRAY, text: str | None = None) -> Part:
     if dtype.names is not None:
         if not dtype.itemsize:
             raise UnfitError("cannot encode an array of structures without fields; send its shape")
-        described = json.dumps(_dtype.describe(dtype), separators=(",", ":")).encode()
+        described = _dtype.written(dtype)
         tag, head = RECORDS, struct.pack(">I", len(described)) + described
     else:
         text = text or _dtype.text_of(dtype)
@@ -102,10 +101,7 @@ def over(shape: tuple[int, ...], dtype: Any, data: Any, is_fortran: bool) -> Any
 def decode_records(body: memoryview, data: Any) -> Any:
     size, rest = take_number(body, "I")
     described, rest = take(rest, size)
-    try:
-        dtype = _dtype.restore(json.loads(bytes(described)))
-    except (RecursionError, ValueError) as error:
-        raise UnfitError(f"no structured dtype: {type(error).__name__}") from None
+    dtype = _dtype.read(bytes(described))
     shape, is_fortran, rest = read_shape(rest)
     data = bulk(rest, data)
     check_size(shape, dtype.itemsize, data)

@@ -1,8 +1,8 @@
 """Arrow: tables, batches, arrays and schemas of pyarrow, and what others show as Arrow data.
 
 What travels is an IPC stream: a file's reader would copy all columns to read one. It is read in
-place. The C data interface is a contract inside one process; here it is only how the data of pandas,
-polars and others come to pyarrow, as which they arrive.
+place. The C data interface is a contract inside one process; here it is only how the data of
+pandas, polars and others come to pyarrow, as which they arrive.
 """
 
 from __future__ import annotations

@@ -58,6 +58,18 @@ def item_size(text: str) -> int | None:
     return size if fits else None
 
 
+def named(encoded: memoryview) -> tuple[str, int]:
+    """A name that has arrived, and the bytes of an item."""
+    try:
+        text = str(encoded, "utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    size = item_size(text)
+    if size is None:
+        raise UnfitError("no dtype that may travel")
+    return text, size
+
+
 def text_of(dtype: Any) -> str | None:
     """The name that a type without a structure travels under; None: it does not."""
     if dtype.names is not None or dtype.hasobject:
@@ -76,12 +88,31 @@ def build(text: str) -> Any:
     return library("numpy").dtype(text)
 
 
-def describe(dtype: Any, path: tuple[str | int, ...] = ()) -> Any:
-    """A structured type as JSON's values.
+def written(dtype: Any) -> bytes:
+    """A structured type as JSON.
 
-    A type is its name, or a dict: bytes of an item, and of each field the name, the offset, the type
-    and the lengths, where it is an array itself. Titles and metadata do not travel.
+    A type is its name, or a dict: bytes of an item, and of each field the name, the offset, the
+    type and the lengths, where it is an array itself. Titles and metadata do not travel.
     """
+    import json
+
+    return json.dumps(_described(dtype, ()), separators=(",", ":")).encode()
+
+
+def read(text: bytes) -> Any:
+    """The type that was written."""
+    import json
+
+    try:
+        described = json.loads(text)
+        if isinstance(described, dict):
+            return _restored(described, 0)
+        raise UnfitError("no description of a structured dtype")
+    except (RecursionError, ValueError) as error:
+        raise UnfitError(f"no structured dtype: {type(error).__name__}") from None
+
+
+def _described(dtype: Any, path: tuple[str | int, ...]) -> Any:
     if dtype.names is None:
         text = text_of(dtype)
         if text is None:
@@ -92,12 +123,11 @@ def describe(dtype: Any, path: tuple[str | int, ...] = ()) -> Any:
     for name in dtype.names:
         kind, offset = dtype.fields[name][:2]
         shape = [*kind.shape]
-        fields.append([name, offset, describe(kind.base, (*path, name)), shape])
+        fields.append([name, offset, _described(kind.base, (*path, name)), shape])
     return {"size": dtype.itemsize, "fields": fields}
 
 
-def restore(described: Any, depth: int = 0) -> Any:
-    """The type that was described."""
+def _restored(described: Any, depth: int) -> Any:
     if isinstance(described, str):
         if not item_size(described):
             raise UnfitError("no dtype that may travel")
@@ -107,7 +137,8 @@ def restore(described: Any, depth: int = 0) -> Any:
     try:
         size, fields = described["size"], described["fields"]
         parts = [
-            (name, offset, restore(kind, depth + 1), shape) for name, offset, kind, shape in fields
+            (name, offset, _restored(kind, depth + 1), shape)
+            for name, offset, kind, shape in fields
         ]
     except (KeyError, TypeError, ValueError):
         raise UnfitError("no description of a structured dtype") from None

@@ -13,9 +13,11 @@ class Part(NamedTuple):
     tag: int
     head: bytes
     bulk: Any
-    """C-contiguous memory (the buffer protocol, items of one byte), or an object with ``nbytes`` and
-    ``write_into(buffer)``, which fills a writable buffer of that size: what would have to be laid
-    out anew is then copied once, to where it travels from."""
+    """A memoryview of bytes in a row, or an object with ``nbytes`` and ``write_into(buffer)``.
+
+    The latter fills a writable buffer of that size: what would have to be laid out anew is then
+    copied once, to where it travels from.
+    """
 
 
 class UnfitError(Exception):
@@ -56,7 +58,7 @@ def take_number(body: memoryview, form: str) -> tuple[int, memoryview]:
 
 
 def bulk(rest: memoryview, data: Any) -> Any:
-    """The bulk behind a head: what follows it, copied out of the message, or what lies elsewhere."""
+    """The bulk behind a head: what follows, copied out of the message, or what lies elsewhere."""
     if data is None:
         return bytes(rest)
     if len(rest):

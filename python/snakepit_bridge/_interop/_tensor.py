@@ -42,6 +42,10 @@ _TORCH_ONLY = (
 
 def encode(kind: type[Any], value: Any) -> Part | None:
     """None: it is no tensor."""
+    numpy: Any = sys.modules.get("numpy")
+    array = getattr(numpy, "ndarray", None)
+    if isinstance(array, type) and issubclass(kind, array):
+        return None  # masked arrays and the like: the mask is not in the memory
     try:
         if not (hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__")):
             return None
@@ -121,10 +125,7 @@ def decode(body: memoryview, data: Any) -> Any:
     """A tensor that may be written to, where torch is; else a numpy array that may not."""
     size, rest = take_number(body, "B")
     name, rest = take(rest, size)
-    text = str(bytes(name), "utf-8", "replace")
-    item = _dtype.item_size(text)
-    if item is None:
-        raise UnfitError("no dtype that may travel")
+    text, item = _dtype.named(name)
     shape, is_fortran, rest = read_shape(rest)
     data = bulk(rest, data)
     check_size(shape, item, data)
