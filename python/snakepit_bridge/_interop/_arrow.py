@@ -21,18 +21,20 @@ def encode(kind: type[Any], value: Any) -> Part | None:
     pyarrow: Any = sys.modules.get("pyarrow")
     if pyarrow is not None and (part := _own(pyarrow, kind, value)) is not None:
         return part
+    pandas = _pandas_way(kind)
     shows_stream, shows_array = _has(kind, "__arrow_c_stream__"), _has(kind, "__arrow_c_array__")
-    if not (shows_stream or shows_array):
+    if not (pandas or shows_stream or shows_array):
         return None
     name = f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
     try:
         pyarrow = library("pyarrow")
     except UnfitError:
-        what = f"cannot encode {name}; install pyarrow, or convert it to plain values"
-        raise UnfitError(what) from None
-    if name.startswith("pandas."):
+        way = pandas or "to plain values"
+        raise UnfitError(f"cannot encode {name}; install pyarrow, or convert it {way}") from None
+    if pandas:
         shown = _of_pandas(pyarrow, name, value)
     else:
+        _refuse_objects(name, value)
         makers = (pyarrow.table, pyarrow.chunked_array)
         if not shows_stream:
             makers = (pyarrow.record_batch, pyarrow.array)
@@ -57,6 +59,31 @@ def _own(pyarrow: Any, kind: type[Any], value: Any) -> Part | None:
     if issubclass(kind, pyarrow.Schema):
         return Part(ARROW, _SCHEMA, _Stream(pyarrow, value, None))
     return None
+
+
+def _pandas_way(kind: type[Any]) -> str | None:
+    """How else a frame or series of pandas may be sent; None: it is neither."""
+    pandas: Any = sys.modules.get("pandas")
+    for name, way in (
+        ("DataFrame", "with .to_dict('list')"),
+        ("Series", "with .to_numpy() or .tolist()"),
+    ):
+        known = getattr(pandas, name, None)
+        if isinstance(known, type) and issubclass(kind, known):
+            return way
+    return None
+
+
+def _refuse_objects(name: str, value: Any) -> None:
+    """polars shows its columns of Python objects as what they are: addresses."""
+    polars: Any = sys.modules.get("polars")
+    if polars is None or not name.startswith("polars."):
+        return
+    columns = value.schema if hasattr(value, "schema") else {"": value.dtype}
+    for column, kind in columns.items():
+        if kind == polars.Object:
+            path = (column,) if column else ()
+            raise UnfitError(f"cannot encode objects in {name}; convert them with .cast()", path)
 
 
 def _of_pandas(pyarrow: Any, name: str, value: Any) -> Any:
