@@ -134,7 +134,8 @@ def decode(body: memoryview, data: Any) -> Any:
     except UnfitError:
         return over(shape, _dtype.build(text), memoryview(data).toreadonly(), is_fortran)
     if memoryview(data).readonly:
-        data = bytearray(data)  # torch knows no tensor that may only be read
+        # torch knows no tensor that may only be read; numpy copies without the interpreter.
+        data = library("numpy").frombuffer(data, "u1").copy()
     kind = _torch_type(torch, text)
     if not len(memoryview(data)):
         return torch.empty(shape, dtype=kind)
