@@ -18,15 +18,23 @@ __build__: str  # "abi3" or "free-threaded"
 # --- values -------------------------------------------------------------------------------------
 
 def encode(
-    value: object, root: str = "value", substitute: Callable[[Any], Any] | None = None
+    value: object,
+    root: str = "value",
+    substitute: Callable[[Any], Any] | None = None,
+    outside: list[Any] | None = None,
+    threshold: int = 65536,
 ) -> bytes:
     """Encode a value as it travels; ``EncodeError`` names the path below ``root``.
 
-    ``substitute`` makes something that can travel of a value that cannot.
+    ``substitute`` makes something that can travel of a value that cannot. Bodies of ``threshold``
+    bytes and more are appended to the list ``outside``, where there is one.
     """
 
-def decode(data: bytes, root: str = "value") -> Any:
-    """Decode what ``encode`` made; raises ``DecodeError`` on anything malformed."""
+def decode(data: bytes, root: str = "value", arrived: list[Any] | None = None) -> Any:
+    """Decode what ``encode`` made; raises ``DecodeError`` on anything malformed.
+
+    ``arrived`` is what came beside it, by number: objects with the buffer protocol.
+    """
 
 def use_registry(
     encoders: dict[type, tuple[str, Callable[[Any], Any]]],

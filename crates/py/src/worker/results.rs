@@ -20,7 +20,7 @@ pub(super) fn substitute_by(py: Python<'_>, substitute: Py<PyAny>) {
 ///
 /// `EncodeError` with the path of what cannot travel.
 pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Vec<u8>> {
-    codec::encode_or(value, root, SUBSTITUTE.get(value.py()))
+    Ok(codec::encode_or(value, root, SUBSTITUTE.get(value.py()), None)?.message)
 }
 
 /// The same, for the arguments of a host tool.
