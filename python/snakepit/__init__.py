@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from snakepit._cleanup import CleanupReport, cleanup
     from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
+    from snakepit._info import PoolInfo, PythonInfo, WorkerDetail
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
@@ -100,8 +101,10 @@ __all__ = [
     "Pool",
     "PoolClosed",
     "PoolHealth",
+    "PoolInfo",
     "PoolStats",
     "Program",
+    "PythonInfo",
     "QueueFull",
     "Recycle",
     "ReentrantCall",
@@ -125,6 +128,7 @@ __all__ = [
     "Unserializable",
     "UnserializableInfo",
     "WorkerBreaker",
+    "WorkerDetail",
     "WorkerDied",
     "WorkerFacts",
     "WorkerHealth",
@@ -155,6 +159,8 @@ _LAZY = {
     "Heartbeat": "snakepit._life",
     "Limits": "snakepit._limits",
     "PoolHealth": "snakepit._pool_health",
+    "PoolInfo": "snakepit._info",
+    "PythonInfo": "snakepit._info",
     "PoolStats": "snakepit._stats",
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
@@ -164,6 +170,7 @@ _LAZY = {
     "Unserializable": "snakepit._unserializable",
     "UnserializableInfo": "snakepit._unserializable",
     "WorkerBreaker": "snakepit._guard",
+    "WorkerDetail": "snakepit._info",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",

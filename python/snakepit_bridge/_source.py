@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
+from ._gil import is_off, with_shared_constants
 from ._suggest import did_you_mean
 from .errors import AdapterSourceError
 
@@ -77,7 +78,9 @@ def _run_script(path: str) -> ModuleType:
     if folder not in sys.path and not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, folder)
     module = _main(path)
-    _execute(compile(source, path, "exec", dont_inherit=True), module)
+    code = compile(source, path, "exec", dont_inherit=True)
+    # Threads would else count references to its constants; a script has no cached bytecode.
+    _execute(with_shared_constants(code) if is_off() else code, module)
     return module
 
 

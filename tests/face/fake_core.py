@@ -282,6 +282,10 @@ class Pool:
             (1, 3, None, "starting", 0, None, 0, "open", True),
         ]
 
+    def info(self) -> tuple[Any, ...]:
+        on = (0, 1, 2, ("3.13.5", True, "old_module"), ["module old_module switched it on"])
+        return ("thread", 4, [on, (1, 3, 0, None, [])])
+
     def health(self) -> tuple[Any, ...]:
         facts = (0, 1, "busy", True, True, True, 1.5, 0.25, 1, None)
         gone = (1, 3, "degraded", False, False, False, 9.0, None, 0, "no weights")

@@ -16,6 +16,7 @@ mod crashes;
 mod gate;
 mod handle;
 mod health;
+mod info;
 mod job;
 #[cfg(feature = "testkit")]
 pub mod loopback;
@@ -37,6 +38,7 @@ pub use builder::Builder;
 pub use chunks::Chunks;
 pub use handle::Pool;
 pub use health::{HealthStatus, PoolHealth, WorkerFacts};
+pub use info::{PoolInfo, WorkerDetail};
 pub use reply::{Canceller, Outcome, Reply};
 pub use request::{Answer, Call};
 pub use session::Session;

@@ -20,6 +20,7 @@ mod ending;
 mod errors;
 mod health;
 mod inbox;
+mod info;
 mod leave;
 mod life;
 mod pool;

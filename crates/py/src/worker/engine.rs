@@ -11,6 +11,7 @@ use snakepit::process::CloseInChild;
 use snakepit_proto::v1::HostFrame;
 use snakepit_proto::v1::worker_frame::Frame;
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tonic::{Status, Streaming};
 
 use super::outbox::Outbox;
@@ -76,6 +77,23 @@ impl Engine {
         let frame = py.detach(|| runtime.block_on(next));
         self.mark_sent();
         frame
+    }
+
+    /// Waits for the next frame, and drives the line meanwhile; None: `wake` was rung. Must be called
+    /// detached.
+    pub(super) fn frame_or_wake(
+        &mut self,
+        wake: &Notify,
+    ) -> Option<Result<Option<HostFrame>, Status>> {
+        let (runtime, incoming, outbox) = (&self.runtime, &mut self.incoming, &self.outbox);
+        runtime.block_on(async {
+            outbox.hand_over();
+            tokio::select! {
+                biased;
+                frame = incoming.message() => Some(frame),
+                () = wake.notified() => None,
+            }
+        })
     }
 
     /// Queues a frame of about so many bytes.

@@ -2,6 +2,7 @@
 //! throws random events at all of it at once.
 
 mod chaos;
+mod concurrency;
 mod deadlines;
 mod deaths;
 mod effects;
@@ -13,6 +14,7 @@ mod recycling;
 mod routing;
 mod sessions;
 mod spec;
+mod streaming;
 mod tending;
 mod upkeep;
 mod violations;
