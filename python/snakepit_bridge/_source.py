@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-from ._gil import is_off, with_shared_constants
 from ._suggest import did_you_mean
 from .errors import AdapterSourceError
 
@@ -63,6 +62,7 @@ def _import(name: str) -> ModuleType:
 
 
 def _run_script(path: str) -> ModuleType:
+    from _frozen_importlib_external import SourceLoader
     from io import open_code
 
     try:
@@ -78,9 +78,8 @@ def _run_script(path: str) -> ModuleType:
     if folder not in sys.path and not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, folder)
     module = _main(path)
-    code = compile(source, path, "exec", dont_inherit=True)
-    # Threads would else count references to its constants; a script has no cached bytecode.
-    _execute(with_shared_constants(code) if is_off() else code, module)
+    # As modules are compiled: `_gil.share_constants` counts on it.
+    _execute(SourceLoader().source_to_code(source, path), module)
     return module
 
 

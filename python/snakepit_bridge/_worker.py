@@ -10,7 +10,7 @@ import faulthandler
 import os
 import sys
 
-from . import __version__, _gil, _source
+from . import __version__, _source
 from ._adapter import WorkerInfo
 from ._context import current
 from ._failure import describe
@@ -22,7 +22,9 @@ from .errors import AdapterSourceError, ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._native import Core, Failure, Initialize, Line
+    from collections.abc import Callable
+
+    from ._native import Core, Failure, Gil, Initialize, Line
 
 START_FAILED = 1
 """Exit code of a worker whose adapter did not start."""
@@ -48,7 +50,7 @@ def main(core: Core) -> int:
         reconfigure(line_buffering=True)
 
     line = core.attach(__version__)
-    _gil.watch(lambda module: _tell_of_gil(line, module))
+    gil = _watched_gil(line)
     started = _start(line)
     if started is None:
         return START_FAILED
@@ -59,7 +61,7 @@ def main(core: Core) -> int:
 
         line.substitute_by(Substitute(*order["unserializable"]))
     try:
-        line.ready(live.listing, _gil.state())
+        line.ready(live.listing, gil())
     except ValueError as error:
         # More is to be told about the tools than a frame holds; the message says how much.
         live.close()
@@ -87,6 +89,17 @@ def _serve(line: Line, live: LiveAdapter, order: Initialize) -> bool:
     return _concurrent.serve(line, live, order, report)
 
 
+def _watched_gil(line: Line) -> Callable[[], Gil]:
+    """What tells of this Python's lock; the host hears of it if it is switched on later."""
+    if getattr(sys, "_is_gil_enabled", lambda: True)():
+        return lambda: (True, None)  # for good
+    # Here, not above: few Pythons can do without.
+    from . import _gil
+
+    _gil.watch(lambda module: _tell_of_gil(line, module))
+    return _gil.state
+
+
 def _tell_of_gil(line: Line, module: str) -> None:
     text = f"module {module} switched the global interpreter lock on: threads run one at a time"
     line.report("gil", text, (True, module))
@@ -97,6 +110,8 @@ def _start(line: Line) -> tuple[LiveAdapter, Initialize] | None:
         # Decodes adapter_args, which may hold what this interpreter has no type for.
         order = line.initialize
         if order["profile"] == "thread":
+            from . import _gil
+
             _gil.share_constants()
         adapter_class = _load(order)
         require_tools(adapter_class)

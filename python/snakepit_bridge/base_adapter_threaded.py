@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock, get_ident
 
-from ._thread_safe import ThreadLocalStorage, is_declared
+from ._thread_safe import AdapterLock, ThreadLocalStorage, is_declared
 from ._thread_safe import ThreadSafeAdapter as _ThreadSafe
 from ._thread_safe import require_thread_safe as _require
 from ._thread_safe import thread_safe_method as _mark
@@ -101,6 +101,8 @@ class ThreadSafeAdapter(BaseAdapter, _ThreadSafe):
     __thread_safe__ = True
 
     _tracker: RequestTracker
+    _lock: AdapterLock
+    _thread_local: ThreadLocalStorage
 
     # As in BaseAdapter: a subclass may leave out super().__init__().
     def __new__(cls: type[Made], *args: Any, **keywords: Any) -> Made:  # noqa: PYI019, not in 3.10

@@ -65,6 +65,20 @@ def test_creating_an_adapter(make_pool: Any, adapter: Adapter, line: str) -> Non
     ]
 
 
+def test_thread_safe_adapters(make_pool: Any, adapter: Adapter, line: str) -> None:
+    world = (
+        MODEL
+        + inside("config = {}\n", "class Configured(ThreadedAdapter):")
+        + "    @tool\n    @thread_safe_method\n    def configured(self): return dict(self.config)\n"
+    )
+    source = adapter(snippet("Thread-Safe Adapters (Python 3.13+)") + world, "Configured")
+    pool = make_pool(source, size=1, line=line, profile="thread", threads_per_worker=4)
+    futures = [pool.submit("predict", {"text": text}) for text in ("a", "b") * 10]
+    assert [future.result(60) for future in futures] == ["A", "B"] * 10
+    assert pool.execute("update_config", {"config": {"level": 3}}) is None
+    assert pool.execute("configured") == {"level": 3}
+
+
 def test_the_telemetry_api(make_pool: Any, adapter: Adapter, line: str) -> None:
     source = "\n".join(
         [

@@ -32,18 +32,28 @@ if TYPE_CHECKING:
 
 
 class Bell:
-    """Wakes all threads that wait for something, and a loop that watches ``fileno``."""
+    """Wakes the threads that wait for a stream to have room, and a loop that watches ``fileno``."""
 
     def __init__(self) -> None:
         self._changed = Condition(Lock())
         self._eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._watched = False
 
     def fileno(self) -> int:
+        """For a loop, which hears of everything from now on."""
+        self._watched = True
         return self._eventfd
 
     def ring(self) -> None:
+        """Something has changed that a stream may wait for."""
         with self._changed:
             self._changed.notify_all()
+        self.tell_loop()
+
+    def tell_loop(self) -> None:
+        """Only a loop has to know."""
+        if not self._watched:
+            return
         try:
             os.eventfd_write(self._eventfd, 1)
         except BlockingIOError:
@@ -60,45 +70,57 @@ class Jobs:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.bell = server.running.bell = Bell()
+        lock = Lock()
+        # All below is guarded by it.
+        self._arrival = Condition(lock)
+        """For threads: a call may begin, or none ever will. Who is woken and finds none waits."""
+        self._ending = Condition(lock)
+        """For the one thread that ends sessions."""
+        self._idle = Condition(lock)
+        """For who drives: every call is answered."""
         self._waiting: deque[Any] = deque()
         self._ends: deque[int] = deque()
         """Sessions that are over, the first of which is being ended; calls wait for that."""
         self._closed = False
-        self._lock = Lock()
         self._under_way = 0
 
     def get(self) -> Job | None:
         """Wait for the next call; None: no more come."""
-        while (job := self.get_nowait()) is None:
-            if self._closed:
-                return None
-            self.bell.wait_until(lambda: self._closed or (self._waiting and not self._ends))
-        return job
+        with self._arrival:
+            self._arrival.wait_for(lambda: self._closed or self._has_call())
+            start = self._waiting.popleft() if self._waiting else None
+        return None if start is None else Job(self, start)
 
     def get_nowait(self) -> Job | None:
         """The next call, if one is there."""
-        if self._ends and not self._closed:
-            return None
-        try:
-            start = self._waiting.popleft()
-        except IndexError:
-            return None
-        return Job(self, start)
+        with self._arrival:
+            start = self._waiting.popleft() if self._has_call() else None
+        return None if start is None else Job(self, start)
+
+    def _has_call(self) -> bool:
+        """There is a call that may begin."""
+        return bool(self._waiting) and (not self._ends or self._closed)
 
     def next_end(self) -> int | None:
         """Wait for the end of a session: its number; None: no more are told of.
 
         No call is taken up until ``ended``.
         """
-        self.bell.wait_until(lambda: self._ends or self._closed)
-        # Those that are left end with the worker.
-        return None if self._closed else self._ends[0]
+        with self._ending:
+            self._ending.wait_for(lambda: self._ends or self._closed)
+            # Those that are left end with the worker.
+            return None if self._closed else self._ends[0]
 
     def ended(self) -> None:
         """What ``next_end`` gave is done with."""
         self.server.stay_ourselves()
-        self._ends.popleft()
-        self.bell.ring()
+        with self._arrival:
+            self._ends.popleft()
+            if not self._has_call():
+                return
+            # All: as many as may have come meanwhile.
+            self._arrival.notify_all()
+        self.bell.tell_loop()
 
     def fileno(self) -> int:
         """An eventfd, readable after a call came, and after a stream may have room again."""
@@ -110,29 +132,41 @@ class Jobs:
             for frame in incoming:
                 said = frame.WhichOneof("frame")
                 if said == "start_call":
-                    with self._lock:
-                        self._under_way += 1
-                    self._waiting.append(frame.start_call)
-                    self.bell.ring()
+                    self._arrived(frame.start_call)
                 elif said == "end_session":
-                    self._ends.append(frame.end_session.session_generation)
-                    self.bell.ring()
+                    with self._ending:
+                        self._ends.append(frame.end_session.session_generation)
+                        self._ending.notify()
                 elif said == "drain":
-                    self.bell.wait_until(lambda: not self._under_way)
+                    with self._idle:
+                        self._idle.wait_for(lambda: not self._under_way)
                     return True
         except grpc.RpcError:
             return False
         finally:
-            self._closed = True
+            with self._arrival:
+                self._closed = True
+                self._arrival.notify_all()
+                self._ending.notify()
             self.bell.ring()
         return False
 
+    def _arrived(self, start: Any) -> None:
+        with self._arrival:
+            self._under_way += 1
+            self._waiting.append(start)
+            if not self._has_call():
+                return
+            # One: whoever is busy looks for more calls before it waits.
+            self._arrival.notify()
+        self.bell.tell_loop()
+
     def answered(self) -> None:
-        with self._lock:
+        """A call that was sent has its answer."""
+        with self._idle:
             self._under_way -= 1
-            idle = not self._under_way
-        if idle:
-            self.bell.ring()
+            if not self._under_way:
+                self._idle.notify()
 
 
 class Job:

@@ -40,8 +40,10 @@ pub(super) struct Floor {
     pub(super) wake: Notify,
     page: Option<&'static Page>,
     waiting: Mutex<Waiting>,
-    /// For threads: a call waits, or none ever will.
+    /// For threads: a call may begin, or none ever will. Who is woken and finds none waits again.
     arrival: Condvar,
+    /// For the one thread that ends sessions: one is over, or no more are told of.
+    ending: Condvar,
     said: Mutex<Vec<Said>>,
     /// Calls that were sent and are not answered.
     under_way: AtomicUsize,
@@ -111,6 +113,7 @@ impl Floor {
             page,
             waiting: Mutex::default(),
             arrival: Condvar::new(),
+            ending: Condvar::new(),
             said: Mutex::default(),
             under_way: AtomicUsize::new(0),
         })
@@ -119,23 +122,28 @@ impl Floor {
     /// A call came.
     pub(super) fn arrived(&self, start: StartCall) {
         self.under_way.fetch_add(1, SeqCst);
-        lock(&self.waiting).calls.push_back(start);
-        // All: the one that waits for ends might be the one to hear of it.
-        self.arrival.notify_all();
-        self.bell.tell_loop();
+        let mut waiting = lock(&self.waiting);
+        waiting.calls.push_back(start);
+        let may_begin = waiting.has_call();
+        drop(waiting);
+        if may_begin {
+            // One: whoever is busy looks for more calls before it waits.
+            self.arrival.notify_one();
+            self.bell.tell_loop();
+        }
     }
 
     /// A session is over; none of its calls is here.
     pub(super) fn session_ended(&self, generation: u64) {
         lock(&self.waiting).ends.push_back(generation);
-        self.arrival.notify_all();
+        self.ending.notify_one();
     }
 
     /// Waits for a session to end; None: none will. Must be called detached, by one thread.
     pub(super) fn next_end(&self) -> Option<u64> {
         let waiting = lock(&self.waiting);
         let waiting = self
-            .arrival
+            .ending
             .wait_while(waiting, |waiting| !waiting.closed && waiting.ends.is_empty())
             .unwrap_or_else(PoisonError::into_inner);
         // Those that are left end with the worker.
@@ -144,15 +152,22 @@ impl Floor {
 
     /// The adapter knows of the end that [`Floor::next_end`] gave.
     pub(super) fn ended(&self) {
-        lock(&self.waiting).ends.pop_front();
-        self.arrival.notify_all();
-        self.bell.tell_loop();
+        let mut waiting = lock(&self.waiting);
+        waiting.ends.pop_front();
+        let may_begin = waiting.has_call();
+        drop(waiting);
+        if may_begin {
+            // All: as many as may have come meanwhile.
+            self.arrival.notify_all();
+            self.bell.tell_loop();
+        }
     }
 
     /// No call comes any more.
     pub(super) fn close(&self) {
         lock(&self.waiting).closed = true;
         self.arrival.notify_all();
+        self.ending.notify_one();
         self.bell.ring();
     }
 
