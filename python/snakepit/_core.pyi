@@ -258,8 +258,8 @@ class Chunks:
     def close(self) -> None:
         """Cancel the call; idempotent, waits for nothing. A later ``next`` is the stream's end."""
 
-_Tool: TypeAlias = tuple[str, str, bool, str]
-"""name, description, streams, JSON schema of the parameters"""
+_Tool: TypeAlias = tuple[str, str, bool, str, bool]
+"""name, description, streams, JSON schema of the parameters, may overlap with itself"""
 
 @final
 class Arguments:
@@ -553,10 +553,11 @@ class Line:
         """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
     def ready(
         self,
-        tools: Sequence[tuple[str, str, bool, str]],
+        tools: Sequence[tuple[str, str, bool, str, bool]],
         gil: tuple[bool, str | None] | None = None,  # is the lock on? for which module?
     ) -> None:
-        """Tell name, description, whether it streams and the schema of its parameters, of each.
+        """Tell name, description, whether it streams, the schema of its parameters and whether it
+        may overlap with itself, of each.
 
         ValueError: that is more than a frame holds.
         """

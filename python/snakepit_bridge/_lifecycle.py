@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._loop import LoopThread
+    from ._native import Listed
 
 
 class LiveAdapter:
@@ -47,12 +48,10 @@ class LiveAdapter:
             self.tools = {d.name: (self._bind(d), d.streams) for d in declared}
             self.bare = {d.name: (self._method(d), d.streams) for d in declared}
             """As ``tools``, but what they return may have to be awaited."""
-            self.on_loop = {d.name for d in declared if d.awaits}
-            """Tools of which no two ever run in two threads."""
-            self.listing = [
-                (d.name, d.description, d.streams, self._parameters(d)) for d in declared
+            self.listing: list[Listed] = [
+                (d.name, d.description, d.streams, self._parameters(d), d.thread_safe)
+                for d in declared
             ]
-            """Name, description, whether it streams, and JSON schema of the parameters."""
             if _dispatch.dispatches(adapter_class):
                 self._dispatch_calls()
         except BaseException:
@@ -91,7 +90,7 @@ class LiveAdapter:
             self.bare.clear()
         listed = {name for name, *_ in self.listing}
         registered = _dispatch.registered(self.adapter)
-        self.listing += [(*row, "") for row in registered if row[0] not in listed]
+        self.listing += [(*row, "", False) for row in registered if row[0] not in listed]
         answer, stream = _dispatch.answers(self.adapter), _dispatch.streams(self.adapter)
         any_stream = _dispatch.ANY_STREAM
         self.bare |= {_dispatch.ANY: (answer, False), any_stream: (stream, True)}

@@ -86,6 +86,11 @@ Gil = tuple[bool, "str | None"]
 """Whether the lock is on, and the module for which a free-threaded Python switched it on."""
 
 
+Listed = tuple[str, str, bool, str, bool]
+"""Of a tool: name, description, whether it streams, JSON schema of its parameters, whether it may
+overlap with itself."""
+
+
 class Job(Protocol):
     """A call that was taken up, where several run at once. Only its first answer counts."""
 
@@ -147,8 +152,8 @@ class Line(Protocol):
 
     @property
     def initialize(self) -> Initialize: ...
-    def ready(self, tools: Sequence[tuple[str, str, bool, str]], gil: Gil | None = None) -> None:
-        """Tell each tool: name, description, whether it streams, JSON schema of its parameters.
+    def ready(self, tools: Sequence[Listed], gil: Gil | None = None) -> None:
+        """Tell which tools there are.
 
         Raises:
             ValueError: That is more than a frame holds. Nothing was sent.

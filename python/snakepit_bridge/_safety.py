@@ -30,6 +30,9 @@ class Checks:
         self._report = report
         self._lock = allocate_lock()
         self._inside: dict[str, int] = {}
+        self._safe = {name: safe for name, *_, safe in live.listing}
+        self._is_dispatch_safe = is_marked(getattr(live.adapter, "execute_tool", None))
+        """Of tools that nobody has listed."""
         self._told: set[tuple[str, str]] = set()
         self._watch_attributes()
 
@@ -38,11 +41,11 @@ class Checks:
         return _Inside(self, tool)
 
     def enter(self, tool: str) -> None:
-        if tool in self._live.on_loop:
+        if self._safe.get(tool, self._is_dispatch_safe):
             return
         with self._lock:
             self._inside[tool] = overlapping = self._inside.get(tool, 0) + 1
-        if overlapping > 1 and not is_marked(self._live.bare[tool][0]):
+        if overlapping > 1:
             self._tell(
                 ("tool", tool),
                 f"tool {tool!r} ran in {overlapping} threads at once and lacks "
@@ -51,10 +54,12 @@ class Checks:
             )
 
     def leave(self, tool: str) -> None:
-        if tool in self._live.on_loop:
+        if self._safe.get(tool, self._is_dispatch_safe):
             return
         with self._lock:
             self._inside[tool] -= 1
+            if not self._inside[tool]:
+                del self._inside[tool]
 
     def touched(self, adapter: object, attribute: str) -> None:
         """A call set or deletes an attribute of the adapter."""

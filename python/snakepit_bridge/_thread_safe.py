@@ -11,6 +11,7 @@ from _thread import RLock, _local, allocate_lock, get_ident
 from time import monotonic
 
 from ._adapter import BaseAdapter
+from ._tool import THREAD_SAFE
 from .errors import ThreadSafetyError
 
 TYPE_CHECKING = False
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     Made = TypeVar("Made", bound="ThreadSafeAdapter")
 
 DECLARED = "__thread_safe__"
-_MARK = "__snakepit_thread_safe__"
 
 
 def is_declared(adapter_class: type) -> bool:
@@ -53,14 +53,14 @@ def thread_safe_method(function: Function) -> Function:
     that lack the mark. Goes above or below ``@tool``.
     """
     bare = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
-    setattr(bare, _MARK, True)
+    setattr(bare, THREAD_SAFE, True)
     return function
 
 
 def is_marked(function: Any) -> bool:
     """Whether ``thread_safe_method`` was applied to ``function``, or to what it wraps."""
     for _ in range(64):  # ``__wrapped__`` may be cyclic.
-        if getattr(function, _MARK, False):
+        if getattr(function, THREAD_SAFE, False):
             return True
         function = getattr(function, "__wrapped__", None)
         if function is None:

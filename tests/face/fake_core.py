@@ -294,10 +294,10 @@ class Pool:
     def monitor(self, monitor: Any) -> None:
         self.monitors = [*getattr(self, "monitors", ()), monitor]
 
-    def tools(self, timeout: float | None) -> list[tuple[str, str, bool, str]]:
+    def tools(self, timeout: float | None) -> list[tuple[str, str, bool, str, bool]]:
         self.await_ready(timeout)
         schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
-        return [("add", "Adds.", False, json.dumps(schema)), ("count", "", True, "{}")]
+        return [("add", "Adds.", False, json.dumps(schema), True), ("count", "", True, "{}", False)]
 
     def checked(
         self, tool: str, args: Any, timeout: float | None, wait: bool

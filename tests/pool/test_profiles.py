@@ -333,6 +333,11 @@ def test_info_says_what_workers_run_in(either: Any) -> None:
     assert (detail.python.gil_enabled_by, detail.reports) == (None, ())
 
 
+def test_tools_tell_whether_they_may_overlap_with_themselves(threads: Any) -> None:
+    tools = {tool.name: tool.thread_safe for tool in threads.tools(timeout=60)}
+    assert (tools["meet"], tools["meet_in_turn"], tools["unmarked"]) == (True, True, False)
+
+
 # --- checks -------------------------------------------------------------------------------------
 
 

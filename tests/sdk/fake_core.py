@@ -132,7 +132,7 @@ class Line:
 
     def ready(
         self,
-        tools: list[tuple[str, str, bool, str]],
+        tools: list[tuple[str, str, bool, str, bool]],
         gil: tuple[bool, str | None] | None = None,
     ) -> None:
         self.gil = gil

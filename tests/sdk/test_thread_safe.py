@@ -73,6 +73,17 @@ def test_a_mark_is_found_whichever_way_decorators_are_stacked() -> None:
     assert not is_marked(Guarded.unmarked)
 
 
+def test_a_tool_tells_whether_it_may_overlap_with_itself() -> None:
+    live = LiveAdapter(Guarded, {}, WorkerInfo("p", 0, 1))
+    assert {name: safe for name, *_, safe in live.listing} == {
+        "set": True,
+        "set_unlocked": True,
+        "unmarked": False,
+        "coroutine": True,
+    }
+    live.close()
+
+
 def test_require_thread_safe_refuses_other_adapters() -> None:
     class Careless(BaseAdapter):
         @require_thread_safe
@@ -185,8 +196,28 @@ def test_overlapping_calls_of_an_unmarked_tool_are_told_once(checked: Any) -> No
             pass
     with checks.inside("unmarked"):
         pass
+    assert checks._inside == {}
     assert len(told) == 1
     assert "'unmarked' ran in 2 threads at once and lacks @thread_safe_method" in told[0]
+
+
+@pytest.mark.parametrize(("marked", "reports"), [(True, 0), (False, 1)])
+def test_of_tools_that_nobody_listed_the_dispatcher_says_it(marked: bool, reports: int) -> None:
+    class Dispatching:
+        __thread_safe__ = True
+
+        def execute_tool(self, tool_name: str, arguments: dict[str, Any], context: Any) -> None:
+            """Has every tool there is."""
+
+    if marked:
+        thread_safe_method(Dispatching.execute_tool)
+    live = LiveAdapter(Dispatching, {}, WorkerInfo("p", 0, 1))
+    told: list[str] = []
+    checks = Checks(live, told.append)
+    with checks.inside("anything"), checks.inside("anything"):
+        pass
+    assert len(told) == reports
+    live.close()
 
 
 def test_a_class_that_allows_no_watching_is_told(capfd: pytest.CaptureFixture[str]) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextvars import ContextVar
 
-    from snakepit_bridge._native import Call, Describe, Failure, Gil, Initialize, Tools
+    from snakepit_bridge._native import Call, Describe, Failure, Gil, Initialize, Listed, Tools
 
     from .process.control import Control
     from .process.start import Start
@@ -197,13 +197,21 @@ class Line:
         """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
         self._substitute = substitute
 
-    def ready(self, tools: Sequence[tuple[str, str, bool, str]], gil: Gil | None = None) -> None:
-        """Say which tools there are: name, description, whether it streams, the schema of its
-        parameters. Calls may come then. ValueError: that is more than a frame holds."""
+    def ready(self, tools: Sequence[Listed], gil: Gil | None = None) -> None:
+        """Say which tools there are. Calls may come then.
+
+        ValueError: that is more than a frame holds.
+        """
         ready = Ready(
             tools=[
-                Tool(name=name, description=text, streaming=streams, parameters=parameters)
-                for name, text, streams, parameters in tools
+                Tool(
+                    name=name,
+                    description=text,
+                    streaming=streams,
+                    parameters=parameters,
+                    thread_safe=thread_safe,
+                )
+                for name, text, streams, parameters, thread_safe in tools
             ],
             interpreter=_interpreter(gil),
         )

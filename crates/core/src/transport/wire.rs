@@ -98,6 +98,9 @@ pub struct ToolInfo {
     pub streaming: bool,
     /// What its arguments are.
     pub parameters: Schema,
+    /// Calls of it may overlap with each other, as far as its author says: in Python by
+    /// `@thread_safe_method`, or as a coroutine.
+    pub thread_safe: bool,
 }
 
 /// Frames from one worker.
@@ -243,7 +246,7 @@ fn python(told: v1::Interpreter) -> PythonInfo {
 fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
     let mut names = HashSet::new();
     let read = |tool: v1::Tool| {
-        let v1::Tool { name, description, streaming, parameters } = tool;
+        let v1::Tool { name, description, streaming, parameters, thread_safe } = tool;
         let bad = |detail: String| {
             let detail = detail.chars().take(MAX_DETAIL).collect();
             Violation::BadTool { tool: name.chars().take(MAX_TOOL_NAME).collect(), detail }
@@ -258,7 +261,7 @@ fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
         let parameters = parameters.parse().map_err(|error| {
             bad(format!("its parameters are no JSON Schema of an object: {error}"))
         })?;
-        Ok(ToolInfo { name, description, streaming, parameters })
+        Ok(ToolInfo { name, description, streaming, parameters, thread_safe })
     };
     tools.into_iter().map(read).collect()
 }

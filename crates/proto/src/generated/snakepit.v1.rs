@@ -134,6 +134,10 @@ pub struct Tool {
     /// any keywords may be.
     #[prost(string, tag = "4")]
     pub parameters: ::prost::alloc::string::String,
+    /// Calls of it may overlap with each other, as far as its author says. Where a worker runs one call at
+    /// a time this says nothing.
+    #[prost(bool, tag = "5")]
+    pub thread_safe: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HostFrame {

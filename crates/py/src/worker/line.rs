@@ -120,22 +120,24 @@ impl Line {
     }
 
     /// Say which tools there are: name, description, whether it streams, the schema of its
-    /// parameters. Calls may come then. ``gil``: whether this Python's lock is on, and the module for
+    /// parameters, whether it may overlap with itself. Calls may come then. ``gil``: whether this Python's lock is on, and the module for
     /// which it was switched on. ValueError: that is more than a frame holds.
     #[pyo3(signature = (tools, gil=None))]
     fn ready(
         &self,
         py: Python<'_>,
-        tools: Vec<(String, String, bool, String)>,
+        tools: Vec<(String, String, bool, String, bool)>,
         gil: Option<(bool, Option<String>)>,
     ) -> PyResult<()> {
-        let tools = tools.into_iter().map(|(name, description, streaming, parameters)| ToolInfo {
+        let tool = |(name, description, streaming, parameters, thread_safe)| ToolInfo {
             name,
             description,
             streaming,
             parameters,
-        });
-        let ready = Ready { tools: tools.collect(), interpreter: gil.map(interpreter) };
+            thread_safe,
+        };
+        let tools = tools.into_iter().map(tool).collect();
+        let ready = Ready { tools, interpreter: gil.map(interpreter) };
         let (size, limit) = (ready.encoded_len(), frame_limit(self.max_message) - MARGIN);
         if size > limit {
             return Err(PyValueError::new_err(format!(
