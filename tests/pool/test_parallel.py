@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import statistics
 import subprocess
 import sys
 import sysconfig
@@ -37,7 +36,10 @@ def _rounds(seconds: float) -> int:
 
 @only_free_threaded
 def test_two_threads_compute_at_once(make_pool: Any) -> None:
-    """Generous, since others may use this machine; ``benches/profiles.py`` has the figure."""
+    """Generous, since others may use this machine; ``benches/profiles.py`` has the figure.
+
+    What others take away makes a run slower and never faster, so the fastest ones are compared.
+    """
     pool = make_pool(THREADS, size=1, profile="thread", threads_per_worker=2)
     pool.await_ready(60)
     task = {"rounds": _rounds(0.25)}
@@ -49,9 +51,13 @@ def test_two_threads_compute_at_once(make_pool: Any) -> None:
             return time.perf_counter() - begin
 
     took(2)  # Both threads have run it once.
-    speed_up = statistics.median(2 * took(1) / took(2) for _ in range(5))
     assert pool.info().workers[0].python.gil is False
-    assert speed_up >= 1.4
+    one, two = took(1), took(2)
+    for _ in range(20):
+        if (speed_up := 2 * one / two) >= 1.5:
+            return
+        one, two = min(one, took(1)), min(two, took(2))
+    pytest.fail(f"two threads did {speed_up:.2f} times what one does")
 
 
 @only_free_threaded
