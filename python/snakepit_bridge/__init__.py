@@ -27,11 +27,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import telemetry
     from ._thread_safe import ThreadSafeAdapter, require_thread_safe, thread_safe_method
+    from .errors import HostToolError, HostToolNotFound
     from .logging_config import configure_logging, get_logger
 
 __version__ = "0.1.0"
 __all__ = [
     "BaseAdapter",
+    "HostToolError",
+    "HostToolNotFound",
     "SessionContext",
     "ThreadSafeAdapter",
     "WorkerInfo",
@@ -48,6 +51,8 @@ __all__ = [
 
 _LATE = {
     "ThreadSafeAdapter": "_thread_safe",
+    "HostToolError": "errors",
+    "HostToolNotFound": "errors",
     "configure_logging": "logging_config",
     "get_logger": "logging_config",
     "require_thread_safe": "_thread_safe",

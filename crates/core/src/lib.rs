@@ -114,6 +114,7 @@ mod pool;
 #[allow(missing_docs)]
 pub mod process;
 mod schema;
+mod tool;
 mod transport;
 pub mod value;
 mod worker;
@@ -121,7 +122,8 @@ mod worker;
 pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
 pub use call::{
-    Affinity, Binding, CallSpec, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey, Step,
+    Affinity, Binding, CallSpec, Ended, HostContext, Lineage, MAX_METADATA, MAX_SESSION_ID,
+    Opening, Origin, SessionKey, Step,
 };
 pub use config::{
     AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
@@ -153,14 +155,15 @@ pub mod line {
     pub use crate::transport::http2::{channel, frame_limit, server};
 }
 pub use pool::{
-    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, LineHandler,
-    Outcome, Pool, PoolHealth, PoolInfo, PoolStats, Reply, Session, SessionHandle, SessionInfo,
-    WorkerDetail, WorkerFacts, WorkerInfo,
+    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, HostToolBuilder,
+    HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolInfo, PoolStats, Reply, Session,
+    SessionHandle, SessionInfo, WorkerDetail, WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::{loopback, rehearsal};
 pub use schema::{Mismatch, Schema};
+pub use tool::{HostCall, HostTool, HostToolInfo};
 pub use transport::{PythonInfo, ToolInfo};
 #[doc(inline)]
 pub use value::Value;

@@ -14,8 +14,6 @@ from collections import deque
 from threading import Condition, Lock
 from typing import TYPE_CHECKING, Any
 
-import grpc
-
 from snakepit_bridge._dispatch import find
 from snakepit_bridge._sessions import of_this_worker
 
@@ -25,7 +23,7 @@ from .serve import keywords_of, wrong_verb
 from .stream import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .running import Call
     from .serve import Server
@@ -126,10 +124,10 @@ class Jobs:
         """An eventfd, readable after a call came, and after a stream may have room again."""
         return self.bell.fileno()
 
-    def drive(self, incoming: Iterator[Any]) -> bool:
+    def drive(self) -> bool:
         """Hand out calls until the host drains and all are answered (True), or the line ends."""
         try:
-            for frame in incoming:
+            while (frame := self.server.inbox.next_frame()) is not None:
                 said = frame.WhichOneof("frame")
                 if said == "start_call":
                     self._arrived(frame.start_call)
@@ -138,11 +136,10 @@ class Jobs:
                         self._ends.append(frame.end_session.session_generation)
                         self._ending.notify()
                 elif said == "drain":
+                    # What they ask of the host they read themselves.
                     with self._idle:
                         self._idle.wait_for(lambda: not self._under_way)
                     return True
-        except grpc.RpcError:
-            return False
         finally:
             with self._arrival:
                 self._closed = True
@@ -176,7 +173,7 @@ class Job:
         self._jobs = jobs
         self._server = jobs.server
         self._start = start
-        self.call: Call = self._server.running.begin(start)
+        self.call: Call = self._server.running.begin(start, self._server.inbox)
         if self.call.session_generation:
             number = self.call.session_generation
             self.call.session_new = of_this_worker.begin(number, start.session_id)

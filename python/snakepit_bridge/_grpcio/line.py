@@ -16,6 +16,7 @@ from snakepit_bridge import _values
 
 from . import failure, forks, messages
 from .control import Watcher
+from .inbox import Inbox
 from .jobs import Jobs
 from .messages import (
     Hello,
@@ -264,7 +265,7 @@ class Line:
         """Hand out calls on this thread until the host drains and all are answered (True), or the
         line ends (False).
         """
-        return jobs.drive(self._call)
+        return jobs.drive()
 
     def _server(
         self,
@@ -274,7 +275,7 @@ class Line:
         suggest: Callable[[str], list[str]],
     ) -> Server:
         return Server(
-            self._call,
+            Inbox(self._call, self._outbox, self._max_message),
             self._outbox,
             self._running,
             self._max_message,

@@ -12,7 +12,7 @@ mod profile;
 mod read;
 mod retry;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod unserializable;
@@ -72,6 +72,8 @@ pub struct PoolConfig {
     pub life: Life,
     /// What it does while workers fail.
     pub guards: Guards,
+    /// So many host tools may run inside each other, each called by a call that the one before made.
+    pub host_tool_depth: u32,
 }
 
 impl PoolConfig {
@@ -92,6 +94,7 @@ impl PoolConfig {
             max_sessions: 10_000,
             life: Life::default(),
             guards: Guards::default(),
+            host_tool_depth: 50,
         }
     }
 
@@ -123,6 +126,10 @@ impl PoolConfig {
             return wrong("start_timeout", "must be above zero".into());
         }
         self.worker.profile.check(self.worker.capacity)?;
+        if !(1..=1000).contains(&self.host_tool_depth) {
+            let message = format!("must be from 1 to 1000, not {}", self.host_tool_depth);
+            return wrong("host_tool_depth", message);
+        }
         if self.session_ttl.is_some_and(|ttl| ttl.is_zero()) {
             return wrong("session_ttl", "must be above zero".into());
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::job::{Job, Sink};
-use super::shared::{Answer, Answers, Shared};
+use super::shared::{Answer, Answers, Ports, Shared};
 use super::state::{Effect, Said, State};
 use crate::config::OutputMode;
 use crate::error::Violation;
@@ -66,10 +66,14 @@ impl Office for Shared {
         }
         let now = Instant::now();
         self.event(|state, ports, effects, answers| {
-            let ends = |frame: &&FromWorker| !matches!(frame, FromWorker::Chunks(..));
+            let ends = |frame: &&FromWorker| {
+                use FromWorker::{End, Failed, Value};
+                matches!(frame, Value(..) | Failed(..) | End(_))
+            };
             state.progressed(slot, frames.iter().filter(ends).count(), now);
             let mut frames = frames.drain(..);
-            let mut listen = |frame| self.one_frame((slot, now), frame, state, effects, answers);
+            let mut listen =
+                |frame| self.one_frame((slot, now), frame, (state, ports), effects, answers);
             let heard = frames.try_for_each(&mut listen);
             match heard {
                 Ok(()) => {
@@ -90,6 +94,7 @@ impl Office for Shared {
     }
 
     fn gone(&self, slot: usize, end: Ending) {
+        self.hosting.clear(slot);
         self.tell_end(slot, &end);
         self.count_end(slot, &end);
         let permanent = {
@@ -141,17 +146,19 @@ impl Shared {
         &self,
         (slot, now): (usize, Instant),
         frame: FromWorker,
-        state: &mut State<Job>,
+        (state, ports): (&mut State<Job>, &Ports),
         effects: &mut Vec<Effect<Job>>,
         answers: &mut Answers,
     ) -> Result<(), Violation> {
         match frame {
             FromWorker::Value(id, value) => {
                 let job = state.answered(slot, id, Said::Value, now, effects)?;
+                self.hosting.end_of(slot, id, answers);
                 answers.extend(job.map(|job| Answer::Value(job, value)));
             }
             FromWorker::End(id) => {
                 let job = state.answered(slot, id, Said::End, now, effects)?;
+                self.hosting.end_of(slot, id, answers);
                 answers.extend(job.map(|job| Answer::Value(job, Bytes::new())));
             }
             FromWorker::Failed(id, mut failure) => {
@@ -163,6 +170,7 @@ impl Shared {
                     _ => Said::Failure,
                 };
                 let job = state.answered(slot, id, said, now, effects)?;
+                self.hosting.end_of(slot, id, answers);
                 let worker = self.worker(state.number(slot), state.generation(slot));
                 answers.extend(job.map(|job| {
                     let error = job.error(worker, failure);
@@ -174,6 +182,11 @@ impl Shared {
                 if let Some(Job { sink: Sink::Stream(channel), .. }) = job {
                     answers.push(Answer::Chunks(channel.clone(), items));
                 }
+            }
+            FromWorker::AskHostTool(ask) => self.asked(slot, *ask, (state, ports), answers)?,
+            FromWorker::CancelHostTool(id) => self.hosting.cancel(slot, id, answers),
+            FromWorker::GrantHostTool(id, items, bytes) => {
+                self.hosting.grant(slot, id, items, bytes);
             }
             FromWorker::Report(..) => {} // taken out before
             FromWorker::Ready(..) | FromWorker::StartFailed(_) => {

@@ -23,7 +23,7 @@ pub(crate) mod wire;
 pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};
 pub(crate) use listener::Listener;
 pub(crate) use wire::{
-    CallSession, FromWorker, Inbox, Outbox, ToolCall, WorkerFailure, start_message,
+    CallSession, FromWorker, HostAsk, Inbox, Outbox, ToolCall, WorkerFailure, start_message,
 };
 pub use wire::{PythonInfo, ToolInfo};
 

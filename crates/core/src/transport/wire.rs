@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -32,6 +33,11 @@ const MAX_DETAIL: usize = 200;
 
 /// Characters of a report.
 const MAX_REPORT: usize = 500;
+/// Bounds of a failure's texts in bytes: together less than what a frame may carry beside a value.
+const MAX_NAME: usize = 1024;
+const MAX_MESSAGE: usize = 14 * 1024;
+const MAX_TRACEBACK: usize = 44 * 1024;
+
 /// Longest name of a tool.
 const MAX_TOOL_NAME: usize = 64;
 
@@ -47,6 +53,12 @@ pub(crate) enum FromWorker {
     Chunks(CallId, Vec<Bytes>),
     /// Something that people should know.
     Report(String, Option<PythonInfo>),
+    /// A tool asks for one of the host's.
+    AskHostTool(Box<HostAsk>),
+    /// It does not wait for that one any more.
+    CancelHostTool(u64),
+    /// It has taken so many items and bytes of that one.
+    GrantHostTool(u64, u64, u64),
     /// Something that no honest worker of this protocol says.
     Violation(Violation),
 }
@@ -60,12 +72,28 @@ impl FromWorker {
             Self::Value(..) | Self::Failed(..) | Self::End(_) => "Result",
             Self::Chunks(..) => "Chunks",
             Self::Report(..) => "Report",
+            Self::AskHostTool(_) => "CallHostTool",
+            Self::CancelHostTool(_) => "CancelHostTool",
+            Self::GrantHostTool(..) => "GrantHostToolChunks",
             Self::Violation(_) => "a broken frame",
         }
     }
 }
 
-/// How a call failed in the worker.
+/// What a tool asks of the host.
+#[derive(Debug)]
+pub(crate) struct HostAsk {
+    /// The worker's number for it.
+    pub(crate) id: u64,
+    pub(crate) call: CallId,
+    pub(crate) name: Arc<str>,
+    pub(crate) arguments: Bytes,
+    pub(crate) streaming: bool,
+    /// Items and bytes that may be under way.
+    pub(crate) window: (u32, u64),
+}
+
+/// How a call failed in the worker, or a host tool in the host.
 #[derive(Debug)]
 pub(crate) enum WorkerFailure {
     Exception(Box<Failure>),
@@ -204,6 +232,18 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
         Some(Frame::Chunks(chunks)) => {
             FromWorker::Chunks(CallId::from_raw(chunks.call_id), chunks.items)
         }
+        Some(Frame::CallHostTool(ask)) => FromWorker::AskHostTool(Box::new(HostAsk {
+            id: ask.id,
+            call: CallId::from_raw(ask.call_id),
+            name: ask.name.into(),
+            arguments: ask.arguments,
+            streaming: ask.streaming,
+            window: (ask.window_items, ask.window_bytes),
+        })),
+        Some(Frame::CancelHostTool(cancel)) => FromWorker::CancelHostTool(cancel.id),
+        Some(Frame::GrantHostToolChunks(grant)) => {
+            FromWorker::GrantHostTool(grant.id, grant.items, grant.bytes)
+        }
         Some(Frame::Ready(ready)) => {
             let interpreter = ready.interpreter.map(python);
             match tools(ready.tools) {
@@ -288,6 +328,42 @@ fn failed(failure: v1::Failure) -> WorkerFailure {
     }
 }
 
+/// A failure as it travels to a worker: the inverse of [`failed`].
+fn told(failure: WorkerFailure) -> v1::Failure {
+    let of = |kind: v1::FailureKind| v1::Failure { kind: kind.into(), ..v1::Failure::default() };
+    match failure {
+        WorkerFailure::Exception(failure) => v1::Failure {
+            type_name: clip(failure.type_name, MAX_NAME),
+            message: clip(failure.message, MAX_MESSAGE),
+            traceback: clip(failure.traceback, MAX_TRACEBACK),
+            ..of(v1::FailureKind::Exception)
+        },
+        WorkerFailure::ToolNotFound(suggestions) => {
+            v1::Failure { suggestions, ..of(v1::FailureKind::ToolNotFound) }
+        }
+        WorkerFailure::Encode { message, path, type_name } => {
+            v1::Failure { message, path, type_name, ..of(v1::FailureKind::Encode) }
+        }
+        WorkerFailure::Cancelled => of(v1::FailureKind::Cancelled),
+        WorkerFailure::TooLarge { size, limit } => {
+            v1::Failure { size, limit, ..of(v1::FailureKind::TooLarge) }
+        }
+    }
+}
+
+/// Cuts out the middle: the head says what it is, the tail where it ended.
+fn clip(text: String, max: usize) -> String {
+    const MARK: &str = "\n[…]\n";
+    if text.len() <= max {
+        return text;
+    }
+    let half = (max - MARK.len()) / 2;
+    let whole = |at: &usize| text.is_char_boundary(*at);
+    let head = (0..=half).rev().find(whole).unwrap_or(0);
+    let tail = (text.len() - half..text.len()).find(whole).unwrap_or(text.len());
+    [&text[..head], MARK, &text[tail..]].concat()
+}
+
 /// The session of a call as it is sent.
 pub(crate) struct CallSession<'a> {
     pub(crate) id: &'a str,
@@ -353,6 +429,28 @@ impl Outbox {
 
     pub(crate) fn grant(&self, id: CallId, items: u64, bytes: u64) {
         self.send(ToWorker::GrantChunks(v1::GrantChunks { call_id: id.raw(), items, bytes }));
+    }
+
+    pub(crate) fn host_tool_value(&self, id: u64, value: Bytes) {
+        self.host_tool_result(id, v1::host_tool_result::Outcome::Value(value));
+    }
+
+    pub(crate) fn host_tool_failed(&self, id: u64, failure: WorkerFailure) {
+        self.host_tool_result(id, v1::host_tool_result::Outcome::Failure(told(failure)));
+    }
+
+    pub(crate) fn host_tool_end(&self, id: u64) {
+        self.host_tool_result(id, v1::host_tool_result::Outcome::End(v1::StreamEnd {}));
+    }
+
+    pub(crate) fn host_tool_item(&self, id: u64, item: Bytes) {
+        let items = vec![item];
+        self.send(ToWorker::HostToolChunks(v1::HostToolChunks { id, items }));
+    }
+
+    fn host_tool_result(&self, id: u64, outcome: v1::host_tool_result::Outcome) {
+        let outcome = Some(outcome);
+        self.send(ToWorker::HostToolResult(v1::HostToolResult { id, outcome }));
     }
 
     pub(crate) fn drain(&self) {

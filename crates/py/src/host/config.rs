@@ -70,6 +70,7 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         life: life::read(&config.getattr("life")?)?,
         max_queue_bytes: config.getattr("max_queue_bytes")?.extract()?,
         guards: guards(config)?,
+        host_tool_depth: config.getattr("host_tool_depth")?.extract()?,
     };
     Ok((config, lines.unbind()))
 }

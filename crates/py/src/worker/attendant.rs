@@ -21,6 +21,8 @@ const LAST_ERRAND: Duration = Duration::from_secs(1);
 enum Errand {
     CallBack(Arc<RunningCall>),
     Answer(u64),
+    /// Tells who watches a host tool.
+    Run(Py<PyAny>),
 }
 
 /// Where the watcher leaves errands.
@@ -48,6 +50,11 @@ impl Attendant {
         self.send(Errand::Answer(nonce));
     }
 
+    /// Calls it, without arguments.
+    pub(super) fn run(&mut self, callback: Py<PyAny>) {
+        self.send(Errand::Run(callback));
+    }
+
     fn send(&mut self, errand: Errand) {
         if self.errands.is_none() {
             let (sender, receiver) = channel();
@@ -72,6 +79,12 @@ fn run(side: &Side, gate: &Gate, errands: &Receiver<Errand>) {
         let answer = Python::try_attach(|py| match errand {
             Errand::CallBack(call) => {
                 call_back(py, &call);
+                None
+            }
+            Errand::Run(callback) => {
+                if let Err(error) = callback.call0(py) {
+                    error.write_unraisable(py, Some(callback.bind(py)));
+                }
                 None
             }
             Errand::Answer(nonce) => Some(FromWorker::ProbeAnswer { nonce }),

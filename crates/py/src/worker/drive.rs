@@ -13,6 +13,7 @@ use super::floor::Floor;
 /// Until the host drains and every call is answered (true), or the line ends (false).
 pub(super) fn drive(py: Python<'_>, engine: &mut Engine, floor: &Floor) -> bool {
     let drained = py.detach(|| {
+        floor.link.inbox.leave_to_driver();
         let mut draining = false;
         let drained = loop {
             // Before what was said is taken: whoever says his last word says it first.

@@ -20,6 +20,7 @@ use snakepit_proto::v1::{Chunks, Result as CallResult, StartCall};
 use tokio::sync::Notify;
 
 use super::bell::Bell;
+use super::host_reply::Link;
 use super::lock;
 use super::names::Names;
 use super::outbox::{CHUNK_BYTES, CHUNK_ITEMS, Outbox};
@@ -28,6 +29,7 @@ use super::running::{Running, RunningCall};
 pub(super) struct Floor {
     pub(super) running: Arc<Running>,
     pub(super) outbox: Arc<Outbox>,
+    pub(super) link: Arc<Link>,
     pub(super) tools: Names<(Py<PyAny>, bool)>,
     pub(super) set_current: Py<PyAny>,
     pub(super) describe: Py<PyAny>,
@@ -89,7 +91,7 @@ pub(super) enum Taken {
 
 impl Floor {
     pub(super) fn new(
-        (running, outbox): (Arc<Running>, Arc<Outbox>),
+        (running, link): (Arc<Running>, Arc<Link>),
         tools: Names<(Py<PyAny>, bool)>,
         (set_current, describe, suggest): (Py<PyAny>, Py<PyAny>, Py<PyAny>),
         page: Option<&'static Page>,
@@ -101,7 +103,8 @@ impl Floor {
         let _ = running.bell.set(Arc::clone(&bell));
         Ok(Self {
             running,
-            outbox,
+            outbox: Arc::clone(&link.outbox),
+            link,
             tools,
             set_current,
             describe,

@@ -55,7 +55,8 @@ impl Job {
         if start.session_generation != 0 {
             start.session_new = sessions::begin(py, &start)?;
         }
-        let call = Call::new(Arc::clone(&running), &mut start, Instant::now());
+        let call =
+            Call::new(Arc::clone(&running), &mut start, Instant::now(), Arc::clone(&floor.link));
         let flow = Flow { window: Window::new(&start), kept: None, unfit: None };
         Ok(Self {
             floor: Arc::clone(floor),

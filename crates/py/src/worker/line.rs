@@ -183,7 +183,7 @@ impl Line {
         }
         let set_current = current.getattr(intern!(py, "set"))?.unbind();
         let engine = self.engine()?;
-        let line = (Arc::clone(&engine.running), Arc::clone(&engine.outbox));
+        let line = (Arc::clone(&engine.running), Arc::clone(&engine.link));
         let hooks = (set_current, describe.unbind(), suggest.unbind());
         let owner = boot::side()?.owner;
         let floor = Floor::new(line, named, hooks, self.page, self.max_message, owner)?;

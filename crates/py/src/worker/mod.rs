@@ -3,6 +3,7 @@
 //! ```text
 //! boot       become_worker ─▶ start_message                        before `site`, single-threaded
 //! dial       connect ─▶ Hello ─▶ Initialize                        main thread
+//! inbox      frame ─▶ the main thread, or who waits for a host tool   whoever waits
 //! serve      frame ─▶ decode ─▶ tool ─▶ encode ─▶ outbox           main thread: the only one that runs
 //!                                                                  tools, and the one that does the I/O
 //! watch      control socket ─▶ cancel, grant, probe, end of host   own thread, never attaches to Python
@@ -39,6 +40,8 @@ mod drive;
 mod engine;
 mod failure;
 mod floor;
+mod host_reply;
+mod inbox;
 mod job;
 mod jobs;
 mod line;
@@ -62,6 +65,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::Call>()?;
     module.add_class::<job::Job>()?;
     module.add_class::<jobs::Jobs>()?;
+    module.add_class::<host_reply::HostReply>()?;
     module.add_class::<line::Line>()
 }
 

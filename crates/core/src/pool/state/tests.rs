@@ -9,6 +9,7 @@ mod effects;
 mod guards;
 mod invariants;
 mod life;
+mod nesting;
 mod prefetching;
 mod recycling;
 mod routing;

@@ -250,3 +250,58 @@ fn a_pool_that_closes_waits_for_no_doomed_worker() {
     world.advance(world.limits.grace);
     assert!(world.workers[0].killed);
 }
+
+// --- calls from inside others -------------------------------------------------------------------
+
+#[test]
+fn a_call_from_inside_runs_beside_its_ancestor_as_long_as_there_is_a_place() {
+    let mut world = ready(1, 3);
+    let mut chain = vec![world.call(Spec::default())];
+    for _ in 0..2 {
+        let inner = world.call(Spec::default().within(&chain));
+        assert_eq!(world.sent(inner), [0]);
+        chain.push(inner);
+    }
+    begin_all(&mut world, 0);
+    assert_eq!(world.submit(Spec::default().within(&chain)), Err(Refusal::Reentrant));
+    world.finish_call(0, chain[2]);
+    let again = world.call(Spec::default().within(&chain[..2]));
+    assert_eq!(world.sent(again), [0]);
+}
+
+#[test]
+fn a_session_may_call_itself_where_its_home_has_a_place() {
+    for affinity in [StrictQueue, StrictFailFast] {
+        let mut world = ready(2, 2);
+        let session = Spec::session("s", affinity);
+        let outer = world.call(session.clone());
+        let inner = world.call(session.clone().within(&[outer]));
+        assert_eq!([outer, inner].map(|id| world.sent(id)), [[0], [0]]);
+        begin_all(&mut world, 0);
+        let innermost = world.submit(session.within(&[outer, inner]));
+        assert_eq!(innermost, Err(Refusal::Reentrant), "the other worker is no home of it");
+    }
+}
+
+#[test]
+fn chains_that_hold_every_place_do_not_wait_for_one_another() {
+    let mut world = ready(1, 3);
+    let outer = world.calls(3, &Spec::default());
+    begin_all(&mut world, 0);
+    let waiting: Vec<_> =
+        outer[..2].iter().map(|&id| world.call(Spec::default().within(&[id]))).collect();
+    assert!(waiting.iter().all(|&id| world.sent(id).is_empty()), "the third may still end");
+    let last = world.submit(Spec::default().within(&outer[2..]));
+    assert_eq!(last, Err(Refusal::Reentrant), "nobody would ever end");
+    world.finish_call(0, outer[2]);
+    assert_eq!(world.sent(waiting[0]), [0], "who was refused ended, and its place is free");
+}
+
+#[test]
+fn what_a_doomed_worker_holds_is_no_place_of_its_heir() {
+    let (mut world, _, others) = doomed();
+    let inner = world.call(Spec::default().within(&others[..1]));
+    assert!(world.sent(inner).is_empty());
+    world.bring_up(1);
+    assert_eq!(world.sent(inner), [1]);
+}

@@ -147,7 +147,10 @@ impl World {
                 }
                 Place::Sent { slot, .. } => {
                     sent += 1;
-                    assert!(self.state.slots[slot].lane.contains(&id));
+                    let lane = &self.state.slots[slot].lane;
+                    assert!(lane.contains(&id));
+                    let begins = lane.iter().take(self.limits.capacity).any(|at| *at == id);
+                    assert!(begins || call.ancestors().is_empty(), "{id} waits for its ancestors");
                 }
             }
         }
@@ -240,8 +243,20 @@ impl World {
         let held_up = ready().any(|(_, it)| {
             it.lane.len() > self.limits.capacity && prefetch::held_up(it.since, self.now)
         });
+        // Whether an older call that only that slot may run wants a place there.
+        let holds_up = |slot, front| {
+            let older = state.table.iter().filter(|(id, _)| *id < front);
+            older
+                .filter(|(_, it)| it.place == Place::Queued(Some(slot)))
+                .any(|(id, _)| state.wants_place(id, slot))
+        };
         if let Some(front) = state.queue.shared_front() {
-            let room = open().any(|(slot, it)| it.has_room(self.now) && !state.avoids(front, slot));
+            let room = open().any(|(slot, it)| {
+                it.has_room(self.now)
+                    && !state.avoids(front, slot)
+                    && !state.wants_place(front, slot)
+                    && !holds_up(slot, front)
+            });
             assert!(!room || held_up, "{front} waits though a worker has room");
         }
         for (id, call) in state.table.iter().filter(|(_, it)| it.place == Place::Queued(None)) {
