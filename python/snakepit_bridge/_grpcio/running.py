@@ -17,9 +17,8 @@ from snakepit_bridge._sessions import of_this_worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .jobs import Bell
-
     from .inbox import Inbox, Reply
+    from .jobs import Bell
 
 _EARLY_CANCELS = 64
 """How many cancels may wait for their calls; a forgotten one only means that its call runs on."""
