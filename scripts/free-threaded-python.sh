@@ -8,6 +8,11 @@
 # nothing but the sources of trixie, whose signature is checked.
 set -euo pipefail
 
+case ${1-} in
+    -h | --help) sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0" && exit ;;
+    -*) echo "unknown option: $1" >&2; exit 2 ;;
+esac
+
 prefix=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/snakepit/python3.13t}
 python=$prefix/bin/python3.13t
 works() {
