@@ -4,8 +4,8 @@
 #
 #   scripts/free-threaded-python.sh [PREFIX]     default: ~/.cache/snakepit/python3.13t
 #
-# Needs apt-get, dpkg-source and a C compiler, and no root: apt gets folders of its own and reads
-# nothing but the sources of trixie, whose signature is checked.
+# Needs apt-get, a C compiler and the headers of libssl, libffi and zlib, and no root: apt gets folders
+# of its own and reads nothing but the sources of trixie, whose signature is checked.
 set -euo pipefail
 
 case ${1-} in
@@ -22,7 +22,7 @@ if works 2>/dev/null; then
     echo "$python"
     exit 0
 fi
-for program in apt-get dpkg-source cc make; do
+for program in apt-get cc make xz; do
     command -v "$program" >/dev/null || { echo "missing: $program" >&2; exit 1; }
 done
 # Keys of Debian, on systems of its family too (package debian-archive-keyring).
@@ -65,5 +65,5 @@ cd "$work/python"
 OPT="-DNDEBUG -O2" ./configure -q --prefix="$prefix" --disable-gil --with-ensurepip=no \
     --without-static-libpython --disable-test-modules >"$work/log" 2>&1 || { tail -20 "$work/log" >&2; exit 1; }
 { make -s -j"$(nproc)" && make -s install; } >"$work/log" 2>&1 || { tail -20 "$work/log" >&2; exit 1; }
-works || { echo "the interpreter that was built lacks a module: see above" >&2; exit 1; }
+works || { echo "that Python lacks a module: are libssl-dev, libffi-dev and zlib1g-dev there?" >&2; exit 1; }
 echo "$python"
