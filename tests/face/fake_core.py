@@ -367,6 +367,10 @@ class Pool:
             (1, 3, None, "starting", 0, None, 0, "open", True),
         ]
 
+    def info(self) -> tuple[Any, ...]:
+        on = (0, 1, 2, ("3.13.5", True, "old_module"), ["module old_module switched it on"])
+        return ("thread", 4, [on, (1, 3, 0, None, [])])
+
     def health(self) -> tuple[Any, ...]:
         facts = (0, 1, "busy", True, True, True, 1.5, 0.25, 1, None)
         gone = (1, 3, "degraded", False, False, False, 9.0, None, 0, "no weights")
@@ -375,10 +379,10 @@ class Pool:
     def monitor(self, monitor: Any) -> None:
         self.monitors = [*getattr(self, "monitors", ()), monitor]
 
-    def tools(self, timeout: float | None) -> list[tuple[str, str, bool, str]]:
+    def tools(self, timeout: float | None) -> list[tuple[str, str, bool, str, bool]]:
         self.await_ready(timeout)
         schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
-        return [("add", "Adds.", False, json.dumps(schema)), ("count", "", True, "{}")]
+        return [("add", "Adds.", False, json.dumps(schema), True), ("count", "", True, "{}", False)]
 
     def checked(
         self, tool: str, args: Any, timeout: float | None, wait: bool

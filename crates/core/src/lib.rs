@@ -128,7 +128,7 @@ pub use call::{
 pub use config::{
     AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
     Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig,
-    PoolOptions, Recycle, RetryPolicy, SourceKind, Trip, Unserializable, WorkerConfig,
+    PoolOptions, Profile, Recycle, RetryPolicy, SourceKind, Trip, Unserializable, WorkerConfig,
 };
 pub use error::{
     Cause, Diagnosis, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure,
@@ -156,15 +156,15 @@ pub mod line {
 }
 pub use pool::{
     Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, HostToolBuilder,
-    HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolStats, Reply, Session,
-    SessionHandle, SessionInfo, WorkerFacts, WorkerInfo,
+    HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolInfo, PoolStats, Reply, Session,
+    SessionHandle, SessionInfo, WorkerDetail, WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::{loopback, rehearsal};
 pub use schema::{Mismatch, Schema};
 pub use tool::{HostCall, HostTool, HostToolInfo};
-pub use transport::ToolInfo;
+pub use transport::{PythonInfo, ToolInfo};
 #[doc(inline)]
 pub use value::Value;
 

@@ -42,6 +42,11 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
             "log" => OutputMode::Log,
             _ => OutputMode::Drop,
         },
+        profile: text("profile")?
+            .parse()
+            .map_err(|message| config_error(py, "profile", message))?,
+        capacity: config.getattr("capacity")?.extract()?,
+        thread_safety_checks: config.getattr("thread_safety_checks")?.extract()?,
         results: results(&config.getattr("unserializable")?)?,
         errors: config.getattr("errors")?.extract()?,
     };

@@ -22,6 +22,7 @@ mod errors;
 mod health;
 mod host_tools;
 mod inbox;
+mod info;
 mod leave;
 mod life;
 mod pool;

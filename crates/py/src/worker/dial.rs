@@ -1,7 +1,7 @@
 //! Dialling the host: connect, say hello, be told what to be.
 
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PyConnectionError;
@@ -58,8 +58,7 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
     })?;
     watch::start(py, side, Arc::clone(&engine.running))?;
     let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
-    let line = Line { initialize, max_message, page: side.page(), engine: Mutex::new(engine) };
-    let line = Py::new(py, line)?;
+    let line = Py::new(py, Line::new(initialize, max_message, side.page(), engine))?;
     let closed = line.clone_ref(py);
     boot::at_exit(py, move |py| closed.get().close(py))?;
     Ok(line)

@@ -7,7 +7,9 @@
 //!   └────────────────┴──────◀── Condemned, Outlawed (killed) ◀───────────────────────────┘
 //! ```
 //!
-//! A worker that was replaced while it served is Retiring before it is Draining, for its sessions.
+//! A worker that was replaced while it served is Retiring before it is Draining, for its sessions. One
+//! that runs several calls and did not let go of one is Doomed before it is Condemned, for the others
+//! (`condemn`).
 
 use std::collections::VecDeque;
 
@@ -20,7 +22,6 @@ use crate::error::{Cause, Recycled};
 use crate::id::CallId;
 use crate::policy::prefetch::{self, Prefetch};
 use crate::policy::restart::{Next, Restart};
-use crate::policy::session;
 
 /// The load of a slot that takes no calls.
 pub(super) const UNAVAILABLE: u32 = u32::MAX;
@@ -40,7 +41,9 @@ pub(super) enum Phase {
     Retiring,
     Draining,
     Stopping,
-    /// It did not let go of a call.
+    /// It did not let go of a call, and others still run in it.
+    Doomed,
+    /// It did not let go of a call, and is being killed.
     Condemned,
     /// It broke the protocol.
     Outlawed,
@@ -54,7 +57,7 @@ impl Phase {
             Self::Ready => "ready",
             Self::Retiring | Self::Draining => "draining",
             Self::Stopping => "stopping",
-            Self::Condemned | Self::Outlawed => "condemned",
+            Self::Doomed | Self::Condemned | Self::Outlawed => "condemned",
         }
     }
 
@@ -62,7 +65,9 @@ impl Phase {
     pub(super) fn loss(self) -> &'static str {
         match self {
             Self::Retiring | Self::Draining | Self::Stopping => "its worker was recycled",
-            Self::Condemned => "its worker was killed: a call outlived its deadline or cancel",
+            Self::Doomed | Self::Condemned => {
+                "its worker was killed: a call outlived its deadline or cancel"
+            }
             Self::Outlawed => "its worker was killed: it broke the protocol",
             _ => "its worker died",
         }
@@ -75,7 +80,7 @@ impl Phase {
 
     /// It runs calls.
     pub(super) fn serves(self) -> bool {
-        self == Self::Ready || self.is_leaving()
+        matches!(self, Self::Ready | Self::Doomed) || self.is_leaving()
     }
 }
 
@@ -88,6 +93,8 @@ pub(super) struct Slot {
     /// Calls in the worker, in the order in which they were sent.
     pub(super) lane: VecDeque<CallId>,
     pub(super) prefetch: Prefetch,
+    /// Calls that the worker runs at once.
+    pub(super) capacity: usize,
     /// Last sign of progress: an answer, or work given while idle.
     pub(super) since: Instant,
     pub(super) answered: u64,
@@ -109,6 +116,7 @@ impl Slot {
             degraded: false,
             lane: VecDeque::new(),
             prefetch: Prefetch::new(false),
+            capacity: limits.capacity,
             since: now,
             answered: 0,
             recent: [CallId::NONE; RECENT],
@@ -147,7 +155,13 @@ impl Slot {
     /// Whether one more call may be sent.
     pub(super) fn has_room(&self, now: Instant) -> bool {
         let load = self.lane.len();
-        load == 0 || load < self.prefetch.capacity() && !prefetch::held_up(self.since, now)
+        load < self.capacity
+            || load < self.prefetch.capacity() && !prefetch::held_up(self.since, now)
+    }
+
+    /// Whether a call that is sent now begins at once.
+    pub(super) fn is_free(&self) -> bool {
+        self.lane.len() < self.capacity
     }
 
     pub(super) fn take_word(&mut self) -> Option<u8> {
@@ -209,7 +223,8 @@ impl<J> State<J> {
     ) {
         let it = &mut self.slots[slot];
         it.restart.ready();
-        it.prefetch = Prefetch::new(revocable);
+        // Where it runs several at once, another worker would begin what waits in it sooner.
+        it.prefetch = Prefetch::new(revocable && it.capacity == 1);
         it.words = if revocable { u64::MAX } else { 0 };
         (it.degraded, it.since, it.answered) = (false, now, 0);
         it.recent = [CallId::NONE; RECENT];
@@ -247,11 +262,15 @@ impl<J> State<J> {
         let unbegun = self.unbegun_sessions(slot, &lane, words);
         self.sessions.evict(slot);
         for id in lane {
-            self.orphan(id, under, cause, &unbegun, now, words, out);
+            if self.loses_nothing(id, &unbegun) {
+                self.requeue(id);
+            } else {
+                self.orphan(id, under, cause, now, words, out);
+            }
         }
         for id in self.queue.take_pinned(slot) {
             self.release(id);
-            if self.is_of(id, &unbegun) {
+            if self.loses_nothing(id, &unbegun) {
                 self.requeue(id);
             } else {
                 self.session_lost(id, under, cause, out);
@@ -348,6 +367,9 @@ impl<J> State<J> {
     /// Stops a worker that has nothing left to do and gets nothing more.
     pub(super) fn retire(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
         let phase = self.slots[slot].phase;
+        if phase == Phase::Doomed && self.door != Door::Closed {
+            return self.end_doomed(slot, now, out);
+        }
         // One that only waited for its sessions goes when the last of them has ended.
         let deserted = phase == Phase::Retiring && self.sessions.count(slot) == 0;
         let leaving = self.door == Door::Closed || phase == Phase::Draining || deserted;
@@ -370,7 +392,6 @@ impl<J> State<J> {
         id: CallId,
         under: Fallen,
         cause: &'static str,
-        unbegun: &[session::Place],
         now: Instant,
         words: &impl Words,
         out: &mut Vec<Effect<J>>,
@@ -380,7 +401,7 @@ impl<J> State<J> {
         let strict = call.session.as_ref().is_some_and(|session| session.affinity.is_strict());
         if call.job.is_none() {
             self.remove(id, out);
-        } else if untouched && strict && !self.is_of(id, unbegun) {
+        } else if untouched && strict {
             self.session_lost(id, under, cause, out);
         } else if untouched {
             self.requeue(id);
