@@ -29,5 +29,5 @@ pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Vec<u8>> 
 ///
 /// As [`encode`], the path starting at `args`.
 pub(super) fn encode_args(arguments: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    codec::encode_args(Some(arguments), SUBSTITUTE.get(arguments.py()))
+    Ok(codec::encode_args(Some(arguments), SUBSTITUTE.get(arguments.py()), None)?.message)
 }
