@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use common::{face, finish};
 use serde::{Deserialize, Serialize};
-use snakepit::{Error, Pool, Profile, Value};
+use snakepit::{Error, Pool, Profile};
 use snakepit_testkit::until;
 
 #[derive(Serialize)]
 struct Folder<'a> {
     folder: &'a str,
+}
+
+#[derive(Serialize)]
+struct Echo {
+    value: i64,
 }
 
 #[derive(Deserialize, Debug, PartialEq)]
@@ -65,10 +70,10 @@ async fn coroutines_share_one_worker() {
     let pool = builder.start().await.expect("a pool");
     let calls = (0..50).map(|number| {
         let pool = pool.clone();
-        tokio::spawn(async move { pool.execute::<Value>("echo", [("value", number)]).await })
+        tokio::spawn(async move { pool.execute::<i64>("echo", Echo { value: number }).await })
     });
-    for (number, call) in calls.collect::<Vec<_>>().into_iter().enumerate() {
-        assert_eq!(call.await.expect("no panic").expect("its value"), Value::from(number as i64));
+    for (number, call) in (0..).zip(calls.collect::<Vec<_>>()) {
+        assert_eq!(call.await.expect("no panic").expect("its value"), number);
     }
     assert_eq!(pool.info().capacity, 50);
     finish(pool, mark).await;
