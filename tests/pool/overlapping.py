@@ -167,11 +167,6 @@ class Threads(ThreadSafeAdapter, _Tools):
 
     @tool
     @thread_safe_method
-    def nap(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    @tool
-    @thread_safe_method
     def burn(self, rounds: int) -> int:
         value = 1
         for _ in range(rounds):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -372,25 +371,3 @@ def test_the_checks_report_what_threads_do_to_each_other(
     )
     assert "attribute 'config' of Threads was changed by tool 'write' without" in reports[0]
     assert "tool 'unmarked' ran in 2 threads at once and lacks @thread_safe_method" in reports[1]
-
-
-# --- what it is for -----------------------------------------------------------------------------
-
-
-def _calls_per_second(pool: Any, callers: int, calls: int) -> float:
-    with ThreadPoolExecutor(callers) as threads:
-        begin = time.perf_counter()
-        list(threads.map(lambda _: pool.execute("nap", {"seconds": 0.01}), range(calls)))
-        return calls / (time.perf_counter() - begin)
-
-
-def test_threads_overlap_what_waits(make_pool: Any) -> None:
-    """Eight threads in one worker do at least four times what one process does; see benches."""
-    alone = make_pool(THREADS, size=1)
-    together = make_pool(THREADS, size=1, profile="thread", threads_per_worker=8)
-    for pool in (alone, together):
-        pool.await_ready(60)
-    ratios = [
-        _calls_per_second(together, 8, 80) / _calls_per_second(alone, 1, 20) for _ in range(3)
-    ]
-    assert max(ratios) >= 4, ratios

@@ -31,6 +31,8 @@ register_encoder(Money, lambda money: {"cents": money.cents})
 
 
 class Face(BaseAdapter):
+    __thread_safe__ = True  # for the tests of profiles; the others run one call at a time
+
     def __init__(self, greeting: str = "hello") -> None:
         super().__init__()
         self.greeting = greeting

@@ -20,6 +20,7 @@ mod deadline;
 mod dispatch;
 mod guard;
 mod nested;
+mod phase;
 mod reclaim;
 #[cfg(feature = "testkit")]
 pub mod rehearsal;
