@@ -326,7 +326,6 @@ impl<J> State<J> {
     }
 
     /// A call whose worker is gone.
-    #[expect(clippy::too_many_arguments, reason = "the event's, and what is known of its call")]
     fn orphan(
         &mut self,
         id: CallId,
