@@ -341,7 +341,7 @@ impl Outbox {
             pool: worker.pool.to_string(),
             slot: worker.slot as u32,
             generation: worker.generation,
-            device: String::new(),
+            device: config.device_at(worker.slot).to_owned(),
             unserializable: config.results.as_ref().map(unserializable),
             errors: config.errors.clone(),
         }));
