@@ -18,7 +18,8 @@ fn parse(text: &str) -> Option<Mps> {
     let value = |name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     };
-    let device_name = value("machdep.cpu.brand_string").filter(|name| name.starts_with("Apple "))?;
+    let device_name =
+        value("machdep.cpu.brand_string").filter(|name| name.starts_with("Apple "))?;
     let bytes: u64 = value("hw.memsize")?.parse().ok()?;
     Some(Mps { device_name: device_name.into(), memory_total_mb: bytes / MIB })
 }
@@ -34,7 +35,9 @@ mod tests {
         let mps = parse(SAID).unwrap();
         assert_eq!((&*mps.device_name, mps.memory_total_mb), ("Apple M2 Pro", 32_768));
         let intel = "machdep.cpu.brand_string: Intel(R) Core(TM) i9\nhw.memsize: 1\n";
-        for none in ["", intel, "hw.memsize: 5\n", "machdep.cpu.brand_string: Apple M1\nhw.memsize: x"] {
+        for none in
+            ["", intel, "hw.memsize: 5\n", "machdep.cpu.brand_string: Apple M1\nhw.memsize: x"]
+        {
             assert_eq!(parse(none), None, "{none}");
         }
     }

@@ -48,10 +48,8 @@ pub fn assign<S: AsRef<str>>(wanted: &[S], hardware: &Hardware) -> Result<Assign
     let found: Vec<_> =
         wanted.iter().map(|name| find(name, hardware)).collect::<Result<_, String>>()?;
     let is_cuda = |it: &Found<'_>| matches!(it, Found::Cuda(_) | Found::Instance(_));
-    let (cuda, rocm) = (
-        found.iter().any(is_cuda),
-        found.iter().any(|it| matches!(it, Found::Rocm(_))),
-    );
+    let (cuda, rocm) =
+        (found.iter().any(is_cuda), found.iter().any(|it| matches!(it, Found::Rocm(_))));
     if cuda && rocm {
         return Err("devices of NVIDIA and of AMD cannot be mixed; make a pool for each".into());
     }
@@ -233,10 +231,7 @@ mod tests {
     fn a_worker_is_told_the_machines_own_numbers() {
         assert_eq!(
             variables(&["cuda:0", "cuda:1", "cpu", "MIG-1", "GPU-b"], &nvidia()),
-            [
-                (CUDA, "2 3 -1 MIG-1 3".to_owned()),
-                (CUDA_ORDER, ["PCI_BUS_ID"; 5].join(" ")),
-            ]
+            [(CUDA, "2 3 -1 MIG-1 3".to_owned()), (CUDA_ORDER, ["PCI_BUS_ID"; 5].join(" ")),]
         );
         let made = assign(&["cuda", "cpu:0"], &nvidia()).unwrap();
         assert_eq!(made.devices, ["cuda:0", "cpu"]);
@@ -246,11 +241,7 @@ mod tests {
     fn amd_devices_are_picked_once_and_not_twice() {
         assert_eq!(
             variables(&["rocm:0", "GPU-1", "cpu"], &amd()),
-            [
-                (CUDA, "0 0 -1".to_owned()),
-                (HIP, "0 0 -1".to_owned()),
-                (ROCR, "1 0 -1".to_owned()),
-            ]
+            [(CUDA, "0 0 -1".to_owned()), (HIP, "0 0 -1".to_owned()), (ROCR, "1 0 -1".to_owned()),]
         );
     }
 

@@ -90,7 +90,9 @@ mod tests {
         assert_eq!(read("cuda"), Ok((Accelerator::Cuda, None)));
         assert_eq!(read("rocm:12"), Ok((Accelerator::Rocm, Some(12))));
         assert_eq!(read("cpu:0"), Ok((Accelerator::Cpu, Some(0))));
-        for wrong in ["", "gpu", "cuda:", "cuda:-1", "cuda:+1", "cuda:1:2", "CUDA", "mps:1", "cuda 0"] {
+        for wrong in
+            ["", "gpu", "cuda:", "cuda:-1", "cuda:+1", "cuda:1:2", "CUDA", "mps:1", "cuda 0"]
+        {
             assert!(read(wrong).is_err_and(|told| told.contains("cuda:0")), "{wrong}");
         }
         assert!(read(&"9".repeat(400)).is_err() && read("cuda:99999999999999999999").is_err());

@@ -138,7 +138,7 @@ pub enum DeviceInfo {
 
 impl Hardware {
     /// What is known of a device; of one that is not there, what is known of the processors.
-    fn info(&self, device: Device) -> DeviceInfo {
+    pub fn info(&self, device: Device) -> DeviceInfo {
         let index = device.index.unwrap_or(0);
         let found = match device.kind {
             Accelerator::Cpu => None,
@@ -169,6 +169,7 @@ fn look(machine: &Machine) -> Hardware {
 /// Of the virtual environment that is active, where one is.
 fn site_packages() -> Vec<PathBuf> {
     let Some(venv) = std::env::var_os("VIRTUAL_ENV") else { return Vec::new() };
-    let versions = std::fs::read_dir(PathBuf::from(venv).join("lib")).into_iter().flatten().flatten();
+    let versions =
+        std::fs::read_dir(PathBuf::from(venv).join("lib")).into_iter().flatten().flatten();
     versions.map(|version| version.path().join("site-packages")).collect()
 }

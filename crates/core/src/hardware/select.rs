@@ -55,9 +55,8 @@ impl Hardware {
             "auto" => Ok(None),
             name => name.parse::<Named>().map(Some),
         });
-        let named: Vec<_> = named
-            .collect::<Result<_, _>>()
-            .map_err(|message| DeviceError::Unknown { message })?;
+        let named: Vec<_> =
+            named.collect::<Result<_, _>>().map_err(|message| DeviceError::Unknown { message })?;
         let there = self.devices();
         let fits = |named: &Option<Named>, device: &Device| {
             named.is_none_or(|named| {

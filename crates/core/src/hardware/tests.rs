@@ -42,10 +42,14 @@ fn the_library_of_a_driver_tells_of_its_devices() {
     assert_eq!((cuda.source, cuda.version.as_deref()), ("nvml", Some("12.4")));
     assert_eq!(cuda.driver_version.as_deref(), Some("550.54.15"));
     let [first, second] = &*cuda.devices else { panic!("{cuda:?}") };
-    assert_eq!((&*first.name, first.memory_total_mb, first.mig_enabled), ("NVIDIA A40", None, false));
+    assert_eq!(
+        (&*first.name, first.memory_total_mb, first.mig_enabled),
+        ("NVIDIA A40", None, false)
+    );
     assert_eq!(first.compute_capability.as_deref(), Some("8.6"));
     assert_eq!((second.memory_total_mb, second.memory_free_mb), (Some(81_920), Some(81_408)));
-    let instances: Vec<_> = second.mig_devices.iter().map(|it| (&*it.name, it.uuid.len())).collect();
+    let instances: Vec<_> =
+        second.mig_devices.iter().map(|it| (&*it.name, it.uuid.len())).collect();
     assert_eq!(instances, [("1g.10gb", 40), ("1g.10gb", 40)]);
     assert_eq!(second.mig_devices[0].memory_total_mb, Some(9728));
 }
@@ -165,7 +169,8 @@ fn files_that_are_no_text_folders_or_pipes_are_not_available() {
     std::fs::write(at("sys/devices/system/cpu/online"), b"\xff\xfe0-\x00").unwrap();
     std::fs::create_dir_all(at("sys/class/kfd/kfd/topology/nodes/1/properties")).unwrap();
     std::fs::create_dir_all(at("sys/class/kfd/kfd/topology/nodes/2")).unwrap();
-    std::fs::write(at("sys/class/kfd/kfd/topology/nodes/2/properties"), b"\xffsimd_count 1").unwrap();
+    std::fs::write(at("sys/class/kfd/kfd/topology/nodes/2/properties"), b"\xffsimd_count 1")
+        .unwrap();
     let found = look(&machine.clone().within(Duration::from_secs(60)));
     assert!(found.cpu.threads >= 1 && found.cpu.memory_total_mb == 0);
     assert_eq!((found.rocm, found.cuda), (None, None));

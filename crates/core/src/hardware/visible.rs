@@ -47,9 +47,9 @@ fn find(entry: &str, devices: &[Names<'_>]) -> Option<Shown> {
     let mut found = devices.iter().enumerate().flat_map(|(device, names)| {
         let whole = names.uuid.filter(|uuid| fits(uuid)).map(|_| Shown { device, instance: None });
         let parts = names.instances.iter().enumerate().filter(|(_, uuid)| fits(uuid));
-        whole.into_iter().chain(
-            parts.map(move |(instance, _)| Shown { device, instance: Some(instance) }),
-        )
+        whole
+            .into_iter()
+            .chain(parts.map(move |(instance, _)| Shown { device, instance: Some(instance) }))
     });
     let first = found.next();
     first.filter(|_| found.next().is_none())
@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn the_first_that_fits_nothing_ends_the_list() {
-        for all_hidden in ["", "-1", "NoDevFiles", "none", "GPU-", "GPU-aa", "MIG-b", "7,0", " ,0"] {
+        for all_hidden in ["", "-1", "NoDevFiles", "none", "GPU-", "GPU-aa", "MIG-b", "7,0", " ,0"]
+        {
             assert_eq!(seen(Some(all_hidden)), [], "{all_hidden}");
         }
         assert_eq!(seen(Some("1,-1,0")), [(1, None)]);

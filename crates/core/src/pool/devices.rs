@@ -7,7 +7,10 @@ use crate::error::Error;
 use crate::hardware;
 
 /// Gives each place its device, where there are some to give.
-pub(super) async fn assign_devices(worker: &mut WorkerConfig, options: &PoolOptions) -> Result<(), Error> {
+pub(super) async fn assign_devices(
+    worker: &mut WorkerConfig,
+    options: &PoolOptions,
+) -> Result<(), Error> {
     let Some(devices) = options.devices.clone() else { return Ok(()) };
     // Drivers are asked, which takes as long as they take.
     let asked = spawn_blocking(move || hardware::assign(&devices, &hardware::detect())).await;

@@ -63,7 +63,8 @@ fn is_ready(fd: impl AsFd, deadline: Instant) -> bool {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         // Rounded up: below a millisecond it would ask without a pause.
-        let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        let left =
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
         let mut asked = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
         match poll(&mut asked, left) {
             Ok(0) => return false,

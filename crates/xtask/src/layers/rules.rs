@@ -30,7 +30,15 @@ pub const RINGS: &[Ring] = &[
     },
     Ring {
         word: "effects",
-        modules: &["process", "transport", "telemetry", "blocking", "interpreter", "hardware", "failpoint"],
+        modules: &[
+            "process",
+            "transport",
+            "telemetry",
+            "blocking",
+            "interpreter",
+            "hardware",
+            "failpoint",
+        ],
         rule: "effects touch the world and decide nothing",
     },
     Ring {

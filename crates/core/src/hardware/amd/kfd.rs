@@ -59,7 +59,12 @@ mod tests {
                 render_minor: Some(128),
             })
         );
-        for none in ["", "simd_count 0\ncpu_cores_count 24\n", "simd_count x\n", "simd_count 1\nvendor_id 4318\n"] {
+        for none in [
+            "",
+            "simd_count 0\ncpu_cores_count 24\n",
+            "simd_count x\n",
+            "simd_count 1\nvendor_id 4318\n",
+        ] {
             assert_eq!(node(none), None, "{none}");
         }
         assert_eq!(node("simd_count 1\n"), Some(Node::default()));
@@ -67,7 +72,8 @@ mod tests {
 
     #[test]
     fn versions_of_chips() {
-        let names = [(90_402, "gfx942"), (110_501, "gfx1151"), (100_300, "gfx1030"), (90_500, "gfx950")];
+        let names =
+            [(90_402, "gfx942"), (110_501, "gfx1151"), (100_300, "gfx1030"), (90_500, "gfx950")];
         for (version, name) in names {
             assert_eq!(gfx(version).as_deref(), Some(name));
         }

@@ -27,7 +27,8 @@ pub(super) fn detect(machine: &Machine) -> Option<Rocm> {
             name(&mut devices, &told);
         }
         driver_version = driver_version.or(driver).or_else(|| {
-            let said = machine.ask("rocm-smi", &smi::DRIVER_ARGS).filter(|_| !devices.is_empty())?;
+            let said =
+                machine.ask("rocm-smi", &smi::DRIVER_ARGS).filter(|_| !devices.is_empty())?;
             smi::devices(&said).1
         });
     }
@@ -42,9 +43,10 @@ pub(super) fn detect(machine: &Machine) -> Option<Rocm> {
 }
 
 fn by_sysfs(machine: &Machine) -> Vec<RocmDevice> {
-    let nodes = machine.list(NODES).into_iter().filter_map(|node| {
-        kfd::node(&machine.read(format!("{NODES}/{node}/properties"))?)
-    });
+    let nodes = machine
+        .list(NODES)
+        .into_iter()
+        .filter_map(|node| kfd::node(&machine.read(format!("{NODES}/{node}/properties"))?));
     let device = |(physical_index, node): (usize, kfd::Node)| {
         let read = |name: &str| {
             let minor = node.render_minor?;
@@ -89,10 +91,8 @@ fn version(machine: &Machine) -> Option<String> {
 fn seen(rocm: Rocm, all: Vec<RocmDevice>, machine: &Machine) -> Rocm {
     let count = all.len();
     let pick = |variable: Option<&str>, from: Vec<RocmDevice>| -> Vec<RocmDevice> {
-        let names = from.iter().map(|device| Names {
-            uuid: device.uuid.as_deref(),
-            instances: Vec::new(),
-        });
+        let names =
+            from.iter().map(|device| Names { uuid: device.uuid.as_deref(), instances: Vec::new() });
         let shown: Vec<Shown> = shown(variable, &names.collect::<Vec<_>>());
         shown.into_iter().map(|it| from[it.device].clone()).collect()
     };
@@ -113,10 +113,9 @@ mod tests {
     const GPU: &str = include_str!("../recorded/kfd-mi210");
 
     fn machine() -> (tempfile::TempDir, Machine) {
-        let second = GPU.replace("unique_id 1801979520617338022", "unique_id 7").replace(
-            "drm_render_minor 128",
-            "drm_render_minor 129",
-        );
+        let second = GPU
+            .replace("unique_id 1801979520617338022", "unique_id 7")
+            .replace("drm_render_minor 128", "drm_render_minor 129");
         let node = |number: &str| format!("{NODES}/{number}/properties");
         Machine::of_files(&[
             (&node("0"), "cpu_cores_count 64\nsimd_count 0\n"),
@@ -138,7 +137,10 @@ mod tests {
     fn devices_come_in_the_order_of_their_nodes() {
         let (_root, machine) = machine();
         let rocm = detect(&machine).unwrap();
-        assert_eq!((rocm.version.as_deref(), rocm.driver_version.as_deref()), (Some("6.2.0"), Some("6.8.5")));
+        assert_eq!(
+            (rocm.version.as_deref(), rocm.driver_version.as_deref()),
+            (Some("6.2.0"), Some("6.8.5"))
+        );
         let [first, second] = &*rocm.devices else { panic!("{rocm:?}") };
         assert_eq!((&*first.name, first.memory_total_mb), ("AMD Instinct MI210", Some(65_520)));
         assert_eq!((&*second.name, second.index), ("AMD gfx90a", 1));
@@ -154,7 +156,9 @@ mod tests {
         assert_eq!(physical(&with("ROCR_VISIBLE_DEVICES", "GPU-0000000000000007")), [1]);
         let none = with("CUDA_VISIBLE_DEVICES", "");
         assert_eq!((physical(&none), none.hidden), (vec![], 2));
-        let both = machine.with_variable("ROCR_VISIBLE_DEVICES", "1").with_variable("HIP_VISIBLE_DEVICES", "0");
+        let both = machine
+            .with_variable("ROCR_VISIBLE_DEVICES", "1")
+            .with_variable("HIP_VISIBLE_DEVICES", "0");
         assert_eq!(physical(&detect(&both).unwrap()), [1]);
     }
 

@@ -119,7 +119,8 @@ mod tests {
         ] {
             assert_eq!(devices(said), (vec![], None), "{said}");
         }
-        let warned = "WARNING: low power\n\n{\"card10\": {}, \"card2\": {\"Card Series\": \"X\"}}\nbye";
+        let warned =
+            "WARNING: low power\n\n{\"card10\": {}, \"card2\": {\"Card Series\": \"X\"}}\nbye";
         let names: Vec<String> = devices(warned).0.into_iter().map(|it| it.name).collect();
         assert_eq!(names, ["X", "AMD device"]);
     }

@@ -17,7 +17,8 @@ const MIB: u64 = 1 << 20;
 pub(super) fn detect(machine: &Machine) -> Cpu {
     let info = info::parse(&machine.read("proc/cpuinfo").unwrap_or_default());
     let online = machine.read("sys/devices/system/cpu/online").map(|text| numbers(&text));
-    let online = online.filter(|all| !all.is_empty()).unwrap_or_else(|| (0..info.threads).collect());
+    let online =
+        online.filter(|all| !all.is_empty()).unwrap_or_else(|| (0..info.threads).collect());
     let threads = match online.len() {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         online => online,
@@ -53,9 +54,7 @@ fn model(machine: &Machine, info: &CpuInfo) -> String {
 /// Physical cores: threads of one core are told as each other's siblings.
 fn cores(machine: &Machine, online: &BTreeSet<usize>) -> Option<usize> {
     let siblings = |cpu: &usize| {
-        let told = |name| {
-            machine.read(format!("sys/devices/system/cpu/cpu{cpu}/topology/{name}"))
-        };
+        let told = |name| machine.read(format!("sys/devices/system/cpu/cpu{cpu}/topology/{name}"));
         // The second is the first one's name before Linux 5.3.
         let text = told("core_cpus_list").or_else(|| told("thread_siblings_list"))?;
         let all = numbers(&text);

@@ -31,7 +31,8 @@ fn folders(machine: &Machine) -> Vec<PathBuf> {
     if let Some(path) = machine.variable("LD_LIBRARY_PATH") {
         folders.extend(path.split(':').filter(|it| it.starts_with('/')).map(PathBuf::from));
     }
-    for (name, inside) in [("CONDA_PREFIX", "lib"), ("CUDA_HOME", "lib64"), ("CUDA_PATH", "lib64")] {
+    for (name, inside) in [("CONDA_PREFIX", "lib"), ("CUDA_HOME", "lib64"), ("CUDA_PATH", "lib64")]
+    {
         if let Some(folder) = machine.variable(name).filter(|it| it.starts_with('/')) {
             folders.push(Path::new(folder).join(inside));
         }
@@ -48,7 +49,8 @@ fn in_folder(machine: &Machine, folder: &Path) -> Option<String> {
         let whole = file.file_name()?.to_str()?.strip_prefix("libcudnn.so.")?.to_owned();
         let header = || {
             let beside = folder.parent()?.join("include/cudnn_version.h");
-            let text = machine.read(beside).or_else(|| machine.read("usr/include/cudnn_version.h"))?;
+            let text =
+                machine.read(beside).or_else(|| machine.read("usr/include/cudnn_version.h"))?;
             of_header(&text).filter(|version| version.starts_with(&format!("{major}.")))
         };
         Some(if whole.contains('.') { whole } else { header().unwrap_or(whole) })
@@ -64,8 +66,7 @@ fn of_header(text: &str) -> Option<String> {
             words.next().filter(|_| fits)?.parse::<u32>().ok()
         })
     };
-    let [major, minor, patch] =
-        ["CUDNN_MAJOR", "CUDNN_MINOR", "CUDNN_PATCHLEVEL"].map(number);
+    let [major, minor, patch] = ["CUDNN_MAJOR", "CUDNN_MINOR", "CUDNN_PATCHLEVEL"].map(number);
     Some(format!("{}.{}.{}", major?, minor?, patch?))
 }
 

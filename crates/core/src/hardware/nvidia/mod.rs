@@ -23,7 +23,8 @@ pub(super) fn detect(machine: &Machine) -> Option<Cuda> {
 
 fn by_tool(machine: &Machine) -> Option<Cuda> {
     let ask = |args: &[&str]| machine.ask("nvidia-smi", args);
-    let columns = ask(&[smi::COLUMNS, smi::FORMAT]).or_else(|| ask(&[smi::OLD_COLUMNS, smi::FORMAT]));
+    let columns =
+        ask(&[smi::COLUMNS, smi::FORMAT]).or_else(|| ask(&[smi::OLD_COLUMNS, smi::FORMAT]));
     let (mut devices, driver_version) = smi::devices(&columns?);
     if devices.is_empty() {
         return None;

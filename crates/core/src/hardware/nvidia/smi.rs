@@ -59,7 +59,8 @@ fn told(text: &str) -> Option<String> {
 pub(super) fn add_instances(text: &str, devices: &mut [CudaDevice]) {
     let mut current = None;
     for line in text.lines() {
-        let Some(uuid) = line.rsplit_once("(UUID: ").and_then(|(_, uuid)| uuid.trim().strip_suffix(')'))
+        let Some(uuid) =
+            line.rsplit_once("(UUID: ").and_then(|(_, uuid)| uuid.trim().strip_suffix(')'))
         else {
             continue;
         };
@@ -115,12 +116,12 @@ mod tests {
 
     #[test]
     fn an_old_driver_and_one_that_does_not_tell() {
-        let old = "0, GPU-9de3d0e8-33f5-10dc-0c79-2c88a7ab0a23, 40536, 40533, 460.80, A100-PCIE-40GB\n";
+        let old =
+            "0, GPU-9de3d0e8-33f5-10dc-0c79-2c88a7ab0a23, 40536, 40533, 460.80, A100-PCIE-40GB\n";
         let (found, driver) = devices(old);
         assert_eq!((&*found[0].name, driver.as_deref()), ("A100-PCIE-40GB", Some("460.80")));
         assert_eq!(found[0].compute_capability, None);
-        let shared =
-            "0, GPU-0a1b2c3d-0000-0000-0000-000000000000, [N/A], [N/A], 580.95.05, 12.1, [N/A], NVIDIA GB10";
+        let shared = "0, GPU-0a1b2c3d-0000-0000-0000-000000000000, [N/A], [N/A], 580.95.05, 12.1, [N/A], NVIDIA GB10";
         let (found, _) = devices(shared);
         assert_eq!((found[0].memory_total_mb, found[0].mig_enabled), (None, false));
         assert_eq!(found[0].compute_capability.as_deref(), Some("12.1"));
