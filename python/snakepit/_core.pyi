@@ -60,9 +60,7 @@ def select_device(
 ) -> tuple[Literal["cpu", "cuda", "rocm", "mps"], int | None]:
     """The first of the devices that there is."""
 
-def device_info(
-    wanted: str, packages: Sequence[str | PathLike[str]]
-) -> tuple[str, dict[str, Any]]:
+def device_info(wanted: str, packages: Sequence[str | PathLike[str]]) -> tuple[str, dict[str, Any]]:
     """Its family, and the fields of its class in ``snakepit.hardware``."""
 
 def clear_hardware_cache() -> None:
