@@ -31,7 +31,7 @@ class WorkerInfo:
         self.generation = generation
         """Counts the processes that have filled the slot, from 1; 0 outside of a worker."""
         self.device = device
-        """Device assigned to the slot, as the host calls it, for instance ``cuda:1``; None: none."""
+        """Device assigned to the slot, as the host calls it, like ``cuda:1``; None: none."""
 
     @property
     def torch_device(self) -> str | None:

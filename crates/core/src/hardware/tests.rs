@@ -193,7 +193,7 @@ fn files_that_may_not_be_read_are_not_available() {
         ("sys/class/kfd/kfd/topology/nodes/1/properties", include_str!("recorded/kfd-mi210")),
     ]);
     let closed = root.path().join("sys/class/kfd/kfd/topology/nodes/1/properties");
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
     let found = look(&machine.within(Duration::from_secs(60)));
     // Root reads what it likes.
     assert_eq!(found.rocm.is_none(), std::fs::read(&closed).is_err());

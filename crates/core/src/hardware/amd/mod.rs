@@ -26,11 +26,11 @@ pub(super) fn detect(machine: &Machine) -> Option<Rocm> {
         } else {
             name(&mut devices, &told);
         }
-        driver_version = driver_version.or(driver).or_else(|| {
-            let said =
-                machine.ask("rocm-smi", &smi::DRIVER_ARGS).filter(|_| !devices.is_empty())?;
-            smi::devices(&said).1
-        });
+        driver_version = driver_version.or(driver);
+        if driver_version.is_none() && !devices.is_empty() {
+            let said = machine.ask("rocm-smi", &smi::DRIVER_ARGS).unwrap_or_default();
+            driver_version = smi::devices(&said).1;
+        }
     }
     if devices.is_empty() {
         return None;
