@@ -31,7 +31,7 @@ pub(super) fn detect(machine: &Machine) -> Cpu {
         numa_nodes: nodes(machine),
         memory_total_mb: total,
         memory_available_mb: kilobytes(&memory, "MemAvailable") / 1024,
-        usable: usable(machine, threads, total),
+        usable: usable(machine, &online, threads, total),
         model: model(machine, &info),
         features: info.features.into_iter().collect(),
     }
@@ -77,11 +77,14 @@ fn nodes(machine: &Machine) -> Vec<NumaNode> {
     numbers(&online).into_iter().filter_map(node).collect()
 }
 
-fn usable(machine: &Machine, threads: usize, total_mb: u64) -> Usable {
+fn usable(machine: &Machine, online: &BTreeSet<usize>, threads: usize, total_mb: u64) -> Usable {
     let limits = group::limits(machine);
     let status = machine.read("proc/thread-self/status").unwrap_or_default();
     let cpus = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    let cpus: Vec<usize> = cpus.map(numbers).unwrap_or_default().into_iter().collect();
+    // Also those that could be plugged in are allowed, where nobody said otherwise.
+    let is_there = |cpu: &usize| online.is_empty() || online.contains(cpu);
+    let cpus = cpus.map(numbers).unwrap_or_default();
+    let cpus: Vec<usize> = cpus.into_iter().filter(is_there).collect();
     let allowed = if cpus.is_empty() { threads } else { cpus.len() };
     // Whole ones, as the standard library counts them: a thread more would only be throttled.
     let quota = limits.quota.map_or(usize::MAX, |quota| (quota as usize).max(1));
@@ -139,6 +142,16 @@ mod tests {
             cpu.numa_nodes.iter().map(|it| (it.id, &*it.cpus, it.memory_total_mb)).collect();
         assert_eq!(nodes, [(0, &[0, 2][..], 4096), (1, &[1, 3], 0)]);
         assert!(cpu.features.is_sorted() && cpu.has("amx_tile"));
+    }
+
+    #[test]
+    fn processors_that_could_be_plugged_in_are_not_usable() {
+        let (_root, machine) = Machine::of_files(&[
+            ("proc/thread-self/status", "Cpus_allowed_list:\t0-239\n"),
+            ("sys/devices/system/cpu/online", "0-1\n"),
+        ]);
+        let cpu = detect(&machine);
+        assert_eq!((cpu.threads, cpu.usable.cores, &*cpu.usable.cpus), (2, 2, &[0, 1][..]));
     }
 
     #[test]
