@@ -15,6 +15,9 @@ use crate::codec;
 /// A family and a place in it.
 type Place = (&'static str, Option<usize>);
 
+/// Devices, and for each variable a value a device.
+type Assigned = (Vec<String>, HashMap<&'static str, Vec<String>>);
+
 fn detected(py: Python<'_>, packages: Vec<PathBuf>) -> Arc<Hardware> {
     py.detach(|| hardware::detect_with(&|| packages.clone()))
 }
@@ -95,7 +98,7 @@ pub(super) fn assign_devices(
     py: Python<'_>,
     devices: Vec<String>,
     packages: Vec<PathBuf>,
-) -> PyResult<(Vec<String>, HashMap<&'static str, Vec<String>>)> {
+) -> PyResult<Assigned> {
     let assigned = hardware::assign(&devices, &detected(py, packages));
     let assigned = assigned.map_err(|message| config_error(py, "devices", message))?;
     Ok((assigned.devices, assigned.variables.into_iter().collect()))
