@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::report::{Accelerator, Hardware};
 
-/// What a lock file tells of a machine; see [`super::identity`]. The same machine tells the same: no
+/// What a lock file tells of a machine; see [`super::identity()`]. The same machine tells the same: no
 /// free memory, no clock, no number of one very chip, nothing of the limits of this process. Written
 /// out it is JSON with sorted keys.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]

@@ -99,18 +99,18 @@ pub fn select(wanted: &str) -> Result<Device, DeviceError> {
     detect().select(wanted)
 }
 
-/// The first of `wanted` that there is; each as in [`select`].
+/// The first of `wanted` that there is; each as in [`select()`].
 ///
 /// # Errors
-/// As in [`select`].
+/// As in [`select()`].
 pub fn select_with_fallback<S: AsRef<str>>(wanted: &[S]) -> Result<Device, DeviceError> {
     detect().select_with_fallback(wanted)
 }
 
-/// All that is known of the device that `wanted` names, as in [`select`].
+/// All that is known of the device that `wanted` names, as in [`select()`].
 ///
 /// # Errors
-/// As in [`select`].
+/// As in [`select()`].
 pub fn device_info(wanted: &str) -> Result<DeviceInfo, DeviceError> {
     let here = detect();
     here.select(wanted).map(|device| here.info(device))
