@@ -26,6 +26,7 @@ from snakepit.errors import (
     ConfigError,
     DecodeError,
     DeviceMismatch,
+    DeviceNotAvailable,
     EncodeError,
     ForkedPool,
     MessageTooLarge,
@@ -49,7 +50,7 @@ from snakepit.errors import (
 )
 
 if TYPE_CHECKING:
-    from snakepit import executor
+    from snakepit import executor, hardware
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
@@ -90,6 +91,7 @@ __all__ = [
     "CrashBarrier",
     "DecodeError",
     "DeviceMismatch",
+    "DeviceNotAvailable",
     "EncodeError",
     "ForkedPool",
     "Future",
@@ -143,6 +145,7 @@ __all__ = [
     "current_call",
     "errors",
     "executor",
+    "hardware",
     "is_unserializable",
     "register_decoder",
     "register_encoder",
@@ -182,6 +185,7 @@ _LAZY = {
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",
     "executor": "snakepit",  # the module itself
+    "hardware": "snakepit",
     "is_unserializable": "snakepit._unserializable",
     "register_decoder": "snakepit_bridge._registry",
     "register_encoder": "snakepit_bridge._registry",
@@ -194,8 +198,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    if name == "executor":
-        return import_module("snakepit.executor")
+    if name in ("executor", "hardware"):
+        return import_module(f"snakepit.{name}")
     value = globals()[name] = getattr(import_module(_LAZY[name]), name)
     return value
 

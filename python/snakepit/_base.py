@@ -76,6 +76,7 @@ _PARAMETERS = {
     "degraded_retry",
     "limits",
     "env",
+    "devices",
     "secrets",
     "worker_output",
     "line",
@@ -162,6 +163,11 @@ class PoolBase(HasSessions, RegistersTools):
             inherited, and may not be given.
             Thread counts of numeric libraries that nobody has set become cores / ``size``, in the
             thread profile cores / (``size`` x ``threads_per_worker``).
+        devices: Devices that the workers have in turn, as ``["cuda:0", "cuda:1"]``: each sees its
+            own alone (by ``CUDA_VISIBLE_DEVICES``, ``ROCR_VISIBLE_DEVICES`` and
+            ``HIP_VISIBLE_DEVICES``), and finds it as ``self.worker.device``. ``"rocm:0"``,
+            ``"cpu"``, a ``hardware.Device`` and the UUID of a device or of a MIG instance are such
+            names, too. They are the ones that this process sees. Default: all workers see them all.
         secrets: Names of variables that workers do not get.
         worker_output: What workers print: ``"show"`` on this process's stderr with the worker's
             name in front, ``"log"`` to the logger ``snakepit.worker``, or ``"drop"``.
@@ -244,6 +250,7 @@ class PoolBase(HasSessions, RegistersTools):
         degraded_retry: Duration = 30.0,
         limits: Limits | Mapping[str, Any] | None = None,
         env: Environment = "inherit",
+        devices: str | Iterable[str | tuple[str, int | None]] | None = None,
         secrets: Iterable[str] = (),
         worker_output: Literal["show", "log", "drop"] = "show",
         line: Literal["auto", "native", "grpcio"] | None = None,
@@ -287,6 +294,7 @@ class PoolBase(HasSessions, RegistersTools):
             max_sessions=max_sessions,
             limits=limits,
             env=env,
+            devices=devices,
             secrets=secrets,
             worker_output=worker_output,
             life=Life.build(

@@ -14,7 +14,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from snakepit._duration import UNSET, interval, lifetime, limit, seconds
-from snakepit._environ import worker_environment
+from snakepit._environ import told, worker_environment
 from snakepit._interpreter import (
     boot_arguments,
     bridge_directory,
@@ -120,6 +120,8 @@ class PoolConfig(NamedTuple):
     sys_path: list[str]
     env: dict[str, str]
     env_by_slot: dict[str, BySlot]
+    devices: list[str]
+    """What the slots have in turn; empty: none is assigned."""
     limits: tuple[Any, ...] | None
     max_queue: int
     max_queue_bytes: int
@@ -172,6 +174,7 @@ class PoolConfig(NamedTuple):
         max_sessions: int,
         limits: object,
         env: Environment,
+        devices: object,
         secrets: Iterable[str],
         worker_output: str,
         life: Life,
@@ -205,7 +208,14 @@ class PoolConfig(NamedTuple):
         end = _line(line)
         # Coroutines share one thread.
         threads = workers * capacity if profile == "thread" else workers
-        variables, by_slot = worker_environment(env, secrets, threads, not is_own(path), front)
+        # Read twice.
+        hidden = [secrets] if isinstance(secrets, str) else list(secrets)
+        variables, by_slot = worker_environment(env, hidden, threads, not is_own(path), front)
+        assigned = list[str]()
+        if devices is not None:
+            from snakepit._devices import assign
+
+            assigned = assign(devices, told(env, hidden), variables, by_slot, inline=inline)
         return cls(
             name=_pool_name(name),
             size=workers,
@@ -217,6 +227,7 @@ class PoolConfig(NamedTuple):
             sys_path=import_path(path, front),
             env=variables,
             env_by_slot=by_slot,
+            devices=assigned,
             limits=_limits(limits),
             max_queue=positive("max_queue", max_queue, most=_MOST_WAITING),
             max_queue_bytes=positive("max_queue_bytes", max_queue_bytes, most=_MOST_BYTES),

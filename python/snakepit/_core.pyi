@@ -53,6 +53,37 @@ def diagnose(type_name: str, message: str) -> tuple[str, dict[str, Any]] | None:
     """What an exception's class name and text say about shapes, devices or memory: the name of a
     class of ``snakepit.errors`` and its fields."""
 
+def detect_hardware(packages: Sequence[str | PathLike[str]]) -> dict[str, Any]:
+    """All that there is, as the fields of ``snakepit.hardware.Hardware``; looked for once.
+
+    ``packages``: directories with Python packages.
+    """
+
+def hardware_capabilities(packages: Sequence[str | PathLike[str]]) -> dict[str, Any]:
+    """As the fields of ``snakepit.hardware.Capabilities``."""
+
+def hardware_identity(packages: Sequence[str | PathLike[str]]) -> dict[str, Any]:
+    """What a lock file tells of this machine."""
+
+def select_device(
+    wanted: Sequence[str], packages: Sequence[str | PathLike[str]]
+) -> tuple[Literal["cpu", "cuda", "rocm", "mps"], int | None]:
+    """The first of the devices that there is."""
+
+def device_info(wanted: str, packages: Sequence[str | PathLike[str]]) -> tuple[str, dict[str, Any]]:
+    """Its family, and the fields of its class in ``snakepit.hardware``."""
+
+def clear_hardware_cache() -> None:
+    """Forget what was found."""
+
+def assign_devices(
+    devices: Sequence[str], packages: Sequence[str | PathLike[str]]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Names of the devices that slots have in turn, and the variables that tell a worker so.
+
+    ``ConfigError`` where there is no such device.
+    """
+
 class _AdapterSource(Protocol):
     @property
     def kind(self) -> str: ...  # "module" | "script" | "main_module"
@@ -86,6 +117,8 @@ class _PoolConfig(Protocol):
     def env_by_slot(self) -> dict[str, tuple[list[str], str | None]]:
         """The rest: values in turn, with {slot} as in env=; directories before each of them."""
 
+    @property
+    def devices(self) -> list[str]: ...  # that the slots have in turn; empty: none
     @property
     def limits(self) -> tuple[Any, ...] | None: ...  # as the fields of snakepit.Limits
     @property

@@ -72,6 +72,12 @@ def worker_environment(
     return counts | result, by_slot
 
 
+def told(env: object, secrets: Iterable[str]) -> set[str]:
+    """Variables that the user has a word on."""
+    _, given = _parts(env)
+    return {*map(str, given), *_names(secrets)}
+
+
 def _parts(env: object) -> tuple[str, Mapping[object, object]]:
     if isinstance(env, str) and env in ("inherit", "strict"):
         return env, {}

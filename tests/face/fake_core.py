@@ -433,6 +433,30 @@ def use_registry(encoders: dict[type, Any], decoders: dict[str, Any]) -> None:
     """JSON knows no types of the program."""
 
 
+def select_device(wanted: list[str], packages: list[str]) -> tuple[str, int | None]:
+    """A machine with its processors alone, as all of these."""
+    return "cpu", None
+
+
+def assign_devices(
+    devices: list[str], packages: list[str]
+) -> tuple[list[str], dict[str, list[str]]]:
+    values = [device.rpartition(":")[2] for device in devices]
+    return devices, {"CUDA_VISIBLE_DEVICES": values, "CUDA_DEVICE_ORDER": ["PCI_BUS_ID"]}
+
+
+def hardware(*_: object) -> dict[str, Any]:
+    return {}
+
+
+def device_info(wanted: str, packages: list[str]) -> tuple[str, dict[str, Any]]:
+    return "cpu", {}
+
+
+def clear_hardware_cache() -> None:
+    """Nothing is remembered."""
+
+
 def module() -> types.ModuleType:
     """The module to put in place of ``snakepit._core``."""
     core = types.ModuleType("snakepit._core")
@@ -454,6 +478,13 @@ def module() -> types.ModuleType:
         "leave": leave,
         "cleanup": cleanup,
         "end_by": end_by,
+        "detect_hardware": hardware,
+        "hardware_capabilities": hardware,
+        "hardware_identity": hardware,
+        "select_device": select_device,
+        "device_info": device_info,
+        "clear_hardware_cache": clear_hardware_cache,
+        "assign_devices": assign_devices,
     }.items():
         setattr(core, name, value)
     return core

@@ -22,7 +22,14 @@ PAGES = {
         for program, following in pairwise([*blocks((ROOT / f"docs/{page}.md").read_text()), END])
         if program.language == "python"
     ]
-    for page in ("guards", "sessions", "host-tools", "coming-from-snakepit", "telemetry")
+    for page in (
+        "guards",
+        "sessions",
+        "host-tools",
+        "coming-from-snakepit",
+        "telemetry",
+        "hardware",
+    )
 }
 PROGRAMS = [program for programs in PAGES.values() for program in programs]
 # Pages with fragments, too: what a text follows is a program.

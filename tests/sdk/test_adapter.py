@@ -205,6 +205,17 @@ def test_the_worker_is_known_from_the_first_line_of_init(start: Start) -> None:
     assert host.call("place") == ("gpu", 3, 7, "cuda:1")
 
 
+@pytest.mark.parametrize(
+    ("device", "torch"),
+    [("cuda:1", "cuda:0"), ("rocm:0", "cuda:0"), ("MIG-1", "cuda:0"), ("cpu", "cpu"), (None, None)],
+    ids=["cuda", "rocm", "instance", "cpu", "none"],
+)
+def test_what_is_the_only_one_to_be_seen_is_the_first(
+    device: str | None, torch: str | None
+) -> None:
+    assert WorkerInfo("pool", 1, 1, device).torch_device == torch
+
+
 def test_session_context_is_never_none(start: Start) -> None:
     host = start(PLACE)
     host.await_ready()

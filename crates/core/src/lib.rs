@@ -81,6 +81,7 @@
 //!              breaker  budget  health  executor                values for whatever may fail
 //! 3 owners     worker                                           one keeper task a slot
 //! 2 effects    process  transport  blocking  interpreter        the operating system, the line
+//!              hardware                                         what there is to compute with
 //! 1 decisions  policy  pool::state                              pure state machines
 //! 0 words      id  error  call  config  value  schema                  no I/O
 //! ```
@@ -105,6 +106,7 @@ pub mod failpoint;
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod fuzzing;
+pub mod hardware;
 mod health;
 mod id;
 mod interpreter;

@@ -21,6 +21,7 @@ pub fn pool(size: usize) -> Builder {
         args: Vec::new(),
         env: Vec::new(),
         env_by_slot: Vec::new(),
+        devices: Vec::new(),
         limits: Default::default(),
         sys_path: Vec::new(),
         bridge_path: String::new(),

@@ -19,6 +19,7 @@ pub fn loopback(size: usize) -> Loopback {
         args: Vec::new(),
         env: Vec::new(),
         env_by_slot: Vec::new(),
+        devices: Vec::new(),
         limits: Default::default(),
         sys_path: Vec::new(),
         bridge_path: String::new(),

@@ -191,6 +191,9 @@ parameters! {
     /// stands for the worker's place, or a list of texts that the places have in turn; null
     /// removes. Default: inherited.
     env: Env, read as Env;
+    /// Devices that the workers have in turn, each seeing its own alone: `cuda:0`, `rocm:1`, `cpu`, or
+    /// the UUID of a device or of an instance of one. Default: all see what this process sees.
+    devices: Vec<String>, read as Word<String>;
     /// Names of variables that workers do not get in any case.
     secrets: Vec<String>, read as Word<String>;
     /// What becomes of the lines that workers print. Default: `show`.

@@ -105,6 +105,9 @@ pub struct WorkerConfig {
     pub env: Vec<(OsString, OsString)>,
     /// The rest of it; none of these names is in `env`.
     pub env_by_slot: Vec<(OsString, ByPlace)>,
+    /// Devices that the places have in turn, as the host calls them; empty: none is assigned. What
+    /// keeps a worker from the others is in its environment.
+    pub devices: Vec<String>,
     /// What it may take of the machine.
     pub limits: Limits,
     /// `sys.path` in the worker; empty: the interpreter's own.
@@ -147,5 +150,25 @@ impl WorkerConfig {
     pub(crate) fn env_at(&self, place: usize) -> Vec<(OsString, OsString)> {
         let by_slot = self.env_by_slot.iter().map(|(name, it)| (name.clone(), it.at(place)));
         self.env.iter().cloned().chain(by_slot).collect()
+    }
+
+    /// The device of the worker in one place; empty: none is assigned.
+    pub(crate) fn device_at(&self, place: usize) -> &str {
+        match self.devices.len() {
+            0 => "",
+            count => &self.devices[place % count],
+        }
+    }
+
+    /// Sets variables for each place in turn, whatever they were.
+    pub(crate) fn set_in_turn(&mut self, variables: Vec<(&'static str, Vec<String>)>) {
+        for (name, values) in variables {
+            self.env.retain(|(known, _)| known != name);
+            self.env_by_slot.retain(|(known, _)| known != name);
+            // Numbers and UUIDs: no braces, and never empty.
+            if let Ok(values) = ByPlace::new(values) {
+                self.env_by_slot.push((name.into(), values));
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
+use super::devices::assign_devices;
 use super::{LineHandler, Pool};
 use crate::call::Affinity;
 use crate::config::{
@@ -160,6 +161,13 @@ impl Builder {
         self
     }
 
+    /// Devices that the workers have in turn, each seeing its own alone; see [`crate::hardware`] for
+    /// their names.
+    pub fn devices(mut self, devices: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.options.devices = Some(devices.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// A variable that workers do not get in any case.
     pub fn secret(mut self, name: impl Into<String>) -> Self {
         self.options.secrets.get_or_insert_default().push(name.into());
@@ -227,6 +235,7 @@ impl Builder {
             args: Vec::new(),
             env: env.everywhere,
             env_by_slot: env.by_place,
+            devices: Vec::new(), // once the machine has been asked
             limits: options.limits.unwrap_or_default(),
             sys_path: Vec::new(),
             bridge_path: String::new(),
@@ -242,6 +251,7 @@ impl Builder {
         let mut config = PoolConfig::new(name, size, worker);
         limits(&mut config, &options);
         config.validate()?;
+        assign_devices(&mut config.worker, &options).await?;
         find_interpreter(&mut config, options.python.as_deref(), line).await?;
 
         let lines = (config.worker.output == OutputMode::Log).then(log_lines);

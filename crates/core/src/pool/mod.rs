@@ -13,6 +13,7 @@
 mod builder;
 mod chunks;
 mod crashes;
+mod devices;
 mod gate;
 mod handle;
 mod health;

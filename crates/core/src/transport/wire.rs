@@ -383,7 +383,7 @@ impl Outbox {
             pool: worker.pool.to_string(),
             slot: worker.slot as u32,
             generation: worker.generation,
-            device: String::new(),
+            device: config.device_at(worker.slot).to_owned(),
             profile: match config.profile {
                 Profile::Process => v1::Profile::Process,
                 Profile::Thread => v1::Profile::Thread,

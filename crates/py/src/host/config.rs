@@ -32,6 +32,7 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         args: config.getattr("arguments")?.extract()?,
         env: environment(&config.getattr("env")?)?,
         env_by_slot: by_slot(&config.getattr("env_by_slot")?)?,
+        devices: config.getattr("devices")?.extract()?,
         limits: limits(&config.getattr("limits")?)?,
         sys_path: config.getattr("sys_path")?.extract()?,
         bridge_path: text("bridge_path")?,

@@ -54,6 +54,8 @@ class Face(BaseAdapter):
             "nice": os.nice(0),
             "no_new_privs": "NoNewPrivs:\t1" in status,
             "device": os.environ.get("DEVICE", ""),
+            "assigned": self.worker.device,
+            "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
         }
 
     @tool
