@@ -167,11 +167,31 @@ class Threads(ThreadSafeAdapter, _Tools):
 
     @tool
     @thread_safe_method
-    def burn(self, rounds: int) -> int:
-        value = 1
+    def burn(self, rounds: int) -> float:
+        """Seconds of this thread's own time on a core."""
+        begin, value = time.thread_time(), 1
         for _ in range(rounds):
             value = (value * 1103515245 + 12345) % 2147483648
-        return value
+        return time.thread_time() - begin
+
+    turn, quickest = 0, float("inf")
+
+    @tool
+    @thread_safe_method
+    def rally(self, player: int, turns: int, wanted: float, limit: float) -> float:
+        """Two players return a ball, and neither ever waits for anything but by looking.
+
+        Seconds that the quickest rally of so many turns took, up to one that took what is wanted.
+        """
+        end, hits = time.perf_counter() + limit, [float("-inf")] * turns
+        while self.quickest > wanted and hits[-1] < end:
+            while self.turn % 2 != player:
+                if self.quickest <= wanted or time.perf_counter() > end:
+                    return self.quickest
+            hits = [*hits[1:], time.perf_counter()]
+            self.quickest = min(self.quickest, hits[-1] - hits[0])
+            self.turn += 1
+        return self.quickest
 
     @tool
     def load(self, name: str) -> None:
