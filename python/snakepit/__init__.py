@@ -12,6 +12,7 @@ from snakepit import errors
 from snakepit._core import __version__
 from snakepit._duration import UNSET
 from snakepit._future import Future
+from snakepit._host_call import HostCall, current_call
 from snakepit._pool import Pool
 from snakepit._session import AsyncSession, Session
 from snakepit._source import Program
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from snakepit._cleanup import CleanupReport, cleanup
     from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
+    from snakepit._host_tools import HostTool
+    from snakepit._info import PoolInfo, PythonInfo, WorkerDetail
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
@@ -95,6 +98,8 @@ __all__ = [
     "HealthMonitor",
     "HealthStats",
     "Heartbeat",
+    "HostCall",
+    "HostTool",
     "Limits",
     "MessageTooLarge",
     "OutOfMemory",
@@ -102,8 +107,10 @@ __all__ = [
     "Pool",
     "PoolClosed",
     "PoolHealth",
+    "PoolInfo",
     "PoolStats",
     "Program",
+    "PythonInfo",
     "QueueFull",
     "Recycle",
     "ReentrantCall",
@@ -127,6 +134,7 @@ __all__ = [
     "Unserializable",
     "UnserializableInfo",
     "WorkerBreaker",
+    "WorkerDetail",
     "WorkerDied",
     "WorkerFacts",
     "WorkerHealth",
@@ -134,6 +142,7 @@ __all__ = [
     "WorkerRef",
     "__version__",
     "cleanup",
+    "current_call",
     "errors",
     "executor",
     "hardware",
@@ -156,8 +165,11 @@ _LAZY = {
     "HealthMonitor": "snakepit._health",
     "HealthStats": "snakepit._health",
     "Heartbeat": "snakepit._life",
+    "HostTool": "snakepit._host_tools",
     "Limits": "snakepit._limits",
     "PoolHealth": "snakepit._pool_health",
+    "PoolInfo": "snakepit._info",
+    "PythonInfo": "snakepit._info",
     "PoolStats": "snakepit._stats",
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
@@ -167,6 +179,7 @@ _LAZY = {
     "Unserializable": "snakepit._unserializable",
     "UnserializableInfo": "snakepit._unserializable",
     "WorkerBreaker": "snakepit._guard",
+    "WorkerDetail": "snakepit._info",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",

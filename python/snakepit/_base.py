@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from snakepit import _core, _sigterm
+from snakepit import _core, _nesting, _sigterm
 from snakepit._config import (
     Life,
     PoolConfig,
@@ -22,6 +22,7 @@ from snakepit._config import (
     refuse_unknown,
 )
 from snakepit._duration import UNSET, limit, seconds
+from snakepit._registering import RegistersTools
 from snakepit._sessions import HasSessions
 from snakepit._source import Program
 from snakepit.errors import ConfigError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from snakepit._engine import Engine
     from snakepit._environ import Environment
     from snakepit._guard import CrashBarrier, WorkerBreaker
+    from snakepit._info import PoolInfo
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth
@@ -47,6 +49,10 @@ _PARAMETERS = {
     "size",
     "name",
     "profile",
+    "threads_per_worker",
+    "max_in_flight",
+    "thread_safety_checks",
+    "condemn_drain",
     "adapter_args",
     "python",
     "pythonpath",
@@ -80,12 +86,13 @@ _PARAMETERS = {
     "circuit_breaker",
     "worker_breaker",
     "crash_barrier",
+    "host_tool_depth",
     "unserializable",
     "errors",
 }
 
 
-class PoolBase(HasSessions):
+class PoolBase(HasSessions, RegistersTools):
     """A pool of worker processes with one adapter. Use ``Pool`` or ``AsyncPool``.
 
     Args:
@@ -93,7 +100,20 @@ class PoolBase(HasSessions):
             workers in another language.
         size: Number of workers, from 1 to 4096.
         name: Name of the pool in errors, logs and process lists.
-        profile: ``"process"``: a worker runs one call at a time, on its main thread.
+        profile: What runs a worker's calls. ``"process"``: one at a time, on its main thread.
+            ``"thread"``: ``threads_per_worker`` at once, each on a thread of its own, coroutines on
+            one loop; the adapter's class must say ``__thread_safe__ = True``. ``"async"``:
+            ``max_in_flight`` at once, as tasks of one loop, where tools that are no coroutines run
+            too. See ``docs/profiles.md``.
+        threads_per_worker: Calls that a worker of the thread profile runs at once, from 1 to 256.
+            Default: 10.
+        max_in_flight: Calls that a worker of the async profile runs at once, from 1 to 4096.
+            Default: 100.
+        thread_safety_checks: Workers of the thread profile report, in their output and in
+            ``info()``, tools that overlap without ``@thread_safe_method`` and attributes of the
+            adapter that are set without ``acquire_lock()``.
+        condemn_drain: Seconds that the other calls of a worker get which runs several at once and
+            did not let go of one; then it is ended. Its replacement starts at once.
         adapter_args: Keywords of the adapter's ``__init__``.
         python: The workers' interpreter: a file, a name in ``PATH`` or the directory of a virtual
             environment. Default: this process's own. The shim of a ``Program`` runs in it too.
@@ -141,7 +161,8 @@ class PoolBase(HasSessions):
             that replaces another has its place. So ``{"CUDA_VISIBLE_DEVICES": "{slot}"}`` gives
             each worker a GPU, and ``["0", "1"]`` shares out two. ``SNAKEPIT_*`` is not
             inherited, and may not be given.
-            Thread counts of numeric libraries that nobody has set become cores / ``size``.
+            Thread counts of numeric libraries that nobody has set become cores / ``size``, in the
+            thread profile cores / (``size`` x ``threads_per_worker``).
         devices: Devices that the workers have in turn, as ``["cuda:0", "cuda:1"]``: each sees its
             own alone (by ``CUDA_VISIBLE_DEVICES``, ``ROCR_VISIBLE_DEVICES`` and
             ``HIP_VISIBLE_DEVICES``), and finds it as ``self.worker.device``. ``"rocm:0"``,
@@ -172,6 +193,8 @@ class PoolBase(HasSessions):
             calls there failed, of 5 at least, for 30 s.
         crash_barrier: Prefers other workers to one in the place of which one crashed. Default:
             none.
+        host_tool_depth: So many host tools may run inside each other, each called by a call that
+            the one before made, from 1 to 1000; see ``register_tool``.
         unserializable: What becomes of a value that cannot travel. ``"error"``: an ``EncodeError``
             with its path. ``"marker"``: what the value says itself (``model_dump()``,
             ``to_dict()``, …), else a dict that names its type. An ``Unserializable`` says more.
@@ -199,7 +222,11 @@ class PoolBase(HasSessions):
         *,
         size: int,
         name: str = "default",
-        profile: Literal["process"] = "process",
+        profile: Literal["process", "thread", "async"] = "process",
+        threads_per_worker: int | None = None,
+        max_in_flight: int | None = None,
+        thread_safety_checks: bool = False,
+        condemn_drain: Duration = 30.0,
         adapter_args: Mapping[str, Any] | None = None,
         python: str | PathLike[str] | None = None,
         pythonpath: Iterable[str | PathLike[str]] = (),
@@ -233,6 +260,7 @@ class PoolBase(HasSessions):
         circuit_breaker: CircuitBreaker | None = None,
         worker_breaker: WorkerBreaker | Mapping[str, Any] | Unset | None = UNSET,
         crash_barrier: CrashBarrier | None = None,
+        host_tool_depth: int = 50,
         unserializable: Literal["error", "marker"] | Unserializable | Mapping[str, Any] = "error",
         errors: Iterable[str | type[Exception]] = (),
     ) -> None:
@@ -250,6 +278,9 @@ class PoolBase(HasSessions):
             size=size,
             name=name,
             profile=profile,
+            threads_per_worker=threads_per_worker,
+            max_in_flight=max_in_flight,
+            thread_safety_checks=thread_safety_checks,
             adapter_args=adapter_args,
             python=python,
             pythonpath=pythonpath,
@@ -274,6 +305,7 @@ class PoolBase(HasSessions):
                 startup_batch_delay=startup_batch_delay,
                 max_failed_starts=max_failed_starts,
                 degraded_retry=degraded_retry,
+                condemn_drain=condemn_drain,
             ),
             line=line,
             inline=inline,
@@ -281,6 +313,7 @@ class PoolBase(HasSessions):
             circuit_breaker=circuit_breaker,
             worker_breaker=worker_breaker,
             crash_barrier=crash_barrier,
+            host_tool_depth=host_tool_depth,
             unserializable=unserializable,
             errors=errors,
         )
@@ -331,6 +364,12 @@ class PoolBase(HasSessions):
             for row in self._engine.workers()
         ]
 
+    def info(self) -> PoolInfo:
+        """Return what the pool's workers are and run in; waits for nothing."""
+        from snakepit._info import read
+
+        return read(self.name, self.size, self._engine.info())
+
     def health(self) -> PoolHealth:
         """Return how the pool fares now, for whoever decides to send it work; waits for nothing."""
         from snakepit._pool_health import read
@@ -340,7 +379,8 @@ class PoolBase(HasSessions):
     def recycle(self, ref: WorkerRef) -> None:
         """Replace one worker by a fresh one, once its calls have ended; does not wait for it.
 
-        In a pool with ``recycle=`` the fresh one starts first.
+        In a pool with ``recycle=``, and where workers run several calls at once, the fresh one
+        starts first.
 
         A worker that has been replaced already is left alone.
 
@@ -358,12 +398,18 @@ class PoolBase(HasSessions):
     def _limit(self, timeout: Duration | Unset | None) -> float | None:
         return self._timeout if timeout is UNSET else limit("timeout", timeout)
 
-    def _more(self, retry: RetryPolicy | None) -> tuple[_core.RetryPolicy, ...]:
-        if retry is None:
+    def _more(self, retry: RetryPolicy | None) -> tuple[Any, ...]:
+        if retry is None and not _nesting.seen:
             return ()
+        return self._rare(retry)
+
+    def _rare(self, retry: RetryPolicy | None) -> tuple[Any, ...]:
+        within = self._within()
+        if retry is None:
+            return (None, *within) if within else ()
         from snakepit import _guard
 
-        return (_guard.call_policy(retry),)
+        return (_guard.call_policy(retry), *within)
 
     def _checked(
         self, tool: str, args: Mapping[str, Any] | None, limited: float | None, *, wait: bool = True
@@ -390,5 +436,6 @@ def _close_open_pools() -> None:
     for pool in list(PoolBase._open):
         if not pool._engine.forked:
             pool._engine.close(0.0)
+            pool._close_tools()
     # The thread that calls into Python must have ended before the interpreter goes.
     _core.leave()

@@ -10,21 +10,31 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeAlias, TypedDict, final
 
+from snakepit_bridge._native import Report
+
 __version__: str
 __build__: str  # "abi3" or "free-threaded"
 
 # --- values -------------------------------------------------------------------------------------
 
 def encode(
-    value: object, root: str = "value", substitute: Callable[[Any], Any] | None = None
+    value: object,
+    root: str = "value",
+    substitute: Callable[[Any], Any] | None = None,
+    outside: list[Any] | None = None,
+    threshold: int = 65536,
 ) -> bytes:
     """Encode a value as it travels; ``EncodeError`` names the path below ``root``.
 
-    ``substitute`` makes something that can travel of a value that cannot.
+    ``substitute`` makes something that can travel of a value that cannot. Bodies of ``threshold``
+    bytes and more are appended to the list ``outside``, where there is one.
     """
 
-def decode(data: bytes, root: str = "value") -> Any:
-    """Decode what ``encode`` made; raises ``DecodeError`` on anything malformed."""
+def decode(data: bytes, root: str = "value", arrived: list[Any] | None = None) -> Any:
+    """Decode what ``encode`` made; raises ``DecodeError`` on anything malformed.
+
+    ``arrived`` is what came beside it, by number: objects with the buffer protocol.
+    """
 
 def use_registry(
     encoders: dict[type, tuple[str, Callable[[Any], Any]]],
@@ -126,6 +136,12 @@ class _PoolConfig(Protocol):
     @property
     def worker_output(self) -> str: ...  # "show" | "log" | "drop"
     @property
+    def profile(self) -> str: ...  # "process" | "thread" | "async"
+    @property
+    def capacity(self) -> int: ...  # calls that a worker runs at once
+    @property
+    def thread_safety_checks(self) -> bool: ...
+    @property
     def life(self) -> _Life: ...
     @property
     def log_lines(self) -> Callable[[list[tuple[str, str, str]]], None]: ...
@@ -163,6 +179,8 @@ class _Life(Protocol):
     def max_failed_starts(self) -> int: ...
     @property
     def degraded_retry(self) -> float: ...
+    @property
+    def condemn_drain(self) -> float: ...
 
 class _Stats(TypedDict):
     """What is counted is written at ``snakepit._stats.PoolStats``."""
@@ -194,6 +212,12 @@ class _Stats(TypedDict):
 _Facts: TypeAlias = tuple[int, int, str, bool, bool, bool, float, float | None, int, str | None]
 """slot, generation, state, alive, progressing, ready, seconds in this state, seconds since the
 last progress, crashes in the last minute, why it cannot start"""
+
+_Detail: TypeAlias = tuple[int, int, int, tuple[str, bool, str | None] | None, list[str]]
+"""slot, generation, calls in it, its Python (version, lock on, switched on for), reports"""
+
+_Info: TypeAlias = tuple[str, int, list[_Detail]]
+"""profile, calls that a worker runs at once, workers"""
 
 _Health: TypeAlias = tuple[str, list[_Facts], int, int]
 """status, workers, crashes in the last minute, crashes ever"""
@@ -277,8 +301,8 @@ class Chunks:
     def close(self) -> None:
         """Cancel the call; idempotent, waits for nothing. A later ``next`` is the stream's end."""
 
-_Tool: TypeAlias = tuple[str, str, bool, str]
-"""name, description, streams, JSON schema of the parameters"""
+_Tool: TypeAlias = tuple[str, str, bool, str, bool]
+"""name, description, streams, JSON schema of the parameters, may overlap with itself"""
 
 @final
 class Arguments:
@@ -305,6 +329,8 @@ class Pool:
         timeout: float | None,
         idempotent: bool,
         retry: RetryPolicy | None = None,
+        within: HostCall | None = None,  # from inside which call of a host tool it is made
+        origin: object = None,  # what its host tools find at HostCall.origin
     ) -> Any: ...
     def submit(
         self,
@@ -314,6 +340,8 @@ class Pool:
         timeout: float | None,
         idempotent: bool,
         retry: RetryPolicy | None = None,
+        within: HostCall | None = None,  # from inside which call of a host tool it is made
+        origin: object = None,  # what its host tools find at HostCall.origin
     ) -> Reply: ...
     def execute_async(
         self,
@@ -325,6 +353,8 @@ class Pool:
         inbox: Inbox,
         future: AsyncioFuture[Any],
         retry: RetryPolicy | None = None,
+        within: HostCall | None = None,  # from inside which call of a host tool it is made
+        origin: object = None,  # what its host tools find at HostCall.origin
     ) -> Reply: ...
     def stream(
         self,
@@ -333,6 +363,8 @@ class Pool:
         session: Session | None,
         timeout: float | None,
         idle_timeout: float | None,
+        within: HostCall | None = None,
+        origin: object = None,
     ) -> Chunks: ...
     def session(self, session_id: str, affinity: str | None) -> Session:
         """Whichever session is open under that id when a call is made, or a new one."""
@@ -352,8 +384,22 @@ class Pool:
     def close_session(self, session_id: str) -> bool: ...
     def sessions(self) -> list[_SessionRow]: ...
     def session_info(self, session_id: str) -> _SessionRow | None: ...
+    def register_tool(
+        self,
+        queue: HostQueue,
+        tool: Any,  # found at HostCall.tool
+        name: str,
+        session: str | None,
+        description: str,
+        timeout: float | None,
+        streaming: bool,
+    ) -> None:
+        """Have calls of that name wait in ``queue``; ConfigError for a name that cannot be."""
+    def unregister_tool(self, name: str, session: str | None) -> bool: ...
+    def host_tools(self) -> list[_HostTool]: ...
     def stats(self) -> _Stats: ...
     def workers(self) -> list[_Worker]: ...
+    def info(self) -> _Info: ...
     def health(self) -> _Health: ...
     def monitor(self, monitor: HealthMonitor) -> None:
         """Tell it of crashes from now on, as long as somebody else holds it."""
@@ -385,6 +431,62 @@ class Pool:
     def closed(self) -> bool: ...
     @property
     def forked(self) -> bool: ...  # this process is not the one that made the pool
+
+_HostTool: TypeAlias = tuple[str, str | None, str, float | None, bool]
+"""name, session, description, timeout, whether it streams"""
+
+@final
+class HostQueue:
+    """Calls of host tools that wait for a thread of Python's."""
+
+    def __new__(cls, max_threads: int) -> Self: ...
+    def wants_thread(self) -> bool:
+        """Whether a thread must be started, which is counted then: there is none."""
+    def no_thread(self) -> None:
+        """A thread that was counted could not be started."""
+    def next(self, limit: float) -> tuple[HostCall, bool] | None:
+        """Wait for a call; with it, whether one more thread must be started, which is counted.
+
+        ``None``: the thread shall end, since nothing came for so long or the queue is closed.
+        """
+    def close(self) -> None:
+        """Take no more calls, fail those that wait, let idle threads go."""
+
+@final
+class HostCall:
+    """One call of a host tool. Dropped without an answer, it has failed."""
+
+    @property
+    def tool(self) -> Any: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def caller(self) -> str: ...
+    @property
+    def session_id(self) -> str | None: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def cancelled(self) -> bool: ...
+    @property
+    def origin(self) -> Any: ...
+    def remaining(self) -> float | None: ...
+    def arguments(self) -> dict[str, Any]: ...
+    def on_cancel(self, callback: Callable[[], object]) -> int:
+        """Have it called once, on another thread, when nobody waits any more.
+
+        The number takes it back.
+        """
+    def forget(self, token: int) -> None: ...
+    def succeed(self, value: Any) -> bool:
+        """Answer with a value; False: nobody waits. EncodeError: it cannot travel."""
+    def fail(self, report: Report) -> bool:
+        """Answer with what was raised; False: nobody waits."""
+    def try_send(self, item: Any) -> bool | None:
+        """Send an item of a stream; None: the reader has no room yet."""
+    def send(self, item: Any) -> bool:
+        """The same, and wait for room. False: nobody waits any more."""
+    def end(self) -> bool: ...
 
 def cleanup(
     folders: Sequence[str | PathLike[str]] | None,
@@ -531,6 +633,9 @@ class _Initialize(TypedDict):
     slot: int
     generation: int
     device: str | None
+    profile: str
+    capacity: int
+    thread_safety_checks: bool
 
 @final
 class Call:
@@ -557,6 +662,29 @@ class Call:
 
         Called at once if that has happened. ``None`` takes it back.
         """
+    def ask_host(self, name: str, arguments: Mapping[str, Any], streaming: bool) -> HostReply:
+        """Ask the host to run one of its tools; from any thread, while this call runs.
+
+        RuntimeError: the call has ended, or too many are under way.
+        """
+
+@final
+class HostReply:
+    """A host tool that was asked for."""
+
+    def wait(self) -> None:
+        """Block until an item or the end is here."""
+    def watch(self, callback: Callable[[], object]) -> bool:
+        """Have it called once, on another thread, when one is; False: one is here."""
+    def take(self) -> tuple[str, Any] | None:
+        """What comes next, once; ``None``: nothing is here.
+
+        ``("item", value)``, then the end: ``("value", value)``, ``("end", None)`` of a stream,
+        ``("failure", (kind, report, suggestions, size, limit))``, or ``("gone", None)`` where the
+        host is.
+        """
+    def close(self) -> None:
+        """Nobody waits for it any more."""
 
 @final
 class Line:
@@ -566,11 +694,29 @@ class Line:
     def initialize(self) -> _Initialize: ...
     def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
         """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
-    def ready(self, tools: Sequence[tuple[str, str, bool, str]]) -> None:
-        """Tell name, description, whether it streams and the schema of its parameters, of each.
+    def ready(
+        self,
+        tools: Sequence[tuple[str, str, bool, str, bool]],
+        gil: tuple[bool, str | None] | None = None,  # is the lock on? for which module?
+    ) -> None:
+        """Tell name, description, whether it streams, the schema of its parameters and whether it
+        may overlap with itself, of each.
 
         ValueError: that is more than a frame holds.
         """
+    def report(self, topic: str, text: str, gil: tuple[bool, str | None] | None = None) -> None:
+        """Tell people something about this worker, from any thread."""
+    def jobs(
+        self,
+        tools: Mapping[str, tuple[Callable[..., Any], bool]],
+        current: ContextVar[Call | None],
+        describe: Callable[[type[BaseException], BaseException, TracebackType | None], _Failure],
+        suggest: Callable[[str], list[str]],
+    ) -> Jobs:
+        """The calls that the host sends, for threads or tasks that run several at once."""
+    def drive(self, jobs: Jobs) -> bool:
+        """Hand out calls on this thread until the host drains and all are answered (True), or the
+        line ends (False)."""
     def start_failed(self, failure: _Failure, adapter_source: bool, permanent: bool) -> None:
         """Report and flush; the host then stops this worker."""
     def serve(
@@ -586,6 +732,40 @@ class Line:
         coroutines have been wrapped by the SDK. KeyboardInterrupt and SystemExit raised by a tool
         are failures like any other.
         """
+
+@final
+class Jobs:
+    """The calls that the host sent and nobody has taken up; see ``snakepit_bridge._native``."""
+
+    def get(self) -> Job | None: ...
+    def get_nowait(self) -> Job | None: ...
+    def next_end(self) -> int | None:
+        """Wait for the end of a session: its number; None: no more are told of.
+
+        No call is taken up until ``ended``.
+        """
+    def ended(self) -> None:
+        """What ``next_end`` gave is done with."""
+    def fileno(self) -> int: ...
+
+@final
+class Job:
+    """A call that was taken up."""
+
+    @property
+    def call(self) -> Call: ...
+    @property
+    def tool(self) -> str: ...
+    @property
+    def streams(self) -> bool: ...
+    def begin(self) -> tuple[Callable[..., Any], dict[str, Any]] | None: ...
+    def reply(self, value: Any) -> None: ...
+    def fail(self, error: BaseException) -> None: ...
+    def room(self) -> bool | None: ...
+    def wait_for_room(self) -> bool: ...
+    def add(self, item: Any) -> None: ...
+    def end(self) -> None: ...
+    def stop(self, error: BaseException | None = None) -> None: ...
 
 def attach(bridge_version: str) -> Line:
     """Dial the host, say hello, wait for Initialize."""

@@ -36,7 +36,7 @@ def worker_environment(
         env: ``"inherit"``, ``"strict"``, a mapping that is laid over what is inherited (``None`` as
             a value removes the name), or one of the words and a mapping.
         secrets: Names that are removed in any case.
-        size: Workers of the pool, who share the cores.
+        size: Workers of the pool, or their threads, who share the cores.
         foreign: The worker runs another interpreter than this process.
         pythonpath: Directories for the front of a foreign interpreter's ``PYTHONPATH``.
     """

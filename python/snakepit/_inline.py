@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakepit import _core
 from snakepit._inline_call import InlineCall, InlineChunks, InlineReply
 from snakepit._inline_error import raised
+from snakepit._inline_host import InlineHostTools
 from snakepit._inline_sessions import InlineSession, InlineSessions
 from snakepit.errors import (
     AdapterSourceError,
@@ -69,7 +71,10 @@ class InlineEngine:
         self._owner = os.getpid()
         counted = ("requests", "errors", "completed", "rejected", "restarts")
         self._counts = dict.fromkeys(counted, 0)
-        self._sessions = InlineSessions(config.name, config.session_ttl, config.max_sessions)
+        self._host = host = InlineHostTools(config.host_tool_depth, self._substitutes)
+        self._sessions = InlineSessions(
+            config.name, config.session_ttl, config.max_sessions, host.end_session
+        )
         self.closed = False
 
     @property
@@ -86,6 +91,8 @@ class InlineEngine:
         timeout: float | None,
         idempotent: bool,
         retry: _core.RetryPolicy | None = None,
+        within: object = None,
+        origin: object = None,
     ) -> Any:
         with self._lock:
             bound, call, keywords = self._begin(tool, args, session, timeout, streams=False)
@@ -104,6 +111,8 @@ class InlineEngine:
         timeout: float | None,
         idempotent: bool,
         retry: _core.RetryPolicy | None = None,
+        within: object = None,
+        origin: object = None,
     ) -> InlineReply:
         try:
             return InlineReply(self.execute(tool, args, session, timeout, idempotent), None)
@@ -122,6 +131,8 @@ class InlineEngine:
         inbox: _core.Inbox,
         future: asyncio.Future[Any],
         retry: _core.RetryPolicy | None = None,
+        within: object = None,
+        origin: object = None,
     ) -> InlineReply:
         reply = self.submit(tool, args, session, timeout, idempotent)
         if (error := reply.exception()) is not None:
@@ -137,6 +148,8 @@ class InlineEngine:
         session: InlineSession | None,
         timeout: float | None,
         idle_timeout: float | None,
+        within: object = None,
+        origin: object = None,
     ) -> InlineChunks:
         with self._lock:
             bound, call, keywords = self._begin(tool, args, session, timeout, streams=True)
@@ -196,7 +209,7 @@ class InlineEngine:
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
         limit = float("inf") if timeout is None else timeout
-        call = InlineCall(next(self._ids), tool, self._sessions, session, limit)
+        call = InlineCall(next(self._ids), tool, self._sessions, session, limit, self._host)
         bound, is_stream = found
         if is_stream != streams:
             mend = (
@@ -334,6 +347,28 @@ class InlineEngine:
         with self._lock:
             return self._sessions.row(session_id)
 
+    def register_tool(
+        self,
+        queue: _core.HostQueue,
+        tool: Any,
+        name: str,
+        session: str | None,
+        description: str,
+        timeout: float | None,
+        streaming: bool,
+    ) -> None:
+        # No thread has to wait for anything: they run on the caller's.
+        queue.close()
+        if session is not None:
+            self._sessions.end_stale(session)
+        self._host.add(tool, name, session, description, timeout)
+
+    def unregister_tool(self, name: str, session: str | None) -> bool:
+        return self._host.remove(name, session)
+
+    def host_tools(self) -> list[_core._HostTool]:
+        return self._host.rows()
+
     def stats(self) -> _core._Stats:
         return {
             "requests": self._counts["requests"],
@@ -360,6 +395,12 @@ class InlineEngine:
             "circuit": None,
             "barred": 0,
         }
+
+    def info(self) -> _core._Info:
+        # Whatever the profile: one call at a time, on the caller's thread.
+        gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+        python = (sys.version.split()[0], gil, None)
+        return ("process", 1, [(0, self._generation, 0, python, [])])
 
     def health(self) -> _core._Health:
         live = self._live is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import GetSetDescriptorType, MemberDescriptorType
 
-from ._tool import MARK, ToolMark
+from ._tool import MARK, THREAD_SAFE, ToolMark
 from .errors import ToolError
 
 TYPE_CHECKING = False
@@ -37,6 +37,7 @@ class Declaration:
         "generates",
         "name",
         "streams",
+        "thread_safe",
     )
 
     def __init__(self, attribute: str, name: str, description: str, flags: int, own: int) -> None:
@@ -50,6 +51,8 @@ class Declaration:
         self.streams = bool(flags & (_GENERATOR | _ASYNC_GENERATOR))
         self.generates = bool(own & _GENERATOR)
         """A plain generator function: what it returns can be pulled as it is."""
+        self.thread_safe = self.awaits
+        """May overlap with itself: it says so, or all of it runs on the loop's thread."""
 
 
 def declarations(adapter_class: type) -> list[Declaration]:
@@ -92,7 +95,7 @@ def _declaration(adapter_class: type, attribute: str) -> Declaration | None:
     if attribute in _LIFECYCLE:
         raise ToolError(f"{where} cannot be a tool: the worker calls it itself; rename the method")
     name = attribute if mark.name is None else mark.name
-    if not _is_name(name):
+    if not is_tool_name(name):
         raise ToolError(
             f"{where}: {name!r} cannot be a tool's name; it is 1 to {_LONGEST_NAME} of the "
             "characters A-Z a-z 0-9 _ . - and begins with a letter or digit. Rename the method or "
@@ -110,12 +113,15 @@ def _declaration(adapter_class: type, attribute: str) -> Declaration | None:
         description = next(filter(None, map(_first_line, definitions)), "")
     declared = Declaration(attribute, name, description, flags, own)
     declared.docstring = next(filter(None, map(_docstring, definitions)), "")
+    if any(_get(layer, THREAD_SAFE) for layer in _layers(method)):
+        declared.thread_safe = True
     if mark.supports_streaming is not None:
         declared.streams = mark.supports_streaming
     return declared
 
 
-def _is_name(name: object) -> bool:
+def is_tool_name(name: object) -> bool:
+    """Whether a tool may be called that, a worker's or a host's."""
     return (
         isinstance(name, str)
         and 1 <= len(name) <= _LONGEST_NAME

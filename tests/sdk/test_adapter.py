@@ -101,7 +101,7 @@ def test_every_kind_of_tool_is_called_the_same_way(start: Start) -> None:
             def of_class(cls, x): return (cls.__name__, x)
         """
     )
-    streams = {name for name, _, streams, _ in host.await_ready() if streams}
+    streams = {name for name, _, streams, *_ in host.await_ready() if streams}
     unary = {"plain", "coroutine", "static", "of_class"}
 
     assert {name: host.call(name, {"x": 1}) for name in unary} == {

@@ -1,6 +1,8 @@
 //! What a caller asks for, and how far a call has come.
 
+mod context;
 mod session;
+mod tool_name;
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,9 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub(crate) use context::Caller;
+pub use context::{HostContext, Origin};
+
 use crate::config::RetryPolicy;
 pub use session::{Binding, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey};
-pub(crate) use session::{Bound, Life, Resident};
+pub(crate) use session::{Bound, Life, Resident, check_id};
+pub(crate) use tool_name::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
 
 /// How strictly the calls of a session stay with the worker that holds its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -61,6 +67,29 @@ pub struct CallSpec {
     pub idempotent: bool,
     /// When it is made again after its worker died. None: as the pool says.
     pub retry: Option<Arc<RetryPolicy>>,
+    /// Where it comes from. None: from inside the host tool that runs here, if one does.
+    pub lineage: Option<Lineage>,
+}
+
+/// Where a call comes from.
+#[derive(Clone, Default)]
+pub struct Lineage {
+    /// From inside which calls it is made.
+    pub within: Option<HostContext>,
+    /// What its host tools are given back.
+    pub origin: Option<Origin>,
+}
+
+impl From<HostContext> for Lineage {
+    fn from(within: HostContext) -> Self {
+        Self { within: Some(within), origin: None }
+    }
+}
+
+impl fmt::Debug for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lineage").field("within", &self.within).finish_non_exhaustive()
+    }
 }
 
 impl CallSpec {
@@ -73,6 +102,7 @@ impl CallSpec {
             timeout: None,
             idempotent: false,
             retry: None,
+            lineage: None,
         }
     }
 }

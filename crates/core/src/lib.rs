@@ -116,6 +116,7 @@ mod pool;
 #[allow(missing_docs)]
 pub mod process;
 mod schema;
+mod tool;
 mod transport;
 pub mod value;
 mod worker;
@@ -123,12 +124,13 @@ mod worker;
 pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
 pub use call::{
-    Affinity, Binding, CallSpec, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey, Step,
+    Affinity, Binding, CallSpec, Ended, HostContext, Lineage, MAX_METADATA, MAX_SESSION_ID,
+    Opening, Origin, SessionKey, Step,
 };
 pub use config::{
     AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
     Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig,
-    PoolOptions, Recycle, RetryPolicy, SourceKind, Trip, Unserializable, WorkerConfig,
+    PoolOptions, Profile, Recycle, RetryPolicy, SourceKind, Trip, Unserializable, WorkerConfig,
 };
 pub use error::{
     Cause, Diagnosis, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure,
@@ -155,15 +157,16 @@ pub mod line {
     pub use crate::transport::http2::{channel, frame_limit, server};
 }
 pub use pool::{
-    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, LineHandler,
-    Outcome, Pool, PoolHealth, PoolStats, Reply, Session, SessionHandle, SessionInfo, WorkerFacts,
-    WorkerInfo,
+    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, HostToolBuilder,
+    HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolInfo, PoolStats, Reply, Session,
+    SessionHandle, SessionInfo, WorkerDetail, WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::{loopback, rehearsal};
 pub use schema::{Mismatch, Schema};
-pub use transport::ToolInfo;
+pub use tool::{HostCall, HostTool, HostToolInfo};
+pub use transport::{PythonInfo, ToolInfo};
 #[doc(inline)]
 pub use value::Value;
 

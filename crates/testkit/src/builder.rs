@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use snakepit::{
-    AdapterSource, Affinity, Error, Guards, Life, OutputMode, Pool, PoolConfig, SourceKind,
-    WorkerConfig,
+    AdapterSource, Affinity, Error, Guards, Life, OutputMode, Pool, PoolConfig, Profile,
+    SourceKind, WorkerConfig,
 };
 use tokio::runtime::Handle;
 
@@ -32,6 +32,9 @@ pub fn pool(size: usize) -> Builder {
         },
         adapter_args: Default::default(),
         output: OutputMode::Drop,
+        profile: Profile::Process,
+        capacity: 1,
+        thread_safety_checks: false,
         results: None,
         errors: Vec::new(),
     };

@@ -17,6 +17,9 @@ from snakepit_bridge._sessions import of_this_worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .inbox import Inbox, Reply
+    from .jobs import Bell
+
 _EARLY_CANCELS = 64
 """How many cancels may wait for their calls; a forgotten one only means that its call runs on."""
 
@@ -44,9 +47,11 @@ class Call:
     __slots__ = (
         "_callback",
         "_deadline",
+        "_inbox",
         "_session_metadata",
         "cancelled",
         "id",
+        "over",
         "session_generation",
         "session_id",
         "session_new",
@@ -54,7 +59,10 @@ class Call:
         "tool",
     )
 
-    def __init__(self, start: Any) -> None:
+    def __init__(self, start: Any, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self.over = False
+        """It is about to be answered; set under the inbox's lock."""
         self.id: int = start.call_id
         self.tool: str = start.tool
         self.session_id: str | None = start.session_id or None
@@ -102,24 +110,34 @@ class Call:
             return
         callback()
 
+    def finish(self) -> None:
+        """Nothing is asked of the host from now on."""
+        self._inbox.finish(self)
+
+    def ask_host(self, name: str, arguments: dict[str, Any], streaming: bool) -> Reply:
+        """Ask the host to run one of its tools, for this call and while it runs; any thread."""
+        return self._inbox.ask(self, name, arguments, streaming)
+
     def __repr__(self) -> str:
         return f"<Call {self.id} of {self.tool!r}>"
 
 
 class Running:
-    """The calls that run now: one at a time, though nothing here relies on it."""
+    """The calls that run now."""
 
     def __init__(self) -> None:
         self.changed = Notice()
         """Rung at every cancel and grant, and at the line's end, for a stream that waits."""
+        self.bell: Bell | None = None
+        """Rung then too, where several streams may wait at once."""
         self._lock = Lock()
         self._calls: dict[int, Call] = {}
         self._early: deque[int] = deque(maxlen=_EARLY_CANCELS)
         self._ended = False
 
-    def begin(self, start: Any) -> Call:
+    def begin(self, start: Any, inbox: Inbox) -> Call:
         """A call begins; it is cancelled already if its cancel overtook it, or the host is gone."""
-        call = Call(start)
+        call = Call(start, inbox)
         with self._lock:
             call.cancelled = self._ended
             if call.id in self._early:
@@ -129,6 +147,8 @@ class Running:
         return call
 
     def end(self, call: Call) -> None:
+        """A call ended, and is answered next."""
+        call.finish()
         with self._lock:
             self._calls.pop(call.id, None)
 
@@ -140,7 +160,7 @@ class Running:
                 self._early.append(call_id)
                 return None
             call.cancelled = True
-        self.changed.ring()
+        self.ring()
         return call
 
     def grant(self, call_id: int, items: int, size: int) -> None:
@@ -150,7 +170,7 @@ class Running:
         if call is not None:
             # Only the control thread comes here. An older grant may come late.
             call.taken = max(call.taken[0], items), max(call.taken[1], size)
-            self.changed.ring()
+            self.ring()
 
     def cancel_all(self) -> list[Call]:
         """The host is gone: nobody will ask for a result or grant a credit any more."""
@@ -159,5 +179,11 @@ class Running:
             calls = [*self._calls.values()]
             for call in calls:
                 call.cancelled = True
-        self.changed.ring()
+        self.ring()
         return calls
+
+    def ring(self) -> None:
+        """Something has changed that a stream may wait for."""
+        self.changed.ring()
+        if self.bell is not None:
+            self.bell.ring()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import grpc
-
 from snakepit_bridge import _values
 from snakepit_bridge._dispatch import find
 from snakepit_bridge._sessions import of_this_worker
@@ -17,12 +15,13 @@ from .process.watch import ORPHANED
 from .stream import send_items
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextvars import ContextVar
 
     from snakepit_bridge._native import Call as AnyCall
     from snakepit_bridge._native import Describe, Tools
 
+    from .inbox import Inbox
     from .outbox import Outbox
     from .running import Call, Running
 
@@ -32,7 +31,7 @@ class Server:
 
     def __init__(
         self,
-        incoming: Iterator[Any],
+        inbox: Inbox,
         outbox: Outbox,
         running: Running,
         max_message: int,
@@ -42,9 +41,9 @@ class Server:
         suggest: Callable[[str], list[str]],
         substitute: Callable[[Any], Any] | None,
     ) -> None:
-        self._incoming = incoming
+        self.inbox = inbox
         self._max_message = max_message
-        self._tools = tools
+        self.tools = tools
         self._current = current
         self._describe = describe
         self._suggest = suggest
@@ -56,9 +55,8 @@ class Server:
     def run(self) -> bool:
         """Run calls until the host drains (True) or the line ends (False)."""
         while True:
-            try:
-                frame = next(self._incoming)
-            except (StopIteration, grpc.RpcError):
+            frame = self.inbox.next_frame()
+            if frame is None:
                 return False
             said = frame.WhichOneof("frame")
             if said == "start_call":
@@ -71,7 +69,7 @@ class Server:
             # Others are for ends without a control socket, or from a newer host.
 
     def _take_up(self, start: Any) -> None:
-        call = self.running.begin(start)
+        call = self.running.begin(start, self.inbox)
         try:
             outcome = self._outcome(start, call)
         finally:
@@ -84,15 +82,15 @@ class Server:
         if call.cancelled:
             why = "cancelled before it started"
             return {"failure": failure.plain(messages.CANCELLED, "", why)}
-        tool = find(self._tools, call.tool, start.streaming)
+        tool = find(self.tools, call.tool, start.streaming)
         if tool is None:
-            return {"failure": self._not_found(call.tool)}
+            return {"failure": self.not_found(call.tool)}
         function, streams = tool
         if streams != start.streaming:
-            why = _wrong_verb(call.tool, streams)
+            why = wrong_verb(call.tool, streams)
             return {"failure": failure.plain(messages.EXCEPTION, "TypeError", why)}
         try:
-            arguments = _keywords(start.arguments)
+            arguments = keywords_of(start.arguments)
         except BaseException as error:
             return {"failure": failure.bare(messages.DECODE, error)}
         if call.session_generation:
@@ -132,7 +130,7 @@ class Server:
         if os.getpid() != self._pid:
             os._exit(ORPHANED)
 
-    def _not_found(self, name: str) -> Any:
+    def not_found(self, name: str) -> Any:
         try:
             suggestions = self._suggest(name)
         except Exception:
@@ -141,7 +139,7 @@ class Server:
         return failure.plain(messages.TOOL_NOT_FOUND, "", why, suggestions=suggestions)
 
 
-def _keywords(encoded: bytes) -> dict[str, Any]:
+def keywords_of(encoded: bytes) -> dict[str, Any]:
     arguments = _values.decode(encoded, "args")
     if type(arguments) is not dict:
         raise TypeError("args: not a map of keywords")
@@ -151,7 +149,7 @@ def _keywords(encoded: bytes) -> dict[str, Any]:
     return arguments
 
 
-def _wrong_verb(tool: str, streams: bool) -> str:
+def wrong_verb(tool: str, streams: bool) -> str:
     """Refused before anything runs: a caller of the wrong verb would lose the chunks, or wait."""
     if streams:
         return f"tool '{tool}' streams its results: use execute_stream"

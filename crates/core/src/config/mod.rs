@@ -8,10 +8,11 @@ mod guarded;
 mod life;
 mod limits;
 mod options;
+mod profile;
 mod read;
 mod retry;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod unserializable;
@@ -27,6 +28,7 @@ pub use guard::{BreakerRule, CrashBarrier, Guards};
 pub use life::{Heartbeat, Life, Recycle};
 pub use limits::Limits;
 pub use options::PoolOptions;
+pub use profile::Profile;
 pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
 pub(crate) use source::is_name;
 pub(crate) use suggest::closest;
@@ -70,6 +72,8 @@ pub struct PoolConfig {
     pub life: Life,
     /// What it does while workers fail.
     pub guards: Guards,
+    /// So many host tools may run inside each other, each called by a call that the one before made.
+    pub host_tool_depth: u32,
 }
 
 impl PoolConfig {
@@ -90,12 +94,13 @@ impl PoolConfig {
             max_sessions: 10_000,
             life: Life::default(),
             guards: Guards::default(),
+            host_tool_depth: 50,
         }
     }
 
     /// Workers that can be there at once: one each place, and those that replace others.
     pub(crate) fn slots(&self) -> usize {
-        self.size + self.life.spares(self.size)
+        self.size + self.life.spares(self.size, self.worker.capacity)
     }
 
     /// # Errors
@@ -119,6 +124,11 @@ impl PoolConfig {
         }
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
+        }
+        self.worker.profile.check(self.worker.capacity)?;
+        if !(1..=1000).contains(&self.host_tool_depth) {
+            let message = format!("must be from 1 to 1000, not {}", self.host_tool_depth);
+            return wrong("host_tool_depth", message);
         }
         if self.session_ttl.is_some_and(|ttl| ttl.is_zero()) {
             return wrong("session_ttl", "must be above zero".into());

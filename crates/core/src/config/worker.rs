@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::source::dotted as is_dotted;
-use super::{ByPlace, Limits, Unserializable};
+use super::{ByPlace, Limits, Profile, Unserializable};
 use crate::error::Error;
 
 /// Where an adapter class comes from.
@@ -120,6 +120,12 @@ pub struct WorkerConfig {
     pub adapter_args: Bytes,
     /// What becomes of its output.
     pub output: OutputMode,
+    /// What runs its calls.
+    pub profile: Profile,
+    /// Calls that it runs at once; 1 in the process profile.
+    pub capacity: usize,
+    /// It reports what threads do to each other.
+    pub thread_safety_checks: bool,
     /// What becomes of what cannot travel in its results; None: an error.
     pub results: Option<Unserializable>,
     /// Classes of exceptions that it tells by name, with their arguments: `module:Name`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::gate::Pass;
+use super::lineage::Descent;
 use super::reply::Cell;
 use super::state::{Visit, Window};
 use super::stream::{Channel, WINDOW};
@@ -22,6 +23,8 @@ pub(super) struct Job {
     pub(super) sink: Sink,
     /// Of the pool's circuit breaker; dropped with the call, it says nothing about it.
     pub(super) pass: Option<Pass>,
+    /// From inside which calls it was made, and what host tools get back; mostly nothing.
+    pub(super) lineage: Option<Box<Descent>>,
 }
 
 /// Where the answer goes.

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::job::{Job, Sink};
-use super::shared::{Answer, Answers, Shared};
+use super::shared::{Answer, Answers, Ports, Shared};
 use super::state::{Effect, Said, State};
 use crate::config::OutputMode;
 use crate::error::Violation;
 use crate::id::WorkerRef;
 use crate::process::{Printer, Stream};
-use crate::transport::{FromWorker, ToolInfo, WorkerFailure};
+use crate::transport::{FromWorker, PythonInfo, ToolInfo, WorkerFailure};
 use crate::worker::{Ending, Office, Port};
 
 impl Office for Shared {
@@ -25,6 +25,13 @@ impl Office for Shared {
 
     fn spawned(&self, slot: usize, pid: u32) {
         self.lock().records[slot].pid = Some(pid);
+    }
+
+    fn runs_in(&self, slot: usize, python: Option<PythonInfo>) {
+        let mut inner = self.lock();
+        let record = &mut inner.records[slot];
+        record.python = python;
+        record.reports.clear();
     }
 
     fn ready(&self, slot: usize, port: Port, tools: Vec<ToolInfo>) {
@@ -54,12 +61,19 @@ impl Office for Shared {
         // Late, it fails by the state's rules alone.
         #[cfg(feature = "failpoints")]
         let _ = crate::failpoint::check(crate::failpoint::Point::Reply);
+        if frames.iter().any(|frame| matches!(frame, FromWorker::Report(..))) {
+            self.take_reports(slot, frames);
+        }
         let now = Instant::now();
         self.event(|state, ports, effects, answers| {
-            let ends = |frame: &&FromWorker| !matches!(frame, FromWorker::Chunks(..));
+            let ends = |frame: &&FromWorker| {
+                use FromWorker::{End, Failed, Value};
+                matches!(frame, Value(..) | Failed(..) | End(_))
+            };
             state.progressed(slot, frames.iter().filter(ends).count(), now);
             let mut frames = frames.drain(..);
-            let mut listen = |frame| self.one_frame((slot, now), frame, state, effects, answers);
+            let mut listen =
+                |frame| self.one_frame((slot, now), frame, (state, ports), effects, answers);
             let heard = frames.try_for_each(&mut listen);
             match heard {
                 Ok(()) => {
@@ -80,13 +94,14 @@ impl Office for Shared {
     }
 
     fn gone(&self, slot: usize, end: Ending) {
+        self.hosting.clear(slot);
         self.tell_end(slot, &end);
         self.count_end(slot, &end);
         let permanent = {
             let mut inner = self.lock();
             let generation = inner.state.generation(slot);
             let record = &mut inner.records[slot];
-            record.pid = None;
+            (record.pid, record.python) = (None, None);
             match end {
                 Ending::NeverReady(failure) => {
                     let permanent = failure.permanent;
@@ -131,17 +146,19 @@ impl Shared {
         &self,
         (slot, now): (usize, Instant),
         frame: FromWorker,
-        state: &mut State<Job>,
+        (state, ports): (&mut State<Job>, &Ports),
         effects: &mut Vec<Effect<Job>>,
         answers: &mut Answers,
     ) -> Result<(), Violation> {
         match frame {
             FromWorker::Value(id, value) => {
                 let job = state.answered(slot, id, Said::Value, now, effects)?;
+                self.hosting.end_of(slot, id, answers);
                 answers.extend(job.map(|job| Answer::Value(job, value)));
             }
             FromWorker::End(id) => {
                 let job = state.answered(slot, id, Said::End, now, effects)?;
+                self.hosting.end_of(slot, id, answers);
                 answers.extend(job.map(|job| Answer::Value(job, Bytes::new())));
             }
             FromWorker::Failed(id, mut failure) => {
@@ -153,6 +170,7 @@ impl Shared {
                     _ => Said::Failure,
                 };
                 let job = state.answered(slot, id, said, now, effects)?;
+                self.hosting.end_of(slot, id, answers);
                 let worker = self.worker(state.number(slot), state.generation(slot));
                 answers.extend(job.map(|job| {
                     let error = job.error(worker, failure);
@@ -165,7 +183,13 @@ impl Shared {
                     answers.push(Answer::Chunks(channel.clone(), items));
                 }
             }
-            FromWorker::Ready(_) | FromWorker::StartFailed(_) => {
+            FromWorker::AskHostTool(ask) => self.asked(slot, *ask, (state, ports), answers)?,
+            FromWorker::CancelHostTool(id) => self.hosting.cancel(slot, id, answers),
+            FromWorker::GrantHostTool(id, items, bytes) => {
+                self.hosting.grant(slot, id, items, bytes);
+            }
+            FromWorker::Report(..) => {} // taken out before
+            FromWorker::Ready(..) | FromWorker::StartFailed(_) => {
                 return Err(Violation::OutOfTurn { frame: frame.name(), ready: true });
             }
             FromWorker::Violation(violation) => return Err(violation),

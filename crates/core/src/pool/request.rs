@@ -277,6 +277,7 @@ impl Call<'_> {
             timeout,
             idempotent,
             retry,
+            lineage: None,
         });
         (span, idle_timeout, spec)
     }

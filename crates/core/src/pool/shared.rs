@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::crashes::Crashes;
 use super::gate::{Gate, Pass};
+use super::hosting::{Asked, Hosting};
 use super::job::Job;
 use super::state::{Effect, Limits, NewCall, Refusal, State, Words};
 use super::stream::Channel;
@@ -25,7 +26,8 @@ use crate::id::{CallId, WorkerRef};
 use crate::policy::breaker::CircuitOpen;
 use crate::policy::session as sessions;
 use crate::process::{Owner, owner};
-use crate::transport::ToolInfo;
+use crate::tool::{Registered, Task};
+use crate::transport::{PythonInfo, ToolInfo, WorkerFailure};
 use crate::worker::{Order, Port};
 
 /// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it
@@ -70,6 +72,10 @@ pub(super) struct Record {
     pub(super) exited: u64,
     /// Of which generation, and why: by the time it is told, the slot's next one has its number.
     pub(super) start_failure: Option<(u64, Arc<StartFailure>)>,
+    /// What the present worker runs in, where that is Python.
+    pub(super) python: Option<PythonInfo>,
+    /// What it reported.
+    pub(super) reports: Vec<Arc<str>>,
 }
 
 pub(super) struct Inner {
@@ -105,6 +111,12 @@ pub(super) enum Answer {
     Value(Job, Bytes),
     Failure(Job, Error),
     Chunks(Arc<Channel>, Vec<Bytes>),
+    /// A host tool is asked for.
+    Ask(Box<Asked>),
+    /// Nobody waits for a host tool any more.
+    CalledOff(Arc<Task>),
+    /// These host tools are gone; to let go of one may run the program's code.
+    LetGo(Vec<Registered>),
 }
 
 /// Who refused a call at the door.
@@ -125,6 +137,7 @@ pub(crate) struct Shared {
     /// Who hears of crashes.
     pub(super) crashes: Crashes,
     pub(super) gate: Gate,
+    pub(super) hosting: Arc<Hosting>,
     /// That a limit of memory is too low is told once.
     pub(super) heavy: Once,
     owner: Owner,
@@ -138,6 +151,7 @@ impl Shared {
     ) -> Self {
         let limits = Limits {
             size: config.size,
+            capacity: config.worker.capacity,
             max_queue: config.max_queue,
             max_queue_bytes: config.max_queue_bytes,
             start_timeout: config.start_timeout,
@@ -152,6 +166,7 @@ impl Shared {
             let breaker = CircuitBreaker::new(rule.limits).ok()?; // checked with the rest
             Some((breaker, rule.count_remote_errors))
         }));
+        let hosting = Arc::new(Hosting::new(config.slots(), config.max_message));
         let inner = Inner {
             state: State::new(limits, Instant::now()),
             ports: Ports(orders.iter().map(|_| None).collect()),
@@ -165,7 +180,7 @@ impl Shared {
         let (timer, changed) = (Notify::new(), Notify::new());
         let (inner, crashes) = (Mutex::new(inner), Crashes::default());
         let (heavy, owner) = (Once::new(), owner());
-        Self { config, inner, timer, changed, lines, crashes, gate, heavy, owner }
+        Self { config, inner, timer, changed, lines, crashes, gate, hosting, heavy, owner }
     }
 
     /// Starts every slot.
@@ -339,13 +354,17 @@ impl Shared {
                         job.send((port, number), id, word, session, left);
                     }
                 }
-                Effect::Cancel { slot, id } => inner.ports.tell(slot, |port| port.cancel(id)),
+                Effect::Cancel { slot, id } => {
+                    inner.ports.tell(slot, |port| port.cancel(id));
+                    self.hosting.end_of(slot, id, answers);
+                }
                 Effect::Grant { slot, id, items, bytes } => {
                     inner.ports.tell(slot, |port| port.grant(id, items, bytes));
                 }
                 Effect::EndSession { slot, id, binding } => {
                     inner.ports.tell(slot, |port| port.end_session(&id, binding));
                 }
+                Effect::SessionOver { id } => self.hosting.end_session(&id, answers),
                 Effect::End { job, end } => {
                     let error = self.ended(inner, &job, end);
                     answers.push(Answer::Failure(job, error));
@@ -398,6 +417,9 @@ impl Answer {
             Self::Value(job, value) => job.succeed(value),
             Self::Failure(job, error) => job.fail(error),
             Self::Chunks(channel, items) => channel.push(items),
+            Self::Ask(asked) => asked.give(),
+            Self::CalledOff(task) => task.call_off(WorkerFailure::Cancelled),
+            Self::LetGo(tools) => drop(tools),
         }
     }
 }

@@ -13,6 +13,7 @@ mod door;
 mod failure;
 #[cfg(feature = "testkit")]
 pub(crate) mod fuzzing;
+mod host_tool;
 pub(crate) mod http2;
 pub(crate) mod listener;
 #[cfg(feature = "testkit")]
@@ -21,11 +22,12 @@ mod opening;
 pub(crate) mod wire;
 
 pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};
+pub(crate) use host_tool::HostAsk;
 pub(crate) use listener::Listener;
-pub use wire::ToolInfo;
 pub(crate) use wire::{
     CallSession, FromWorker, Inbox, Outbox, ToolCall, WorkerFailure, start_message,
 };
+pub use wire::{PythonInfo, ToolInfo};
 
 /// Version of the protocol that both ends must speak.
 pub const PROTOCOL: u32 = 1;

@@ -134,15 +134,19 @@ pub struct Tool {
     /// any keywords may be.
     #[prost(string, tag = "4")]
     pub parameters: ::prost::alloc::string::String,
+    /// Calls of it may overlap with each other, as far as its author says. Where a worker runs one call at
+    /// a time this says nothing.
+    #[prost(bool, tag = "5")]
+    pub thread_safe: bool,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HostFrame {
-    #[prost(oneof = "host_frame::Frame", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "host_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub frame: ::core::option::Option<host_frame::Frame>,
 }
 /// Nested message and enum types in `HostFrame`.
 pub mod host_frame {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Frame {
         /// Answer to Hello; answered by Ready or StartFailed.
         #[prost(message, tag = "1")]
@@ -159,13 +163,19 @@ pub mod host_frame {
         Drain(super::Drain),
         #[prost(message, tag = "6")]
         EndSession(super::EndSession),
+        /// Only to a worker that sent CallHostTool.
+        #[prost(message, tag = "7")]
+        HostToolResult(super::HostToolResult),
+        /// The same.
+        #[prost(message, tag = "8")]
+        HostToolChunks(super::HostToolChunks),
     }
 }
 /// No larger than `max_message` and 64 KiB for what a frame has beside a value. One of the frames,
 /// always.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerFrame {
-    #[prost(oneof = "worker_frame::Frame", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "worker_frame::Frame", tags = "1, 2, 3, 4, 5, 10, 6, 7, 8")]
     pub frame: ::core::option::Option<worker_frame::Frame>,
 }
 /// Nested message and enum types in `WorkerFrame`.
@@ -187,6 +197,18 @@ pub mod worker_frame {
         /// After `ready`, before the Result of a call that is `streaming`.
         #[prost(message, tag = "5")]
         Chunks(super::Chunks),
+        /// After `ready`, at any time.
+        #[prost(message, tag = "10")]
+        Report(super::Report),
+        /// While a call is in the worker: before its Result.
+        #[prost(message, tag = "6")]
+        CallHostTool(super::CallHostTool),
+        /// After `ready`.
+        #[prost(message, tag = "7")]
+        CancelHostTool(super::CancelHostTool),
+        /// After `ready`.
+        #[prost(message, tag = "8")]
+        GrantHostToolChunks(super::GrantHostToolChunks),
     }
 }
 /// What a spawned worker reads from its control socket before it dials. Secret: never in argv or
@@ -246,6 +268,15 @@ pub struct Initialize {
     /// Empty: none assigned.
     #[prost(string, tag = "6")]
     pub device: ::prost::alloc::string::String,
+    #[prost(enumeration = "Profile", tag = "7")]
+    pub profile: i32,
+    /// So many calls may be in the worker at once and shall run at once; 0: one. Only in the process
+    /// profile may more of them wait in it, on the page.
+    #[prost(uint32, tag = "8")]
+    pub capacity: u32,
+    /// Report what threads do to each other.
+    #[prost(bool, tag = "9")]
+    pub thread_safety_checks: bool,
     /// Absent: what cannot travel is an ENCODE failure.
     #[prost(message, optional, tag = "10")]
     pub unserializable: ::core::option::Option<Unserializable>,
@@ -271,6 +302,32 @@ pub struct Unserializable {
 pub struct Ready {
     #[prost(message, repeated, tag = "1")]
     pub tools: ::prost::alloc::vec::Vec<Tool>,
+    /// Only of Python.
+    #[prost(message, optional, tag = "2")]
+    pub interpreter: ::core::option::Option<Interpreter>,
+}
+/// The Python that a worker runs in, once its adapter is initialized.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Interpreter {
+    /// Its threads run one at a time.
+    #[prost(bool, tag = "1")]
+    pub gil: bool,
+    /// The module for which a free-threaded one switched its GIL on.
+    #[prost(string, tag = "2")]
+    pub gil_enabled_by: ::prost::alloc::string::String,
+}
+/// Something that people should know of a worker. Each text once.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Report {
+    /// `gil`, `thread_safety`; others are shown as well.
+    #[prost(string, tag = "1")]
+    pub topic: ::prost::alloc::string::String,
+    /// One line.
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+    /// How it is from now on, where that is what has changed.
+    #[prost(message, optional, tag = "3")]
+    pub interpreter: ::core::option::Option<Interpreter>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StartFailed {
@@ -388,6 +445,115 @@ pub struct Chunks {
     /// At least one; see the window in StartCall.
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub items: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// A tool of the worker calls a function of the host, which the host's program has registered.
+///
+/// With nothing under way of this worker, one may be called whatever its size. With anything under
+/// way, another one may be called if then at most 256 are under way, and the arguments of all of them
+/// together are at most `max_message` bytes. Under way is what was called and has no HostToolResult.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CallHostTool {
+    /// The worker's own number for it; not that of another one that is under way.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// The call that makes it: in this worker, without a Result.
+    #[prost(uint64, tag = "2")]
+    pub call_id: u64,
+    /// Empty: a list of the tools that this call may use, see docs/protocol.md.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// Encoded map of keywords.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub arguments: ::prost::bytes::Bytes,
+    /// Answered by HostToolChunks and StreamEnd; else by a value. Both may fail.
+    #[prost(bool, tag = "5")]
+    pub streaming: bool,
+    /// How far the host may be ahead of the reader: as in StartCall.
+    #[prost(uint32, tag = "6")]
+    pub window_items: u32,
+    #[prost(uint64, tag = "7")]
+    pub window_bytes: u64,
+}
+/// Nobody waits for it any more. Answered like any other; of one that is not under way it means
+/// nothing, since it crosses the answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelHostTool {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+}
+/// Of a host tool that streams. Both numbers only grow.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GrantHostToolChunks {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// Taken by the reader since it began.
+    #[prost(uint64, tag = "2")]
+    pub items: u64,
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
+}
+/// The last word about a host tool, once. A worker ignores one that it does not wait for.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HostToolResult {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(oneof = "host_tool_result::Outcome", tags = "2, 3, 4")]
+    pub outcome: ::core::option::Option<host_tool_result::Outcome>,
+}
+/// Nested message and enum types in `HostToolResult`.
+pub mod host_tool_result {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Outcome {
+        #[prost(bytes, tag = "2")]
+        Value(::prost::bytes::Bytes),
+        #[prost(message, tag = "3")]
+        Failure(super::Failure),
+        #[prost(message, tag = "4")]
+        End(super::StreamEnd),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HostToolChunks {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub items: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// What runs a worker's calls. One that a worker does not know it treats as PROCESS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Profile {
+    Unspecified = 0,
+    /// One at a time, in the order of their StartCalls.
+    Process = 1,
+    /// `capacity` at once, each on a thread of its own.
+    Thread = 2,
+    /// `capacity` at once, as tasks of one event loop.
+    Async = 3,
+}
+impl Profile {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PROFILE_UNSPECIFIED",
+            Self::Process => "PROFILE_PROCESS",
+            Self::Thread => "PROFILE_THREAD",
+            Self::Async => "PROFILE_ASYNC",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PROFILE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PROFILE_PROCESS" => Some(Self::Process),
+            "PROFILE_THREAD" => Some(Self::Thread),
+            "PROFILE_ASYNC" => Some(Self::Async),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod host_client {

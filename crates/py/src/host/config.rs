@@ -43,6 +43,11 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
             "log" => OutputMode::Log,
             _ => OutputMode::Drop,
         },
+        profile: text("profile")?
+            .parse()
+            .map_err(|message| config_error(py, "profile", message))?,
+        capacity: config.getattr("capacity")?.extract()?,
+        thread_safety_checks: config.getattr("thread_safety_checks")?.extract()?,
         results: results(&config.getattr("unserializable")?)?,
         errors: config.getattr("errors")?.extract()?,
     };
@@ -66,6 +71,7 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         life: life::read(&config.getattr("life")?)?,
         max_queue_bytes: config.getattr("max_queue_bytes")?.extract()?,
         guards: guards(config)?,
+        host_tool_depth: config.getattr("host_tool_depth")?.extract()?,
     };
     Ok((config, lines.unbind()))
 }

@@ -1,7 +1,7 @@
 //! Dialling the host: connect, say hello, be told what to be.
 
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PyConnectionError;
@@ -16,8 +16,10 @@ use tokio::net::UnixStream;
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
+use super::attendant::Attendant;
 use super::boot;
 use super::engine::Engine;
+use super::inbox::Inbox;
 use super::line::Line;
 use super::outbox::Outbox;
 use super::watch;
@@ -41,8 +43,9 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
         control: true,
         words: side.page().is_some(),
     };
+    let attendant = Attendant::new(py, side)?;
     let dialled = py.detach(|| {
-        dial(start, hello).inspect_err(|_| {
+        dial(start, hello, attendant).inspect_err(|_| {
             // A pool that is closed while its workers start hangs up on them: no news to anybody.
             if side.control.is_hung_up_within(HANG_UP) {
                 boot::exit_now();
@@ -55,14 +58,13 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
     })?;
     watch::start(py, side, Arc::clone(&engine.running))?;
     let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
-    let line = Line { initialize, max_message, page: side.page(), engine: Mutex::new(engine) };
-    let line = Py::new(py, line)?;
+    let line = Py::new(py, Line::new(initialize, max_message, side.page(), engine))?;
     let closed = line.clone_ref(py);
     boot::at_exit(py, move |py| closed.get().close(py))?;
     Ok(line)
 }
 
-fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
+fn dial(start: &Start, hello: Hello, attendant: Attendant) -> Result<(Engine, Initialize), Status> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let delivered = Delivered::default();
     let (outbox, frames) = Outbox::new(delivered.clone());
@@ -83,7 +85,9 @@ fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
             Ok((incoming, closed_in_forks, initialize))
         })
         .map(|(incoming, closed_in_forks, initialize)| {
-            (Engine::new(runtime, outbox, incoming, closed_in_forks), initialize)
+            let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
+            let inbox = Inbox::new(incoming, attendant, max_message);
+            (Engine::new(runtime, outbox, inbox, max_message, closed_in_forks), initialize)
         })
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! boot       become_worker ─▶ start_message                        before `site`, single-threaded
 //! dial       connect ─▶ Hello ─▶ Initialize                        main thread
+//! inbox      frame ─▶ the main thread, or who waits for a host tool   whoever waits
 //! serve      frame ─▶ decode ─▶ tool ─▶ encode ─▶ outbox           main thread: the only one that runs
 //!                                                                  tools, and the one that does the I/O
 //! watch      control socket ─▶ cancel, grant, probe, end of host   own thread, never attaches to Python
@@ -10,6 +11,14 @@
 //! sessions   which sessions have been here, and their end          main thread
 //! standby    drives the line while a tool runs long                own thread, never attaches
 //!            and something that was said is not yet sent
+//! ```
+//!
+//! Where a worker runs several calls at once (profiles `thread` and `async`), in the place of `serve`:
+//!
+//! ```text
+//! drive      frame ─▶ floor ─▶ …; what was said ─▶ outbox      own thread, attaches never while it drives
+//! jobs, job  what the SDK's threads, or its loop, take up,     theirs
+//!            run and answer
 //! ```
 //!
 //! Not here: how an adapter is found and its tools are collected (`snakepit_bridge`), how a process
@@ -23,11 +32,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 
 mod attendant;
+mod bell;
 mod boot;
 mod call;
 mod dial;
+mod drive;
 mod engine;
 mod failure;
+mod floor;
+mod host_reply;
+mod inbox;
+mod job;
+mod jobs;
 mod line;
 mod names;
 mod outbox;
@@ -47,6 +63,9 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(boot::start_message, module)?)?;
     module.add_function(wrap_pyfunction!(dial::attach, module)?)?;
     module.add_class::<call::Call>()?;
+    module.add_class::<job::Job>()?;
+    module.add_class::<jobs::Jobs>()?;
+    module.add_class::<host_reply::HostReply>()?;
     module.add_class::<line::Line>()
 }
 

@@ -5,11 +5,12 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use pyo3::prelude::*;
 use tokio::sync::Notify;
 
+use super::bell::Bell;
 use super::lock;
 
 /// How many cancels may wait for their calls. More than a host ever prefetches; a forgotten one
@@ -24,6 +25,18 @@ pub(super) struct RunningCall {
     callback: Mutex<Option<Py<PyAny>>>,
     taken_items: AtomicU64,
     taken_bytes: AtomicU64,
+    /// Threads that are about to ask the host something for it.
+    asking: AtomicU64,
+    over: AtomicBool,
+}
+
+/// The call does not end while this is held.
+pub(super) struct Asking<'c>(&'c RunningCall);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.asking.fetch_sub(1, SeqCst);
+    }
 }
 
 impl RunningCall {
@@ -33,6 +46,22 @@ impl RunningCall {
 
     pub(super) fn is_cancelled(&self) -> bool {
         self.cancelled.load(SeqCst)
+    }
+
+    /// Holds off the answer to this call. None: it has been given.
+    pub(super) fn asking(&self) -> Option<Asking<'_>> {
+        self.asking.fetch_add(1, SeqCst);
+        let asking = Asking(self);
+        (!self.over.load(SeqCst)).then_some(asking)
+    }
+
+    /// Nothing is asked for this call from now on: the host would take it for a lie.
+    fn finish(&self) {
+        self.over.store(true, SeqCst);
+        // Of a stray thread, which is about to queue a frame and waits for nobody.
+        while self.asking.load(SeqCst) > 0 {
+            std::hint::spin_loop();
+        }
     }
 
     /// What the reader of this stream has taken since the call began: items and bytes.
@@ -59,6 +88,8 @@ pub(super) struct Running {
     /// Rung at every cancel and grant, for a stream that waits for either. Keeps one permit, so a
     /// ring between a check and the wait is not lost.
     pub(super) changed: Notify,
+    /// Rung then too, where several streams may wait at once.
+    pub(super) bell: OnceLock<Arc<Bell>>,
 }
 
 #[derive(Default)]
@@ -84,8 +115,10 @@ impl Running {
         call
     }
 
-    /// A call ended. Must be called attached: the callback that nobody needed is dropped here.
+    /// A call ended, and is answered next. Must be called attached: the callback that nobody needed
+    /// is dropped here.
     pub(super) fn end(&self, call: &RunningCall) {
+        call.finish();
         lock(&self.calls).running.retain(|running| running.id != call.id);
         drop(call.take_callback());
     }
@@ -102,7 +135,7 @@ impl Running {
         };
         drop(calls);
         call.cancelled.store(true, SeqCst);
-        self.changed.notify_one();
+        self.ring();
         Some(call)
     }
 
@@ -111,7 +144,7 @@ impl Running {
         let Some(call) = lock(&self.calls).find(id) else { return };
         call.taken_items.fetch_max(items, SeqCst);
         call.taken_bytes.fetch_max(bytes, SeqCst);
-        self.changed.notify_one();
+        self.ring();
     }
 
     /// The host is gone: nobody will ask for a result or grant a credit any more.
@@ -124,8 +157,15 @@ impl Running {
         for call in &calls {
             call.cancelled.store(true, SeqCst);
         }
-        self.changed.notify_one();
+        self.ring();
         calls
+    }
+
+    fn ring(&self) {
+        self.changed.notify_one();
+        if let Some(bell) = self.bell.get() {
+            bell.ring();
+        }
     }
 }
 

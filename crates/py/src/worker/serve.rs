@@ -20,12 +20,13 @@ use snakepit_proto::v1::{
 use super::boot;
 use super::call::Call;
 use super::engine::Engine;
-use super::failure::{self, Report};
+use super::failure;
 use super::names::Names;
 use super::results;
 use super::running::RunningCall;
 use super::sessions::Sessions;
 use crate::codec;
+use crate::report::Report;
 
 /// A finished call is not kept waiting behind more work than this.
 const BATCH: Duration = Duration::from_micros(50);
@@ -59,6 +60,14 @@ impl<'py> Tools<'py> {
     }
 }
 
+/// What a call needs beside the line, whichever thread runs it.
+pub(super) struct Desk<'py> {
+    pub(super) py: Python<'py>,
+    pub(super) hooks: Hooks<'py>,
+    pub(super) max_message: usize,
+    pub(super) owner: Owner,
+}
+
 /// What comes after a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
@@ -70,14 +79,12 @@ enum Next {
 pub(super) struct Server<'py, 'line> {
     pub(super) py: Python<'py>,
     pub(super) line: &'line mut Engine,
-    pub(super) max_message: usize,
+    pub(super) desk: Desk<'py>,
     /// When the call that runs was taken up; a batch's calls follow each other without a gap, so
     /// one look at the clock per call is enough.
     pub(super) now: Instant,
     page: Option<&'static Page>,
-    owner: Owner,
     tools: Tools<'py>,
-    hooks: Hooks<'py>,
     sessions: Sessions,
     /// When the oldest reply that is not sent yet was queued.
     unsent_since: Option<Instant>,
@@ -92,10 +99,10 @@ impl<'py, 'line> Server<'py, 'line> {
         tools: Tools<'py>,
         hooks: Hooks<'py>,
     ) -> PyResult<Self> {
-        let owner = boot::side()?.owner;
+        let desk = Desk { py, hooks, max_message, owner: boot::side()?.owner };
         let now = Instant::now();
         let (sessions, unsent_since) = (Sessions::default(), None);
-        Ok(Self { py, line, max_message, now, page, owner, tools, hooks, sessions, unsent_since })
+        Ok(Self { py, line, desk, now, page, tools, sessions, unsent_since })
     }
 
     /// Runs calls until the host drains (true) or the line ends (false).
@@ -116,7 +123,7 @@ impl<'py, 'line> Server<'py, 'line> {
                     self.end_session(&end)?;
                 }
                 Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) })) => {
-                    self.hooks.set_current.call1((self.py.None(),))?;
+                    self.desk.hooks.set_current.call1((self.py.None(),))?;
                     self.line.drained(self.py);
                     return Ok(true);
                 }
@@ -129,7 +136,7 @@ impl<'py, 'line> Server<'py, 'line> {
     /// Waits for a frame, and drives the line meanwhile.
     fn idle(&mut self) -> PyResult<Result<Option<HostFrame>, tonic::Status>> {
         // Here, not after each call: within a batch the next call overwrites it anyway.
-        self.hooks.set_current.call1((self.py.None(),))?;
+        self.desk.hooks.set_current.call1((self.py.None(),))?;
         let frame = self.line.next_frame(self.py);
         // A long reply may be on its way still when the next call is here.
         self.unsent_since = self.unsent_since.filter(|_| !self.line.outbox.is_delivered());
@@ -159,7 +166,7 @@ impl<'py, 'line> Server<'py, 'line> {
         let (running, began) = (self.line.running.begin(id), self.now);
         self.line.enter_python();
         let outcome = self.outcome(number, &mut start, &running);
-        self.stay_ourselves();
+        self.desk.stay_ourselves();
         self.line.leave_python();
         self.line.running.end(&running);
         self.reply(id, outcome?);
@@ -186,7 +193,7 @@ impl<'py, 'line> Server<'py, 'line> {
         self.unsent_since = None;
         self.line.enter_python();
         let ended = self.sessions.end(self.py, end.session_generation);
-        self.stay_ourselves();
+        self.desk.stay_ourselves();
         self.line.leave_python();
         self.now = Instant::now();
         ended
@@ -213,13 +220,13 @@ impl<'py, 'line> Server<'py, 'line> {
             let message = "cancelled before it started".to_owned();
             return Ok(failed(failure::plain(FailureKind::Cancelled, "", message)));
         }
-        let Some(number) = number else { return Ok(failed(self.not_found(&start.tool))) };
+        let Some(number) = number else { return Ok(failed(self.desk.not_found(&start.tool))) };
         let tool = &self.tools.tools[number];
         if tool.streams != start.streaming {
             let message = wrong_verb(&start.tool, tool.streams);
             return Ok(failed(failure::plain(FailureKind::Exception, "TypeError", message)));
         }
-        let arguments = match self.arguments(&start.arguments) {
+        let arguments = match self.desk.arguments(&start.arguments) {
             Ok(arguments) => arguments,
             Err(error) => return Ok(failed(failure::bare(self.py, FailureKind::Decode, &error))),
         };
@@ -227,20 +234,23 @@ impl<'py, 'line> Server<'py, 'line> {
         if start.session_generation != 0 {
             start.session_new = self.sessions.begin(self.py, start)?;
         }
-        let call = Call::new(Arc::clone(running), start, self.now);
-        self.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
+        let call = Call::new(Arc::clone(running), start, self.now, Arc::clone(&self.line.link));
+        self.desk.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
         let returned = callable.call((), Some(&arguments));
         Ok(match returned {
-            Err(error) => failed(self.raised(error, running)),
+            Err(error) => failed(self.desk.raised(error, running)),
             Ok(items) if streams => self.stream(&items, start, running),
-            Ok(value) => match self.encode(&value, "result") {
+            Ok(value) => match self.desk.encode(&value, "result") {
                 Err(failure) => failed(*failure),
                 Ok(value) => Outcome::Value(value.into()),
             },
         })
     }
+}
 
-    fn arguments(&self, encoded: &[u8]) -> PyResult<Bound<'py, PyDict>> {
+impl<'py> Desk<'py> {
+    /// The keywords of a call.
+    pub(super) fn arguments(&self, encoded: &[u8]) -> PyResult<Bound<'py, PyDict>> {
         let arguments = codec::decode(self.py, encoded, "args")?;
         let arguments = arguments
             .cast_into_exact::<PyDict>()
@@ -267,7 +277,7 @@ impl<'py, 'line> Server<'py, 'line> {
         Ok(encoded)
     }
 
-    fn not_found(&self, name: &str) -> Failure {
+    pub(super) fn not_found(&self, name: &str) -> Failure {
         // Only a courtesy: without it the failure is as true.
         let suggestions = self.hooks.suggest.call1((name,)).and_then(|names| names.extract());
         Failure {
@@ -305,7 +315,7 @@ impl<'py, 'line> Server<'py, 'line> {
 }
 
 /// Refused before anything runs: a caller of the wrong verb would lose the chunks, or wait for some.
-fn wrong_verb(tool: &str, streams: bool) -> String {
+pub(super) fn wrong_verb(tool: &str, streams: bool) -> String {
     if streams {
         format!("tool '{tool}' streams its results: use execute_stream")
     } else {

@@ -32,12 +32,12 @@ impl<'py> Server<'py, '_> {
     ) -> Outcome {
         let items = match produced.try_iter() {
             Ok(items) => items,
-            Err(error) => return failed(self.raised(error, running)),
+            Err(error) => return failed(self.desk.raised(error, running)),
         };
         let ended = self.send_items(&items, Window::new(start), running);
         let outcome = match ended {
             Ok(()) => Outcome::End(StreamEnd {}),
-            Err(Stop::Raised(error)) => failed(self.raised(error, running)),
+            Err(Stop::Raised(error)) => failed(self.desk.raised(error, running)),
             Err(Stop::Cancelled) => {
                 let message = "cancelled while it streamed".to_owned();
                 let failure = failure::plain(FailureKind::Cancelled, "", message);
@@ -60,8 +60,9 @@ impl<'py> Server<'py, '_> {
         loop {
             self.await_room(&window, 0, running)?;
             let Some(item) = items.next() else { return Ok(()) };
-            self.stay_ourselves();
-            let item = self.encode(&item.map_err(Stop::Raised)?, "chunk").map_err(Stop::Unfit)?;
+            self.desk.stay_ourselves();
+            let item =
+                self.desk.encode(&item.map_err(Stop::Raised)?, "chunk").map_err(Stop::Unfit)?;
             self.await_room(&window, item.len(), running)?;
             window.send(item.len());
             let full = self.line.add_item(running, item);
@@ -107,7 +108,7 @@ impl<'py> Server<'py, '_> {
         let close = items.getattr_opt(intern!(self.py, "close"));
         let closed = close.and_then(|close| close.map_or(Ok(()), |close| close.call0().map(drop)));
         if let Err(error) = closed {
-            failure::add_second(&mut failure, self.raised(error, running));
+            failure::add_second(&mut failure, self.desk.raised(error, running));
         }
         failure
     }
@@ -122,7 +123,7 @@ enum Stop {
 }
 
 /// How much of a stream may be under way, and how much was sent.
-struct Window {
+pub(super) struct Window {
     max_items: u64,
     max_bytes: u64,
     sent_items: u64,
@@ -130,18 +131,18 @@ struct Window {
 }
 
 impl Window {
-    fn new(start: &StartCall) -> Self {
+    pub(super) fn new(start: &StartCall) -> Self {
         let (max_items, max_bytes) = (u64::from(start.window_items.max(1)), start.window_bytes);
         Self { max_items, max_bytes, sent_items: 0, sent_bytes: 0 }
     }
 
-    fn send(&mut self, bytes: usize) {
+    pub(super) fn send(&mut self, bytes: usize) {
         self.sent_items += 1;
         self.sent_bytes += bytes as u64;
     }
 
     /// One item may always be under way, whatever its size: else it could never be sent.
-    fn has_room(&self, bytes: usize, running: &RunningCall) -> bool {
+    pub(super) fn has_room(&self, bytes: usize, running: &RunningCall) -> bool {
         let (taken_items, taken_bytes) = running.taken();
         let items = self.sent_items.saturating_sub(taken_items);
         let under_way = self.sent_bytes.saturating_sub(taken_bytes);

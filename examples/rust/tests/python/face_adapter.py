@@ -31,6 +31,8 @@ register_encoder(Money, lambda money: {"cents": money.cents})
 
 
 class Face(BaseAdapter):
+    __thread_safe__ = True  # for the tests of profiles; the others run one call at a time
+
     def __init__(self, greeting: str = "hello") -> None:
         super().__init__()
         self.greeting = greeting
@@ -172,3 +174,11 @@ class Face(BaseAdapter):
     @tool
     def say(self, text: str) -> None:
         print(text, flush=True)
+
+    @tool
+    def call_back(self, name: str, arguments: Any) -> Any:
+        return self.session_context.call_host_tool(name, arguments)
+
+    @tool
+    def collect_back(self, name: str, arguments: Any) -> list[Any]:
+        return list(self.session_context.stream_host_tool(name, arguments))

@@ -14,10 +14,13 @@
 //! are shared with workers are asked through [`Words`]. It owns each call's job `J` (payload and
 //! reply sink) and hands it back exactly once. Whoever owns this holds one std mutex around it.
 
+mod condemn;
 mod credit;
 mod deadline;
 mod dispatch;
 mod guard;
+mod nested;
+mod phase;
 mod reclaim;
 #[cfg(feature = "testkit")]
 pub mod rehearsal;
@@ -88,6 +91,8 @@ pub(crate) enum Effect<J> {
     Grant { slot: usize, id: CallId, items: u64, bytes: u64 },
     /// Tell the worker that a session is over, by the number of its binding there.
     EndSession { slot: usize, id: Arc<str>, binding: u64 },
+    /// A session was closed or has expired: what the pool keeps for it is over.
+    SessionOver { id: Arc<str> },
     /// The call ended without an answer of its worker.
     End { job: J, end: End },
     /// Ask the worker whether its interpreter makes progress.
@@ -121,6 +126,8 @@ pub(crate) enum End {
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) size: usize,
+    /// Calls that a worker runs at once.
+    pub(crate) capacity: usize,
     pub(crate) max_queue: usize,
     pub(crate) max_queue_bytes: u64,
     pub(crate) start_timeout: Duration,
@@ -197,12 +204,14 @@ pub(crate) struct State<J> {
     loads: Vec<u32>,
     /// Earliest moment at which a timer is known to be due.
     due: Option<Instant>,
+    /// A nested call has come: until then nobody looks for one.
+    any_nested: bool,
     counters: Counters,
 }
 
 impl<J> State<J> {
     pub(crate) fn new(limits: Limits, now: Instant) -> Self {
-        let slots = limits.size + limits.life.spares(limits.size);
+        let slots = limits.size + limits.life.spares(limits.size, limits.capacity);
         let (life, guards) = (&limits.life, &limits.guards);
         let bounds = Bounds { calls: limits.max_queue, bytes: limits.max_queue_bytes };
         Self {
@@ -219,6 +228,7 @@ impl<J> State<J> {
             startup: Startup::new(life.startup_batch_size, life.startup_batch_delay),
             loads: vec![UNAVAILABLE; slots],
             due: None,
+            any_nested: false,
             counters: Counters::default(),
             limits,
         }
@@ -263,6 +273,11 @@ impl<J> State<J> {
     /// Calls that are in a worker.
     pub(crate) fn in_workers(&self) -> usize {
         self.slots.iter().map(|slot| slot.lane.len()).sum()
+    }
+
+    /// Calls that are in the worker of a slot.
+    pub(crate) fn load(&self, slot: usize) -> usize {
+        self.slots[slot].lane.len()
     }
 
     /// Sessions that are open.

@@ -61,6 +61,7 @@ impl Rehearsal {
     pub fn new(workers: usize, now: Instant) -> Self {
         let limits = Limits {
             size: workers,
+            capacity: 1,
             max_queue: 1000,
             max_queue_bytes: u64::MAX,
             start_timeout: Duration::from_secs(60),
@@ -100,6 +101,7 @@ impl Rehearsal {
             idempotent: false,
             retry: None,
             bytes: 0,
+            ancestors: None,
         };
         let admitted = self.state.submit(new, None, self.now, &mut self.out);
         debug_assert!(admitted.is_ok(), "more calls than may wait");

@@ -1,20 +1,13 @@
-//! One slot: the life of the workers that fill it, and what is in the present one.
-//!
-//! ```text
-//! Empty ─start─▶ Starting ─ready─▶ Ready ─recycle─▶ Draining ─empty─▶ Stopping ─died─▶ Empty
-//!   ▲                │                │ a call outlived its grace, or a broken protocol  │
-//!   │             failed              ▼                                                  │
-//!   └────────────────┴──────◀── Condemned, Outlawed (killed) ◀───────────────────────────┘
-//! ```
-//!
-//! A worker that was replaced while it served is Retiring before it is Draining, for its sessions.
+//! One slot: the life of the workers that fill it, and what is in the present one. The phases of that
+//! life are drawn in `phase`.
 
 use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
+pub(super) use super::phase::Phase;
 use super::standing::{Role, Standing};
-use super::{Door, Effect, End, Fallen, Limits, Place, State, Words};
+use super::{Door, Effect, End, Fallen, Limits, State, Words};
 use crate::call::Resident;
 use crate::error::{Cause, Recycled};
 use crate::id::CallId;
@@ -30,54 +23,6 @@ const WORDS: u32 = 64;
 /// Answered calls that a slot remembers.
 const RECENT: usize = 8;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    Empty,
-    Starting,
-    Ready,
-    /// Another one has its number; it serves its sessions.
-    Retiring,
-    Draining,
-    Stopping,
-    /// It did not let go of a call.
-    Condemned,
-    /// It broke the protocol.
-    Outlawed,
-}
-
-impl Phase {
-    pub(super) fn name(self, degraded: bool) -> &'static str {
-        match self {
-            Self::Empty | Self::Starting if degraded => "degraded",
-            Self::Empty | Self::Starting => "starting",
-            Self::Ready => "ready",
-            Self::Retiring | Self::Draining => "draining",
-            Self::Stopping => "stopping",
-            Self::Condemned | Self::Outlawed => "condemned",
-        }
-    }
-
-    /// What a session is told that lived in a worker which ends because of this phase.
-    pub(super) fn loss(self) -> &'static str {
-        match self {
-            Self::Retiring | Self::Draining | Self::Stopping => "its worker was recycled",
-            Self::Condemned => "its worker was killed: a call outlived its deadline or cancel",
-            Self::Outlawed => "its worker was killed: it broke the protocol",
-            _ => "its worker died",
-        }
-    }
-
-    /// It gets no work but what only it can do.
-    pub(super) fn is_leaving(self) -> bool {
-        matches!(self, Self::Retiring | Self::Draining)
-    }
-
-    /// It runs calls.
-    pub(super) fn serves(self) -> bool {
-        self == Self::Ready || self.is_leaving()
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) generation: u64,
@@ -87,6 +32,8 @@ pub(super) struct Slot {
     /// Calls in the worker, in the order in which they were sent.
     pub(super) lane: VecDeque<CallId>,
     pub(super) prefetch: Prefetch,
+    /// Calls that the worker runs at once.
+    pub(super) capacity: usize,
     /// Last sign of progress: an answer, or work given while idle.
     pub(super) since: Instant,
     pub(super) answered: u64,
@@ -108,6 +55,7 @@ impl Slot {
             degraded: false,
             lane: VecDeque::new(),
             prefetch: Prefetch::new(false),
+            capacity: limits.capacity,
             since: now,
             answered: 0,
             recent: [CallId::NONE; RECENT],
@@ -146,7 +94,13 @@ impl Slot {
     /// Whether one more call may be sent.
     pub(super) fn has_room(&self, now: Instant) -> bool {
         let load = self.lane.len();
-        load == 0 || load < self.prefetch.capacity() && !prefetch::held_up(self.since, now)
+        load < self.capacity
+            || load < self.prefetch.capacity() && !prefetch::held_up(self.since, now)
+    }
+
+    /// Whether a call that is sent now begins at once.
+    pub(super) fn is_free(&self) -> bool {
+        self.lane.len() < self.capacity
     }
 
     pub(super) fn take_word(&mut self) -> Option<u8> {
@@ -208,7 +162,8 @@ impl<J> State<J> {
     ) {
         let it = &mut self.slots[slot];
         it.restart.ready();
-        it.prefetch = Prefetch::new(revocable);
+        // Where it runs several at once, another worker would begin what waits in it sooner.
+        it.prefetch = Prefetch::new(revocable && it.capacity == 1);
         it.words = if revocable { u64::MAX } else { 0 };
         (it.degraded, it.since, it.answered) = (false, now, 0);
         it.recent = [CallId::NONE; RECENT];
@@ -243,13 +198,22 @@ impl<J> State<J> {
         it.standing.end_life(now);
         self.loads[slot] = UNAVAILABLE;
         let lane = std::mem::take(&mut it.lane);
+        let unbegun = self.unbegun_sessions(slot, &lane, words);
         self.sessions.evict(slot);
         for id in lane {
-            self.orphan(id, under, cause, now, words, out);
+            if self.loses_nothing(id, &unbegun) {
+                self.requeue(id);
+            } else {
+                self.orphan(id, under, cause, now, words, out);
+            }
         }
         for id in self.queue.take_pinned(slot) {
             self.release(id);
-            self.session_lost(id, under, cause, out);
+            if self.loses_nothing(id, &unbegun) {
+                self.requeue(id);
+            } else {
+                self.session_lost(id, under, cause, out);
+            }
         }
         self.start_is_through(slot, now, out);
         if self.door == Door::Closed {
@@ -342,6 +306,9 @@ impl<J> State<J> {
     /// Stops a worker that has nothing left to do and gets nothing more.
     pub(super) fn retire(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
         let phase = self.slots[slot].phase;
+        if phase == Phase::Doomed && self.door != Door::Closed {
+            return self.end_doomed(slot, now, out);
+        }
         // One that only waited for its sessions goes when the last of them has ended.
         let deserted = phase == Phase::Retiring && self.sessions.count(slot) == 0;
         let leaving = self.door == Door::Closed || phase == Phase::Draining || deserted;
@@ -369,8 +336,7 @@ impl<J> State<J> {
         out: &mut Vec<Effect<J>>,
     ) {
         let Some(call) = self.table.get(id) else { return };
-        let Place::Sent { word, .. } = call.place else { return };
-        let untouched = word.is_some_and(|word| words.untouched(under.slot, word, id));
+        let untouched = call.is_untouched(id, under.slot, words);
         let strict = call.session.as_ref().is_some_and(|session| session.affinity.is_strict());
         if call.job.is_none() {
             self.remove(id, out);

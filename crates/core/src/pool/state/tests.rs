@@ -2,17 +2,20 @@
 //! throws random events at all of it at once.
 
 mod chaos;
+mod concurrency;
 mod deadlines;
 mod deaths;
 mod effects;
 mod guards;
 mod invariants;
 mod life;
+mod nesting;
 mod prefetching;
 mod recycling;
 mod routing;
 mod sessions;
 mod spec;
+mod streaming;
 mod tending;
 mod upkeep;
 mod violations;

@@ -12,7 +12,7 @@ use super::worker::Life;
 use super::world::{MAX_QUEUE_BYTES, MAX_SESSIONS};
 use super::{Spec, World};
 use crate::call::{Affinity, Binding, Ended, SessionKey};
-use crate::config;
+use crate::id::CallId;
 use crate::policy::session::Found;
 use crate::pool::state::Refusal;
 use crate::pool::state::slot::Phase;
@@ -20,22 +20,54 @@ use crate::pool::state::table::Place;
 
 #[derive(Clone, Debug)]
 enum Event {
-    Submit { session: Option<Who>, timeout: Option<u64>, spec: Spec },
+    /// `inside`: a host tool of the call that this slot runs makes it.
+    Submit {
+        session: Option<Who>,
+        timeout: Option<u64>,
+        spec: Spec,
+        inside: Option<usize>,
+    },
     Start(usize),
-    Ready { slot: usize, revocable: bool },
+    Ready {
+        slot: usize,
+        revocable: bool,
+    },
     Begin(usize),
-    Finish(usize),
+    Finish {
+        slot: usize,
+        nth: usize,
+    },
     Part(usize),
     Take(usize),
-    Say { slot: usize, call: usize, lie: Lie },
-    Flush { slot: usize, fill: bool },
-    Work { slot: usize, calls: usize },
-    Die { slot: usize, read: bool, permanent: bool },
+    Say {
+        slot: usize,
+        call: usize,
+        lie: Lie,
+    },
+    Flush {
+        slot: usize,
+        fill: bool,
+    },
+    Work {
+        slot: usize,
+        calls: usize,
+    },
+    Die {
+        slot: usize,
+        read: bool,
+        permanent: bool,
+    },
     Cancel(usize),
     Advance(u64),
     Tick,
-    Recycle { slot: usize, this: bool },
-    Weigh { slot: usize, bytes: u64 },
+    Recycle {
+        slot: usize,
+        this: bool,
+    },
+    Weigh {
+        slot: usize,
+        bytes: u64,
+    },
     AnswerProbes(usize),
     WaitForTimer,
     OpenSession(Who),
@@ -97,14 +129,16 @@ fn any_event() -> impl Strategy<Value = Event> {
     let slot = || 0..5usize;
     let timeout = prop::option::of(prop_oneof![Just(0), any_span()]);
     let session = prop::option::of(any_who());
+    let inside = prop::option::weighted(0.2, slot());
     prop_oneof![
-        40 => (session, timeout, any_spec())
-            .prop_map(|(session, timeout, spec)| Event::Submit { session, timeout, spec }),
+        40 => (session, timeout, any_spec(), inside).prop_map(|(session, timeout, spec, inside)| {
+            Event::Submit { session, timeout, spec, inside }
+        }),
         8 => slot().prop_map(Event::Start),
         8 => (slot(), prop::bool::weighted(0.8))
             .prop_map(|(slot, revocable)| Event::Ready { slot, revocable }),
         10 => slot().prop_map(Event::Begin),
-        8 => slot().prop_map(Event::Finish),
+        8 => (slot(), 0..4usize).prop_map(|(slot, nth)| Event::Finish { slot, nth }),
         4 => slot().prop_map(Event::Part),
         2 => any::<usize>().prop_map(Event::Take),
         2 => (slot(), any::<usize>(), any_lie())
@@ -133,8 +167,8 @@ struct Chaos {
 }
 
 impl Chaos {
-    fn new(size: usize, max_queue: usize, life: config::Life, guards: config::Guards) -> Self {
-        Self { world: World::with(size, max_queue, life, guards), objects: Default::default() }
+    fn new(world: World) -> Self {
+        Self { world, objects: Default::default() }
     }
 
     fn happen(&mut self, event: Event) {
@@ -142,7 +176,9 @@ impl Chaos {
         let world = &mut self.world;
         let life = |slot: usize| world.workers[slot % size].life;
         match event {
-            Event::Submit { session, timeout, spec } => self.submit(session, timeout, spec),
+            Event::Submit { session, timeout, spec, inside } => {
+                self.submit(session, timeout, spec, inside);
+            }
             Event::Start(slot) => {
                 if matches!(life(slot), Life::Planned(at) if at <= world.now) {
                     world.start(slot % size);
@@ -156,8 +192,9 @@ impl Chaos {
             Event::Begin(slot) => {
                 world.begin(slot % size);
             }
-            Event::Finish(slot) => {
-                world.finish(slot % size);
+            Event::Finish { slot, nth } => {
+                let running = world.workers[slot % size].running.len();
+                world.finish_nth(slot % size, nth % running.max(1));
             }
             Event::Part(slot) => world.part(slot % size),
             Event::Take(nth) => {
@@ -258,10 +295,17 @@ impl Chaos {
         }
     }
 
-    fn submit(&mut self, who: Option<Who>, timeout: Option<u64>, spec: Spec) {
+    fn submit(
+        &mut self,
+        who: Option<Who>,
+        timeout: Option<u64>,
+        spec: Spec,
+        inside: Option<usize>,
+    ) {
         let session = who.map(|who| self.key(who));
         let timeout = timeout.map(Duration::from_micros);
-        let spec = Spec { session, timeout, ..spec };
+        let ancestors = inside.and_then(|slot| self.chain(slot));
+        let spec = Spec { session, timeout, ancestors, ..spec };
         let before = (self.world.state.queued(), self.world.state.queued_bytes());
         let rejected = self.world.state.counters().rejected;
         match self.world.submit(spec.clone()) {
@@ -278,6 +322,14 @@ impl Chaos {
         }
     }
 
+    /// The call that a worker runs, and those around it.
+    fn chain(&self, slot: usize) -> Option<Arc<[CallId]>> {
+        let state = &self.world.state;
+        let &id = state.slots[slot % state.slots.len()].lane.front()?;
+        let around = state.table.get(id)?.ancestors();
+        Some(around.iter().copied().chain([id]).collect())
+    }
+
     fn check_refusal(&self, spec: &Spec, refusal: &Refusal) {
         let state = &self.world.state;
         let found = |id: &str| state.sessions.find(id, None, self.world.now);
@@ -292,11 +344,12 @@ impl Chaos {
                 let bytes = full.bytes + u64::from(spec.bytes);
                 assert!(full.waiting >= full.capacity || bytes > MAX_QUEUE_BYTES);
             }
+            Refusal::Reentrant => assert!(spec.ancestors.is_some()),
             Refusal::NoWorker => assert!(state.is_hopeless()),
             Refusal::SessionBusy(_) => {
                 let home = home.expect("busy at home");
                 let slot = &state.slots[home.slot];
-                assert!(!slot.lane.is_empty() || slot.standing.is_stalled());
+                assert!(!slot.is_free() || slot.standing.is_stalled());
             }
             Refusal::SessionLost { home: lost, .. } => {
                 let session = spec.strict().expect("a strict session");
@@ -335,7 +388,9 @@ impl Chaos {
             if call.kill_at().is_some_and(|at| at <= world.now) {
                 let (slot, _) = *world.calls[world.by_id[&id]].sent.last().expect("sent");
                 let worker = &world.workers[slot];
-                assert!(worker.killed || worker.outlawed, "{id} outlived its grace in slot {slot}");
+                let doomed = world.state.slots[slot].phase == Phase::Doomed;
+                let ending = worker.killed || worker.outlawed || doomed;
+                assert!(ending, "{id} outlived its grace in slot {slot}");
             }
         }
     }
@@ -417,6 +472,7 @@ proptest! {
     #[test]
     fn every_call_ends_once(
         size in 1..5usize,
+        capacity in prop_oneof![2 => Just(1), 1 => 2..5usize],
         guards in any_guards(),
         max_queue in prop_oneof![0..4usize, Just(50)],
         life in any_life(),
@@ -425,7 +481,8 @@ proptest! {
         events in prop::collection::vec(any_event(), 0..250),
     ) {
         let no_batches = life.startup_batch_size.is_none();
-        let mut chaos = Chaos::new(size, max_queue, life, guards);
+        let world = World::with_capacity(capacity, size, max_queue, life, guards);
+        let mut chaos = Chaos::new(world);
         if up && no_batches {
             (0..size).for_each(|slot| chaos.world.bring_up(slot));
         }

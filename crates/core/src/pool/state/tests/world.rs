@@ -1,6 +1,7 @@
 //! A simulated pool: carries out what the state wants and records what becomes of each call.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -70,6 +71,8 @@ pub(crate) struct World {
     pub(super) bindings: HashMap<u64, (usize, u64)>,
     /// Those that are over.
     pub(super) over: HashSet<u64>,
+    /// Sessions that were closed or have expired, as the pool was told.
+    pub(super) sessions_over: Vec<Arc<str>>,
     /// Last session-less call that was sent for the first time.
     pub(super) last_plain: Option<CallId>,
     pub(super) out: Vec<Effect<Job>>,
@@ -93,9 +96,21 @@ impl World {
     }
 
     pub(super) fn with(size: usize, max_queue: usize, life: config::Life, guards: Guards) -> Self {
+        Self::with_capacity(1, size, max_queue, life, guards)
+    }
+
+    /// As `with`, of workers that run so many calls at once.
+    pub(super) fn with_capacity(
+        capacity: usize,
+        size: usize,
+        max_queue: usize,
+        life: config::Life,
+        guards: Guards,
+    ) -> Self {
         let now = Instant::now();
         let limits = Limits {
             size,
+            capacity,
             max_queue,
             max_queue_bytes: MAX_QUEUE_BYTES,
             start_timeout: Duration::from_secs(20),
@@ -119,6 +134,7 @@ impl World {
             closed: false,
             bindings: HashMap::new(),
             over: HashSet::new(),
+            sessions_over: Vec::new(),
             last_plain: None,
             out: Vec::new(),
         };
@@ -154,6 +170,7 @@ impl World {
             idempotent: spec.idempotent,
             retry: spec.retry.clone(),
             bytes: spec.bytes,
+            ancestors: spec.ancestors.clone(),
         };
         let window = spec.streaming.then_some(WINDOW);
         let id = self.state.submit(new, window, self.now, &mut self.out)?;
@@ -300,37 +317,6 @@ impl World {
     /// The worker runs one call after the other until it gets no more.
     pub(crate) fn work_off(&mut self, slot: usize) -> Vec<CallId> {
         std::iter::from_fn(|| self.work(slot)).collect()
-    }
-
-    /// The worker sends an item of the stream that it is running, where the window has room.
-    pub(crate) fn part(&mut self, slot: usize) {
-        let Some(frame) = self.workers[slot].running else { return };
-        let call = self.record_mut(frame.id);
-        if !call.spec.streaming || call.parts - call.taken >= u64::from(WINDOW.items) {
-            return;
-        }
-        call.parts += 1;
-        if self.workers[slot].outlawed {
-            return;
-        }
-        let said = self.state.partly_answered(slot, frame.id, [1].into_iter());
-        let wanted = said.expect("its stream, within the window").is_some();
-        let call = self.record_mut(frame.id);
-        assert_eq!(wanted, call.outcome.is_none());
-        call.partly |= wanted;
-        self.state.progressed(slot, 0, self.now);
-        self.fill(slot);
-    }
-
-    /// The reader of a stream takes what is there.
-    pub(crate) fn take(&mut self, id: CallId) {
-        let call = self.record_mut(id);
-        if call.partly && call.taken < call.parts {
-            call.taken = call.parts;
-            let taken = call.taken;
-            self.state.grant(id, taken, taken, &mut self.out);
-            self.carry_out();
-        }
     }
 
     /// The process is gone, whatever it was doing.
