@@ -12,7 +12,7 @@ static const char *devices[] = {"0", "1"}, *instances[] = {"a", "b"};
 
 int nvmlInit_v2(void) {
 #ifdef HANG
-    sleep(4);
+    sleep(8);
 #endif
 #ifdef FAIL
     return 9; /* the driver is not loaded */
