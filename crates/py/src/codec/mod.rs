@@ -126,6 +126,19 @@ pub(crate) fn decode<'py>(py: Python<'py>, data: &[u8], root: &str) -> PyResult<
     decoded.map_err(|failure| failure.raise_decode(py, root))
 }
 
+/// Decodes a value whose large buffers may be beside its bytes.
+///
+/// # Errors
+///
+/// As [`decode()`].
+pub(crate) fn decode_payload<'py>(
+    py: Python<'py>,
+    payload: &snakepit::Payload,
+    root: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    decode(py, &payload.bytes, root)
+}
+
 /// Makes decoded keys that equal one of `names` that very object, so that Python matches keyword
 /// arguments by comparing pointers. Skipped when a decode is under way: it is but faster.
 pub(crate) fn seed_keys(names: &[Bound<'_, PyString>]) {

@@ -44,7 +44,7 @@ type Row = (usize, u64, Option<u32>, &'static str, u64, Option<u64>, u32, &'stat
 /// The value of an outcome, or its exception.
 pub(super) fn deliver(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
     match outcome {
-        Ok(value) => codec::decode(py, &value, "result"),
+        Ok(value) => codec::decode_payload(py, &value, "result"),
         Err(error) => Err(errors::exception(py, &error)),
     }
 }

@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use snakepit::Payload;
 
 use crate::codec;
 
@@ -18,6 +19,6 @@ pub(super) fn substitute_by(py: Python<'_>, substitute: Py<PyAny>) {
 /// # Errors
 ///
 /// `EncodeError` with the path of what cannot travel.
-pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Vec<u8>> {
-    codec::encode_or(value, root, SUBSTITUTE.get(value.py()))
+pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Payload> {
+    Ok(codec::encode_or(value, root, SUBSTITUTE.get(value.py()))?.into())
 }
