@@ -6,9 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::config::RetryPolicy;
+use crate::payload::Payload;
 pub use session::{Binding, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey};
 pub(crate) use session::{Bound, Life, Resident};
 
@@ -52,7 +51,7 @@ pub struct CallSpec {
     /// Name of the tool.
     pub tool: Arc<str>,
     /// Encoded map of keyword arguments.
-    pub arguments: Bytes,
+    pub arguments: Payload,
     /// Routing.
     pub session: Option<SessionKey>,
     /// For the whole call, waiting included. None: no limit.
@@ -65,7 +64,7 @@ pub struct CallSpec {
 
 impl CallSpec {
     /// A call without session, limit or retry.
-    pub fn new(tool: impl Into<Arc<str>>, arguments: impl Into<Bytes>) -> Self {
+    pub fn new(tool: impl Into<Arc<str>>, arguments: impl Into<Payload>) -> Self {
         Self {
             tool: tool.into(),
             arguments: arguments.into(),

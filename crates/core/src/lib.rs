@@ -82,7 +82,7 @@
 //! 3 owners     worker                                           one keeper task a slot
 //! 2 effects    process  transport  blocking  interpreter        the operating system, the line
 //! 1 decisions  policy  pool::state                              pure state machines
-//! 0 words      id  error  call  config  value  schema                  no I/O
+//! 0 words      id  error  call  config  payload  value  schema                  no I/O
 //! ```
 //!
 //! A ring knows lower rings only; the repository's `cargo xtask layers` checks it.
@@ -108,6 +108,7 @@ pub mod fuzzing;
 mod health;
 mod id;
 mod interpreter;
+mod payload;
 mod policy;
 mod pool;
 #[doc(hidden)]
@@ -126,7 +127,8 @@ pub use call::{
 pub use config::{
     AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
     Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig,
-    PoolOptions, Recycle, RetryPolicy, SourceKind, Trip, Unserializable, WorkerConfig,
+    PoolOptions, Recycle, RetryPolicy, SharedMemory, SourceKind, Trip, Unserializable, WhenFull,
+    WorkerConfig,
 };
 pub use error::{
     Cause, Diagnosis, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure,
@@ -134,6 +136,7 @@ pub use error::{
 };
 pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};
+pub use payload::{Buffer, Buffers, Payload};
 pub use policy::breaker::{BreakerState, BreakerStats, CircuitOpen};
 pub use policy::health::{HealthConfig, HealthStats, WorkerHealth};
 pub use policy::retry::{Fault, GiveUp, NextAttempt};
@@ -142,15 +145,18 @@ pub use policy::retry::{Fault, GiveUp, NextAttempt};
 pub mod environment {
     pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, STRICT_PREFIXES, THREAD_COUNTS};
 }
+pub use process::arena::{Arena, ArenaStats, NoRoom, Region};
 pub use process::{Cleanup, cleanup, cleanup_in};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod line {
+    pub use crate::payload::Told;
     pub use crate::transport::PROTOCOL;
     pub use crate::transport::delivery::{Counted, Delivered};
     pub use crate::transport::http2::{channel, frame_limit, server};
+    pub use crate::transport::wire::{tell, told};
 }
 pub use pool::{
     Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, LineHandler,

@@ -177,7 +177,7 @@ impl TestPool {
     pub async fn run(&self, tool: &str, words: &str) -> Result<String, Error> {
         let reply = self.pool.submit(super::call(tool, words))?;
         let value = soon("the answer of a call", reply).await?;
-        Ok(String::from_utf8_lossy(&value).into_owned())
+        Ok(String::from_utf8_lossy(&value.bytes).into_owned())
     }
 
     /// Generation of the worker in a slot; it starts at 1.

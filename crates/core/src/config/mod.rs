@@ -10,6 +10,7 @@ mod limits;
 mod options;
 mod read;
 mod retry;
+mod shared_memory;
 mod source;
 mod suggest;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use life::{Heartbeat, Life, Recycle};
 pub use limits::Limits;
 pub use options::PoolOptions;
 pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
+pub use shared_memory::{SharedMemory, WhenFull};
 pub(crate) use source::is_name;
 pub(crate) use suggest::closest;
 pub use unserializable::{Detail, Unserializable};
@@ -70,6 +72,8 @@ pub struct PoolConfig {
     pub life: Life,
     /// What it does while workers fail.
     pub guards: Guards,
+    /// How large buffers travel; none: in frames, whatever their size.
+    pub shared_memory: Option<SharedMemory>,
 }
 
 impl PoolConfig {
@@ -90,6 +94,7 @@ impl PoolConfig {
             max_sessions: 10_000,
             life: Life::default(),
             guards: Guards::default(),
+            shared_memory: Some(SharedMemory::default()),
         }
     }
 
@@ -128,6 +133,7 @@ impl PoolConfig {
             let message = format!("must be from 1 to {MAX_SESSIONS}, not {}", self.max_sessions);
             return wrong("max_sessions", message);
         }
+        self.shared_memory.as_ref().map_or(Ok(()), SharedMemory::validate)?;
         self.worker.validate_errors()?;
         self.worker.limits.validate()?;
         self.life.validate()?;

@@ -16,6 +16,7 @@ use super::{Chunks, Pool, Reply};
 use crate::call::{Affinity, CallSpec, SessionKey};
 use crate::config::RetryPolicy;
 use crate::error::Error;
+use crate::payload::Payload;
 use crate::value::{self, CodecError};
 
 impl Pool {
@@ -256,8 +257,8 @@ impl Call<'_> {
             return (span, idle_timeout, Err(error));
         }
         let arguments = match arguments {
-            None => Ok(Bytes::from_static(&[0x80])), // an empty map
-            Some(encoded) => encoded.map_err(|error| Error::Encode {
+            None => Ok(Payload::from(Bytes::from_static(&[0x80]))), // an empty map
+            Some(encoded) => encoded.map(Payload::from).map_err(|error| Error::Encode {
                 tool: tool.clone(),
                 path: error.path("args"),
                 message: error.message().to_owned(),
@@ -265,7 +266,7 @@ impl Call<'_> {
         };
         let arguments = arguments.and_then(|arguments| {
             if validate {
-                pool.check_arguments(&tool, &arguments)?;
+                pool.check_arguments(&tool, &arguments.bytes)?;
             }
             Ok(arguments)
         });
@@ -314,9 +315,9 @@ impl<R: DeserializeOwned> Future for Answer<R> {
 pub(super) fn decoded<T: DeserializeOwned>(
     tool: &Arc<str>,
     root: &str,
-    message: &[u8],
+    message: &Payload,
 ) -> Result<T, Error> {
-    value::decode(message).map_err(|error| Error::Decode {
+    value::decode(&message.bytes).map_err(|error| Error::Decode {
         tool: tool.clone(),
         path: error.path(root),
         message: error.message().to_owned(),

@@ -33,6 +33,8 @@ pub(crate) struct Attached {
     pub(crate) control: bool,
     /// This end honours the shared words.
     pub(crate) words: bool,
+    /// This end maps segments.
+    pub(crate) arenas: bool,
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,
 }

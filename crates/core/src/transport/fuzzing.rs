@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A frame is refused, or it is one of the core's words.
 pub(crate) fn frame(bytes: &[u8]) {
     if let Ok(frame) = v1::WorkerFrame::decode(Bytes::copy_from_slice(bytes)) {
-        let word = wire::read(frame);
+        let word = wire::read(frame, None);
         assert!(!word.name().is_empty());
     }
     if let Ok(frame) = v1::HostFrame::decode(Bytes::copy_from_slice(bytes)) {

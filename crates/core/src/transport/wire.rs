@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,9 +20,11 @@ use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
 use super::failure::exception;
-use crate::config::{SourceKind, Unserializable, WorkerConfig};
+use crate::config::{SourceKind, Unserializable, WhenFull, WorkerConfig};
 use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
+use crate::payload::{Buffer, Buffers, Payload, Told};
+use crate::process::arena::Arena;
 use crate::schema::Schema;
 
 /// Frames handled at a time, so that one worker cannot keep the others waiting.
@@ -29,6 +32,9 @@ const BATCH: usize = 64;
 
 /// Characters of what a peer can put into an error's text.
 const MAX_DETAIL: usize = 200;
+
+/// Buffers of one frame.
+const MAX_BUFFERS: usize = 4096;
 
 /// Longest name of a tool.
 const MAX_TOOL_NAME: usize = 64;
@@ -38,11 +44,13 @@ const MAX_TOOL_NAME: usize = 64;
 pub(crate) enum FromWorker {
     Ready(Vec<ToolInfo>),
     StartFailed(Box<StartFailure>),
-    Value(CallId, Bytes),
+    Value(CallId, Payload),
     Failed(CallId, WorkerFailure),
     /// A stream ended well.
     End(CallId),
-    Chunks(CallId, Vec<Bytes>),
+    Chunks(CallId, Vec<Payload>),
+    /// A call of ours names what cannot be read there.
+    Unread(CallId),
     /// Something that no honest worker of this protocol says.
     Violation(Violation),
 }
@@ -55,6 +63,7 @@ impl FromWorker {
             Self::StartFailed(_) => "StartFailed",
             Self::Value(..) | Self::Failed(..) | Self::End(_) => "Result",
             Self::Chunks(..) => "Chunks",
+            Self::Unread(_) => "Unread",
             Self::Violation(_) => "a broken frame",
         }
     }
@@ -83,6 +92,12 @@ pub struct ToolInfo {
     pub parameters: Schema,
 }
 
+/// Finds the buffers that frames name beside themselves.
+pub(crate) trait ReadBuffers: Send + Sync {
+    /// All of them, or what is wrong with them.
+    fn read(&self, told: &[Told]) -> Result<Buffers, String>;
+}
+
 /// Frames from one worker.
 pub(crate) struct Inbox {
     frames: Streaming<v1::WorkerFrame>,
@@ -92,6 +107,8 @@ pub(crate) struct Inbox {
     failure: Option<Violation>,
     /// Dropped at the end of the frames, which ends the other direction too.
     reading: Option<oneshot::Sender<Infallible>>,
+    /// None: a worker that has no segments.
+    buffers: Option<Arc<dyn ReadBuffers>>,
 }
 
 impl Inbox {
@@ -100,7 +117,12 @@ impl Inbox {
         limit: usize,
         reading: oneshot::Sender<Infallible>,
     ) -> Self {
-        Self { frames, limit, failure: None, reading: Some(reading) }
+        Self { frames, limit, failure: None, reading: Some(reading), buffers: None }
+    }
+
+    /// From now on frames may name what these find.
+    pub(crate) fn find_buffers(&mut self, buffers: Arc<dyn ReadBuffers>) {
+        self.buffers = Some(buffers);
     }
 
     /// What the worker did to HTTP/2, where that ended the line. A process that ends ends the line
@@ -115,7 +137,9 @@ impl Inbox {
         let more = poll_fn(|cx| {
             loop {
                 match Pin::new(&mut self.frames).poll_next(cx) {
-                    Poll::Ready(Some(Ok(frame))) => batch.push(read(frame)),
+                    Poll::Ready(Some(Ok(frame))) => {
+                        batch.push(read(frame, self.buffers.as_deref()))
+                    }
                     // Cut off, or bytes that are no frame: its keeper says what is to be done.
                     Poll::Ready(Some(Err(status))) => {
                         match violation(&status, self.limit) {
@@ -170,19 +194,30 @@ pub(super) fn violation(status: &Status, limit: usize) -> Option<Violation> {
     }
 }
 
-pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
+pub(super) fn read(frame: v1::WorkerFrame, buffers: Option<&dyn ReadBuffers>) -> FromWorker {
     match frame.frame {
         Some(Frame::Result(result)) => {
             let id = CallId::from_raw(result.call_id);
             match result.outcome {
-                Some(Outcome::Value(value)) => FromWorker::Value(id, value),
+                Some(Outcome::Value(value)) => match named(result.buffers, buffers) {
+                    Ok(buffers) => FromWorker::Value(id, Payload { bytes: value, buffers }),
+                    Err(detail) => FromWorker::Violation(Violation::BadBuffer { call: id, detail }),
+                },
+                Some(_) if !result.buffers.is_empty() => {
+                    let detail = "buffers without a value that names them".into();
+                    FromWorker::Violation(Violation::BadBuffer { call: id, detail })
+                }
                 Some(Outcome::End(_)) => FromWorker::End(id),
                 Some(Outcome::Failure(failure)) => FromWorker::Failed(id, failed(*failure)),
                 None => FromWorker::Violation(Violation::EmptyOutcome { call: id }),
             }
         }
         Some(Frame::Chunks(chunks)) => {
-            FromWorker::Chunks(CallId::from_raw(chunks.call_id), chunks.items)
+            let id = CallId::from_raw(chunks.call_id);
+            items(chunks, buffers).map_or_else(
+                |detail| FromWorker::Violation(Violation::BadBuffer { call: id, detail }),
+                |items| FromWorker::Chunks(id, items),
+            )
         }
         Some(Frame::Ready(ready)) => {
             tools(ready.tools).map_or_else(FromWorker::Violation, FromWorker::Ready)
@@ -203,8 +238,62 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
                 ..StartFailure::default()
             }))
         }
+        Some(Frame::Unread(unread)) => FromWorker::Unread(CallId::from_raw(unread.call_id)),
         Some(Frame::Hello(_)) => FromWorker::Violation(Violation::SecondHello),
         None => FromWorker::Violation(Violation::UnknownFrame),
+    }
+}
+
+fn items(chunks: v1::Chunks, buffers: Option<&dyn ReadBuffers>) -> Result<Vec<Payload>, String> {
+    if chunks.buffers.is_empty() {
+        return Ok(chunks.items.into_iter().map(Payload::from).collect());
+    }
+    let Ok([bytes]) = <[Bytes; 1]>::try_from(chunks.items) else {
+        return Err("buffers of more or less than one item".into());
+    };
+    Ok(vec![Payload { bytes, buffers: named(chunks.buffers, buffers)? }])
+}
+
+/// The buffers that a frame names; what is wrong with them.
+fn named(table: Vec<v1::Buffer>, buffers: Option<&dyn ReadBuffers>) -> Result<Buffers, String> {
+    if table.is_empty() {
+        return Ok(Buffers::default());
+    }
+    if table.len() > MAX_BUFFERS {
+        return Err(format!("{} buffers; {MAX_BUFFERS} may be in a frame", table.len()));
+    }
+    let told: Vec<_> = table.into_iter().map(told).collect();
+    match buffers {
+        Some(buffers) => buffers.read(&told),
+        None => inline(told),
+    }
+}
+
+/// The buffers of an end that has no segments.
+fn inline(told: Vec<Told>) -> Result<Buffers, String> {
+    let bytes = |told| match told {
+        Told::Inline(bytes) => Ok(Buffer::from(bytes)),
+        Told::Shared { segment, .. } => Err(format!("segment {segment}, and it has none")),
+    };
+    Ok(told.into_iter().map(bytes).collect::<Result<Vec<_>, _>>()?.into())
+}
+
+/// What a frame tells of a buffer.
+pub fn told(buffer: v1::Buffer) -> Told {
+    let v1::Buffer { segment, offset, length, word, inline } = buffer;
+    match segment {
+        0 => Told::Inline(inline),
+        segment => Told::Shared { segment, offset, length, word },
+    }
+}
+
+/// The same, to be sent.
+pub fn tell(told: Told) -> v1::Buffer {
+    match told {
+        Told::Inline(inline) => v1::Buffer { inline, ..v1::Buffer::default() },
+        Told::Shared { segment, offset, length, word } => {
+            v1::Buffer { segment, offset, length, word, inline: Bytes::new() }
+        }
     }
 }
 
@@ -265,7 +354,9 @@ pub(crate) struct CallSession<'a> {
 pub(crate) struct ToolCall<'a> {
     pub(crate) id: CallId,
     pub(crate) tool: &'a str,
-    pub(crate) arguments: &'a Bytes,
+    pub(crate) arguments: &'a Payload,
+    /// Its buffers, as this worker can read them.
+    pub(crate) told: Vec<Told>,
     pub(crate) session: Option<CallSession<'a>>,
     pub(crate) left: Option<Duration>,
     pub(crate) word: Option<u8>,
@@ -294,7 +385,7 @@ impl Outbox {
         self.send(ToWorker::StartCall(v1::StartCall {
             call_id: call.id.raw(),
             tool: call.tool.to_owned(),
-            arguments: call.arguments.clone(),
+            arguments: call.arguments.bytes.clone(),
             session_id: session.id.to_owned(),
             session_new: session.is_new,
             time_left_us: call.left.map_or(0, |left| (left.as_micros() as u64).max(1)),
@@ -304,7 +395,15 @@ impl Outbox {
             window_bytes,
             session_generation: session.generation,
             session_metadata: session.metadata,
+            buffers: call.told.into_iter().map(tell).collect(),
         }));
+    }
+
+    /// Bytes of a buffer that could not be read; None: nobody waits for the call any more.
+    pub(crate) fn buffer_bytes(&self, id: CallId, part: Option<(u32, Bytes)>) {
+        let (call_id, gone) = (id.raw(), part.is_none());
+        let (index, bytes) = part.unwrap_or_default();
+        self.send(ToWorker::BufferBytes(v1::BufferBytes { call_id, index, bytes, gone }));
     }
 
     pub(crate) fn end_session(&self, id: &str, generation: u64) {
@@ -324,7 +423,12 @@ impl Outbox {
         self.send(ToWorker::Drain(v1::Drain {}));
     }
 
-    pub(crate) fn initialize(&self, worker: &WorkerRef, config: &WorkerConfig) {
+    pub(crate) fn initialize(
+        &self,
+        worker: &WorkerRef,
+        config: &WorkerConfig,
+        shared_memory: Option<&Arena>,
+    ) {
         use v1::adapter_source::Source;
         let location = config.adapter.location.clone();
         let source = match config.adapter.kind {
@@ -344,7 +448,18 @@ impl Outbox {
             device: String::new(),
             unserializable: config.results.as_ref().map(unserializable),
             errors: config.errors.clone(),
+            shared_memory: shared_memory.map(told_of_arenas),
         }));
+    }
+}
+
+fn told_of_arenas(arena: &Arena) -> v1::SharedMemory {
+    let settings = arena.settings();
+    v1::SharedMemory {
+        max_bytes: arena.max_bytes(),
+        threshold: settings.threshold as u64,
+        wait_us: u64::try_from(settings.wait.as_micros()).unwrap_or(u64::MAX),
+        error_when_full: settings.when_full == WhenFull::Error,
     }
 }
 
@@ -384,7 +499,7 @@ mod tests {
             ..v1::Tool::default()
         };
         let ready = v1::Ready { tools: tools.iter().map(tool).collect() };
-        read(v1::WorkerFrame { frame: Some(Frame::Ready(ready)) })
+        read(v1::WorkerFrame { frame: Some(Frame::Ready(ready)) }, None)
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
+use super::arenas;
 use super::boot;
 use super::engine::Engine;
 use super::line::Line;
@@ -40,6 +41,7 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
         python_version: py.version().split(' ').next().unwrap_or_default().to_owned(),
         control: true,
         words: side.page().is_some(),
+        arenas: true,
     };
     let dialled = py.detach(|| {
         dial(start, hello).inspect_err(|_| {
@@ -53,9 +55,11 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
         let path = &start.socket_path;
         PyConnectionError::new_err(format!("no line to the host at {path}: {}", status.message()))
     })?;
-    watch::start(py, side, Arc::clone(&engine.running))?;
+    let exchange = arenas::open(side, initialize.shared_memory.as_ref());
+    watch::start(py, side, Arc::clone(&engine.running), exchange.clone())?;
     let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
-    let line = Line { initialize, max_message, page: side.page(), engine: Mutex::new(engine) };
+    let (page, engine) = (side.page(), Mutex::new(engine));
+    let line = Line { initialize, max_message, page, exchange, engine };
     let line = Py::new(py, line)?;
     let closed = line.clone_ref(py);
     boot::at_exit(py, move |py| closed.get().close(py))?;

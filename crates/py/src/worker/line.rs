@@ -1,6 +1,6 @@
 //! `Line`: the worker's native end as the SDK sees it.
 
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use prost::Message;
@@ -9,6 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyString};
 use snakepit::line::frame_limit;
+use snakepit::process::arena::Exchange;
 use snakepit::process::{self, Page};
 use snakepit_proto::v1::adapter_source::Source;
 use snakepit_proto::v1::worker_frame::Frame;
@@ -36,6 +37,8 @@ pub(crate) struct Line {
     pub(super) initialize: Initialize,
     pub(super) max_message: usize,
     pub(super) page: Option<&'static Page>,
+    /// None: the host wants no shared memory.
+    pub(super) exchange: Option<Arc<Exchange>>,
     /// Only ever tried: a tool that calls back into its own line must not wait for itself.
     pub(super) engine: Mutex<Engine>,
 }
@@ -159,7 +162,8 @@ impl Line {
         }
         let hooks = Hooks { set_current: current.getattr(intern!(py, "set"))?, describe, suggest };
         let mut engine = self.engine()?;
-        Server::new(py, &mut engine, self.page, self.max_message, named, hooks)?.run()
+        let shared = (self.page, self.exchange.as_deref());
+        Server::new(py, &mut engine, shared, self.max_message, named, hooks)?.run()
     }
 }
 

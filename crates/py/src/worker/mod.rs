@@ -6,6 +6,7 @@
 //! serve      frame ─▶ decode ─▶ tool ─▶ encode ─▶ outbox           main thread: the only one that runs
 //!                                                                  tools, and the one that does the I/O
 //! watch      control socket ─▶ cancel, grant, probe, end of host   own thread, never attaches to Python
+//! arenas     large buffers: segments of the host, and our own
 //! attendant  cancel callbacks, answers to probes                   own thread, attaches
 //! sessions   which sessions have been here, and their end          main thread
 //! standby    drives the line while a tool runs long                own thread, never attaches
@@ -22,6 +23,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 
+mod arenas;
 mod attendant;
 mod boot;
 mod call;

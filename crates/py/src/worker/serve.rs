@@ -6,17 +6,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use snakepit::line::{Told, tell};
+use snakepit::process::arena::Exchange;
 use snakepit::process::{Owner, Page, WordState};
+use snakepit::{Buffers, Payload};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{
-    EndSession, Failure, FailureKind, HostFrame, Result as CallResult, StartCall,
+    Buffer, BufferBytes, EndSession, Failure, FailureKind, HostFrame, Result as CallResult,
+    StartCall, Unread,
 };
 
+use super::arenas::{self, Found, Parked};
 use super::boot;
 use super::call::Call;
 use super::engine::Engine;
@@ -75,6 +80,8 @@ pub(super) struct Server<'py, 'line> {
     /// one look at the clock per call is enough.
     pub(super) now: Instant,
     page: Option<&'static Page>,
+    exchange: Option<&'line Exchange>,
+    parked: Parked,
     owner: Owner,
     tools: Tools<'py>,
     hooks: Hooks<'py>,
@@ -87,15 +94,28 @@ impl<'py, 'line> Server<'py, 'line> {
     pub(super) fn new(
         py: Python<'py>,
         line: &'line mut Engine,
-        page: Option<&'static Page>,
+        (page, exchange): (Option<&'static Page>, Option<&'line Exchange>),
         max_message: usize,
         tools: Tools<'py>,
         hooks: Hooks<'py>,
     ) -> PyResult<Self> {
         let owner = boot::side()?.owner;
         let now = Instant::now();
-        let (sessions, unsent_since) = (Sessions::default(), None);
-        Ok(Self { py, line, max_message, now, page, owner, tools, hooks, sessions, unsent_since })
+        let (parked, sessions) = (Parked::default(), Sessions::default());
+        Ok(Self {
+            py,
+            line,
+            max_message,
+            now,
+            page,
+            exchange,
+            parked,
+            owner,
+            tools,
+            hooks,
+            sessions,
+            unsent_since: None,
+        })
     }
 
     /// Runs calls until the host drains (true) or the line ends (false).
@@ -108,6 +128,12 @@ impl<'py, 'line> Server<'py, 'line> {
             match frame {
                 Ok(Some(HostFrame { frame: Some(FromHost::StartCall(start)) })) => {
                     if self.take_up(start)? == Next::End {
+                        self.line.await_end(self.py, None);
+                        return Ok(false);
+                    }
+                }
+                Ok(Some(HostFrame { frame: Some(FromHost::BufferBytes(part)) })) => {
+                    if self.take_up_parked(&part)? == Next::End {
                         self.line.await_end(self.py, None);
                         return Ok(false);
                     }
@@ -149,16 +175,58 @@ impl<'py, 'line> Server<'py, 'line> {
         }
         // The word is claimed before anything else is looked at: from here on the host cannot give
         // the call to another worker any more.
-        let (id, word) = (start.call_id, start.word.checked_sub(1));
-        let word = word.and_then(|index| Some((self.page?, index)));
-        if let Some((page, index)) = word
-            && !page.start(index, id)
-        {
-            return Ok(Next::Serve); // revoked
+        let id = start.call_id;
+        let revoked = self.word(&start).is_some_and(|(page, index)| !page.start(index, id));
+        // Without an interpreter's leave: segments are mapped by the watcher, which needs none.
+        let buffers = match start.buffers.is_empty() {
+            true => Found::All(Buffers::default()),
+            false => {
+                let (exchange, table) = (self.exchange, std::mem::take(&mut start.buffers));
+                self.py.detach(|| arenas::find(exchange, table))
+            }
+        };
+        match buffers {
+            // What it borrowed is given back.
+            _ if revoked => Ok(Next::Serve),
+            Found::All(buffers) => self.run_call(number, start, Ok(buffers)),
+            Found::Wrong(detail) => self.run_call(number, start, Err(detail)),
+            Found::Missing(table) => {
+                self.parked.add(start, table);
+                self.line.push(Frame::Unread(Unread { call_id: id }), 0);
+                Ok(Next::Serve)
+            }
         }
+    }
+
+    /// More of a buffer that could not be read in its segment.
+    fn take_up_parked(&mut self, part: &BufferBytes) -> PyResult<Next> {
+        let Some((start, buffers)) = self.parked.more(part) else { return Ok(Next::Serve) };
+        if buffers.is_none() {
+            self.line.running.cancel(start.call_id);
+        }
+        let number = self.tools.names.find(&start).copied();
+        // It may be slow, and has waited already.
+        self.line.deliver(self.py);
+        self.unsent_since = None;
+        self.run_call(number, start, Ok(buffers.unwrap_or_default()))
+    }
+
+    /// The word of a call, where it has one.
+    fn word(&self, start: &StartCall) -> Option<(&'static Page, u32)> {
+        Some((self.page?, start.word.checked_sub(1)?))
+    }
+
+    /// Runs a call that was claimed.
+    fn run_call(
+        &mut self,
+        number: Option<usize>,
+        mut start: StartCall,
+        buffers: Result<Buffers, String>,
+    ) -> PyResult<Next> {
+        let (id, word) = (start.call_id, self.word(&start));
         let (running, began) = (self.line.running.begin(id), self.now);
         self.line.enter_python();
-        let outcome = self.outcome(number, &mut start, &running);
+        let outcome = self.outcome(number, &mut start, buffers, &running);
         self.stay_ourselves();
         self.line.leave_python();
         self.line.running.end(&running);
@@ -192,13 +260,14 @@ impl<'py, 'line> Server<'py, 'line> {
         ended
     }
 
-    fn reply(&mut self, call_id: u64, outcome: Outcome) {
+    fn reply(&mut self, call_id: u64, (outcome, buffers): (Outcome, Vec<Buffer>)) {
         let bytes = match &outcome {
             Outcome::Value(value) => value.len(),
             Outcome::Failure(_) | Outcome::End(_) => 0,
         };
+        let bytes = buffers.iter().fold(bytes, |sum, buffer| sum + buffer.inline.len());
         let outcome = Some(outcome);
-        self.line.push(Frame::Result(CallResult { call_id, outcome }), bytes);
+        self.line.push(Frame::Result(CallResult { call_id, outcome, buffers }), bytes);
         self.now = Instant::now();
         self.unsent_since.get_or_insert(self.now);
     }
@@ -207,8 +276,10 @@ impl<'py, 'line> Server<'py, 'line> {
         &mut self,
         number: Option<usize>,
         start: &mut StartCall,
+        buffers: Result<Buffers, String>,
         running: &Arc<RunningCall>,
-    ) -> PyResult<Outcome> {
+    ) -> PyResult<(Outcome, Vec<Buffer>)> {
+        let failed = |failure| (failed(failure), Vec::new());
         if running.is_cancelled() {
             let message = "cancelled before it started".to_owned();
             return Ok(failed(failure::plain(FailureKind::Cancelled, "", message)));
@@ -219,7 +290,11 @@ impl<'py, 'line> Server<'py, 'line> {
             let message = wrong_verb(&start.tool, tool.streams);
             return Ok(failed(failure::plain(FailureKind::Exception, "TypeError", message)));
         }
-        let arguments = match self.arguments(&start.arguments) {
+        let bytes = start.arguments.clone();
+        let arguments = buffers
+            .map_err(|detail| PyValueError::new_err(format!("args: {detail}")))
+            .and_then(|buffers| self.arguments(&Payload { bytes, buffers }));
+        let arguments = match arguments {
             Ok(arguments) => arguments,
             Err(error) => return Ok(failed(failure::bare(self.py, FailureKind::Decode, &error))),
         };
@@ -232,16 +307,19 @@ impl<'py, 'line> Server<'py, 'line> {
         let returned = callable.call((), Some(&arguments));
         Ok(match returned {
             Err(error) => failed(self.raised(error, running)),
-            Ok(items) if streams => self.stream(&items, start, running),
+            Ok(items) if streams => (self.stream(&items, start, running), Vec::new()),
             Ok(value) => match self.encode(&value, "result") {
                 Err(failure) => failed(*failure),
-                Ok(value) => Outcome::Value(value.into()),
+                Ok(value) => match self.lend(&value, "result") {
+                    Err(failure) => failed(*failure),
+                    Ok(table) => (Outcome::Value(value.bytes), table),
+                },
             },
         })
     }
 
-    fn arguments(&self, encoded: &[u8]) -> PyResult<Bound<'py, PyDict>> {
-        let arguments = codec::decode(self.py, encoded, "args")?;
+    fn arguments(&self, encoded: &Payload) -> PyResult<Bound<'py, PyDict>> {
+        let arguments = codec::decode_payload(self.py, encoded, "args")?;
         let arguments = arguments
             .cast_into_exact::<PyDict>()
             .map_err(|_| PyTypeError::new_err("args: not a map of keywords"))?;
@@ -258,13 +336,33 @@ impl<'py, 'line> Server<'py, 'line> {
         &self,
         value: &Bound<'py, PyAny>,
         root: &str,
-    ) -> Result<Vec<u8>, Box<Failure>> {
+    ) -> Result<Payload, Box<Failure>> {
         let encoded =
             results::encode(value, root).map_err(|error| failure::unfit(self.py, &error))?;
-        if encoded.len() > self.max_message {
-            return Err(failure::too_large(root, encoded.len(), self.max_message).into());
+        if encoded.bytes.len() > self.max_message {
+            return Err(failure::too_large(root, encoded.bytes.len(), self.max_message).into());
         }
         Ok(encoded)
+    }
+
+    /// The buffers of a value as its frame tells them, unless they would have to go in it and the host
+    /// would not take that.
+    pub(super) fn lend(&self, value: &Payload, root: &str) -> Result<Vec<Buffer>, Box<Failure>> {
+        if value.buffers.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The host may have to map a new segment first.
+        let told = match self.exchange {
+            Some(exchange) => self.py.detach(|| exchange.lend(&value.buffers)),
+            None => value.buffers.iter().map(|it| Told::Inline(it.bytes().clone())).collect(),
+        };
+        let table: Vec<_> = told.into_iter().map(tell).collect();
+        let inline = table.iter().map(|buffer| buffer.inline.len());
+        let size = inline.fold(value.bytes.len(), usize::saturating_add);
+        if size > self.max_message {
+            return Err(failure::too_large(root, size, self.max_message).into());
+        }
+        Ok(table)
     }
 
     fn not_found(&self, name: &str) -> Failure {

@@ -10,7 +10,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 use snakepit_proto::v1::result::Outcome;
-use snakepit_proto::v1::{Failure, FailureKind, StartCall, StreamEnd};
+use snakepit_proto::v1::worker_frame::Frame;
+use snakepit_proto::v1::{Chunks, Failure, FailureKind, StartCall, StreamEnd};
 
 use super::failure;
 use super::running::RunningCall;
@@ -62,9 +63,19 @@ impl<'py> Server<'py, '_> {
             let Some(item) = items.next() else { return Ok(()) };
             self.stay_ourselves();
             let item = self.encode(&item.map_err(Stop::Raised)?, "chunk").map_err(Stop::Unfit)?;
-            self.await_room(&window, item.len(), running)?;
-            window.send(item.len());
-            let full = self.line.add_item(running, item);
+            let size = usize::try_from(item.size()).unwrap_or(usize::MAX);
+            self.await_room(&window, size, running)?;
+            window.send(size);
+            let full = match item.buffers.is_empty() {
+                true => self.line.add_item(running, item.bytes),
+                false => {
+                    let table = self.lend(&item, "chunk").map_err(Stop::Unfit)?;
+                    self.line.outbox.seal();
+                    let (call_id, items, buffers) = (running.id(), vec![item.bytes], table);
+                    self.line.push(Frame::Chunks(Chunks { call_id, items, buffers }), size);
+                    true
+                }
+            };
             let now = Instant::now();
             let oldest_age = now.duration_since(*oldest.get_or_insert(now));
             if full || now.duration_since(before) > SLOW_ITEM || oldest_age > OLDEST_ITEM {

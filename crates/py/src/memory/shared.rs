@@ -1,0 +1,72 @@
+//! Values that are kept in shared memory, and sent again and again.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::prelude::*;
+use snakepit::Payload;
+
+use crate::codec;
+
+/// A value that lies in a pool's memory. See `snakepit._core.SharedRef` in the stub.
+#[pyclass(frozen, weakref, module = "snakepit")]
+pub(crate) struct SharedRef {
+    /// None: closed. Never held while Python code runs.
+    held: Mutex<Option<Payload>>,
+    nbytes: u64,
+}
+
+impl SharedRef {
+    pub(crate) fn new(payload: Payload) -> Self {
+        let nbytes = payload.size();
+        Self { held: Mutex::new(Some(payload)), nbytes }
+    }
+
+    /// What is sent of it; None: it is closed.
+    pub(crate) fn payload(&self) -> Option<Payload> {
+        self.held().clone()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Payload>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl SharedRef {
+    #[getter]
+    fn nbytes(&self) -> u64 {
+        self.nbytes
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.held().is_none()
+    }
+
+    fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let payload = self.payload().ok_or_else(|| codec::refuse(py, "value", CLOSED))?;
+        codec::decode_payload(py, &payload, "value")
+    }
+
+    fn close(&self) {
+        let held = self.held().take();
+        drop(held);
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_error))]
+    fn __exit__(&self, _error: &Bound<'_, PyAny>) {
+        self.close();
+    }
+
+    fn __repr__(&self) -> String {
+        let state = if self.closed() { ", closed" } else { "" };
+        format!("<SharedRef of {} bytes{state}>", self.nbytes)
+    }
+}
+
+/// What is said of one that is closed.
+pub(crate) const CLOSED: &str = "the SharedRef is closed; put() the value again";
