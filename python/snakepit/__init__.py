@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from snakepit import errors
-from snakepit._core import __version__
+from snakepit._core import SharedRef, __version__
 from snakepit._duration import UNSET
 from snakepit._future import Future
 from snakepit._pool import Pool
@@ -48,7 +48,7 @@ from snakepit.errors import (
 )
 
 if TYPE_CHECKING:
-    from snakepit import executor
+    from snakepit import executor, zero_copy
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
-    from snakepit._stats import PoolStats, SessionInfo, WorkerInfo, WorkerRef
+    from snakepit._shared_memory import SharedMemory
+    from snakepit._stats import PoolStats, SessionInfo, SharedMemoryStats, WorkerInfo, WorkerRef
     from snakepit._tools import ToolInfo
     from snakepit._unserializable import (
         Unserializable,
@@ -117,6 +118,9 @@ __all__ = [
     "SessionLost",
     "SessionQuotaExceeded",
     "ShapeMismatch",
+    "SharedMemory",
+    "SharedMemoryStats",
+    "SharedRef",
     "SnakepitError",
     "StartError",
     "Stream",
@@ -138,6 +142,7 @@ __all__ = [
     "register_decoder",
     "register_encoder",
     "unserializable_info",
+    "zero_copy",
 ]
 
 # Imported at first use: asyncio and dataclasses would double the time that a host takes to start.
@@ -160,6 +165,8 @@ _LAZY = {
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
     "SessionInfo": "snakepit._stats",
+    "SharedMemory": "snakepit._shared_memory",
+    "SharedMemoryStats": "snakepit._stats",
     "ToolInfo": "snakepit._tools",
     "Unserializable": "snakepit._unserializable",
     "UnserializableInfo": "snakepit._unserializable",
@@ -173,6 +180,7 @@ _LAZY = {
     "register_decoder": "snakepit_bridge._registry",
     "register_encoder": "snakepit_bridge._registry",
     "unserializable_info": "snakepit._unserializable",
+    "zero_copy": "snakepit",  # the module itself
 }
 
 
@@ -181,8 +189,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    if name == "executor":
-        return import_module("snakepit.executor")
+    if _LAZY[name] == "snakepit":
+        return import_module(f"snakepit.{name}")
     value = globals()[name] = getattr(import_module(_LAZY[name]), name)
     return value
 

@@ -51,6 +51,8 @@ _OUTPUTS = ("show", "log", "drop")
 
 # The fields of ``WorkerBreaker`` in their order. Written here too, as those of ``Life``.
 WORKER_BREAKER: tuple[Any, ...] = (20, 5, 0.5, None, 30.0, False)
+# Those of ``SharedMemory``.
+SHARED_MEMORY: tuple[Any, ...] = (None, 64 * 1024, 1.0, "inline")
 
 _WORKER_LOG = logging.getLogger("snakepit.worker")
 
@@ -138,6 +140,8 @@ class PoolConfig(NamedTuple):
     unserializable: tuple[str, int, int] | None
     """The same for results, as workers are told it."""
     errors: list[str]
+    shared_memory: tuple[Any, ...] | None
+    """Bytes at most, threshold, seconds to wait, what then; ``None``: there is none."""
 
     @classmethod
     def build(
@@ -171,6 +175,7 @@ class PoolConfig(NamedTuple):
         crash_barrier: CrashBarrier | None,
         unserializable: object,
         errors: object,
+        shared_memory: object,
     ) -> PoolConfig:
         """Check the parameters of a pool.
 
@@ -215,6 +220,7 @@ class PoolConfig(NamedTuple):
             log_lines=_log_lines,
             **_guards(retry, circuit_breaker, worker_breaker, crash_barrier),
             **_values(unserializable, errors),
+            shared_memory=_shared_memory(shared_memory),
         )
 
 
@@ -250,6 +256,16 @@ def _values(unserializable: object, errors: object) -> dict[str, Any]:
 
         classes = _error_classes.read(errors)
     return {"substitute": substitute, "unserializable": results, "errors": classes}
+
+
+def _shared_memory(value: object) -> tuple[Any, ...] | None:
+    if value is UNSET:
+        return SHARED_MEMORY
+    if value is None:
+        return None
+    from snakepit import _shared_memory
+
+    return _shared_memory.read(value)
 
 
 def refuse_unknown(unknown: Collection[str], known: Iterable[str]) -> None:

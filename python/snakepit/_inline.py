@@ -359,7 +359,15 @@ class InlineEngine:
             "retry_tokens": 0,
             "circuit": None,
             "barred": 0,
+            "shared_memory": None,
         }
+
+    def put(self, value: Any) -> _core.SharedRef:
+        self._refuse_closed()
+        return _core.keep(value, self._substitutes["request"])
+
+    def room(self, nbytes: int) -> None:
+        self._refuse_closed()
 
     def health(self) -> _core._Health:
         live = self._live is not None

@@ -26,6 +26,7 @@ from ._tool import tool
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import telemetry
+    from ._interop import empty
     from .logging_config import configure_logging, get_logger
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ __all__ = [
     "WorkerInfo",
     "__version__",
     "configure_logging",
+    "empty",
     "get_logger",
     "register_decoder",
     "register_encoder",
@@ -44,6 +46,7 @@ __all__ = [
 
 _LATE = {
     "configure_logging": "logging_config",
+    "empty": "_interop",
     "get_logger": "logging_config",
     "telemetry": "telemetry",
 }

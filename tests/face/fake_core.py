@@ -14,6 +14,17 @@ from typing import Any, ClassVar
 from snakepit_bridge.errors import EncodeError as BridgeEncodeError
 
 
+class FakeSharedRef:
+    def __init__(self, value: Any) -> None:
+        self._value, self.closed, self.nbytes = value, False, 0
+
+    def value(self) -> Any:
+        return self._value
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class FakeReply:
     def __init__(self, tool: str = "tool") -> None:
         self.tool = tool
@@ -274,7 +285,15 @@ class Pool:
             "worker_deaths restarts workers ready sessions shed retries retries_refused "
             "quarantined queued_bytes retry_tokens circuit barred"
         )
-        return {name: index for index, name in enumerate(names.split())}
+        counted = {name: index for index, name in enumerate(names.split())}
+        return {**counted, "shared_memory": (1, 2, 3, 4, 5, 6, 7, 8)}
+
+    def put(self, value: Any) -> Any:
+        return FakeSharedRef(value)
+
+    def room(self, nbytes: int) -> Any:
+        self.rooms = [*getattr(self, "rooms", ()), nbytes]
+        return bytearray(nbytes)
 
     def workers(self) -> list[tuple[Any, ...]]:
         return [

@@ -92,7 +92,7 @@ class Server:
             why = _wrong_verb(call.tool, streams)
             return {"failure": failure.plain(messages.EXCEPTION, "TypeError", why)}
         try:
-            arguments = _keywords(start.arguments)
+            arguments = _keywords(start.arguments, [part.inline for part in start.buffers])
         except BaseException as error:
             return {"failure": failure.bare(messages.DECODE, error)}
         if call.session_generation:
@@ -141,8 +141,8 @@ class Server:
         return failure.plain(messages.TOOL_NOT_FOUND, "", why, suggestions=suggestions)
 
 
-def _keywords(encoded: bytes) -> dict[str, Any]:
-    arguments = _values.decode(encoded, "args")
+def _keywords(encoded: bytes, buffers: list[bytes]) -> dict[str, Any]:
+    arguments = _values.decode(encoded, "args", buffers)
     if type(arguments) is not dict:
         raise TypeError("args: not a map of keywords")
     for key in arguments:

@@ -30,7 +30,8 @@ pub(crate) use shared::{CLOSED, SharedRef};
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<view::View>()?;
     module.add_class::<Room>()?;
-    module.add_class::<SharedRef>()
+    module.add_class::<SharedRef>()?;
+    module.add_function(wrap_pyfunction!(shared::keep, module)?)
 }
 
 /// What came beside a message, as the codec wants it.

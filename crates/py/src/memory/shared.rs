@@ -68,5 +68,16 @@ impl SharedRef {
     }
 }
 
+/// A reference to a value in ordinary memory.
+#[pyfunction]
+#[pyo3(signature = (value, substitute = None))]
+pub(super) fn keep(
+    value: &Bound<'_, PyAny>,
+    substitute: Option<Py<PyAny>>,
+) -> PyResult<SharedRef> {
+    let encoded = codec::encode_or(value, "value", substitute.as_ref(), None)?;
+    Ok(SharedRef::new(encoded.message.into()))
+}
+
 /// What is said of one that is closed.
 pub(crate) const CLOSED: &str = "the SharedRef is closed; put() the value again";

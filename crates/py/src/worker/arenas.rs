@@ -9,6 +9,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use pyo3::prelude::*;
 use snakepit::line::{Told, told};
 use snakepit::process::arena::{Aside, Exchange};
 use snakepit::process::{ArenaMessage, FromWorker};
@@ -16,6 +17,7 @@ use snakepit::{Arena, Buffer, Buffers, SharedMemory, WhenFull};
 use snakepit_proto::v1::{self, BufferBytes, StartCall};
 
 use super::boot::Side;
+use crate::memory::{self, Room};
 
 /// What was sent before a frame is on its way at least: longer takes only a watcher that is not let run.
 const ON_ITS_WAY: Duration = Duration::from_secs(10);
@@ -26,6 +28,13 @@ static EXCHANGE: OnceLock<Arc<Exchange>> = OnceLock::new();
 /// The arena of this worker's results, where its pool has shared memory.
 pub(crate) fn arena() -> Option<&'static Arena> {
     EXCHANGE.get().map(|exchange| exchange.arena())
+}
+
+/// Room for a result; None: what is made here travels in frames.
+#[pyfunction]
+#[pyo3(name = "worker_room")]
+pub(super) fn room(py: Python<'_>, nbytes: usize) -> PyResult<Option<Room>> {
+    arena().map(|arena| memory::room(py, arena, nbytes, || {})).transpose()
 }
 
 struct ToHost(&'static Side);

@@ -48,6 +48,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(boot::report_boot_error, module)?)?;
     module.add_function(wrap_pyfunction!(boot::start_message, module)?)?;
     module.add_function(wrap_pyfunction!(dial::attach, module)?)?;
+    module.add_function(wrap_pyfunction!(arenas::room, module)?)?;
     module.add_class::<call::Call>()?;
     module.add_class::<line::Line>()
 }
