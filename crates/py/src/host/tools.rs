@@ -70,7 +70,7 @@ pub(super) fn checked(
     if let Some(limit) = waits.filter(|_| !pool.knows_tools()) {
         left = wait(py, driver, || Box::pin(pool.await_tools(&tool, limit)))?;
     }
-    py.detach(|| pool.check_arguments(&tool, &arguments.bytes))
+    py.detach(|| pool.check_arguments(&tool, &arguments))
         .map_err(|error| errors::exception(py, &error))?;
     Ok((Arguments(arguments), left.map(|left| left.as_secs_f64())))
 }

@@ -71,10 +71,7 @@ impl SharedRef {
 /// A reference to a value in ordinary memory.
 #[pyfunction]
 #[pyo3(signature = (value, substitute = None))]
-pub(super) fn keep(
-    value: &Bound<'_, PyAny>,
-    substitute: Option<Py<PyAny>>,
-) -> PyResult<SharedRef> {
+pub(super) fn keep(value: &Bound<'_, PyAny>, substitute: Option<Py<PyAny>>) -> PyResult<SharedRef> {
     let encoded = codec::encode_or(value, "value", substitute.as_ref(), None)?;
     Ok(SharedRef::new(encoded.message.into()))
 }
