@@ -341,7 +341,13 @@ class Pool:
         self.close(0.0)
 
 
-def encode(value: object, root: str = "value", substitute: Any = None) -> bytes:
+def encode(
+    value: object,
+    root: str = "value",
+    substitute: Any = None,
+    outside: Any = None,
+    threshold: int = 0,
+) -> bytes:
     """JSON for the codec: tuples arrive as lists and objects are refused, as with the real one."""
     try:
         return json.dumps(value, default=substitute).encode()
@@ -351,7 +357,7 @@ def encode(value: object, root: str = "value", substitute: Any = None) -> bytes:
         raise EncodeError(f"{root}: {error}", path=root) from None
 
 
-def decode(data: bytes, root: str = "value") -> Any:
+def decode(data: bytes, root: str = "value", arrived: Any = None) -> Any:
     return json.loads(data)
 
 
@@ -378,6 +384,8 @@ def module() -> types.ModuleType:
         "decode": decode,
         "diagnose": diagnose,
         "use_registry": use_registry,
+        "keep": lambda value, substitute=None: FakeSharedRef(value),
+        "SharedRef": FakeSharedRef,
         "Pool": Pool,
         "Inbox": Inbox,
         "leave": leave,
