@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use snakepit::{
-    AdapterSource, Affinity, Error, Guards, Life, OutputMode, Pool, PoolConfig, SourceKind,
-    WorkerConfig,
+    AdapterSource, Affinity, Error, Guards, Life, Limits, OutputMode, Pool, PoolConfig,
+    SharedMemory, SourceKind, WorkerConfig,
 };
 use tokio::runtime::Handle;
 
@@ -107,6 +107,18 @@ impl Builder {
     /// Largest value in bytes.
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.config.max_message = bytes;
+        self
+    }
+
+    /// How large buffers travel.
+    pub fn shared_memory(mut self, settings: Option<SharedMemory>) -> Self {
+        self.config.shared_memory = settings;
+        self
+    }
+
+    /// What a worker may take of the machine.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.worker.limits = limits;
         self
     }
 

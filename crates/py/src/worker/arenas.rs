@@ -3,7 +3,6 @@
 //! The watcher hears of segments, the main thread reads and writes in them. A call whose buffers cannot
 //! be mapped here is parked until the host has sent their bytes over the line.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, OnceLock};
@@ -11,10 +10,10 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use snakepit::line::{Told, told};
-use snakepit::process::arena::{Aside, Exchange};
+use snakepit::process::arena::{Aside, Exchange, Unreadable};
 use snakepit::process::{ArenaMessage, FromWorker};
 use snakepit::{Arena, Buffer, Buffers, SharedMemory, WhenFull};
-use snakepit_proto::v1::{self, BufferBytes, StartCall};
+use snakepit_proto::v1;
 
 use super::boot::Side;
 use crate::memory::{self, Room};
@@ -26,6 +25,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(10);
 static EXCHANGE: OnceLock<Arc<Exchange>> = OnceLock::new();
 
 /// The arena of this worker's results, where its pool has shared memory.
+#[expect(dead_code, reason = "values do not go there yet")]
 pub(crate) fn arena() -> Option<&'static Arena> {
     EXCHANGE.get().map(|exchange| exchange.arena())
 }
@@ -70,11 +70,10 @@ pub(super) enum Found {
 
 /// Finds what a call names beside its frame.
 pub(super) fn find(exchange: Option<&Exchange>, table: Vec<v1::Buffer>) -> Found {
-    use snakepit::process::arena::Unreadable;
     let table: Vec<_> = table.into_iter().map(told).collect();
     let read = match exchange {
         Some(exchange) => exchange.read(&table, ON_ITS_WAY),
-        None => inline(&table),
+        None => table.iter().map(inline).collect::<Result<Vec<_>, _>>().map(Buffers::from),
     };
     match read {
         Ok(buffers) => Found::All(buffers),
@@ -83,59 +82,9 @@ pub(super) fn find(exchange: Option<&Exchange>, table: Vec<v1::Buffer>) -> Found
     }
 }
 
-fn inline(table: &[Told]) -> Result<Buffers, snakepit::process::arena::Unreadable> {
-    let buffer = |told: &Told| match told {
+fn inline(told: &Told) -> Result<Buffer, Unreadable> {
+    match told {
         Told::Inline(bytes) => Ok(Buffer::from(bytes.clone())),
-        Told::Shared { segment, .. } => {
-            Err(snakepit::process::arena::Unreadable::Unknown { segment: *segment })
-        }
-    };
-    Ok(table.iter().map(buffer).collect::<Result<Vec<_>, _>>()?.into())
-}
-
-/// Calls that wait for the bytes of their buffers.
-#[derive(Default)]
-pub(super) struct Parked(HashMap<u64, Waiting>);
-
-struct Waiting {
-    start: StartCall,
-    table: Vec<Told>,
-    parts: Vec<Vec<u8>>,
-}
-
-impl Parked {
-    /// The host has been told that this cannot be read.
-    pub(super) fn add(&mut self, start: StartCall, table: Vec<Told>) {
-        let parts = vec![Vec::new(); table.len()];
-        self.0.insert(start.call_id, Waiting { start, table, parts });
-    }
-
-    /// More of a buffer. Some: the call can go on; without its buffers where nobody waits for it.
-    pub(super) fn more(&mut self, part: &BufferBytes) -> Option<(StartCall, Option<Buffers>)> {
-        let waiting = self.0.get_mut(&part.call_id)?;
-        let index = part.index as usize;
-        if let (Some(Told::Shared { length, .. }), Some(bytes)) =
-            (waiting.table.get(index), waiting.parts.get_mut(index))
-            && bytes.len() as u64 + part.bytes.len() as u64 <= *length
-        {
-            if bytes.is_empty() {
-                bytes.reserve_exact(usize::try_from(*length).unwrap_or_default());
-            }
-            bytes.extend_from_slice(&part.bytes);
-        }
-        let whole = |(told, bytes): (&Told, &Vec<u8>)| match told {
-            Told::Shared { length, .. } => bytes.len() as u64 == *length,
-            Told::Inline(_) => true,
-        };
-        if !part.gone && !waiting.table.iter().zip(&waiting.parts).all(whole) {
-            return None;
-        }
-        let Waiting { start, table, parts } = self.0.remove(&part.call_id)?;
-        let buffer = |(told, bytes)| match told {
-            Told::Shared { .. } => Buffer::from(bytes),
-            Told::Inline(bytes) => Buffer::from(bytes),
-        };
-        let buffers: Vec<_> = table.into_iter().zip(parts).map(buffer).collect();
-        Some((start, (!part.gone).then(|| buffers.into())))
+        Told::Shared { segment, .. } => Err(Unreadable::Unknown { segment: *segment }),
     }
 }

@@ -10,7 +10,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use snakepit::line::{Told, tell};
-use snakepit::process::arena::Exchange;
+use snakepit::process::arena::{Exchange, Parked};
 use snakepit::process::{Owner, Page, WordState};
 use snakepit::{Buffers, Payload};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
@@ -21,7 +21,7 @@ use snakepit_proto::v1::{
     StartCall, Unread,
 };
 
-use super::arenas::{self, Found, Parked};
+use super::arenas::{self, Found};
 use super::boot;
 use super::call::Call;
 use super::engine::Engine;
@@ -81,7 +81,7 @@ pub(super) struct Server<'py, 'line> {
     pub(super) now: Instant,
     page: Option<&'static Page>,
     exchange: Option<&'line Exchange>,
-    parked: Parked,
+    parked: Parked<StartCall>,
     owner: Owner,
     tools: Tools<'py>,
     hooks: Hooks<'py>,
@@ -191,7 +191,7 @@ impl<'py, 'line> Server<'py, 'line> {
             Found::All(buffers) => self.run_call(number, start, Ok(buffers)),
             Found::Wrong(detail) => self.run_call(number, start, Err(detail)),
             Found::Missing(table) => {
-                self.parked.add(start, table);
+                self.parked.add(id, start, table);
                 self.line.push(Frame::Unread(Unread { call_id: id }), 0);
                 Ok(Next::Serve)
             }
@@ -200,15 +200,20 @@ impl<'py, 'line> Server<'py, 'line> {
 
     /// More of a buffer that could not be read in its segment.
     fn take_up_parked(&mut self, part: &BufferBytes) -> PyResult<Next> {
-        let Some((start, buffers)) = self.parked.more(part) else { return Ok(Next::Serve) };
-        if buffers.is_none() {
-            self.line.running.cancel(start.call_id);
+        let id = part.call_id;
+        let found = match part.gone {
+            true => self.parked.gone(id).map(|start| (start, Buffers::default())),
+            false => self.parked.more(id, part.index, &part.bytes),
+        };
+        let Some((start, buffers)) = found else { return Ok(Next::Serve) };
+        if part.gone {
+            self.line.running.cancel(id);
         }
         let number = self.tools.names.find(&start).copied();
         // It may be slow, and has waited already.
         self.line.deliver(self.py);
         self.unsent_since = None;
-        self.run_call(number, start, Ok(buffers.unwrap_or_default()))
+        self.run_call(number, start, Ok(buffers))
     }
 
     /// The word of a call, where it has one.

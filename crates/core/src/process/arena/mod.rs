@@ -18,6 +18,7 @@ mod exchange;
 mod lender;
 mod memory;
 mod owner;
+mod parked;
 #[cfg(test)]
 mod tests;
 
@@ -25,3 +26,4 @@ pub use borrower::Unreadable;
 pub use exchange::{Aside, Exchange};
 pub use lender::Lender;
 pub use owner::{Arena, ArenaStats, NoRoom, Region};
+pub use parked::Parked;
