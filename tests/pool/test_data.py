@@ -127,7 +127,7 @@ def test_small_arrays_in_shared_memory(make_pool: Any) -> None:
     assert pool.stats().shared_memory.in_use >= 0
 
 
-# --- what is kept -----------------------------------------------------------------------------------
+# --- what is kept ---------------------------------------------------------------------------------
 
 
 def test_a_put_value_is_sent_again_and_again(make_pool: Any) -> None:
@@ -227,7 +227,7 @@ def test_results_are_born_in_the_workers_memory(data: Any, make_pool: Any) -> No
         assert np.shares_memory(value["whole"], value["part"]) or value["kind"] == "NoneType"
 
 
-# --- room ---------------------------------------------------------------------------------------------
+# --- room -----------------------------------------------------------------------------------------
 
 
 def test_a_full_memory_sends_over_the_line(make_pool: Any) -> None:
@@ -308,7 +308,7 @@ def test_wrong_memory_is_refused(memory: Any, field: str) -> None:
     assert caught.value.field == field
 
 
-# --- other libraries ------------------------------------------------------------------------------------
+# --- other libraries ------------------------------------------------------------------------------
 
 
 def test_arrow_is_read_where_it_lies(make_pool: Any) -> None:
