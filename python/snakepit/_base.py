@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from snakepit import _core, _sigterm
+from snakepit import _core, _nesting, _sigterm
 from snakepit._config import (
     Life,
     PoolConfig,
@@ -22,6 +22,7 @@ from snakepit._config import (
     refuse_unknown,
 )
 from snakepit._duration import UNSET, limit, seconds
+from snakepit._registering import RegistersTools
 from snakepit._sessions import HasSessions
 from snakepit._source import Program
 from snakepit.errors import ConfigError
@@ -79,12 +80,13 @@ _PARAMETERS = {
     "circuit_breaker",
     "worker_breaker",
     "crash_barrier",
+    "host_tool_depth",
     "unserializable",
     "errors",
 }
 
 
-class PoolBase(HasSessions):
+class PoolBase(HasSessions, RegistersTools):
     """A pool of worker processes with one adapter. Use ``Pool`` or ``AsyncPool``.
 
     Args:
@@ -166,6 +168,8 @@ class PoolBase(HasSessions):
             calls there failed, of 5 at least, for 30 s.
         crash_barrier: Prefers other workers to one in the place of which one crashed. Default:
             none.
+        host_tool_depth: So many host tools may run inside each other, each called by a call that
+            the one before made, from 1 to 1000; see ``register_tool``.
         unserializable: What becomes of a value that cannot travel. ``"error"``: an ``EncodeError``
             with its path. ``"marker"``: what the value says itself (``model_dump()``,
             ``to_dict()``, …), else a dict that names its type. An ``Unserializable`` says more.
@@ -226,6 +230,7 @@ class PoolBase(HasSessions):
         circuit_breaker: CircuitBreaker | None = None,
         worker_breaker: WorkerBreaker | Mapping[str, Any] | Unset | None = UNSET,
         crash_barrier: CrashBarrier | None = None,
+        host_tool_depth: int = 50,
         unserializable: Literal["error", "marker"] | Unserializable | Mapping[str, Any] = "error",
         errors: Iterable[str | type[Exception]] = (),
     ) -> None:
@@ -273,6 +278,7 @@ class PoolBase(HasSessions):
             circuit_breaker=circuit_breaker,
             worker_breaker=worker_breaker,
             crash_barrier=crash_barrier,
+            host_tool_depth=host_tool_depth,
             unserializable=unserializable,
             errors=errors,
         )
@@ -350,12 +356,18 @@ class PoolBase(HasSessions):
     def _limit(self, timeout: Duration | Unset | None) -> float | None:
         return self._timeout if timeout is UNSET else limit("timeout", timeout)
 
-    def _more(self, retry: RetryPolicy | None) -> tuple[_core.RetryPolicy, ...]:
-        if retry is None:
+    def _more(self, retry: RetryPolicy | None) -> tuple[Any, ...]:
+        if retry is None and not _nesting.seen:
             return ()
+        return self._rare(retry)
+
+    def _rare(self, retry: RetryPolicy | None) -> tuple[Any, ...]:
+        within = self._within()
+        if retry is None:
+            return (None, *within) if within else ()
         from snakepit import _guard
 
-        return (_guard.call_policy(retry),)
+        return (_guard.call_policy(retry), *within)
 
     def _checked(
         self, tool: str, args: Mapping[str, Any] | None, limited: float | None, *, wait: bool = True
@@ -382,5 +394,6 @@ def _close_open_pools() -> None:
     for pool in list(PoolBase._open):
         if not pool._engine.forked:
             pool._engine.close(0.0)
+            pool._close_tools()
     # The thread that calls into Python must have ended before the interpreter goes.
     _core.leave()

@@ -26,11 +26,14 @@ from ._tool import tool
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import telemetry
+    from .errors import HostToolError, HostToolNotFound
     from .logging_config import configure_logging, get_logger
 
 __version__ = "0.1.0"
 __all__ = [
     "BaseAdapter",
+    "HostToolError",
+    "HostToolNotFound",
     "SessionContext",
     "WorkerInfo",
     "__version__",
@@ -43,6 +46,8 @@ __all__ = [
 ]
 
 _LATE = {
+    "HostToolError": "errors",
+    "HostToolNotFound": "errors",
     "configure_logging": "logging_config",
     "get_logger": "logging_config",
     "telemetry": "telemetry",

@@ -104,6 +104,8 @@ def same(sent: Any, arrived: Any) -> bool:
         return False
     if isinstance(sent, float):
         return struct.pack("d", sent) == struct.pack("d", arrived)
+    if isinstance(sent, memoryview):
+        return arrived.readonly and sent.tobytes() == arrived.tobytes()
     if isinstance(sent, list):
         return len(sent) == len(arrived) and all(map(same, sent, arrived))
     if isinstance(sent, dict):
@@ -118,6 +120,9 @@ def same(sent: Any, arrived: Any) -> bool:
         return bool(
             sent.dtype == arrived.dtype
             and sent.shape == arrived.shape
+            and (sent.flags.c_contiguous or not sent.flags.f_contiguous or arrived.flags.fnc)
             and sent.tobytes() == arrived.tobytes()
         )
+    if type(sent).__module__.startswith("pyarrow"):
+        return bool(sent.equals(arrived))
     return repr(sent) == repr(arrived)  # Decimal: sNaN does not compare, 1.0 is not 1.00

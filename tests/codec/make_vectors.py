@@ -76,8 +76,10 @@ EXPRESSIONS: list[tuple[str, str | None]] = [
     ("{'a': {'b': [1, {'c': None}]}, 'd': [[], {}]}", None),
     ("{None: 1, True: 2, 3: 3, 2.5: 4, b'k': 5, 2**80: 6, 'k' * 40: 7, '': 8}", None),
     ("(1, (2, 3))", "[1, [2, 3]]"),
-    ("bytearray(b'ab')", "b'ab'"),
-    ("memoryview(b'abcd')[1:3]", "b'bc'"),
+    ("bytearray(b'ab')", "memoryview(b'ab')"),
+    ("memoryview(b'abcd')[1:3]", "memoryview(b'bc')"),
+    ("memoryview(b'abcd')[::2]", "memoryview(b'ac')"),
+    ("bytearray()", "memoryview(b'')"),
     ("http.HTTPStatus.OK", "200"),
     ("http.HTTPMethod.GET", "'GET'"),
     ("collections.namedtuple('P', 'x y')(1, 2)", "[1, 2]"),
@@ -110,7 +112,13 @@ EXPRESSIONS: list[tuple[str, str | None]] = [
     ("np.zeros((0, 3), dtype='f4')", None),
     ("np.arange(6, dtype='i4').reshape(2, 3)", None),
     ("np.asfortranarray(np.arange(6, dtype='i4').reshape(2, 3))", None),
+    ("np.asfortranarray(np.arange(24, dtype='f8').reshape(2, 3, 4))", None),
+    ("np.arange(24, dtype='i2').reshape(2, 3, 4).transpose(1, 0, 2)", None),
     ("np.arange(10, dtype='i4')[::-3]", None),
+    ("np.array([b'abcd', b'efgh'], dtype='V4')", None),
+    ("np.array([(1, 2.5), (3, 4.5)], dtype='i4,<f8')", None),
+    ("np.zeros(3, dtype=np.dtype('u1,<i8', align=True))[::2]", None),
+    ("np.zeros((2, 2), dtype=[('a', '>i2', (2, 3)), ('é', [('t', 'M8[s]')])])", None),
     ("np.array(['ab', 'é'])", None),
     ("np.array([b'ab', b'c'])", None),
     ("np.array(['2024-01-01', 'NaT'], dtype='M8[D]')", None),
@@ -143,6 +151,8 @@ def evaluate(expression: str) -> Any:
 
 def pack(value: Any) -> bytes:
     """Encode as ``docs/values.md`` says."""
+    if isinstance(value, bytearray | memoryview):  # msgpack takes them for bytes, unasked
+        value = msgpack.ExtType(12, bytes(value))
     packed: bytes = msgpack.packb(value, default=_extend, strict_types=True)
     return packed
 
@@ -152,9 +162,14 @@ def _extend(value: Any) -> Any:
         name = b"corpus.Version"
         return msgpack.ExtType(11, bytes([len(name)]) + name + pack(value.parts))
     if isinstance(value, np.ndarray):
+        fortran = value.flags.f_contiguous and not value.flags.c_contiguous
         shape = struct.pack(f">{value.ndim}Q", *value.shape)
-        head = _dtype(value.dtype.str) + bytes([value.ndim]) + shape
-        return msgpack.ExtType(6, head + value.tobytes(order="C"))
+        shape = bytes([value.ndim | 0x80 * fortran]) + shape
+        items = shape + value.tobytes(order="F" if fortran else "C")
+        if value.dtype.names is None:
+            return msgpack.ExtType(6, _dtype(value.dtype.str) + items)
+        described = json.dumps(_structure(value.dtype), separators=(",", ":")).encode()
+        return msgpack.ExtType(13, struct.pack(">I", len(described)) + described + items)
     if isinstance(value, np.generic):
         return msgpack.ExtType(7, _numpy_scalar(value))
     if isinstance(value, datetime.datetime):
@@ -179,8 +194,6 @@ def _extend(value: Any) -> Any:
             return plain.__str__(value) if plain is str else plain(value)
     if isinstance(value, tuple):
         return [*value]
-    if isinstance(value, bytearray | memoryview):
-        return bytes(value)
     raise TypeError(f"no vector for {type(value)}")
 
 
@@ -192,6 +205,16 @@ def _clock(value: datetime.datetime | datetime.time) -> bytes:
 
 def _dtype(name: str) -> bytes:
     return bytes([len(name)]) + name.encode()
+
+
+def _structure(dtype: np.dtype[Any]) -> Any:
+    if dtype.fields is None:
+        return dtype.str
+    fields = [
+        [name, offset, _structure(kind.base), list(kind.shape)]
+        for name, (kind, offset, *_) in dtype.fields.items()
+    ]
+    return {"size": dtype.itemsize, "fields": fields}
 
 
 def _numpy_scalar(value: np.generic) -> bytes:

@@ -130,9 +130,10 @@ PLAIN_VALUES = [
     (reordered(), {"b": 2, "c": 3, "a": 1}),
     (collections.defaultdict(list, {"a": []}), {"a": []}),
     (DriverUuid(int=5), uuid.UUID(int=5)),
-    (bytearray(b"ab"), b"ab"),
-    (memoryview(b"abcdef")[::2], b"ace"),
-    (memoryview(bytearray(4)).cast("i"), bytes(4)),
+    (bytearray(b"ab"), memoryview(b"ab")),
+    (memoryview(b"abcdef")[::2], memoryview(b"ace")),
+    (memoryview(bytearray(4)).cast("i"), memoryview(bytes(4))),
+    (memoryview(b""), memoryview(b"")),
     ({Level.LOW: 1, Color.RED: 2, PlainFloat(1.5): 3}, {3: 1, "red": 2, 1.5: 3}),
 ]
 

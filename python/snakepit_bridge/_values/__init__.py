@@ -7,7 +7,9 @@ codec (``snakepit._core``) keeps it too, byte for byte; ``tests/codec`` runs ove
 
     encode ─┬─▶ _plain (msgpack's C code, plain values alone) ◀─┬─ decode
             └─▶ _encode (walk)            _decode (walk) ◀──────┘
-                  ├─▶ _time, _number, _array ◀─┘
+                  ├─▶ _time, _number, _array ◀──┤
+                  ├─▶ _interop: other libraries ◀┤
+                  ├─▶ _outside: what travels beside the message ◀┘
                   └─▶ _refusal: what to send instead
 
 Needs the ``msgpack`` package, which is why nothing else of the SDK imports this one. No policy
@@ -18,5 +20,6 @@ from snakepit_bridge.errors import DecodeError, EncodeError
 
 from ._decode import decode
 from ._encode import encode
+from ._outside import Outside
 
-__all__ = ["DecodeError", "EncodeError", "decode", "encode"]
+__all__ = ["DecodeError", "EncodeError", "Outside", "decode", "encode"]

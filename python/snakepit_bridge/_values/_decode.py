@@ -8,12 +8,14 @@ left, the depth is bounded, and an extension's body is checked before a Python t
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from snakepit_bridge import _interop
 from snakepit_bridge._registry import DECODERS
 
-from . import _array, _extension, _number, _plain, _time
+from . import _array, _extension, _number, _outside, _plain, _time
 from ._failure import Refused
 from ._plain import MAX_DEPTH
 
@@ -27,26 +29,33 @@ _EXTENSIONS: dict[int, Callable[[memoryview], Any]] = {
     _extension.NUMPY_SCALAR: _array.decode_scalar,
     _extension.TIME: _time.decode_time,
     _extension.TIMEDELTA: _time.decode_span,
+    _extension.MEMORY: lambda body: memoryview(bytes(body)),
+    **{
+        tag: partial(_interop.decode, tag)
+        for tag in (_interop.RECORDS, _interop.ARROW, _interop.TENSOR)
+    },
 }
 
 
-def decode(data: bytes, root: str = "value") -> Any:
+def decode(data: bytes, root: str = "value", arrived: Sequence[Any] = ()) -> Any:
     """The value that a whole message is.
 
     Args:
         data: What ``encode`` of either end made.
         root: How the path in an error starts, for example ``args``.
+        arrived: Memory that came beside the message, by number: what has the buffer protocol. What
+            becomes writable is made of ``private()``, where it has that.
 
     Raises:
         DecodeError: It is not exactly one value of ours.
     """
     value = _plain.unpack(data)
-    return walk(data, root) if value is _plain.NOTHING else value
+    return walk(data, root, arrived) if value is _plain.NOTHING else value
 
 
-def walk(data: bytes, root: str = "value") -> Any:
+def walk(data: bytes, root: str = "value", arrived: Sequence[Any] = ()) -> Any:
     """``decode`` without its fast path."""
-    decoder = _Decoder(data)
+    decoder = _Decoder(data, arrived)
     try:
         return decoder.message()
     except Refused as error:
@@ -57,8 +66,9 @@ def walk(data: bytes, root: str = "value") -> Any:
 
 
 class _Decoder:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, arrived: Sequence[Any]) -> None:
         self._data = data
+        self._arrived = arrived
         self._end = len(data)
         self._at = 0
         self._depth = 0
@@ -159,11 +169,14 @@ class _Decoder:
         self._at = at + size
         if tag == _extension.NAMED:
             return self._named(self._data[at : at + size])
+        body = memoryview(self._data)[at : at + size]
         decode = _EXTENSIONS.get(tag)
-        if decode is None:
+        if decode is None and tag != _extension.REFERENCE:
             raise Refused(f"unknown extension type {tag}; is the peer newer?")
         try:
-            return decode(memoryview(self._data)[at : at + size])
+            return decode(body) if decode is not None else _outside.resolve(body, self._arrived)
+        except _interop.UnfitError as unfit:
+            raise Refused(unfit.what) from None
         except Exception as error:
             raise Refused.by(error).during(f"malformed extension of type {tag}") from None
 
@@ -181,7 +194,7 @@ class _Decoder:
             what = f'no decoder for "{name}" here; register one by register_decoder()'
             raise Refused(what)
         self._enter()
-        inner = _Decoder(body[1 + size :])
+        inner = _Decoder(body[1 + size :], self._arrived)
         inner._depth = self._depth
         plain = inner.message()
         self._depth -= 1

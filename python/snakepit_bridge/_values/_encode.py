@@ -13,11 +13,14 @@ from typing import Any
 
 from msgpack import Packer
 
+from snakepit_bridge import _interop
 from snakepit_bridge._registry import ENCODERS, encoder_of
 
 from . import _array, _number, _plain, _refusal, _time
 from ._extension import (
+    MEMORY,
     NAMED,
+    REFERENCE,
     Extension,
     bytes_header,
     dict_header,
@@ -27,12 +30,18 @@ from ._extension import (
     text_header,
 )
 from ._failure import Refused, type_name
+from ._outside import BYTES, Outside
 from ._plain import MAX_DEPTH, SCALARS, SHORT, is_flat
 
 Substitute = Callable[[Any], Any]
 
 
-def encode(value: object, root: str = "value", substitute: Substitute | None = None) -> bytes:
+def encode(
+    value: object,
+    root: str = "value",
+    substitute: Substitute | None = None,
+    outside: Outside | None = None,
+) -> bytes:
     """The message that ``value`` travels as.
 
     Args:
@@ -40,17 +49,25 @@ def encode(value: object, root: str = "value", substitute: Substitute | None = N
         root: How the path in an error starts, for example ``result``.
         substitute: Makes something that can travel of a value that cannot. Default: that is an
             error.
+        outside: Takes what is large, so that it need not be in the message. Default: it is.
 
     Raises:
         EncodeError: Something in it cannot travel; names the place, the type and the way out.
     """
     packed = _plain.pack(value)
-    return walk(value, root, substitute) if packed is None else packed
+    if packed is None or (outside is not None and len(packed) >= outside.threshold):
+        return walk(value, root, substitute, outside)
+    return packed
 
 
-def walk(value: object, root: str = "value", substitute: Substitute | None = None) -> bytes:
+def walk(
+    value: object,
+    root: str = "value",
+    substitute: Substitute | None = None,
+    outside: Outside | None = None,
+) -> bytes:
     """``encode`` without its fast path."""
-    encoder = _Encoder(substitute)
+    encoder = _Encoder(substitute, outside)
     try:
         encoder.value(value)
     except Exception as error:
@@ -61,12 +78,13 @@ def walk(value: object, root: str = "value", substitute: Substitute | None = Non
 
 
 class _Encoder:
-    def __init__(self, substitute: Substitute | None) -> None:
+    def __init__(self, substitute: Substitute | None, outside: Outside | None) -> None:
         self._substitute = substitute
+        self._outside = outside
         # Its own: kept ones keep their largest message.
         self._packer = Packer(strict_types=True, buf_size=1024)
         self._pack = self._packer.pack
-        self.out: list[bytes] = []
+        self.out: list[bytes | memoryview] = []
         self._depth = 0
 
     def value(self, value: Any) -> None:
@@ -101,7 +119,7 @@ class _Encoder:
             pairs = [*dict.items(value)]
         except RuntimeError:  # making the pairs may start a collection, and that another thread
             raise _changed("dict").of(value) from None
-        if is_flat([*chain.from_iterable(pairs)]):
+        if self._is_flat([*chain.from_iterable(pairs)]):
             try:
                 self.out.append(self._packer.pack_map_pairs(pairs))
             except (OverflowError, UnicodeEncodeError):
@@ -120,6 +138,13 @@ class _Encoder:
             raise _changed("dict").of(value)
         self._depth -= 1
 
+    def _is_flat(self, items: list[Any]) -> bool:
+        if self._outside is not None and any(
+            type(item) is bytes and len(item) >= self._outside.threshold for item in items
+        ):
+            return False
+        return is_flat(items)
+
     def _key(self, key: Any) -> None:
         kind = type(key)
         if issubclass(kind, str):
@@ -127,6 +152,8 @@ class _Encoder:
                 self._text(key)
             except Refused as refused:
                 raise refused.at_key(key) from None
+        elif issubclass(kind, bytes):
+            self._key_bytes(bytes.__getitem__(key, slice(None)))
         elif kind in SCALARS:
             self._scalar(kind, key)
         elif not self._plain(kind, key):
@@ -147,7 +174,7 @@ class _Encoder:
 
     def _items(self, container: object, items: list[Any]) -> None:
         self._enter(container)
-        if is_flat(items):
+        if self._is_flat(items):
             try:
                 self.out.append(self._pack(items))
             except (OverflowError, UnicodeEncodeError):
@@ -168,6 +195,7 @@ class _Encoder:
             self._named(value, *found)
             return
         start = len(self.out)
+        left = len(self._outside.bulks) if self._outside is not None else 0
         try:
             self._known(kind, value)
         except Refused as refused:
@@ -176,6 +204,8 @@ class _Encoder:
         else:
             return
         del self.out[start:]
+        if self._outside is not None:
+            del self._outside.bulks[left:]
         # A substitute may need one itself, without end.
         self._enter(value)
         self.value(self._substitute(value))
@@ -217,9 +247,22 @@ class _Encoder:
         elif issubclass(kind, tuple):
             self._tuple(value)
         elif issubclass(kind, (bytearray, memoryview)):
-            self._bytes(memoryview(value).tobytes())
+            self._bulk(MEMORY, b"", _flat(memoryview(value)))
         else:
+            self._foreign(value)
+
+    def _foreign(self, value: Any) -> None:
+        """A value of another library."""
+        try:
+            part = _interop.encode(value)
+        except _interop.UnfitError as unfit:
+            refused = Refused.refusal(unfit.what).of(value)
+            for key in reversed(unfit.path):
+                refused.at_key(key)
+            raise refused from None
+        if part is None:
             raise _refusal.refuse(value)
+        self._bulk(*part)
 
     def _plain(self, kind: type[Any], value: Any) -> bool:
         """A subclass of the plain numbers and bytes, as these; whatever methods it overrides."""
@@ -244,7 +287,27 @@ class _Encoder:
         self.out += text_header(len(encoded)), encoded
 
     def _bytes(self, value: bytes) -> None:
+        if self._outside is not None and len(value) >= self._outside.threshold:
+            self._bulk(BYTES, b"", memoryview(value))
+        else:
+            self._key_bytes(value)
+
+    def _key_bytes(self, value: bytes) -> None:
+        """In the message itself, whatever their size."""
         self.out += bytes_header(len(value)), value
+
+    def _bulk(self, tag: int, head: bytes, bulk: Any) -> None:
+        """A body that may be large, and then travels beside the message."""
+        size = bulk.nbytes
+        if self._outside is not None and size >= self._outside.threshold:
+            reference = self._outside.leave(tag, head, bulk)
+            self.out += header(REFERENCE, len(reference)), reference
+            return
+        if not isinstance(bulk, memoryview):
+            room = bytearray(size)
+            bulk.write_into(room)
+            bulk = memoryview(room)
+        self.out += header(tag, len(head) + size), head, bulk
 
     def _extension(self, extension: Extension) -> None:
         tag, head, data = extension
@@ -255,6 +318,14 @@ class _Encoder:
         if self._depth > MAX_DEPTH:
             what = f"nested deeper than {MAX_DEPTH} containers (is there a cycle?); flatten it"
             raise Refused(what).of(container)
+
+
+def _flat(memory: memoryview) -> memoryview:
+    """Its bytes in C order."""
+    try:
+        return memory.cast("B")
+    except TypeError:  # not in a row, or without items
+        return memoryview(memory.tobytes())
 
 
 def _changed(kind: str) -> Refused:

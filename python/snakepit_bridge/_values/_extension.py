@@ -20,10 +20,12 @@ DECIMAL = 4
 UUID = 5
 ARRAY = 6
 NUMPY_SCALAR = 7
-# 8 is kept for buffers that travel beside the message.
+REFERENCE = 8
 TIME = 9
 TIMEDELTA = 10
 NAMED = 11
+MEMORY = 12
+# 13 to 15 are those of `_interop`.
 
 Extension = tuple[int, bytes, bytes]
 """Type, and the body in two parts: the second may be large, and is not copied to join them."""

@@ -47,10 +47,8 @@ def _plain_of(kind: type[Any]) -> str | None:
 def _by_protocol(kind: type[Any]) -> str:
     if _has(kind, "__dataclass_fields__"):
         return "use dataclasses.asdict()"
-    if _has(kind, "__arrow_c_stream__") or _has(kind, "__arrow_c_array__"):
-        return "Arrow data does not travel yet, convert it with .to_pylist()"
     if _has(kind, "__dlpack__"):
-        return "tensors do not travel yet, convert it to a numpy.ndarray"
+        return "convert it to a numpy.ndarray"
     if _has(kind, "__fspath__"):
         return "use str()"
     if _has(kind, "keys") and _has(kind, "__getitem__"):
@@ -69,8 +67,6 @@ def _pandas(kind: type[Any]) -> str:
         return "convert it with .to_pydatetime()"
     if _has(kind, "to_pytimedelta") and issubclass(kind, datetime.timedelta):
         return "convert it with .to_pytimedelta()"
-    if _has(kind, "columns"):
-        return "convert it with .to_dict('list')"
     if _has(kind, "to_numpy"):
         return "convert it with .to_numpy() or .tolist()"
     return "convert it to plain values"

@@ -106,6 +106,27 @@ impl Array {
         self.data.is_empty()
     }
 
+    /// The array whose items lie in Fortran order here, in C order.
+    fn turned(self) -> Self {
+        let Self { dtype, shape, data } = self;
+        let size = dtype.item_size();
+        let mut turned = Vec::with_capacity(data.len());
+        let mut at = vec![0; shape.len()];
+        for _ in 0..data.len() / size {
+            let place = at.iter().zip(&shape).rev().fold(0, |place, (at, len)| place * len + at);
+            turned.extend_from_slice(&data[place * size..][..size]);
+            // The next one in C order: the last place counts up first.
+            for (at, len) in at.iter_mut().zip(&shape).rev() {
+                *at += 1;
+                if *at < *len {
+                    break;
+                }
+                *at = 0;
+            }
+        }
+        Self { dtype, shape, data: turned.into() }
+    }
+
     /// A copy of the items in C order, of whatever byte order.
     ///
     /// # Errors
@@ -136,15 +157,37 @@ impl Extension for Array {
     }
 
     fn from_body(body: &[u8]) -> Result<Self, String> {
+        let (layout, data) = Layout::read(body)?;
+        layout.array(data.to_vec().into())
+    }
+}
+
+/// What is before an array's items.
+struct Layout {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    is_fortran: bool,
+}
+
+impl Layout {
+    /// And what follows it.
+    fn read(body: &[u8]) -> Result<(Self, &[u8]), String> {
         let torn = || "the bytes end inside an array's head".to_owned();
         let (dtype, rest) = read_dtype(body)?;
         let (&dimensions, rest) = rest.split_first().ok_or_else(torn)?;
-        let (shape, data) = rest.split_at_checked(usize::from(dimensions) * 8).ok_or_else(torn)?;
+        let is_fortran = dimensions & format::FORTRAN != 0;
+        let lengths = usize::from(dimensions & !format::FORTRAN) * 8;
+        let (shape, data) = rest.split_at_checked(lengths).ok_or_else(torn)?;
         let (lengths, _) = shape.as_chunks::<8>();
         let shape: Result<Vec<usize>, _> =
             lengths.iter().map(|length| u64::from_be_bytes(*length).try_into()).collect();
         let shape = shape.map_err(|_| "an array too large for this machine".to_owned())?;
-        Self::new(dtype, shape, data.to_vec()).map_err(|error| error.0)
+        Ok((Self { dtype, shape, is_fortran }, data))
+    }
+
+    fn array(self, data: Bytes) -> Result<Array, String> {
+        let array = Array::new(self.dtype, self.shape, data).map_err(|error| error.0)?;
+        Ok(if self.is_fortran { array.turned() } else { array })
     }
 }
 
@@ -330,6 +373,15 @@ mod tests {
         assert!(Array::new(dtype.clone(), [usize::MAX, 2], vec![0; 8]).is_err());
         assert!(Array::new(dtype, [1; 65], vec![0; 4]).is_err());
         assert!("|O8".parse::<Dtype>().is_err());
+    }
+
+    #[test]
+    fn items_in_fortran_order_are_turned() {
+        let body = [&b"\x03|u1\x82"[..], &2_u64.to_be_bytes(), &3_u64.to_be_bytes()].concat();
+        let array = Array::from_body(&[&body[..], &[1, 4, 2, 5, 3, 6]].concat()).expect("an array");
+        assert_eq!(array.to_vec::<u8>(), Ok(vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(array.shape(), [2, 3]);
+        assert!(Array::from_body(&[&body[..], &[1, 4, 2]].concat()).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! ```text
 //! a type of `value`, `Value`      tag and body (see `extension`)
 //! anything else                   wide int: an integer      datetime … UUID: their text
+//!                                 memoryview: bytes
 //!                                 timedelta: seconds        numpy scalar: its number or text
 //!                                 under a name: what its encoder made of it
 //! ```
@@ -19,7 +20,7 @@ use super::extension::{
     UUID, VALUE,
 };
 use super::failure::CodecError;
-use super::format::{NAMED, named};
+use super::format::{ARROW, MEMORY, NAMED, RECORDS, TENSOR, named};
 use super::int::Int;
 use super::marker::{Cursor, Head, is_other_extension, key_text};
 use super::{Date, DateTime, Decimal, MAX_DEPTH, Time, TimeDelta, Uuid};
@@ -102,7 +103,12 @@ impl<'de> Decoder<'de> {
                 let scalar = Scalar::from_body(body).map_err(malformed)?;
                 return self.scalar(&scalar, visitor);
             }
-            ARRAY => {
+            MEMORY => return visitor.visit_borrowed_bytes(body),
+            RECORDS | ARROW => {
+                let what = if tag == ARROW { "Arrow data" } else { "an array of structures" };
+                return Err(CodecError::new(format!("{what}; read it as snakepit::value::Ext")));
+            }
+            ARRAY | TENSOR => {
                 let array = Array::from_body(body).map_err(malformed)?;
                 return Err(CodecError::new(format!(
                     "a numpy array {} of shape {:?}; read it as snakepit::value::Array, or send \

@@ -12,10 +12,12 @@
 //! | a name, or a dict of one name | an enum: `"red"`, `{"circle": {"radius": 1}}` |
 //! | datetime, date, time, `Decimal`, `UUID` | the types here; a `String`; types of `chrono`, `time`, `uuid`, `rust_decimal` as they read their own text |
 //! | timedelta | [`TimeDelta`], or its seconds as a float |
-//! | numpy array | [`Array`] |
+//! | `memoryview`, `bytearray` | as bytes; what is sent arrives as `bytes` |
+//! | numpy array, torch tensor | [`Array`]; what is sent arrives as a numpy array |
+//! | array of structures, Arrow data | [`Ext`] |
 //! | numpy scalar | the number or text that it is; [`Scalar`] keeps its dtype |
 //!
-//! The other direction is the same, but for the fourth row from below: what another crate writes as
+//! The other direction is the same, but for the row of dates: what another crate writes as
 //! text arrives as a `str`; send a type from here for a `datetime`.
 //!
 //! [`Value`] holds any of them, for results whose shape is not known, and through
@@ -97,7 +99,7 @@ pub enum Value {
     Float(f64),
     /// `str`
     Str(String),
-    /// `bytes`
+    /// `bytes`; a `memoryview` and a `bytearray` are read as these too
     Bytes(Bytes),
     /// `list`
     List(Vec<Value>),
@@ -115,11 +117,12 @@ pub enum Value {
     Decimal(Decimal),
     /// `uuid.UUID`
     Uuid(Uuid),
-    /// `numpy.ndarray`
+    /// `numpy.ndarray`; a `torch.Tensor` is read as one too
     Array(Array),
     /// A numpy scalar
     Scalar(Scalar),
-    /// An extension of a newer version
+    /// A value of a type of the program, an array of structures, Arrow data; an extension of a newer
+    /// version
     Ext(Ext),
 }
 

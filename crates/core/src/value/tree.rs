@@ -7,6 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Unexpecte
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::extension::{self, Body, Extension, Parts, Raw, Shown, VALUE};
+use super::format;
 use super::int::{Form, Int};
 use super::{Array, Date, DateTime, Decimal, Ext, Map, Scalar, Time, TimeDelta, Uuid, Value};
 
@@ -206,7 +207,8 @@ impl<'de> Visitor<'de> for Any {
             TimeDelta::TAG => TimeDelta::from_body(&body).map(Value::TimeDelta),
             Decimal::TAG => Decimal::from_body(&body).map(Value::Decimal),
             Uuid::TAG => Uuid::from_body(&body).map(Value::Uuid),
-            Array::TAG => Array::from_body(&body).map(Value::Array),
+            format::MEMORY => Ok(Value::Bytes(body.into())),
+            Array::TAG | format::TENSOR => Array::from_body(&body).map(Value::Array),
             Scalar::TAG => Scalar::from_body(&body).map(Value::Scalar),
             _ => Ok(Value::Ext(Ext { tag, body: body.into() })),
         };

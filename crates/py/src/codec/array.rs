@@ -1,4 +1,4 @@
-//! numpy: arrays in C order with their dtype, and scalars with theirs.
+//! numpy: arrays with their dtype, and scalars with theirs.
 //!
 //! Arrays arrive read-only, over the bytes that were copied out of the message: whether they can
 //! be written to must not depend on their size, and larger ones are to be views of memory that
@@ -14,63 +14,78 @@ use snakepit::value::format as extension;
 use super::buffer::Buffer;
 use super::decode::new_bytes;
 use super::dtype::{Dtype, of_format};
+use super::encode::Encoder;
 use super::failure::{Failure, Step, type_name};
+use super::outside::{Bulk, read_only};
 use super::read::Reader;
 use super::types::{self, Type};
 use super::write::Writer;
+use super::{interop, refusal};
 
 /// False: neither an array nor a numpy scalar; nothing has been written.
-pub(super) fn encode(out: &mut Writer, value: &Bound<'_, PyAny>) -> Step<bool> {
+pub(super) fn encode<'py>(encoder: &mut Encoder<'py>, value: &Bound<'py, PyAny>) -> Step<bool> {
     if types::NDARRAY.loaded(value.py()).is_none() {
         return Ok(false);
     }
     // Other subclasses mean more than their items: a mask, a matrix product.
     if types::NDARRAY.is_type_of(value) || types::MEMMAP.is_type_of(value) {
-        array(out, value)?;
+        array(encoder, value)?;
     } else if types::NUMPY_SCALAR.is_base_of(value) {
-        scalar(out, value)?;
+        scalar(&mut encoder.out, value)?;
     } else {
         return Ok(false);
     }
     Ok(true)
 }
 
-fn array(out: &mut Writer, array: &Bound<'_, PyAny>) -> Step {
+/// Numbers in C order need no more than the buffer protocol; `_interop` knows the rest.
+fn array<'py>(encoder: &mut Encoder<'py>, array: &Bound<'py, PyAny>) -> Step {
     if let Ok(buffer) = Buffer::contiguous(array)
         && let Some(name) = of_format(buffer.format(), buffer.item_size())
     {
-        return write_array(out, name, &buffer);
+        return write_array(encoder, name, buffer);
     }
-    let py = array.py();
-    let name = dtype_name(array)?;
-    let dtype = match Dtype::parse(&name) {
-        Some(dtype) if dtype.item_size > 0 => dtype,
-        _ => return Err(refuse_dtype(array)),
-    };
-    // The buffer protocol has no format for dates: the same bits as integers have one.
-    let source = match dtype.is_time() {
-        true => array.call_method1(intern!(py, "view"), (intern!(py, "i8"),))?,
-        false => array.clone(),
-    };
-    // Not `numpy.ascontiguousarray`, which gives every 0-d array a dimension.
-    let buffer = match Buffer::contiguous(&source) {
-        Ok(buffer) => buffer,
-        Err(_) => Buffer::contiguous(&source.call_method1(intern!(py, "copy"), ("C",))?)?,
-    };
-    write_array(out, dtype.name, &buffer)
+    match interop::encode(encoder, array)? {
+        true => Ok(()),
+        false => Err(refusal::refuse(array)),
+    }
 }
 
-fn write_array(out: &mut Writer, dtype: &str, buffer: &Buffer<'_>) -> Step {
+fn write_array<'py>(encoder: &mut Encoder<'py>, dtype: &str, buffer: Buffer<'py>) -> Step {
     let shape = buffer.shape();
-    out.extension(extension::ARRAY, 2 + dtype.len() + 8 * shape.len() + buffer.len())?;
-    out.append(&[dtype.len() as u8]);
-    out.append(dtype.as_bytes());
-    out.append(&[shape.len() as u8]);
+    let mut head = Head::new();
+    head.push(dtype.len() as u8);
+    head.extend(dtype.as_bytes());
+    head.push(shape.len() as u8);
     for length in shape {
-        out.append(&(*length as u64).to_be_bytes());
+        head.extend(&(*length as u64).to_be_bytes());
     }
-    buffer.append_to(out);
-    Ok(())
+    encoder.bulk(extension::ARRAY, head.as_slice(), Bulk::Memory(buffer))
+}
+
+/// The head of an array's body, on the stack: names that [`of_format`] knows, 64 lengths at most.
+struct Head {
+    bytes: [u8; 8 + 64 * 8],
+    len: usize,
+}
+
+impl Head {
+    fn new() -> Self {
+        Self { bytes: [0; _], len: 0 }
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.extend(&[byte]);
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..][..bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 fn scalar(out: &mut Writer, scalar: &Bound<'_, PyAny>) -> Step {
@@ -84,7 +99,7 @@ fn scalar(out: &mut Writer, scalar: &Bound<'_, PyAny>) -> Step {
         let body = body.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes();
         return write_scalar(out, &format!("<U{}", body.len() / 4), body);
     }
-    let name = dtype_name(scalar)?;
+    let name = scalar_dtype(scalar)?.unwrap_or_default();
     let body = scalar.call_method0(intern!(py, "tobytes"))?;
     let body = body.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes();
     match Dtype::parse(&name) {
@@ -104,48 +119,81 @@ fn write_scalar(out: &mut Writer, dtype: &str, body: &[u8]) -> Step {
     Ok(())
 }
 
-/// `value.dtype.str`; numpy makes no name here that is longer than 255 bytes.
-fn dtype_name(value: &Bound<'_, PyAny>) -> Step<String> {
-    let py = value.py();
-    let dtype = value.getattr(intern!(py, "dtype"))?;
+/// None: it does not travel.
+fn scalar_dtype(scalar: &Bound<'_, PyAny>) -> Step<Option<String>> {
+    let py = scalar.py();
+    let dtype = scalar.getattr(intern!(py, "dtype"))?;
+    // Of another package: its text may be that of a type of numpy's.
+    if dtype.getattr(intern!(py, "isbuiltin"))?.extract::<u8>()? == 2 {
+        return interop::dtype_name(&dtype);
+    }
     let name = dtype.getattr(intern!(py, "str"))?.extract::<String>()?;
-    Ok(name)
-}
-
-#[cold]
-fn refuse_dtype(array: &Bound<'_, PyAny>) -> Box<Failure> {
-    let kind = type_name(array);
-    let what = (|| {
-        let dtype = array.getattr("dtype")?;
-        PyResult::Ok(if !dtype.getattr("names")?.is_none() {
-            format!("cannot encode structured {kind}; send its fields as a dict of arrays")
-        } else if dtype.getattr("kind")?.eq("O")? {
-            format!("cannot encode {kind} of objects; convert it to a list")
-        } else {
-            format!("cannot encode {kind} of dtype {dtype}; convert it with .astype() or .tolist()")
-        })
-    })();
-    match what {
-        Ok(what) => Failure::refusal(what).of(array),
-        Err(error) => Failure::raised("", error).of(array),
+    match Dtype::parse(&name) {
+        Some(parsed) if parsed.kind == b'V' => interop::dtype_name(&dtype),
+        parsed => Ok(parsed.is_some().then_some(name)),
     }
 }
 
 pub(super) fn decode_array<'py>(py: Python<'py>, body: &[u8]) -> Step<Bound<'py, PyAny>> {
     let mut body = Reader::new(body);
-    let dtype = read_dtype(&mut body)?;
-    let dimensions = body.len8()?;
-    let shape =
-        (0..dimensions).map(|_| Ok(u64::from_be_bytes(body.chunk()?))).collect::<Step<Vec<_>>>()?;
-    let size = shape.iter().try_fold(dtype.item_size as u64, |size, n| size.checked_mul(*n));
+    let layout = Layout::read(&mut body)?;
     let data = body.take(body.left())?;
-    if dtype.item_size == 0 || size != Some(data.len() as u64) {
-        let what = "the array's data does not fit its shape and dtype";
+    layout.check(data.len())?;
+    layout.over(py, new_bytes(py, data)?.as_any())
+}
+
+/// An array over memory that lies elsewhere; `head` is what is before the items.
+pub(super) fn decode_array_over<'py>(
+    py: Python<'py>,
+    head: &[u8],
+    data: &Bound<'py, PyAny>,
+) -> Step<Bound<'py, PyAny>> {
+    let mut head = Reader::new(head);
+    let layout = Layout::read(&mut head)?;
+    if head.left() > 0 {
+        let what = "the head is followed by bytes, though its bulk lies elsewhere";
         return Err(Failure::new(what));
     }
-    let shape = PyTuple::new(py, shape)?;
-    let arguments = (shape, numpy_dtype(py, &dtype)?, new_bytes(py, data)?);
-    Ok(numpy(py, &types::NDARRAY)?.call1(arguments)?)
+    layout.check(Buffer::contiguous(data)?.len())?;
+    layout.over(py, &read_only(data)?)
+}
+
+/// What an array's items are, and how they lie.
+struct Layout<'a> {
+    dtype: Dtype<'a>,
+    shape: Vec<u64>,
+    is_fortran: bool,
+}
+
+impl<'a> Layout<'a> {
+    fn read(body: &mut Reader<'a>) -> Step<Self> {
+        let dtype = read_dtype(body)?;
+        let dimensions = body.u8()?;
+        let is_fortran = dimensions & extension::FORTRAN != 0;
+        let shape = (0..dimensions & !extension::FORTRAN)
+            .map(|_| Ok(u64::from_be_bytes(body.chunk()?)))
+            .collect::<Step<_>>()?;
+        Ok(Self { dtype, shape, is_fortran })
+    }
+
+    fn check(&self, len: usize) -> Step {
+        let item_size = self.dtype.item_size as u64;
+        let size = self.shape.iter().try_fold(item_size, |size, n| size.checked_mul(*n));
+        if item_size == 0 || size != Some(len as u64) {
+            let what = "the array's data does not fit its shape and dtype";
+            return Err(Failure::new(what));
+        }
+        Ok(())
+    }
+
+    fn over<'py>(self, py: Python<'py>, data: &Bound<'py, PyAny>) -> Step<Bound<'py, PyAny>> {
+        let array = numpy(py, &types::NDARRAY)?;
+        let (shape, dtype) = (PyTuple::new(py, self.shape)?, numpy_dtype(py, &self.dtype)?);
+        Ok(match self.is_fortran {
+            false => array.call1((shape, dtype, data))?,
+            true => array.call1((shape, dtype, data, 0, py.None(), intern!(py, "F")))?,
+        })
+    }
 }
 
 pub(super) fn decode_scalar<'py>(py: Python<'py>, body: &[u8]) -> Step<Bound<'py, PyAny>> {
@@ -180,7 +228,10 @@ fn read_dtype<'a>(body: &mut Reader<'a>) -> Step<Dtype<'a>> {
 }
 
 fn numpy_dtype<'py>(py: Python<'py>, dtype: &Dtype<'_>) -> Step<Bound<'py, PyAny>> {
-    Ok(numpy(py, &types::DTYPE)?.call1((dtype.name,))?)
+    match dtype.name.as_bytes() {
+        [b'<' | b'>' | b'|', ..] => Ok(numpy(py, &types::DTYPE)?.call1((dtype.name,))?),
+        _ => interop::dtype(py, dtype.name),
+    }
 }
 
 fn numpy<'py>(py: Python<'py>, class: &'static Type) -> Step<&'py Bound<'py, PyType>> {

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use super::write::Writer;
 
 /// Memory in C order that stays where it is as long as this lives.
-pub(super) struct Buffer<'py> {
+pub(crate) struct Buffer<'py> {
     /// Boxed: exporters may point into the view itself.
     view: Box<ffi::Py_buffer>,
     /// Released attached, since it cannot outlive the attachment.
@@ -31,7 +31,7 @@ impl<'py> Buffer<'py> {
         Ok(Self { view, attached: PhantomData })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.view.len.cast_unsigned()
     }
 

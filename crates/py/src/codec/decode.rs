@@ -7,13 +7,14 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyString};
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyMemoryView, PyString};
 use snakepit::value::format as extension;
 
 use super::failure::{Failure, Step};
 use super::keys::KeyCache;
+use super::outside::Arrived;
 use super::read::{Reader, truncated};
-use super::{MAX_DEPTH, array, number, registry, time};
+use super::{MAX_DEPTH, array, interop, number, outside, registry, time};
 
 pub(super) struct Decoder<'a, 'py> {
     input: Reader<'a>,
@@ -23,11 +24,17 @@ pub(super) struct Decoder<'a, 'py> {
     owed: usize,
     /// None: another thread, or a decode further up this stack, has it.
     keys: Option<&'a mut KeyCache>,
+    arrived: &'a dyn Arrived,
 }
 
 impl<'a, 'py> Decoder<'a, 'py> {
-    pub(super) fn new(py: Python<'py>, data: &'a [u8], keys: Option<&'a mut KeyCache>) -> Self {
-        Self { input: Reader::new(data), py, depth: 0, owed: 0, keys }
+    pub(super) fn new(
+        py: Python<'py>,
+        data: &'a [u8],
+        keys: Option<&'a mut KeyCache>,
+        arrived: &'a dyn Arrived,
+    ) -> Self {
+        Self { input: Reader::new(data), py, depth: 0, owed: 0, keys, arrived }
     }
 
     /// The one value that the whole message is.
@@ -214,6 +221,13 @@ impl<'a, 'py> Decoder<'a, 'py> {
             extension::TIME => time::decode_time(py, body),
             extension::TIMEDELTA => time::decode_span(py, body),
             extension::NAMED => self.named(body),
+            extension::MEMORY => new_bytes(py, body)
+                .map_err(Into::into)
+                .and_then(|bytes| Ok(PyMemoryView::from(&bytes)?.into_any())),
+            extension::RECORDS | extension::ARROW | extension::TENSOR => {
+                interop::decode(py, tag, body, None)
+            }
+            extension::REFERENCE => outside::resolve(py, body, self.arrived),
             _ => Err(Failure::new(format!("unknown extension type {tag}; is the peer newer?"))),
         };
         value.map_err(|failure| failure.during(format!("malformed extension of type {tag}")))
@@ -235,6 +249,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
             depth: self.depth,
             owed: 0,
             keys: self.keys.as_deref_mut(),
+            arrived: self.arrived,
         };
         let plain = inner.message()?;
         self.depth -= 1;

@@ -22,10 +22,6 @@ impl<'a> Dtype<'a> {
     pub(super) fn is_text(&self) -> bool {
         matches!(self.kind, b'S' | b'U')
     }
-
-    pub(super) fn is_time(&self) -> bool {
-        matches!(self.kind, b'm' | b'M')
-    }
 }
 
 /// The name of a native number's type from its `struct` format: cheaper than asking numpy.

@@ -16,8 +16,9 @@ use pyo3::types::{
 use snakepit::value::format as extension;
 
 use super::failure::{Failure, Step, type_name};
+use super::outside::{Bulk, Encoded};
 use super::write::Writer;
-use super::{MAX_DEPTH, array, number, refusal, registry, time, types};
+use super::{MAX_DEPTH, array, interop, number, refusal, registry, time, types};
 
 pub(super) struct Encoder<'py> {
     pub(super) out: Writer,
@@ -25,6 +26,10 @@ pub(super) struct Encoder<'py> {
     depth: u32,
     /// Makes something that can travel of a value that cannot; None: that is an error.
     substitute: Option<Bound<'py, PyAny>>,
+    /// Bytes from which on a body is left outside.
+    threshold: usize,
+    /// Bodies that are not in the message, by number.
+    outside: Vec<Bulk<'py>>,
 }
 
 /// Which keys a dict may have.
@@ -35,9 +40,43 @@ enum Keys {
 }
 
 impl<'py> Encoder<'py> {
-    pub(super) fn new(py: Python<'py>, substitute: Option<&Py<PyAny>>) -> Self {
+    /// `threshold`: bytes from which on a body is left outside; None: nothing is.
+    pub(super) fn new(
+        py: Python<'py>,
+        substitute: Option<&Py<PyAny>>,
+        threshold: Option<usize>,
+    ) -> Self {
         let substitute = substitute.map(|substitute| substitute.bind(py).clone());
-        Self { out: Writer::new(), py, depth: 0, substitute }
+        let threshold = threshold.unwrap_or(usize::MAX);
+        Self { out: Writer::new(), py, depth: 0, substitute, threshold, outside: Vec::new() }
+    }
+
+    pub(super) fn finish(self) -> Encoded<'py> {
+        Encoded { message: self.out.finish(), outside: self.outside }
+    }
+
+    pub(super) fn stays_inside(&self, len: usize) -> bool {
+        len < self.threshold
+    }
+
+    /// A body that may be large, and then is left outside. `tag`: [`extension::BYTES`] for what is
+    /// no extension.
+    pub(super) fn bulk(&mut self, tag: i8, head: &[u8], bulk: Bulk<'py>) -> Step {
+        if !self.stays_inside(bulk.len()) {
+            let number = self.outside.len() as u32; // each has some place in the message
+            self.out.extension(extension::REFERENCE, 5 + head.len())?;
+            self.out.append(&number.to_be_bytes());
+            self.out.append(&[tag.cast_unsigned()]);
+            self.out.append(head);
+            self.outside.push(bulk);
+            return Ok(());
+        }
+        match tag {
+            extension::BYTES => self.out.bin(bulk.len())?,
+            _ => self.out.extension(tag, head.len() + bulk.len())?,
+        }
+        self.out.append(head);
+        bulk.append_to(&mut self.out)
     }
 
     #[inline]
@@ -148,7 +187,7 @@ impl<'py> Encoder<'py> {
             self.out.float(float.value());
             Ok(())
         } else if let Ok(bytes) = key.cast::<PyBytes>() {
-            self.bytes(bytes)
+            self.inline_bytes(bytes)
         } else {
             let what = format!(
                 "a dict key must be None, bool, int, float, str or bytes, not {}; \
@@ -198,11 +237,12 @@ impl<'py> Encoder<'py> {
         if let Some((name, encode)) = registry::encoder(value)? {
             return self.named(value, &name, &encode);
         }
-        let start = self.out.len();
+        let (start, left) = (self.out.len(), self.outside.len());
         match (self.known(value), &self.substitute) {
             (Err(failure), Some(substitute)) if failure.is_refusal() => {
                 let substitute = substitute.clone();
                 self.out.truncate(start);
+                self.outside.truncate(left);
                 // A substitute may need one itself, without end.
                 self.deeper(value)?;
                 self.value(&substitute.call1((value,))?)?;
@@ -233,7 +273,7 @@ impl<'py> Encoder<'py> {
         // Before the subclasses: numpy's float64 is a float, its str_ a str.
         if time::encode(&mut self.out, value)?
             || number::encode(&mut self.out, value)?
-            || array::encode(&mut self.out, value)?
+            || array::encode(self, value)?
         {
             return Ok(());
         }
@@ -254,7 +294,9 @@ impl<'py> Encoder<'py> {
         } else if let Ok(bytes) = value.cast::<PyBytes>() {
             self.bytes(bytes)
         } else if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
-            self.mutable_bytes(value)
+            self.memory(value)
+        } else if interop::encode(self, value)? {
+            Ok(())
         } else {
             Err(refusal::refuse(value))
         }

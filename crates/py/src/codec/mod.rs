@@ -6,14 +6,17 @@
 //!
 //! ```text
 //! encode ─▶ Encoder (walk) ─┬─▶ plain, time, number, array ─▶ Writer (markers, lengths)
+//!                          ├─▶ interop: values of other libraries
+//!                          ├─▶ outside: what is large travels beside the message
 //!                          ├─▶ registry: types of the program
 //!                          └─▶ refusal: what to send instead, unless the pool has a substitute
 //! decode ─▶ Decoder (walk, plain types) ─┬─▶ Reader (bounds)
-//!                                        ├─▶ time, number, array
+//!                                        ├─▶ time, number, array, interop
+//!                                        ├─▶ outside: what came beside the message
 //!                                        └─▶ KeyCache (dict keys met before)
 //! ```
 //!
-//! No policy lives here: no pickle, no size limit of a message, no buffers beside it.
+//! No policy lives here: no pickle, no size limit of a message, no memory for what is beside it.
 //!
 //! # Invariants behind the `unsafe` of this module
 //!
@@ -34,8 +37,10 @@ mod decode;
 mod dtype;
 mod encode;
 mod failure;
+mod interop;
 mod keys;
 mod number;
+mod outside;
 mod plain;
 mod read;
 mod refusal;
@@ -47,12 +52,13 @@ mod write;
 use std::sync::Mutex;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyMapping, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString};
 
 use decode::Decoder;
 use encode::Encoder;
 use failure::{Failure, type_name};
 use keys::KeyCache;
+pub(crate) use outside::{Arrived, Encoded};
 pub(crate) use registry::{adopt, use_registry};
 
 /// Containers inside each other, both ways.
@@ -66,39 +72,45 @@ static KEYS: Mutex<Option<KeyCache>> = Mutex::new(None);
 ///
 /// `EncodeError` with the path of what cannot travel.
 pub(crate) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Vec<u8>> {
-    encode_or(value, root, None)
+    Ok(encode_or(value, root, None, None)?.message)
 }
 
-/// The same, with what `substitute` makes of a value that cannot travel in its place.
+/// The same, with what `substitute` makes of a value that cannot travel in its place, and without
+/// the bodies of `threshold` bytes and more.
 ///
 /// # Errors
 ///
 /// As [`encode()`], and what `substitute` raises.
-pub(crate) fn encode_or(
-    value: &Bound<'_, PyAny>,
+pub(crate) fn encode_or<'py>(
+    value: &Bound<'py, PyAny>,
     root: &str,
     substitute: Option<&Py<PyAny>>,
-) -> PyResult<Vec<u8>> {
-    let mut encoder = Encoder::new(value.py(), substitute);
+    threshold: Option<usize>,
+) -> PyResult<Encoded<'py>> {
+    let mut encoder = Encoder::new(value.py(), substitute, threshold);
     match encoder.value(value) {
-        Ok(()) => Ok(encoder.out.finish()),
+        Ok(()) => Ok(encoder.finish()),
         Err(failure) => Err(failure.of(value).raise_encode(value.py(), root)),
     }
 }
 
 /// Encodes a call's arguments: a mapping from names to values; `None` is the empty one. For a value
-/// that cannot travel goes what `substitute` makes of it.
+/// that cannot travel goes what `substitute` makes of it; bodies of `threshold` bytes and more are
+/// left outside.
 ///
 /// # Errors
 ///
 /// `EncodeError` with the path of what cannot travel, starting at `args`.
-pub(crate) fn encode_args(
-    args: Option<&Bound<'_, PyAny>>,
+pub(crate) fn encode_args<'py>(
+    args: Option<&Bound<'py, PyAny>>,
     substitute: Option<&Py<PyAny>>,
-) -> PyResult<Vec<u8>> {
-    let Some(args) = args.filter(|args| !args.is_none()) else { return Ok(vec![0x80]) };
+    threshold: Option<usize>,
+) -> PyResult<Encoded<'py>> {
+    let Some(args) = args.filter(|args| !args.is_none()) else {
+        return Ok(Encoded { message: vec![0x80], outside: Vec::new() });
+    };
     let py = args.py();
-    let mut encoder = Encoder::new(py, substitute);
+    let mut encoder = Encoder::new(py, substitute, threshold);
     let encoded = if let Ok(dict) = args.cast_exact::<PyDict>() {
         encoder.arguments(dict)
     } else if args.is_instance_of::<PyMapping>() {
@@ -108,7 +120,7 @@ pub(crate) fn encode_args(
         Err(Failure::new(what + "; pass a dict"))
     };
     match encoded {
-        Ok(()) => Ok(encoder.out.finish()),
+        Ok(()) => Ok(encoder.finish()),
         Err(failure) => Err(failure.of(args).raise_encode(py, "args")),
     }
 }
@@ -119,9 +131,23 @@ pub(crate) fn encode_args(
 ///
 /// `DecodeError` for whatever is not exactly one value of ours.
 pub(crate) fn decode<'py>(py: Python<'py>, data: &[u8], root: &str) -> PyResult<Bound<'py, PyAny>> {
+    decode_with(py, data, root, &())
+}
+
+/// The same, of a message beside which something has arrived.
+///
+/// # Errors
+///
+/// As [`decode()`].
+pub(crate) fn decode_with<'py>(
+    py: Python<'py>,
+    data: &[u8],
+    root: &str,
+    arrived: &dyn Arrived,
+) -> PyResult<Bound<'py, PyAny>> {
     let mut cache = KEYS.try_lock().ok();
     let keys = cache.as_deref_mut().map(|keys| keys.get_or_insert_with(KeyCache::new));
-    let decoded = Decoder::new(py, data, keys).message();
+    let decoded = Decoder::new(py, data, keys, arrived).message();
     drop(cache);
     decoded.map_err(|failure| failure.raise_decode(py, root))
 }
@@ -148,23 +174,39 @@ pub(crate) fn seed_keys(names: &[Bound<'_, PyString>]) {
     }
 }
 
-/// Encode a value as it travels; ``EncodeError`` names the path below ``root``.
-#[pyfunction(name = "encode", signature = (value, root = "value", substitute = None))]
+/// Encode a value as it travels; ``EncodeError`` names the path below ``root``. Bodies of
+/// ``threshold`` bytes and more are appended to the list ``outside``, where there is one.
+#[pyfunction(
+    name = "encode",
+    signature = (value, root = "value", substitute = None, outside = None, threshold = 65536)
+)]
 pub(crate) fn encode_py<'py>(
     value: &Bound<'py, PyAny>,
     root: &str,
     substitute: Option<&Bound<'py, PyAny>>,
+    outside: Option<&Bound<'py, PyList>>,
+    threshold: usize,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let substitute = substitute.map(|substitute| substitute.clone().unbind());
-    decode::new_bytes(value.py(), &encode_or(value, root, substitute.as_ref())?)
+    let threshold = outside.map(|_| threshold);
+    let encoded = encode_or(value, root, substitute.as_ref(), threshold)?;
+    if let Some(list) = outside {
+        outside::list(value.py(), encoded.outside, list)?;
+    }
+    decode::new_bytes(value.py(), &encoded.message)
 }
 
-/// Decode what ``encode`` made; raises ``DecodeError`` on anything malformed.
-#[pyfunction(name = "decode", signature = (data, root = "value"))]
+/// Decode what ``encode`` made; raises ``DecodeError`` on anything malformed. ``arrived``: what came
+/// beside it, by number.
+#[pyfunction(name = "decode", signature = (data, root = "value", arrived = None))]
 pub(crate) fn decode_py<'py>(
     py: Python<'py>,
     data: &[u8],
     root: &str,
+    arrived: Option<&Bound<'py, PyList>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    decode(py, data, root)
+    match arrived {
+        Some(arrived) => decode_with(py, data, root, arrived),
+        None => decode(py, data, root),
+    }
 }

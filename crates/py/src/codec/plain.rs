@@ -6,11 +6,13 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
+use snakepit::value::format as extension;
 
 use super::buffer::Buffer;
 use super::encode::Encoder;
 use super::failure::{Failure, Step};
 use super::number;
+use super::outside::Bulk;
 
 /// Longest string, in characters, that may keep its UTF-8 for its life, as
 /// `PyUnicode_AsUTF8AndSize` makes a non-ASCII one do.
@@ -98,21 +100,28 @@ impl<'py> Encoder<'py> {
     }
 
     pub(super) fn bytes(&mut self, bytes: &Bound<'py, PyBytes>) -> Step {
+        if self.stays_inside(bytes.as_bytes().len()) {
+            return self.inline_bytes(bytes);
+        }
+        let bulk = Bulk::Memory(Buffer::contiguous(bytes)?);
+        self.bulk(extension::BYTES, &[], bulk)
+    }
+
+    /// In the message itself, whatever their size.
+    pub(super) fn inline_bytes(&mut self, bytes: &Bound<'py, PyBytes>) -> Step {
         let body = bytes.as_bytes();
         self.out.bin(body.len())?;
         self.out.append(body);
         Ok(())
     }
 
-    pub(super) fn mutable_bytes(&mut self, value: &Bound<'py, PyAny>) -> Step {
-        match Buffer::contiguous(value) {
-            Ok(buffer) => {
-                self.out.bin(buffer.len())?;
-                buffer.append_to(&mut self.out);
-                Ok(())
-            }
-            Err(_) => self.node(&value.call_method0(intern!(self.py, "tobytes"))?),
-        }
+    /// What arrives as a memoryview.
+    pub(super) fn memory(&mut self, value: &Bound<'py, PyAny>) -> Step {
+        let buffer = match Buffer::contiguous(value) {
+            Ok(buffer) => buffer,
+            Err(_) => Buffer::contiguous(&value.call_method0(intern!(self.py, "tobytes"))?)?,
+        };
+        self.bulk(extension::MEMORY, &[], Bulk::Memory(buffer))
     }
 }
 

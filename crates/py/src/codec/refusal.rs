@@ -47,10 +47,8 @@ fn remedy(value: &Bound<'_, PyAny>) -> &'static str {
         }
     } else if has("__dataclass_fields__") {
         "use dataclasses.asdict()"
-    } else if has("__arrow_c_stream__") || has("__arrow_c_array__") {
-        "Arrow data does not travel yet, convert it with .to_pylist()"
     } else if has("__dlpack__") {
-        "tensors do not travel yet, convert it to a numpy.ndarray"
+        "convert it to a numpy.ndarray"
     } else if has("__fspath__") {
         "use str()"
     } else if has("keys") && has("__getitem__") {
@@ -75,8 +73,6 @@ fn pandas(value: &Bound<'_, PyAny>) -> &'static str {
         "convert it with .to_pydatetime()"
     } else if has("to_pytimedelta") && types::TIMEDELTA.is_base_of(value) {
         "convert it with .to_pytimedelta()"
-    } else if has("columns") {
-        "convert it with .to_dict('list')"
     } else if has("to_numpy") {
         "convert it with .to_numpy() or .tolist()"
     } else {

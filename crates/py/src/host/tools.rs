@@ -32,7 +32,7 @@ pub(super) fn encoded(
     {
         return Ok(arguments.get().0.clone());
     }
-    Ok(codec::encode_args(args, substitute)?.into())
+    Ok(codec::encode_args(args, substitute, None)?.message.into())
 }
 
 pub(super) fn list(

@@ -20,5 +20,5 @@ pub(super) fn substitute_by(py: Python<'_>, substitute: Py<PyAny>) {
 ///
 /// `EncodeError` with the path of what cannot travel.
 pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Payload> {
-    Ok(codec::encode_or(value, root, SUBSTITUTE.get(value.py()))?.into())
+    Ok(codec::encode_or(value, root, SUBSTITUTE.get(value.py()), None)?.message.into())
 }
