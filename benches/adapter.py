@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,3 +30,23 @@ class BenchAdapter(BaseAdapter):
     @tool(supports_streaming=True)
     def items(self, count: int) -> Iterator[dict[str, Any]]:
         return tasks.items(count)
+
+    @tool
+    def round_trips(self, calls: int) -> list[float]:
+        """Seconds that each call of a host tool takes."""
+        context, times = self.session_context, []
+        for _ in range(calls):
+            begin = time.perf_counter()
+            context.call_host_tool("noop", x=1)
+            times.append(time.perf_counter() - begin)
+        return times
+
+    @tool
+    async def around_trips(self, calls: int) -> list[float]:
+        """The same, awaited."""
+        context, times = self.session_context, []
+        for _ in range(calls):
+            begin = time.perf_counter()
+            await context.acall_host_tool("noop", x=1)
+            times.append(time.perf_counter() - begin)
+        return times

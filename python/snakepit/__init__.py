@@ -12,6 +12,7 @@ from snakepit import errors
 from snakepit._core import SharedRef, __version__
 from snakepit._duration import UNSET
 from snakepit._future import Future
+from snakepit._host_call import HostCall, current_call
 from snakepit._pool import Pool
 from snakepit._session import AsyncSession, Session
 from snakepit._source import Program
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from snakepit._cleanup import CleanupReport, cleanup
     from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
+    from snakepit._host_tools import HostTool
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
@@ -94,6 +96,8 @@ __all__ = [
     "HealthMonitor",
     "HealthStats",
     "Heartbeat",
+    "HostCall",
+    "HostTool",
     "Limits",
     "MessageTooLarge",
     "OutOfMemory",
@@ -136,6 +140,7 @@ __all__ = [
     "WorkerRef",
     "__version__",
     "cleanup",
+    "current_call",
     "errors",
     "executor",
     "is_unserializable",
@@ -158,6 +163,7 @@ _LAZY = {
     "HealthMonitor": "snakepit._health",
     "HealthStats": "snakepit._health",
     "Heartbeat": "snakepit._life",
+    "HostTool": "snakepit._host_tools",
     "Limits": "snakepit._limits",
     "PoolHealth": "snakepit._pool_health",
     "PoolStats": "snakepit._stats",

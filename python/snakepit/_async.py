@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Iterable
 from typing import TYPE_CHECKING, Any, Self, overload
 
+from snakepit import _nesting
 from snakepit._async_stream import AsyncStream, feed_async
 from snakepit._base import PoolBase
 from snakepit._config import positive, refuse_surrogates
@@ -215,7 +216,7 @@ class AsyncPool(PoolBase):
         if self._validates if validate_arguments is None else validate_arguments:
             args, _ = self._checked(tool, args, None, wait=False)
         try:
-            chunks = self._engine.stream(tool, args, native, total, idle)
+            chunks = self._engine.stream(tool, args, native, total, idle, *self._within())
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
         stream = AsyncStream(chunks, idle)
@@ -330,7 +331,7 @@ class AsyncPool(PoolBase):
     async def close(self, *, drain: Duration | Unset = UNSET) -> None:
         """Close the pool; see ``Pool.close``. Goes on if the awaiting task is cancelled."""
         limited = self._drain_timeout if drain is UNSET else seconds("drain", drain)
-        await off_loop(lambda: self._engine.close(limited))
+        await off_loop(lambda: self._close(limited))
         forget(self)
 
     async def __aenter__(self) -> Self:
@@ -354,6 +355,23 @@ class AsyncPool(PoolBase):
         except BaseException:
             self._hurry()
             raise
+
+    def _close(self, limited: float) -> None:
+        try:
+            self._engine.close(limited)
+        finally:
+            self._close_tools()
+
+    def _within(self) -> tuple[Any, ...]:
+        # A coroutine among the host tools runs on the loop that makes the call.
+        toolbox = self._toolbox
+        if toolbox is None or not toolbox.any_async:
+            return super()._within()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return super()._within()
+        return (_nesting.running.get(), loop)
 
     async def _awaited(
         self, tool: str, args: Mapping[str, Any] | None, limited: float | None

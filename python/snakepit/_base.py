@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from snakepit import _core, _sigterm
+from snakepit import _core, _nesting, _sigterm
 from snakepit._config import (
     Life,
     PoolConfig,
@@ -23,6 +23,7 @@ from snakepit._config import (
 )
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._memory import HasMemory
+from snakepit._registering import RegistersTools
 from snakepit._sessions import HasSessions
 from snakepit._source import Program
 from snakepit.errors import ConfigError
@@ -81,13 +82,14 @@ _PARAMETERS = {
     "circuit_breaker",
     "worker_breaker",
     "crash_barrier",
+    "host_tool_depth",
     "unserializable",
     "errors",
     "shared_memory",
 }
 
 
-class PoolBase(HasSessions, HasMemory):
+class PoolBase(HasSessions, HasMemory, RegistersTools):
     """A pool of worker processes with one adapter. Use ``Pool`` or ``AsyncPool``.
 
     Args:
@@ -169,6 +171,8 @@ class PoolBase(HasSessions, HasMemory):
             calls there failed, of 5 at least, for 30 s.
         crash_barrier: Prefers other workers to one in the place of which one crashed. Default:
             none.
+        host_tool_depth: So many host tools may run inside each other, each called by a call that
+            the one before made, from 1 to 1000; see ``register_tool``.
         unserializable: What becomes of a value that cannot travel. ``"error"``: an ``EncodeError``
             with its path. ``"marker"``: what the value says itself (``model_dump()``,
             ``to_dict()``, …), else a dict that names its type. An ``Unserializable`` says more.
@@ -231,6 +235,7 @@ class PoolBase(HasSessions, HasMemory):
         circuit_breaker: CircuitBreaker | None = None,
         worker_breaker: WorkerBreaker | Mapping[str, Any] | Unset | None = UNSET,
         crash_barrier: CrashBarrier | None = None,
+        host_tool_depth: int = 50,
         unserializable: Literal["error", "marker"] | Unserializable | Mapping[str, Any] = "error",
         errors: Iterable[str | type[Exception]] = (),
         shared_memory: SharedMemory | Mapping[str, Any] | Unset | None = UNSET,
@@ -279,6 +284,7 @@ class PoolBase(HasSessions, HasMemory):
             circuit_breaker=circuit_breaker,
             worker_breaker=worker_breaker,
             crash_barrier=crash_barrier,
+            host_tool_depth=host_tool_depth,
             unserializable=unserializable,
             errors=errors,
             shared_memory=shared_memory,
@@ -357,12 +363,18 @@ class PoolBase(HasSessions, HasMemory):
     def _limit(self, timeout: Duration | Unset | None) -> float | None:
         return self._timeout if timeout is UNSET else limit("timeout", timeout)
 
-    def _more(self, retry: RetryPolicy | None) -> tuple[_core.RetryPolicy, ...]:
-        if retry is None:
+    def _more(self, retry: RetryPolicy | None) -> tuple[Any, ...]:
+        if retry is None and not _nesting.seen:
             return ()
+        return self._rare(retry)
+
+    def _rare(self, retry: RetryPolicy | None) -> tuple[Any, ...]:
+        within = self._within()
+        if retry is None:
+            return (None, *within) if within else ()
         from snakepit import _guard
 
-        return (_guard.call_policy(retry),)
+        return (_guard.call_policy(retry), *within)
 
     def _checked(
         self, tool: str, args: Mapping[str, Any] | None, limited: float | None, *, wait: bool = True
@@ -389,5 +401,6 @@ def _close_open_pools() -> None:
     for pool in list(PoolBase._open):
         if not pool._engine.forked:
             pool._engine.close(0.0)
+            pool._close_tools()
     # The thread that calls into Python must have ended before the interpreter goes.
     _core.leave()

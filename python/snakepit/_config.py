@@ -135,6 +135,7 @@ class PoolConfig(NamedTuple):
     circuit_breaker: tuple[_core.CircuitBreaker, bool] | None
     worker_breaker: tuple[Any, ...] | None
     crash_barrier: tuple[float, int] | None
+    host_tool_depth: int
     substitute: Callable[[Any], Any] | None
     """What goes in the place of an argument that cannot travel; ``None``: that is an error."""
     unserializable: tuple[str, int, int] | None
@@ -173,6 +174,7 @@ class PoolConfig(NamedTuple):
         circuit_breaker: CircuitBreaker | None,
         worker_breaker: WorkerBreaker | Mapping[str, Any] | Unset | None,
         crash_barrier: CrashBarrier | None,
+        host_tool_depth: int,
         unserializable: object,
         errors: object,
         shared_memory: object,
@@ -218,6 +220,7 @@ class PoolConfig(NamedTuple):
             worker_output=choice("worker_output", worker_output, _OUTPUTS),
             life=life,
             log_lines=_log_lines,
+            host_tool_depth=positive("host_tool_depth", host_tool_depth, most=1000),
             **_guards(retry, circuit_breaker, worker_breaker, crash_barrier),
             **_values(unserializable, errors),
             shared_memory=_shared_memory(shared_memory),

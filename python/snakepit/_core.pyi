@@ -329,6 +329,8 @@ class Pool:
         timeout: float | None,
         idempotent: bool,
         retry: RetryPolicy | None = None,
+        within: HostCall | None = None,  # from inside which call of a host tool it is made
+        origin: object = None,  # what its host tools find at HostCall.origin
     ) -> Any: ...
     def submit(
         self,
@@ -338,6 +340,8 @@ class Pool:
         timeout: float | None,
         idempotent: bool,
         retry: RetryPolicy | None = None,
+        within: HostCall | None = None,  # from inside which call of a host tool it is made
+        origin: object = None,  # what its host tools find at HostCall.origin
     ) -> Reply: ...
     def execute_async(
         self,
@@ -349,6 +353,8 @@ class Pool:
         inbox: Inbox,
         future: AsyncioFuture[Any],
         retry: RetryPolicy | None = None,
+        within: HostCall | None = None,  # from inside which call of a host tool it is made
+        origin: object = None,  # what its host tools find at HostCall.origin
     ) -> Reply: ...
     def stream(
         self,
@@ -357,6 +363,8 @@ class Pool:
         session: Session | None,
         timeout: float | None,
         idle_timeout: float | None,
+        within: HostCall | None = None,
+        origin: object = None,
     ) -> Chunks: ...
     def session(self, session_id: str, affinity: str | None) -> Session:
         """Whichever session is open under that id when a call is made, or a new one."""
@@ -382,6 +390,19 @@ class Pool:
     def room(self, nbytes: int) -> Room | None:
         """Room for so many bytes; ``None``: the pool has no shared memory."""
 
+    def register_tool(
+        self,
+        queue: HostQueue,
+        tool: Any,  # found at HostCall.tool
+        name: str,
+        session: str | None,
+        description: str,
+        timeout: float | None,
+        streaming: bool,
+    ) -> None:
+        """Have calls of that name wait in ``queue``; ConfigError for a name that cannot be."""
+    def unregister_tool(self, name: str, session: str | None) -> bool: ...
+    def host_tools(self) -> list[_HostTool]: ...
     def stats(self) -> _Stats: ...
     def workers(self) -> list[_Worker]: ...
     def health(self) -> _Health: ...
@@ -415,6 +436,61 @@ class Pool:
     def closed(self) -> bool: ...
     @property
     def forked(self) -> bool: ...  # this process is not the one that made the pool
+
+_HostTool: TypeAlias = tuple[str, str | None, str, float | None, bool]
+"""name, session, description, timeout, whether it streams"""
+
+@final
+class HostQueue:
+    """Calls of host tools that wait for a thread of Python's."""
+
+    def __new__(cls, max_threads: int) -> Self: ...
+    def wants_thread(self) -> bool:
+        """Whether a thread must be started, which is counted then: there is none."""
+    def no_thread(self) -> None:
+        """A thread that was counted could not be started."""
+    def next(self, limit: float) -> tuple[HostCall, bool] | None:
+        """Wait for a call; with it, whether one more thread must be started, which is counted.
+
+        ``None``: the thread shall end, since nothing came for so long or the queue is closed.
+        """
+    def close(self) -> None:
+        """Take no more calls, fail those that wait, let idle threads go."""
+
+@final
+class HostCall:
+    """One call of a host tool. Dropped without an answer, it has failed."""
+
+    @property
+    def tool(self) -> Any: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def caller(self) -> str: ...
+    @property
+    def session_id(self) -> str | None: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def cancelled(self) -> bool: ...
+    @property
+    def origin(self) -> Any: ...
+    def remaining(self) -> float | None: ...
+    def arguments(self) -> dict[str, Any]: ...
+    def on_cancel(self, callback: Callable[[], object]) -> int:
+        """Have it called once, on another thread, when nobody waits any more.
+
+        The number takes it back.
+        """
+    def forget(self, token: int) -> None: ...
+    def succeed(self, value: Any) -> bool:
+        """Answer with a value; False: nobody waits. EncodeError: it cannot travel."""
+    def fail(self, type_name: str, message: str, traceback: str) -> bool: ...
+    def try_send(self, item: Any) -> bool | None:
+        """Send an item of a stream; None: the reader has no room yet."""
+    def send(self, item: Any) -> bool:
+        """The same, and wait for room. False: nobody waits any more."""
+    def end(self) -> bool: ...
 
 def cleanup(
     folders: Sequence[str | PathLike[str]] | None,
@@ -587,6 +663,29 @@ class Call:
 
         Called at once if that has happened. ``None`` takes it back.
         """
+    def ask_host(self, name: str, arguments: Mapping[str, Any], streaming: bool) -> HostReply:
+        """Ask the host to run one of its tools; from any thread, while this call runs.
+
+        RuntimeError: the call has ended, or too many are under way.
+        """
+
+@final
+class HostReply:
+    """A host tool that was asked for."""
+
+    def wait(self) -> None:
+        """Block until an item or the end is here."""
+    def watch(self, callback: Callable[[], object]) -> bool:
+        """Have it called once, on another thread, when one is; False: one is here."""
+    def take(self) -> tuple[str, Any] | None:
+        """What comes next, once; ``None``: nothing is here.
+
+        ``("item", value)``, then the end: ``("value", value)``, ``("end", None)`` of a stream,
+        ``("failure", (kind, type name, message, traceback, suggestions, size, limit))``, or
+        ``("gone", None)`` where the host is.
+        """
+    def close(self) -> None:
+        """Nobody waits for it any more."""
 
 @final
 class Line:

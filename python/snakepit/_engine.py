@@ -47,6 +47,34 @@ class NativeSession(Protocol):
     def with_affinity(self, affinity: str) -> NativeSession: ...
 
 
+class NativeHostCall(Protocol):
+    """One call of a host tool."""
+
+    @property
+    def tool(self) -> Any: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def caller(self) -> str: ...
+    @property
+    def session_id(self) -> str | None: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def cancelled(self) -> bool: ...
+    @property
+    def origin(self) -> Any: ...
+    def remaining(self) -> float | None: ...
+    def arguments(self) -> dict[str, Any]: ...
+    def on_cancel(self, callback: Callable[[], object]) -> int: ...
+    def forget(self, token: int) -> None: ...
+    def succeed(self, value: Any) -> bool: ...
+    def fail(self, type_name: str, message: str, traceback: str) -> bool: ...
+    def try_send(self, item: Any) -> bool | None: ...
+    def send(self, item: Any) -> bool: ...
+    def end(self) -> bool: ...
+
+
 class Engine(Protocol):
     """Runs the calls of one pool."""
 
@@ -62,6 +90,8 @@ class Engine(Protocol):
         timeout: float | None,
         idempotent: bool,
         retry: _core.RetryPolicy | None = None,
+        within: Any = None,
+        origin: object = None,
     ) -> Any: ...
     def submit(
         self,
@@ -71,6 +101,8 @@ class Engine(Protocol):
         timeout: float | None,
         idempotent: bool,
         retry: _core.RetryPolicy | None = None,
+        within: Any = None,
+        origin: object = None,
     ) -> NativeReply: ...
     def execute_async(
         self,
@@ -82,6 +114,8 @@ class Engine(Protocol):
         inbox: _core.Inbox,
         future: asyncio.Future[Any],
         retry: _core.RetryPolicy | None = None,
+        within: Any = None,
+        origin: object = None,
     ) -> NativeReply: ...
     def stream(
         self,
@@ -90,7 +124,21 @@ class Engine(Protocol):
         session: Any,
         timeout: float | None,
         idle_timeout: float | None,
+        within: Any = None,
+        origin: object = None,
     ) -> NativeChunks: ...
+    def register_tool(
+        self,
+        queue: _core.HostQueue,
+        tool: Any,
+        name: str,
+        session: str | None,
+        description: str,
+        timeout: float | None,
+        streaming: bool,
+    ) -> None: ...
+    def unregister_tool(self, name: str, session: str | None) -> bool: ...
+    def host_tools(self) -> list[_core._HostTool]: ...
     def session(self, session_id: str, affinity: str | None) -> NativeSession: ...
     def open_session(
         self,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from snakepit import _core
 from snakepit._inline_call import InlineCall, InlineChunks, InlineReply
 from snakepit._inline_error import raised
+from snakepit._inline_host import InlineHostTools
 from snakepit._inline_sessions import InlineSession, InlineSessions
 from snakepit.errors import (
     AdapterSourceError,
@@ -71,6 +72,7 @@ class InlineEngine:
         counted = ("requests", "errors", "completed", "rejected", "restarts")
         self._counts = dict.fromkeys(counted, 0)
         self._sessions = InlineSessions(config.name, config.session_ttl, config.max_sessions)
+        self._host = InlineHostTools(config.host_tool_depth)
         self.closed = False
 
     @property
@@ -87,6 +89,8 @@ class InlineEngine:
         timeout: float | None,
         idempotent: bool,
         retry: _core.RetryPolicy | None = None,
+        within: object = None,
+        origin: object = None,
     ) -> Any:
         with self._lock:
             bound, call, keywords = self._begin(tool, args, session, timeout, streams=False)
@@ -105,6 +109,8 @@ class InlineEngine:
         timeout: float | None,
         idempotent: bool,
         retry: _core.RetryPolicy | None = None,
+        within: object = None,
+        origin: object = None,
     ) -> InlineReply:
         try:
             return InlineReply(self.execute(tool, args, session, timeout, idempotent), None)
@@ -123,6 +129,8 @@ class InlineEngine:
         inbox: _core.Inbox,
         future: asyncio.Future[Any],
         retry: _core.RetryPolicy | None = None,
+        within: object = None,
+        origin: object = None,
     ) -> InlineReply:
         reply = self.submit(tool, args, session, timeout, idempotent)
         if (error := reply.exception()) is not None:
@@ -138,6 +146,8 @@ class InlineEngine:
         session: InlineSession | None,
         timeout: float | None,
         idle_timeout: float | None,
+        within: object = None,
+        origin: object = None,
     ) -> InlineChunks:
         with self._lock:
             bound, call, keywords = self._begin(tool, args, session, timeout, streams=True)
@@ -197,7 +207,7 @@ class InlineEngine:
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
         limit = float("inf") if timeout is None else timeout
-        call = InlineCall(next(self._ids), tool, self._sessions, session, limit)
+        call = InlineCall(next(self._ids), tool, self._sessions, session, limit, self._host)
         bound, is_stream = found
         if is_stream != streams:
             mend = (
@@ -337,6 +347,26 @@ class InlineEngine:
     def session_info(self, session_id: str) -> _core._SessionRow | None:
         with self._lock:
             return self._sessions.row(session_id)
+
+    def register_tool(
+        self,
+        queue: _core.HostQueue,
+        tool: Any,
+        name: str,
+        session: str | None,
+        description: str,
+        timeout: float | None,
+        streaming: bool,
+    ) -> None:
+        # No thread has to wait for anything: they run on the caller's.
+        queue.close()
+        self._host.add(tool, name, session, description, timeout)
+
+    def unregister_tool(self, name: str, session: str | None) -> bool:
+        return self._host.remove(name, session)
+
+    def host_tools(self) -> list[_core._HostTool]:
+        return self._host.rows()
 
     def stats(self) -> _core._Stats:
         return {

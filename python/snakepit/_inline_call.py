@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from snakepit._inline import InlineEngine
+    from snakepit._inline_host import InlineHostReply, InlineHostTools
     from snakepit._inline_sessions import InlineSession, InlineSessions, Life
 
 # The end passes through the engine as a value: a StopIteration is an error there like any other.
@@ -28,7 +29,9 @@ class InlineCall:
         sessions: InlineSessions,
         session: InlineSession | None,
         limit: float,
+        host: InlineHostTools,
     ) -> None:
+        self._host = host
         self.id = call_id
         self.tool = tool
         self._sessions = sessions
@@ -66,6 +69,9 @@ class InlineCall:
         self._on_cancel = callback
         if callback is not None and self.cancelled:
             callback()
+
+    def ask_host(self, name: str, arguments: dict[str, Any], streaming: bool) -> InlineHostReply:
+        return self._host.ask(self, name, arguments, streaming)
 
     def cancel(self) -> None:
         self.cancelled = True

@@ -245,7 +245,7 @@ class Pool(PoolBase):
         if self._validates if validate_arguments is None else validate_arguments:
             args, total = self._checked(tool, args, total)
         try:
-            chunks = self._engine.stream(tool, args, native, total, idle)
+            chunks = self._engine.stream(tool, args, native, total, idle, *self._within())
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
         stream = Stream(chunks)
@@ -416,6 +416,7 @@ class Pool(PoolBase):
             self._engine.close(limited)
         finally:
             forget(self)
+            self._close_tools()
 
     def __enter__(self) -> Self:
         return self

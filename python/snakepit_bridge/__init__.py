@@ -27,11 +27,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import telemetry
     from ._interop import empty
+    from .errors import HostToolError, HostToolNotFound
     from .logging_config import configure_logging, get_logger
 
 __version__ = "0.1.0"
 __all__ = [
     "BaseAdapter",
+    "HostToolError",
+    "HostToolNotFound",
     "SessionContext",
     "WorkerInfo",
     "__version__",
@@ -45,6 +48,8 @@ __all__ = [
 ]
 
 _LATE = {
+    "HostToolError": "errors",
+    "HostToolNotFound": "errors",
     "configure_logging": "logging_config",
     "empty": "_interop",
     "get_logger": "logging_config",

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
+from ._host_tools import HostToolMethods
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 current: ContextVar[Call | None] = ContextVar("snakepit_call", default=None)
 
 
-class SessionContext:
+class SessionContext(HostToolMethods):
     """The running call, as an adapter sees it: ``self.session_context``.
 
     Exists outside of calls too, for instance in ``initialize``; everything is then neutral.

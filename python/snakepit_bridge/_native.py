@@ -58,6 +58,28 @@ class Call(Protocol):
         Called at once if the call is cancelled already.
         """
 
+    def ask_host(self, name: str, arguments: dict[str, Any], streaming: bool) -> HostReply:
+        """Ask the host to run one of its tools, from any thread, while this call runs.
+
+        ``RuntimeError``: the call has ended, or too many are under way.
+        """
+
+
+class HostReply(Protocol):
+    """A host tool that was asked for."""
+
+    def wait(self) -> None:
+        """Block until an item or the end is here."""
+
+    def watch(self, callback: Callable[[], object]) -> bool:
+        """Have it called once, from any thread, when one is; False: one is here already."""
+
+    def take(self) -> tuple[str, Any] | None:
+        """What comes next, once: see ``snakepit._core.HostReply``. None: nothing is here."""
+
+    def close(self) -> None:
+        """Nobody waits for it any more."""
+
 
 class Start(TypedDict):
     sys_path: list[str]

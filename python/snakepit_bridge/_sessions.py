@@ -20,7 +20,7 @@ from ._failure import describe
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
 
 class EndedSession:
@@ -48,6 +48,9 @@ class EndedSession:
 
     def on_cancel(self, callback: Callable[[], object] | None) -> None:
         """Nobody cancels it."""
+
+    def ask_host(self, name: str, arguments: dict[str, Any], streaming: bool) -> NoReturn:
+        raise RuntimeError(f"host tool {name!r}: its session has ended, and no call runs here")
 
 
 class Sessions:

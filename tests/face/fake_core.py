@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import threading
 import types
 from typing import Any, ClassVar
@@ -178,6 +179,78 @@ class FakeSession:
         return FakeSession(self.id, affinity)
 
 
+class HostQueue:
+    """Calls of host tools that the test puts there, one after the other."""
+
+    def __init__(self, max_threads: int) -> None:
+        self.max_threads = max_threads
+        self.calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.threads = 0
+
+    def wants_thread(self) -> bool:
+        self.threads += 1
+        return self.threads == 1
+
+    def next(self, limit: float) -> tuple[Any, bool] | None:
+        call = self.calls.get()
+        return None if call is None else (call, False)
+
+    def close(self) -> None:
+        self.calls.put(None)
+
+
+class FakeHostCall:
+    """A call of a host tool; what is answered is kept."""
+
+    def __init__(self, tool: Any, arguments: Any, origin: Any = None) -> None:
+        self.tool, self.origin, self._arguments = tool, origin, arguments
+        self.name, self.caller, self.session_id, self.depth = tool.name, "caller", None, 1
+        self.cancelled = False
+        self.items: list[Any] = []
+        self.answered = threading.Event()
+        self.answer: Any = None
+        self.on_cancelled: list[Any] = []
+
+    def arguments(self) -> Any:
+        return self._arguments
+
+    def remaining(self) -> float | None:
+        return None
+
+    def on_cancel(self, callback: Any) -> int:
+        self.on_cancelled.append(callback)
+        return len(self.on_cancelled)
+
+    def forget(self, token: int) -> None:
+        self.on_cancelled[token - 1] = None
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        for callback in filter(None, [*self.on_cancelled]):
+            callback()
+
+    def _end(self, *answer: Any) -> bool:
+        self.answer = answer
+        self.answered.set()
+        return True
+
+    def succeed(self, value: Any) -> bool:
+        return self._end("value", value)
+
+    def fail(self, type_name: str, message: str, traceback: str) -> bool:
+        return self._end("failure", type_name, message, traceback)
+
+    def send(self, item: Any) -> bool:
+        self.items.append(item)
+        return not self.cancelled
+
+    def try_send(self, item: Any) -> bool | None:
+        return self.send(item)
+
+    def end(self) -> bool:
+        return self._end("end")
+
+
 def leave() -> None:
     """There is no thread here."""
 
@@ -205,6 +278,7 @@ class Pool:
         self.items: Any = ()
         self.owner = os.getpid()
         self.answer: Any = None
+        self.registered: dict[tuple[str, str | None], tuple[Any, ...]] = {}
         self.open: dict[str, FakeSession] = {}
         self.checks: list[tuple[Any, ...]] = []
         self.mismatch: BaseException | None = None
@@ -231,15 +305,16 @@ class Pool:
         return self.submit(*call).result(5)
 
     def execute_async(self, *call: Any) -> FakeReply:
-        *rest, inbox, future = call
+        inbox, future = call[5:7]
+        rest = (*call[:5], *call[7:])
         call[0].encode()
-        self.calls.append(tuple(rest))
+        self.calls.append(rest)
         reply = FakeReply(call[0])
         reply.inbox, reply.future = inbox, future
         inbox.pending.add(reply)
         self.replies.append(reply)
         if self.answer is not None:
-            self.answer(tuple(rest), reply)
+            self.answer(rest, reply)
         return reply
 
     def stream(self, *call: Any) -> FakeChunks:
@@ -252,6 +327,16 @@ class Pool:
     def session(self, session_id: str, affinity: str | None) -> FakeSession:
         session_id.encode()
         return FakeSession(session_id, affinity)
+
+    def register_tool(self, queue: Any, tool: Any, name: str, *more: Any) -> None:
+        session, description, timeout, streaming = more
+        self.registered[name, session] = (queue, tool, description, timeout, streaming)
+
+    def unregister_tool(self, name: str, session: str | None) -> bool:
+        return self.registered.pop((name, session), None) is not None
+
+    def host_tools(self) -> list[tuple[Any, ...]]:
+        return [(name, of, *tool[2:]) for (name, of), tool in self.registered.items()]
 
     def open_session(
         self, session_id: str, affinity: str | None, ttl: float | None, metadata: Any
@@ -388,6 +473,7 @@ def module() -> types.ModuleType:
         "SharedRef": FakeSharedRef,
         "Pool": Pool,
         "Inbox": Inbox,
+        "HostQueue": HostQueue,
         "leave": leave,
         "cleanup": cleanup,
         "end_by": end_by,
@@ -396,4 +482,13 @@ def module() -> types.ModuleType:
     return core
 
 
-__all__ = ["BridgeEncodeError", "FakeChunks", "FakeReply", "Inbox", "Pool", "module"]
+__all__ = [
+    "BridgeEncodeError",
+    "FakeChunks",
+    "FakeHostCall",
+    "FakeReply",
+    "HostQueue",
+    "Inbox",
+    "Pool",
+    "module",
+]

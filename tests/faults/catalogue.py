@@ -13,7 +13,17 @@ import control_groups
 
 import snakepit
 
-from . import flood, host_faults, retries, settled, start_faults, stuck, wear, worker_faults
+from . import (
+    called_back,
+    flood,
+    host_faults,
+    retries,
+    settled,
+    start_faults,
+    stuck,
+    wear,
+    worker_faults,
+)
 from .figures import Figure, none
 from .hosts import FAULTY
 from .processes import Holdings, InVainError, marked, until
@@ -268,6 +278,14 @@ ROWS = [
         {"rounds": 2},
         {"rounds": 50},
         ("rounds",),
+    ),
+    Row(
+        24,
+        "host tools that call back into their own pool, and some that never return",
+        called_back.called_back,
+        {"rounds": 2, "calls": 20},
+        {"rounds": 20, "calls": 500},
+        ("rounds", "calls"),
     ),
     Row(
         25,

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 import snakepit
-from snakepit import CallTimeout, Heartbeat, SessionLost
+from snakepit import CallTimeout, Heartbeat
 
 from .figures import Figure, exactly, none, shown, spread
 from .hosts import FAULTY, gates
@@ -107,22 +107,12 @@ def _deadlines(tools: list[str], rounds: int) -> Iterator[Figure]:
     yield from spread(STOPPED, [each - grace for each in gone], 1, "s")
 
 
-def _at_home(pool: Any, name: str) -> tuple[Any, int]:
-    """A session, and the process that is its home. Where the other caller's call has only just
-    begun, the session may land behind it, in a worker whose days are numbered: then once more."""
-    while True:
-        session = pool.session(name)
-        try:
-            return session, session.execute("pid", timeout=60)
-        except SessionLost:
-            session.close()
-
-
 class _Call:
     """A call in a session of its own, whose home is known before it begins."""
 
     def __init__(self, pool: Any, tool: str, deadline: float, started: str) -> None:
-        session, self.pid = _at_home(pool, os.path.basename(started))
+        session = pool.session(os.path.basename(started))
+        self.pid = session.execute("pid", timeout=60)
         self._deadline = deadline
         self._freed = 0.0
         self._begun = threading.Event()

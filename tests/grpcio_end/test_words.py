@@ -14,6 +14,7 @@ pytest.importorskip("grpc", reason="the grpcio end needs grpcio, msgpack and pro
 pytest.importorskip("msgpack", reason="the grpcio end needs grpcio, msgpack and protobuf")
 
 from snakepit_bridge._grpcio import failure, messages
+from snakepit_bridge._grpcio.inbox import Inbox
 from snakepit_bridge._grpcio.outbox import Outbox
 from snakepit_bridge._grpcio.running import Running
 
@@ -96,10 +97,10 @@ def test_a_flush_waits_for_the_sender_but_not_for_ever() -> None:
 
 
 def test_a_cancel_is_seen_once_whoever_is_first() -> None:
-    running = Running()
+    running, inbox = Running(), Inbox(iter(()), Outbox(), 1024)
     running.cancel(3)
-    assert running.begin(StartCall(call_id=3)).cancelled
-    call = running.begin(StartCall(call_id=4))
+    assert running.begin(StartCall(call_id=3), inbox).cancelled
+    call = running.begin(StartCall(call_id=4), inbox)
     called: list[int] = []
     call.on_cancel(lambda: called.append(1))
     assert running.cancel(4) is call
@@ -113,8 +114,8 @@ def test_a_cancel_is_seen_once_whoever_is_first() -> None:
 
 
 def test_grants_only_grow() -> None:
-    running = Running()
-    call = running.begin(StartCall(call_id=1))
+    running, inbox = Running(), Inbox(iter(()), Outbox(), 1024)
+    call = running.begin(StartCall(call_id=1), inbox)
     running.grant(1, 5, 100)
     running.grant(1, 3, 200)
     running.grant(2, 9, 900)

@@ -74,3 +74,62 @@ def test_sessions(both: Any) -> None:
         return [session.execute("who")[1:], session.execute("who")[1:], pool.execute("who")[1:]]
 
     assert use(both[0]) == use(both[1])
+
+
+HOST_CALLS: list[tuple[str, Any]] = [
+    ("every_form", {"value": {"a": [1, (2, None)]}}),
+    ("names", None),
+    ("caught", {"name": "ecko"}),
+    ("caught", {"name": "fail"}),
+    ("caught", {"name": "echo", "arguments": {"vlaue": 1}}),
+    ("caught", {"name": "unfit"}),
+    ("aback", {"name": "later", "arguments": {"value": 1}}),
+    ("collect", {"name": "count", "arguments": {"upto": 5}}),
+    ("collect", {"name": "acount", "arguments": {"upto": 5}}),
+    ("collect", {"name": "count", "arguments": {"upto": 500}, "upto": 3}),
+    ("acollect", {"name": "count", "arguments": {"upto": 5}}),
+    ("back", {"name": "about"}),
+    ("back", {"name": "fail"}),
+]
+
+
+def with_host_tools(pool: Any) -> Any:
+    import snakepit
+
+    def fail() -> None:
+        raise KeyError("wrong")
+
+    async def later(value: Any) -> Any:
+        return [value]
+
+    def count(upto: int) -> Any:
+        yield from range(upto)
+
+    async def acount(upto: int) -> Any:
+        for number in range(upto):
+            yield number
+
+    def about() -> Any:
+        call = snakepit.current_call()
+        assert call is not None
+        return [call.name, call.caller, call.session_id, call.depth, call.cancelled]
+
+    pool.register_tool("echo", lambda value: value, description="As it is.")
+    pool.register_tool("unfit", object)
+    for function in (fail, later, count, acount, about):
+        pool.register_tool(function.__name__, function)
+    return pool
+
+
+@pytest.mark.parametrize(
+    ("tool", "args"), HOST_CALLS, ids=[f"{t}-{n}" for n, (t, _) in enumerate(HOST_CALLS)]
+)
+def test_host_tools(make_pool: Any, tool: str, args: Any) -> None:
+    adapter = "pool.calling_back:CallsBack"
+    pools = [with_host_tools(make_pool(adapter, size=1, inline=inline)) for inline in (False, True)]
+    real, inline = (outcome(lambda pool=pool: pool.execute(tool, args)) for pool in pools)
+    if isinstance(real, dict) and "traceback" in real:
+        # Where it was raised is told by both; how the tool was called is not the same.
+        assert bool(real.pop("traceback")) == bool(inline.pop("traceback"))
+    assert real == inline
+    assert pools[0].host_tools() == pools[1].host_tools()

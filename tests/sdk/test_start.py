@@ -57,7 +57,7 @@ def test_a_missing_module_says_where_it_was_looked_for(
     message = refused(start(location="adapter_at_home")).message
     assert f'pythonpath=["{here}"]' in message
     assert "of which these do not exist: '/nope'" in message
-    assert "host" not in message, "it need not be a Python"
+    assert "host" not in message.replace(sys.executable, ""), "it need not be a Python"
 
     monkeypatch.syspath_prepend(str(here))
     message = refused(start(location="adapter_at_home")).message

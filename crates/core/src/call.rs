@@ -1,10 +1,14 @@
 //! What a caller asks for, and how far a call has come.
 
+mod context;
 mod session;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(crate) use context::Caller;
+pub use context::{HostContext, Origin};
 
 use crate::config::RetryPolicy;
 use crate::payload::Payload;
@@ -60,6 +64,29 @@ pub struct CallSpec {
     pub idempotent: bool,
     /// When it is made again after its worker died. None: as the pool says.
     pub retry: Option<Arc<RetryPolicy>>,
+    /// Where it comes from. None: from inside the host tool that runs here, if one does.
+    pub lineage: Option<Lineage>,
+}
+
+/// Where a call comes from.
+#[derive(Clone, Default)]
+pub struct Lineage {
+    /// From inside which calls it is made.
+    pub within: Option<HostContext>,
+    /// What its host tools are given back.
+    pub origin: Option<Origin>,
+}
+
+impl From<HostContext> for Lineage {
+    fn from(within: HostContext) -> Self {
+        Self { within: Some(within), origin: None }
+    }
+}
+
+impl fmt::Debug for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lineage").field("within", &self.within).finish_non_exhaustive()
+    }
 }
 
 impl CallSpec {
@@ -72,6 +99,7 @@ impl CallSpec {
             timeout: None,
             idempotent: false,
             retry: None,
+            lineage: None,
         }
     }
 }

@@ -218,6 +218,19 @@ pub enum Error {
         may_have_run: bool,
     },
 
+    /// The call was made from inside others, and needs a worker that they hold: it would wait for
+    /// itself. Nothing ran.
+    #[error(
+        "{tool}: made from inside a host tool, it needs a worker that is held by the calls that \
+         wait for that tool; give the pool more workers, or make the call from outside"
+    )]
+    ReentrantCall {
+        /// The tool.
+        tool: Arc<str>,
+        /// Its session, where it has one.
+        session: Option<Arc<str>>,
+    },
+
     /// The session was not used for its `ttl`, and its state is gone.
     #[error(
         "session {session:?} has expired: it was not used for its ttl; open a new session and load \
@@ -387,6 +400,7 @@ impl Error {
             | Self::SessionClosed { .. }
             | Self::SessionQuotaExceeded { .. }
             | Self::Encode { .. }
+            | Self::ReentrantCall { .. }
             | Self::Argument { .. }
             | Self::ToolNotFound { .. } => false,
             Self::TooLarge { direction, .. } => *direction == Direction::Result,

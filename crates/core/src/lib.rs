@@ -115,6 +115,7 @@ mod pool;
 #[allow(missing_docs)]
 pub mod process;
 mod schema;
+mod tool;
 mod transport;
 pub mod value;
 mod worker;
@@ -122,7 +123,8 @@ mod worker;
 pub use breaker::{CircuitBreaker, Permit};
 pub use budget::RetryBudget;
 pub use call::{
-    Affinity, Binding, CallSpec, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey, Step,
+    Affinity, Binding, CallSpec, Ended, HostContext, Lineage, MAX_METADATA, MAX_SESSION_ID,
+    Opening, Origin, SessionKey, Step,
 };
 pub use config::{
     AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
@@ -156,17 +158,18 @@ pub mod line {
     pub use crate::transport::PROTOCOL;
     pub use crate::transport::delivery::{Counted, Delivered};
     pub use crate::transport::http2::{channel, frame_limit, server};
-    pub use crate::transport::wire::{tell, told};
+    pub use crate::transport::wire::{read_buffer as told, write_buffer as tell};
 }
 pub use pool::{
-    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, LineHandler,
-    Outcome, Pool, PoolHealth, PoolStats, Reply, Session, SessionHandle, SessionInfo, WorkerFacts,
-    WorkerInfo,
+    Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, HostToolBuilder,
+    HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolStats, Reply, Session,
+    SessionHandle, SessionInfo, WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::{loopback, rehearsal};
 pub use schema::{Mismatch, Schema};
+pub use tool::{HostCall, HostTool, HostToolInfo};
 pub use transport::ToolInfo;
 #[doc(inline)]
 pub use value::Value;

@@ -5,6 +5,7 @@
     process   become_worker ─▶ start_message               before `site`, single-threaded
     packages  are grpcio, msgpack and protobuf there?
     line      connect ─▶ Hello ─▶ Initialize               main thread
+    inbox     frame ─▶ the main thread, or who waits for a host tool
     serve     frame ─▶ decode ─▶ tool ─▶ encode ─▶ outbox  main thread: the only one for tools
     stream    the chunks of a call, within its window      main thread
     control   socket ─▶ cancel, grant, probe, host's end   own thread

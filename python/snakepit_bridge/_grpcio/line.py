@@ -16,6 +16,7 @@ from snakepit_bridge import _values
 
 from . import failure, forks, messages
 from .control import Watcher
+from .inbox import Inbox
 from .messages import Hello, HostFrame, Ready, StartFailed, Tool, WorkerFrame
 from .outbox import Outbox
 from .process.become import die_with
@@ -215,7 +216,7 @@ class Line:
         KeyboardInterrupt and SystemExit raised by a tool are failures like any other.
         """
         server = Server(
-            self._call,
+            Inbox(self._call, self._outbox, self._max_message),
             self._outbox,
             self._running,
             self._max_message,

@@ -17,6 +17,8 @@ from snakepit_bridge._sessions import of_this_worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .inbox import Inbox, Reply
+
 _EARLY_CANCELS = 64
 """How many cancels may wait for their calls; a forgotten one only means that its call runs on."""
 
@@ -44,9 +46,11 @@ class Call:
     __slots__ = (
         "_callback",
         "_deadline",
+        "_inbox",
         "_session_metadata",
         "cancelled",
         "id",
+        "over",
         "session_generation",
         "session_id",
         "session_new",
@@ -54,7 +58,10 @@ class Call:
         "tool",
     )
 
-    def __init__(self, start: Any) -> None:
+    def __init__(self, start: Any, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self.over = False
+        """It is about to be answered; set under the inbox's lock."""
         self.id: int = start.call_id
         self.tool: str = start.tool
         self.session_id: str | None = start.session_id or None
@@ -102,6 +109,14 @@ class Call:
             return
         callback()
 
+    def finish(self) -> None:
+        """Nothing is asked of the host from now on."""
+        self._inbox.finish(self)
+
+    def ask_host(self, name: str, arguments: dict[str, Any], streaming: bool) -> Reply:
+        """Ask the host to run one of its tools, for this call and while it runs; any thread."""
+        return self._inbox.ask(self, name, arguments, streaming)
+
     def __repr__(self) -> str:
         return f"<Call {self.id} of {self.tool!r}>"
 
@@ -117,9 +132,9 @@ class Running:
         self._early: deque[int] = deque(maxlen=_EARLY_CANCELS)
         self._ended = False
 
-    def begin(self, start: Any) -> Call:
+    def begin(self, start: Any, inbox: Inbox) -> Call:
         """A call begins; it is cancelled already if its cancel overtook it, or the host is gone."""
-        call = Call(start)
+        call = Call(start, inbox)
         with self._lock:
             call.cancelled = self._ended
             if call.id in self._early:
@@ -129,6 +144,8 @@ class Running:
         return call
 
     def end(self, call: Call) -> None:
+        """A call ended, and is answered next."""
+        call.finish()
         with self._lock:
             self._calls.pop(call.id, None)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import grpc
-
 from snakepit_bridge import _values
 from snakepit_bridge._dispatch import find
 from snakepit_bridge._sessions import of_this_worker
@@ -17,12 +15,13 @@ from .process.watch import ORPHANED
 from .stream import send_items
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextvars import ContextVar
 
     from snakepit_bridge._native import Call as AnyCall
     from snakepit_bridge._native import Describe, Tools
 
+    from .inbox import Inbox
     from .outbox import Outbox
     from .running import Call, Running
 
@@ -32,7 +31,7 @@ class Server:
 
     def __init__(
         self,
-        incoming: Iterator[Any],
+        inbox: Inbox,
         outbox: Outbox,
         running: Running,
         max_message: int,
@@ -42,7 +41,7 @@ class Server:
         suggest: Callable[[str], list[str]],
         substitute: Callable[[Any], Any] | None,
     ) -> None:
-        self._incoming = incoming
+        self._inbox = inbox
         self._max_message = max_message
         self._tools = tools
         self._current = current
@@ -56,9 +55,8 @@ class Server:
     def run(self) -> bool:
         """Run calls until the host drains (True) or the line ends (False)."""
         while True:
-            try:
-                frame = next(self._incoming)
-            except (StopIteration, grpc.RpcError):
+            frame = self._inbox.next_frame()
+            if frame is None:
                 return False
             said = frame.WhichOneof("frame")
             if said == "start_call":
@@ -71,7 +69,7 @@ class Server:
             # Others are for ends without a control socket, or from a newer host.
 
     def _take_up(self, start: Any) -> None:
-        call = self.running.begin(start)
+        call = self.running.begin(start, self._inbox)
         try:
             outcome = self._outcome(start, call)
         finally:

@@ -1,7 +1,7 @@
 //! What a caller says about a session, and what its session object remembers.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -118,7 +118,7 @@ impl Opening {
 /// to a worker. Another one means that the state it relies on is gone.
 #[derive(Debug, Default)]
 pub struct Binding {
-    first: OnceLock<Bound>,
+    first: Mutex<Option<Bound>>,
     life: OnceLock<Arc<Life>>,
     pub(crate) opening: Opening,
 }
@@ -153,7 +153,7 @@ impl Binding {
     }
 
     pub(crate) fn bound(&self) -> Option<Bound> {
-        self.first.get().copied()
+        *self.first()
     }
 
     /// How its session ended, where it did.
@@ -163,7 +163,17 @@ impl Binding {
 
     /// Remembers the first binding; later ones are ignored.
     pub(crate) fn set_first(&self, bound: Bound) {
-        let _ = self.first.set(bound);
+        self.first().get_or_insert(bound);
+    }
+
+    /// Nothing of the session ever began under that binding: the next one will be the first.
+    pub(crate) fn forget(&self, binding: u64) {
+        self.first().take_if(|first| first.binding == binding);
+    }
+
+    fn first(&self) -> MutexGuard<'_, Option<Bound>> {
+        // One value is whole after any panic.
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The session's life, once the object has been used.

@@ -12,7 +12,7 @@ mod read;
 mod retry;
 mod shared_memory;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod unserializable;
@@ -74,6 +74,8 @@ pub struct PoolConfig {
     pub guards: Guards,
     /// How large buffers travel; none: in frames, whatever their size.
     pub shared_memory: Option<SharedMemory>,
+    /// So many host tools may run inside each other, each called by a call that the one before made.
+    pub host_tool_depth: u32,
 }
 
 impl PoolConfig {
@@ -95,6 +97,7 @@ impl PoolConfig {
             life: Life::default(),
             guards: Guards::default(),
             shared_memory: Some(SharedMemory::default()),
+            host_tool_depth: 50,
         }
     }
 
@@ -124,6 +127,10 @@ impl PoolConfig {
         }
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
+        }
+        if !(1..=1000).contains(&self.host_tool_depth) {
+            let message = format!("must be from 1 to 1000, not {}", self.host_tool_depth);
+            return wrong("host_tool_depth", message);
         }
         if self.session_ttl.is_some_and(|ttl| ttl.is_zero()) {
             return wrong("session_ttl", "must be above zero".into());

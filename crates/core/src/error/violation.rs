@@ -172,6 +172,23 @@ pub enum Violation {
         call: CallId,
     },
 
+    /// It asked for a host tool under a number that is taken.
+    #[error("host tool {id} while another one of that number is under way")]
+    HostToolTwice {
+        /// The worker's number for it.
+        id: u64,
+    },
+
+    /// It asked for more of its host at once than it may.
+    #[error(
+        "more host tools at once than it may ask for: {limit}, or as many as have max_message \
+         bytes of arguments together"
+    )]
+    HostToolFlood {
+        /// How many may be under way.
+        limit: usize,
+    },
+
     /// Chunks without an item: no window would bound them.
     #[error("Chunks of call {call} without an item")]
     EmptyChunks {
@@ -205,6 +222,8 @@ impl Violation {
             Self::BadBuffer { .. } => "bad_buffer",
             Self::EmptyOutcome { .. } => "empty_outcome",
             Self::EmptyChunks { .. } => "empty_chunks",
+            Self::HostToolTwice { .. } => "host_tool_twice",
+            Self::HostToolFlood { .. } => "host_tool_flood",
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! (no home) ──first call──▶ home in slot, binding N ──its worker ends──▶ (no home)
+//!     ▲                       │ │ ends, and no call has begun: the binding never was
+//!     └───────────────────────┼─┘
 //!                             │ a call goes elsewhere
 //!                             ▼
 //!                           guest in another slot, with a binding of its own
@@ -18,6 +20,8 @@ pub(crate) struct Home {
     pub(crate) slot: usize,
     /// Number of this binding, unique in the pool, from 1.
     pub(crate) binding: u64,
+    /// Calls that were sent there, if not more than a counter holds.
+    pub(crate) sent: u32,
 }
 
 /// All bindings of one session.
@@ -50,11 +54,19 @@ impl Homes {
     /// Binds the session to a slot where it is not bound; its home, where it has none.
     pub(crate) fn bind(&mut self, slot: usize, binding: u64) {
         debug_assert!(self.in_slot(slot).is_none(), "bound twice");
-        let here = Home { slot, binding };
+        let here = Home { slot, binding, sent: 0 };
         match self.home {
             None => self.home = Some(here),
             Some(_) => self.guest_in.push(here),
         }
+    }
+
+    /// A call of the session is sent to a slot where it is bound.
+    pub(crate) fn count(&mut self, slot: usize) -> Home {
+        let mut all = self.home.iter_mut().chain(&mut self.guest_in);
+        let home = all.find(|home| home.slot == slot).expect("it is bound there");
+        home.sent = home.sent.saturating_add(1);
+        *home
     }
 
     /// A session without a home moves in where it has been a guest.
@@ -95,9 +107,9 @@ mod tests {
         let mut homes = Homes::default();
         homes.bind(0, 1);
         homes.bind(1, 2);
-        assert_eq!(homes.home(), Some(Home { slot: 0, binding: 1 }));
+        assert_eq!(homes.home(), Some(Home { slot: 0, binding: 1, sent: 0 }));
         homes.evict(0);
-        let guest = Some(Home { slot: 1, binding: 2 });
+        let guest = Some(Home { slot: 1, binding: 2, sent: 0 });
         assert_eq!((homes.home(), homes.in_slot(1)), (None, guest));
         homes.settle(1);
         assert_eq!((homes.home(), homes.iter().count()), (guest, 1));

@@ -259,8 +259,7 @@ impl Sessions {
             }
         }
         self.per_slot[slot] += u32::from(!had_home);
-        let home = known.unwrap_or(Home { slot, binding: self.last_binding });
-        (home, known.is_none())
+        (entry.homes.count(slot), known.is_none())
     }
 
     /// Ends every binding to `slot`.

@@ -15,7 +15,7 @@ use super::state::NewCall;
 use super::stats::{PoolStats, WorkerInfo};
 use super::stream::{Channel, ChunkStream};
 use crate::breaker::CircuitBreaker;
-use crate::call::{CallSpec, SessionKey};
+use crate::call::{CallSpec, HostContext, Lineage, SessionKey};
 use crate::config::{CallDefaults, PoolConfig};
 use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
@@ -196,7 +196,7 @@ impl Pool {
         if !self.shared.is_here() {
             return Err(Error::ForkedPool { pool: self.shared.config.name.clone() });
         }
-        let CallSpec { tool, arguments, session, timeout, idempotent, retry } = spec;
+        let CallSpec { tool, arguments, session, timeout, idempotent, retry, lineage } = spec;
         if tool.len() > MAX_NAME {
             let message = format!("{} bytes are too long for a name; {MAX_NAME} fit", tool.len());
             return Err(Error::Config { field: "tool", message });
@@ -213,8 +213,13 @@ impl Pool {
         let id = session.as_ref().map(|session| session.id.clone());
         // Buffers are bounded by the arena that they are in.
         let bytes = u32::try_from(arguments.bytes.len()).unwrap_or(u32::MAX);
-        let job = Job { tool, arguments, session: id, sink, pass: None };
-        self.shared.submit(NewCall { job, session, timeout, idempotent, retry, bytes })
+        let job = Job { tool, arguments, session: id, sink, pass: None, lineage: None };
+        let new = NewCall { job, session, timeout, idempotent, retry, bytes, ancestors: None };
+        let within = || HostContext::current().map(Lineage::from);
+        match lineage.or_else(within) {
+            None => self.shared.submit(new),
+            Some(lineage) => self.admit_nested(lineage, new),
+        }
     }
 
     /// Where large arguments are put on their way to workers; none where the pool has no shared memory.
@@ -354,6 +359,7 @@ impl Pool {
             let _ = timeout(KILL_LIMIT, &mut gone).await;
         }
         self.shared.dismiss();
+        self.shared.hosting.let_go();
         let until = Instant::now() + KILL_LIMIT;
         for mut keeper in keepers {
             if tokio::time::timeout_at(until, &mut keeper).await.is_err() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::Pass;
+use super::lineage::Descent;
 use super::reply::Cell;
 use super::state::{Visit, Window};
 use super::stream::{Channel, WINDOW};
@@ -21,6 +22,8 @@ pub(super) struct Job {
     pub(super) sink: Sink,
     /// Of the pool's circuit breaker; dropped with the call, it says nothing about it.
     pub(super) pass: Option<Pass>,
+    /// From inside which calls it was made, and what host tools get back; mostly nothing.
+    pub(super) lineage: Option<Box<Descent>>,
 }
 
 /// Where the answer goes.

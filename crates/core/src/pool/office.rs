@@ -61,7 +61,10 @@ impl Office for Shared {
         let _ = crate::failpoint::check(crate::failpoint::Point::Reply);
         let now = Instant::now();
         self.event(|state, ports, effects, answers| {
-            let ends = |frame: &&FromWorker| !matches!(frame, FromWorker::Chunks(..));
+            let ends = |frame: &&FromWorker| {
+                use FromWorker::{End, Failed, Value};
+                matches!(frame, Value(..) | Failed(..) | End(_))
+            };
             state.progressed(slot, frames.iter().filter(ends).count(), now);
             let mut frames = frames.drain(..);
             let mut listen =
@@ -86,6 +89,7 @@ impl Office for Shared {
     }
 
     fn gone(&self, slot: usize, end: Ending) {
+        self.hosting.clear(slot);
         self.tell_end(slot, &end);
         self.count_end(slot, &end);
         let permanent = {
@@ -144,10 +148,12 @@ impl Shared {
         match frame {
             FromWorker::Value(id, value) => {
                 let job = state.answered(slot, id, Said::Value, now, effects)?;
+                self.hosting.end_of(slot, id, answers);
                 answers.extend(job.map(|job| Answer::Value(job, value)));
             }
             FromWorker::End(id) => {
                 let job = state.answered(slot, id, Said::End, now, effects)?;
+                self.hosting.end_of(slot, id, answers);
                 answers.extend(job.map(|job| Answer::Value(job, Payload::default())));
             }
             FromWorker::Failed(id, mut failure) => {
@@ -159,6 +165,7 @@ impl Shared {
                     _ => Said::Failure,
                 };
                 let job = state.answered(slot, id, said, now, effects)?;
+                self.hosting.end_of(slot, id, answers);
                 let worker = self.worker(state.number(slot), state.generation(slot));
                 answers.extend(job.map(|job| {
                     let error = job.error(worker, failure);
@@ -177,6 +184,11 @@ impl Shared {
                 if let Some(port) = &ports.0[slot] {
                     port.send_bytes(id, arguments);
                 }
+            }
+            FromWorker::AskHostTool(ask) => self.asked(slot, *ask, (state, ports), answers)?,
+            FromWorker::CancelHostTool(id) => self.hosting.cancel(slot, id, answers),
+            FromWorker::GrantHostTool(id, items, bytes) => {
+                self.hosting.grant(slot, id, items, bytes);
             }
             FromWorker::Ready(_) | FromWorker::StartFailed(_) => {
                 return Err(Violation::OutOfTurn { frame: frame.name(), ready: true });

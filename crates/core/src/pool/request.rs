@@ -281,6 +281,7 @@ impl Call<'_> {
             timeout,
             idempotent,
             retry,
+            lineage: None,
         });
         (span, idle_timeout, spec)
     }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::crashes::Crashes;
 use super::gate::{Gate, Pass};
+use super::hosting::{Asked, Hosting};
 use super::job::Job;
 use super::state::{Effect, Limits, NewCall, Refusal, Said, State, Words};
 use super::stream::Channel;
@@ -26,7 +27,8 @@ use crate::policy::breaker::CircuitOpen;
 use crate::policy::session as sessions;
 use crate::process::arena::Arena;
 use crate::process::{Owner, owner};
-use crate::transport::ToolInfo;
+use crate::tool::Task;
+use crate::transport::{ToolInfo, WorkerFailure};
 use crate::worker::{Order, Port, TooLong};
 
 /// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it
@@ -106,6 +108,10 @@ pub(super) enum Answer {
     Value(Job, Payload),
     Failure(Job, Error),
     Chunks(Arc<Channel>, Vec<Payload>),
+    /// A host tool is asked for.
+    Ask(Box<Asked>),
+    /// Nobody waits for a host tool any more.
+    CalledOff(Arc<Task>),
 }
 
 /// Who refused a call at the door.
@@ -128,6 +134,7 @@ pub(crate) struct Shared {
     pub(super) gate: Gate,
     /// Where large arguments are; none: in frames.
     pub(super) arena: Option<Arena>,
+    pub(super) hosting: Arc<Hosting>,
     /// That a limit of memory is too low is told once.
     pub(super) heavy: Once,
     owner: Owner,
@@ -155,6 +162,7 @@ impl Shared {
             let breaker = CircuitBreaker::new(rule.limits).ok()?; // checked with the rest
             Some((breaker, rule.count_remote_errors))
         }));
+        let hosting = Arc::new(Hosting::new(config.slots(), config.max_message));
         let inner = Inner {
             state: State::new(limits, Instant::now()),
             ports: Ports(orders.iter().map(|_| None).collect()),
@@ -169,7 +177,7 @@ impl Shared {
         let (inner, crashes) = (Mutex::new(inner), Crashes::default());
         let (heavy, owner) = (Once::new(), owner());
         let arena = config.shared_memory.map(Arena::new);
-        Self { config, inner, timer, changed, lines, crashes, gate, arena, heavy, owner }
+        Self { config, inner, timer, changed, lines, crashes, gate, arena, hosting, heavy, owner }
     }
 
     /// Starts every slot.
@@ -349,7 +357,10 @@ impl Shared {
                         unsent.push((slot, id, long));
                     }
                 }
-                Effect::Cancel { slot, id } => inner.ports.tell(slot, |port| port.cancel(id)),
+                Effect::Cancel { slot, id } => {
+                    inner.ports.tell(slot, |port| port.cancel(id));
+                    self.hosting.end_of(slot, id, answers);
+                }
                 Effect::Grant { slot, id, items, bytes } => {
                     inner.ports.tell(slot, |port| port.grant(id, items, bytes));
                 }
@@ -434,6 +445,8 @@ impl Answer {
             Self::Value(job, value) => job.succeed(value),
             Self::Failure(job, error) => job.fail(error),
             Self::Chunks(channel, items) => channel.push(items),
+            Self::Ask(asked) => asked.give(),
+            Self::CalledOff(task) => task.call_off(WorkerFailure::Cancelled),
         }
     }
 }

@@ -124,6 +124,7 @@ fn word(error: &Error) -> &'static str {
         Error::QueueFull { .. } => "queue_full",
         Error::CircuitOpen { .. } => "circuit_open",
         Error::SessionBusy { .. } => "session_busy",
+        Error::ReentrantCall { .. } => "reentrant_call",
         Error::Timeout { .. } => "timeout",
         Error::Cancelled { .. } => "cancelled",
         Error::SessionLost { .. } => "session_lost",

@@ -24,6 +24,8 @@ impl Shared {
                 Error::SessionQuotaExceeded { pool, session, limit }
             }
             Refusal::SessionBusy(session) => Error::SessionBusy { pool, session },
+            // Who made the call knows its tool.
+            Refusal::Reentrant => Error::ReentrantCall { tool: Arc::from(""), session: None },
             Refusal::SessionLost { session, cause, home } => {
                 let worker = self.worker(home.number, home.generation);
                 let cause = cause.into();

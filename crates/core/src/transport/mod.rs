@@ -24,7 +24,8 @@ pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};
 pub(crate) use listener::Listener;
 pub use wire::ToolInfo;
 pub(crate) use wire::{
-    CallSession, FromWorker, Inbox, Outbox, ReadBuffers, ToolCall, WorkerFailure, start_message,
+    CallSession, FromWorker, HostAsk, Inbox, Outbox, ReadBuffers, ToolCall, WorkerFailure,
+    start_message,
 };
 
 /// Version of the protocol that both ends must speak.

@@ -35,6 +35,10 @@ const MAX_DETAIL: usize = 200;
 
 /// Buffers of one frame.
 const MAX_BUFFERS: usize = 4096;
+/// Bounds of a failure's texts in bytes: together less than what a frame may carry beside a value.
+const MAX_NAME: usize = 1024;
+const MAX_MESSAGE: usize = 14 * 1024;
+const MAX_TRACEBACK: usize = 44 * 1024;
 
 /// Longest name of a tool.
 const MAX_TOOL_NAME: usize = 64;
@@ -51,6 +55,12 @@ pub(crate) enum FromWorker {
     Chunks(CallId, Vec<Payload>),
     /// A call of ours names what cannot be read there.
     Unread(CallId),
+    /// A tool asks for one of the host's.
+    AskHostTool(Box<HostAsk>),
+    /// It does not wait for that one any more.
+    CancelHostTool(u64),
+    /// It has taken so many items and bytes of that one.
+    GrantHostTool(u64, u64, u64),
     /// Something that no honest worker of this protocol says.
     Violation(Violation),
 }
@@ -64,12 +74,28 @@ impl FromWorker {
             Self::Value(..) | Self::Failed(..) | Self::End(_) => "Result",
             Self::Chunks(..) => "Chunks",
             Self::Unread(_) => "Unread",
+            Self::AskHostTool(_) => "CallHostTool",
+            Self::CancelHostTool(_) => "CancelHostTool",
+            Self::GrantHostTool(..) => "GrantHostToolChunks",
             Self::Violation(_) => "a broken frame",
         }
     }
 }
 
-/// How a call failed in the worker.
+/// What a tool asks of the host.
+#[derive(Debug)]
+pub(crate) struct HostAsk {
+    /// The worker's number for it.
+    pub(crate) id: u64,
+    pub(crate) call: CallId,
+    pub(crate) name: Arc<str>,
+    pub(crate) arguments: Bytes,
+    pub(crate) streaming: bool,
+    /// Items and bytes that may be under way.
+    pub(crate) window: (u32, u64),
+}
+
+/// How a call failed in the worker, or a host tool in the host.
 #[derive(Debug)]
 pub(crate) enum WorkerFailure {
     Exception(Box<Failure>),
@@ -219,6 +245,18 @@ pub(super) fn read(frame: v1::WorkerFrame, buffers: Option<&dyn ReadBuffers>) ->
                 |items| FromWorker::Chunks(id, items),
             )
         }
+        Some(Frame::CallHostTool(ask)) => FromWorker::AskHostTool(Box::new(HostAsk {
+            id: ask.id,
+            call: CallId::from_raw(ask.call_id),
+            name: ask.name.into(),
+            arguments: ask.arguments,
+            streaming: ask.streaming,
+            window: (ask.window_items, ask.window_bytes),
+        })),
+        Some(Frame::CancelHostTool(cancel)) => FromWorker::CancelHostTool(cancel.id),
+        Some(Frame::GrantHostToolChunks(grant)) => {
+            FromWorker::GrantHostTool(grant.id, grant.items, grant.bytes)
+        }
         Some(Frame::Ready(ready)) => {
             tools(ready.tools).map_or_else(FromWorker::Violation, FromWorker::Ready)
         }
@@ -262,7 +300,7 @@ fn named(table: Vec<v1::Buffer>, buffers: Option<&dyn ReadBuffers>) -> Result<Bu
     if table.len() > MAX_BUFFERS {
         return Err(format!("{} buffers; {MAX_BUFFERS} may be in a frame", table.len()));
     }
-    let told: Vec<_> = table.into_iter().map(told).collect();
+    let told: Vec<_> = table.into_iter().map(read_buffer).collect();
     match buffers {
         Some(buffers) => buffers.read(&told),
         None => inline(told),
@@ -279,7 +317,7 @@ fn inline(told: Vec<Told>) -> Result<Buffers, String> {
 }
 
 /// What a frame tells of a buffer.
-pub fn told(buffer: v1::Buffer) -> Told {
+pub fn read_buffer(buffer: v1::Buffer) -> Told {
     let v1::Buffer { segment, offset, length, word, inline } = buffer;
     match segment {
         0 => Told::Inline(inline),
@@ -288,7 +326,7 @@ pub fn told(buffer: v1::Buffer) -> Told {
 }
 
 /// The same, to be sent.
-pub fn tell(told: Told) -> v1::Buffer {
+pub fn write_buffer(told: Told) -> v1::Buffer {
     match told {
         Told::Inline(inline) => v1::Buffer { inline, ..v1::Buffer::default() },
         Told::Shared { segment, offset, length, word } => {
@@ -340,6 +378,42 @@ fn failed(failure: v1::Failure) -> WorkerFailure {
         }
         _ => WorkerFailure::Exception(exception(failure).into()),
     }
+}
+
+/// A failure as it travels to a worker: the inverse of [`failed`].
+fn told(failure: WorkerFailure) -> v1::Failure {
+    let of = |kind: v1::FailureKind| v1::Failure { kind: kind.into(), ..v1::Failure::default() };
+    match failure {
+        WorkerFailure::Exception(failure) => v1::Failure {
+            type_name: clip(failure.type_name, MAX_NAME),
+            message: clip(failure.message, MAX_MESSAGE),
+            traceback: clip(failure.traceback, MAX_TRACEBACK),
+            ..of(v1::FailureKind::Exception)
+        },
+        WorkerFailure::ToolNotFound(suggestions) => {
+            v1::Failure { suggestions, ..of(v1::FailureKind::ToolNotFound) }
+        }
+        WorkerFailure::Encode { message, path, type_name } => {
+            v1::Failure { message, path, type_name, ..of(v1::FailureKind::Encode) }
+        }
+        WorkerFailure::Cancelled => of(v1::FailureKind::Cancelled),
+        WorkerFailure::TooLarge { size, limit } => {
+            v1::Failure { size, limit, ..of(v1::FailureKind::TooLarge) }
+        }
+    }
+}
+
+/// Cuts out the middle: the head says what it is, the tail where it ended.
+fn clip(text: String, max: usize) -> String {
+    const MARK: &str = "\n[…]\n";
+    if text.len() <= max {
+        return text;
+    }
+    let half = (max - MARK.len()) / 2;
+    let whole = |at: &usize| text.is_char_boundary(*at);
+    let head = (0..=half).rev().find(whole).unwrap_or(0);
+    let tail = (text.len() - half..text.len()).find(whole).unwrap_or(text.len());
+    [&text[..head], MARK, &text[tail..]].concat()
 }
 
 /// The session of a call as it is sent.
@@ -395,7 +469,7 @@ impl Outbox {
             window_bytes,
             session_generation: session.generation,
             session_metadata: session.metadata,
-            buffers: call.told.into_iter().map(tell).collect(),
+            buffers: call.told.into_iter().map(write_buffer).collect(),
         }));
     }
 
@@ -417,6 +491,28 @@ impl Outbox {
 
     pub(crate) fn grant(&self, id: CallId, items: u64, bytes: u64) {
         self.send(ToWorker::GrantChunks(v1::GrantChunks { call_id: id.raw(), items, bytes }));
+    }
+
+    pub(crate) fn host_tool_value(&self, id: u64, value: Bytes) {
+        self.host_tool_result(id, v1::host_tool_result::Outcome::Value(value));
+    }
+
+    pub(crate) fn host_tool_failed(&self, id: u64, failure: WorkerFailure) {
+        self.host_tool_result(id, v1::host_tool_result::Outcome::Failure(told(failure)));
+    }
+
+    pub(crate) fn host_tool_end(&self, id: u64) {
+        self.host_tool_result(id, v1::host_tool_result::Outcome::End(v1::StreamEnd {}));
+    }
+
+    pub(crate) fn host_tool_item(&self, id: u64, item: Bytes) {
+        let items = vec![item];
+        self.send(ToWorker::HostToolChunks(v1::HostToolChunks { id, items }));
+    }
+
+    fn host_tool_result(&self, id: u64, outcome: v1::host_tool_result::Outcome) {
+        let outcome = Some(outcome);
+        self.send(ToWorker::HostToolResult(v1::HostToolResult { id, outcome }));
     }
 
     pub(crate) fn drain(&self) {

@@ -51,6 +51,11 @@ impl Port {
         self.loans = Some(loans);
     }
 
+    /// Where what has no order with the rest is sent from elsewhere: answers of host tools.
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
     /// Whether calls that wait in the worker can be taken back.
     pub(crate) fn is_revocable(&self) -> bool {
         self.page.is_some()

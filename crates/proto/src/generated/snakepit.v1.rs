@@ -159,7 +159,7 @@ pub struct Tool {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HostFrame {
-    #[prost(oneof = "host_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 9")]
+    #[prost(oneof = "host_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub frame: ::core::option::Option<host_frame::Frame>,
 }
 /// Nested message and enum types in `HostFrame`.
@@ -181,6 +181,12 @@ pub mod host_frame {
         Drain(super::Drain),
         #[prost(message, tag = "6")]
         EndSession(super::EndSession),
+        /// Only to a worker that sent CallHostTool.
+        #[prost(message, tag = "7")]
+        HostToolResult(super::HostToolResult),
+        /// The same.
+        #[prost(message, tag = "8")]
+        HostToolChunks(super::HostToolChunks),
         /// After Unread alone.
         #[prost(message, tag = "9")]
         BufferBytes(super::BufferBytes),
@@ -190,7 +196,7 @@ pub mod host_frame {
 /// always.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerFrame {
-    #[prost(oneof = "worker_frame::Frame", tags = "1, 2, 3, 4, 5, 11")]
+    #[prost(oneof = "worker_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 11")]
     pub frame: ::core::option::Option<worker_frame::Frame>,
 }
 /// Nested message and enum types in `WorkerFrame`.
@@ -212,6 +218,15 @@ pub mod worker_frame {
         /// After `ready`, before the Result of a call that is `streaming`.
         #[prost(message, tag = "5")]
         Chunks(super::Chunks),
+        /// While a call is in the worker: before its Result.
+        #[prost(message, tag = "6")]
+        CallHostTool(super::CallHostTool),
+        /// After `ready`.
+        #[prost(message, tag = "7")]
+        CancelHostTool(super::CancelHostTool),
+        /// After `ready`.
+        #[prost(message, tag = "8")]
+        GrantHostToolChunks(super::GrantHostToolChunks),
         /// After `ready`, before the Result.
         #[prost(message, tag = "11")]
         Unread(super::Unread),
@@ -470,6 +485,79 @@ pub struct Chunks {
     /// What the item names; then there is one alone. Their bytes count in the window as the item's.
     #[prost(message, repeated, tag = "20")]
     pub buffers: ::prost::alloc::vec::Vec<Buffer>,
+}
+/// A tool of the worker calls a function of the host, which the host's program has registered.
+///
+/// With nothing under way of this worker, one may be called whatever its size. With anything under
+/// way, another one may be called if then at most 256 are under way, and the arguments of all of them
+/// together are at most `max_message` bytes. Under way is what was called and has no HostToolResult.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CallHostTool {
+    /// The worker's own number for it; not that of another one that is under way.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// The call that makes it: in this worker, without a Result.
+    #[prost(uint64, tag = "2")]
+    pub call_id: u64,
+    /// Empty: a list of the tools that this call may use, see docs/protocol.md.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// Encoded map of keywords.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub arguments: ::prost::bytes::Bytes,
+    /// Answered by HostToolChunks and StreamEnd; else by a value. Both may fail.
+    #[prost(bool, tag = "5")]
+    pub streaming: bool,
+    /// How far the host may be ahead of the reader: as in StartCall.
+    #[prost(uint32, tag = "6")]
+    pub window_items: u32,
+    #[prost(uint64, tag = "7")]
+    pub window_bytes: u64,
+}
+/// Nobody waits for it any more. Answered like any other; of one that is not under way it means
+/// nothing, since it crosses the answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelHostTool {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+}
+/// Of a host tool that streams. Both numbers only grow.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GrantHostToolChunks {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// Taken by the reader since it began.
+    #[prost(uint64, tag = "2")]
+    pub items: u64,
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
+}
+/// The last word about a host tool, once. A worker ignores one that it does not wait for.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HostToolResult {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(oneof = "host_tool_result::Outcome", tags = "2, 3, 4")]
+    pub outcome: ::core::option::Option<host_tool_result::Outcome>,
+}
+/// Nested message and enum types in `HostToolResult`.
+pub mod host_tool_result {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Outcome {
+        #[prost(bytes, tag = "2")]
+        Value(::prost::bytes::Bytes),
+        #[prost(message, tag = "3")]
+        Failure(super::Failure),
+        #[prost(message, tag = "4")]
+        End(super::StreamEnd),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HostToolChunks {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub items: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 /// Generated client implementations.
 pub mod host_client {

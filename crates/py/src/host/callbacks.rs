@@ -1,8 +1,8 @@
 //! The one thread of ours that attaches to Python: it runs what completions ask for.
 //!
 //! A completion lands on whichever thread drives the runtime, which must not wait for an
-//! interpreter. So callbacks and lines to log are queued here and run in batches, one attach a
-//! batch. The thread starts with the first pool; the face ends it at exit, after its pools.
+//! interpreter. So callbacks and lines to log are queued here and run in batches. The thread starts
+//! with the first pool; the face ends it at exit, after its pools.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,6 +12,8 @@ use std::thread::{self, JoinHandle};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use snakepit::process::PerProcess;
+
+use super::leave::{Inside, come_back, leave as let_nobody_in};
 
 /// Lines that may wait to be logged; more are dropped and counted.
 const MAX_LINES: usize = 10_000;
@@ -86,19 +88,35 @@ pub(super) fn leave(py: Python<'_>) {
         // It may be waiting for the interpreter that this thread holds.
         let _ = py.detach(|| thread.handle.join());
     }
-    super::leave::leave(py);
+    let_nobody_in(py);
 }
 
-fn serve(queue: Receiver<Message>) {
-    while let Ok(first) = queue.recv() {
-        let mut batch = vec![first];
-        batch.extend(queue.try_iter().take(BATCH - 1));
-        let stopping = batch.iter().any(|message| matches!(message, Message::Stop));
-        // None: the interpreter is ending, and with it everybody who could be told.
-        if Python::try_attach(|py| handle(py, batch)).is_none() || stopping {
-            return;
+/// One attach for the thread's whole life: the first attach of a thread, and its last detach, take
+/// CPython's lock on its list of threads without the GIL. A child that another thread forks at that
+/// moment waits for this lock forever on Python 3.11, before it has run anything.
+fn serve(mut queue: Receiver<Message>) {
+    // None: the interpreter is ending, and with it everybody who could be told.
+    let _: Option<()> = Python::try_attach(|py| {
+        let _inside = Inside::enter(py);
+        while let Some(batch) = py.detach(|| {
+            let batch = next_batch(&mut queue);
+            come_back();
+            batch
+        }) {
+            let stopping = batch.iter().any(|message| matches!(message, Message::Stop));
+            handle(py, batch);
+            if stopping {
+                return;
+            }
         }
-    }
+    });
+}
+
+/// Waits for a message; takes those that came with it, too. None when nobody can send any more.
+fn next_batch(queue: &mut Receiver<Message>) -> Option<Vec<Message>> {
+    let mut batch = vec![queue.recv().ok()?];
+    batch.extend(queue.try_iter().take(BATCH - 1));
+    Some(batch)
 }
 
 fn handle(py: Python<'_>, batch: Vec<Message>) {

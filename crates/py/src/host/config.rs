@@ -66,6 +66,7 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         max_queue_bytes: config.getattr("max_queue_bytes")?.extract()?,
         guards: guards(config)?,
         shared_memory: shared_memory(config)?,
+        host_tool_depth: config.getattr("host_tool_depth")?.extract()?,
     };
     Ok((config, lines.unbind()))
 }

@@ -88,6 +88,11 @@ fn describe(error: &Error, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("stack", stack)?;
             Ok("SessionLost")
         }
+        Error::ReentrantCall { tool, session } => {
+            fields.set_item("tool", &**tool)?;
+            fields.set_item("session", session.as_deref())?;
+            Ok("ReentrantCall")
+        }
         Error::SessionExpired { session } => {
             fields.set_item("session", &**session)?;
             fields.set_item("cause", "it was not used for its ttl")?;

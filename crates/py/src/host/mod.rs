@@ -6,7 +6,8 @@
 //!                             ├─ submit ──▶ Reply            waits and decodes in result()
 //!                             ├─ checked ──▶ Arguments       encoded, held against a schema
 //!                             ├─ execute_async ──▶ Inbox     one eventfd wakes the loop for many
-//!                             └─ stream ──▶ Chunks
+//!                             ├─ stream ──▶ Chunks
+//!                             └─ register_tool ──▶ HostQueue ──▶ threads of Python's
 //! ```
 //!
 //! Nothing here decides anything about a pool. No core lock is held while attached, except leaf
@@ -19,6 +20,7 @@ mod config;
 mod ending;
 mod errors;
 mod health;
+mod host_tools;
 mod inbox;
 mod leave;
 mod life;
@@ -28,6 +30,7 @@ mod reply;
 mod retry;
 mod runtime;
 mod session;
+mod submitted;
 mod tools;
 
 use pyo3::prelude::*;
@@ -46,6 +49,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reply::Reply>()?;
     module.add_class::<chunks::Chunks>()?;
     module.add_class::<inbox::Inbox>()?;
+    module.add_class::<host_tools::HostQueue>()?;
+    module.add_class::<host_tools::HostCall>()?;
     module.add_class::<tools::Arguments>()?;
     module.add_function(wrap_pyfunction!(tools::check_arguments, module)?)?;
     module.add_function(wrap_pyfunction!(ending::cleanup, module)?)?;

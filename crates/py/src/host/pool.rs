@@ -8,16 +8,18 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::blocking::Driver;
 use snakepit::process::Printer;
-use snakepit::{BreakerState, CallSpec, LineHandler, Outcome};
+use snakepit::{BreakerState, CallSpec, HostToolOptions, LineHandler, Lineage, Outcome};
 
 use super::chunks::Chunks;
 use super::health::HealthMonitor;
+use super::host_tools::{HostCall, HostQueue, lineage};
 use super::inbox::Inbox;
 use super::leave::{self, Inside};
 use super::reply::Reply;
 use super::retry::RetryPolicy;
 use super::runtime::{self, Ended, duration};
 use super::session::{self, Session};
+use super::submitted::Submitted;
 use super::{callbacks, config, errors, life, tools};
 use crate::codec;
 use crate::memory::{self, Place, Room, SharedRef};
@@ -39,6 +41,9 @@ pub(super) struct Pool {
     substitute: Option<Py<PyAny>>,
 }
 
+/// Name, session, description, seconds, whether it streams: see `_HostTool` in the stub.
+type HostToolRow = (String, Option<String>, String, Option<f64>, bool);
+
 /// One row of the pool's table; see `_Worker` in the stub.
 type Row = (usize, u64, Option<u32>, &'static str, u64, Option<u64>, u32, &'static str, bool);
 
@@ -50,33 +55,12 @@ pub(super) fn deliver(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, Py
     }
 }
 
-/// A reply, or the refusal that came instead: one future for both.
-enum Submitted {
-    Reply(snakepit::Reply),
-    Refused(Option<snakepit::Error>),
-}
-
-impl Future for Submitted {
-    type Output = Outcome;
-
-    fn poll(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Outcome> {
-        match self.get_mut() {
-            Self::Reply(reply) => std::pin::Pin::new(reply).poll(cx),
-            Self::Refused(error) => {
-                std::task::Poll::Ready(Err(error.take().expect("polled once after it was ready")))
-            }
-        }
-    }
-}
-
 impl Pool {
     fn core(&self) -> &snakepit::Pool {
         self.pool.as_ref().expect("taken by drop only")
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn spec(
         &self,
         tool: &str,
@@ -85,6 +69,7 @@ impl Pool {
         timeout: Option<f64>,
         idempotent: bool,
         retry: Option<&RetryPolicy>,
+        lineage: Option<Lineage>,
     ) -> PyResult<CallSpec> {
         Ok(CallSpec {
             tool: tool.into(),
@@ -93,6 +78,7 @@ impl Pool {
             timeout: duration(timeout),
             idempotent,
             retry: retry.map(|policy| policy.0.clone()),
+            lineage,
         })
     }
 
@@ -149,7 +135,7 @@ impl Pool {
         Ok(Self { pool: Some(pool), driver, substitute })
     }
 
-    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None))]
+    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None, within=None, origin=None))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn execute<'py>(
         &self,
@@ -160,9 +146,12 @@ impl Pool {
         timeout: Option<f64>,
         idempotent: bool,
         retry: Option<&RetryPolicy>,
+        within: Option<&HostCall>,
+        origin: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (pool, _inside) = self.here(py)?;
-        let spec = self.spec(tool, args, session, timeout, idempotent, retry)?;
+        let lineage = lineage(within, origin);
+        let spec = self.spec(tool, args, session, timeout, idempotent, retry, lineage)?;
         let submit = || match pool.submit(spec) {
             Ok(reply) => Submitted::Reply(reply),
             Err(error) => Submitted::Refused(Some(error)),
@@ -173,7 +162,7 @@ impl Pool {
         }
     }
 
-    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None))]
+    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None, within=None, origin=None))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn submit(
         &self,
@@ -184,9 +173,12 @@ impl Pool {
         timeout: Option<f64>,
         idempotent: bool,
         retry: Option<&RetryPolicy>,
+        within: Option<&HostCall>,
+        origin: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Reply> {
         let (pool, _inside) = self.here(py)?;
-        let spec = self.spec(tool, args, session, timeout, idempotent, retry)?;
+        let lineage = lineage(within, origin);
+        let spec = self.spec(tool, args, session, timeout, idempotent, retry, lineage)?;
         let hold = Box::new(self.driver.hold());
         // Attached: a leaf lock of bounded work; to detach would invite another thread in.
         match pool.submit_holding(spec, Some(hold)) {
@@ -195,7 +187,9 @@ impl Pool {
         }
     }
 
-    #[pyo3(signature = (tool, args, session, timeout, idempotent, inbox, future, retry=None))]
+    #[pyo3(signature = (
+        tool, args, session, timeout, idempotent, inbox, future, retry=None, within=None, origin=None
+    ))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn execute_async(
         &self,
@@ -208,12 +202,17 @@ impl Pool {
         inbox: &Inbox,
         future: Py<PyAny>,
         retry: Option<&RetryPolicy>,
+        within: Option<&HostCall>,
+        origin: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Reply> {
-        let reply = self.submit(py, tool, args, session, timeout, idempotent, retry)?;
+        let reply =
+            self.submit(py, tool, args, session, timeout, idempotent, retry, within, origin)?;
         inbox.deliver_to(future, &reply);
         Ok(reply)
     }
 
+    #[pyo3(signature = (tool, args, session, timeout, idle_timeout, within=None, origin=None))]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn stream(
         &self,
         py: Python<'_>,
@@ -222,9 +221,12 @@ impl Pool {
         session: Option<&Session>,
         timeout: Option<f64>,
         idle_timeout: Option<f64>,
+        within: Option<&HostCall>,
+        origin: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Chunks> {
         let (pool, _inside) = self.here(py)?;
-        let spec = self.spec(tool, args, session, timeout, false, None)?;
+        let lineage = lineage(within, origin);
+        let spec = self.spec(tool, args, session, timeout, false, None, lineage)?;
         let hold = Box::new(self.driver.hold());
         match pool.stream_holding(spec, Some(hold)) {
             Ok(stream) => Ok(Chunks::new(stream, self.driver.clone(), duration(idle_timeout))),
@@ -274,6 +276,37 @@ impl Pool {
     fn session_info<'py>(&self, py: Python<'py>, session_id: &str) -> session::Found<'py> {
         let (pool, _inside) = self.here(py)?;
         pool.session_info(session_id).map(|info| session::row(py, info)).transpose()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what there is to say of one tool")]
+    fn register_tool(
+        &self,
+        py: Python<'_>,
+        queue: &HostQueue,
+        tool: Py<PyAny>,
+        name: &str,
+        session: Option<String>,
+        description: String,
+        timeout: Option<f64>,
+        streaming: bool,
+    ) -> PyResult<()> {
+        let (pool, _inside) = self.here(py)?;
+        let options =
+            HostToolOptions { session, description, timeout: duration(timeout), streaming };
+        let registered = pool.register_host_tool(name, options, queue.tool(tool));
+        registered.map_err(|error| errors::exception(py, &error))
+    }
+
+    fn unregister_tool(&self, name: &str, session: Option<&str>) -> bool {
+        self.core().unregister_tool(name, session)
+    }
+
+    fn host_tools(&self) -> Vec<HostToolRow> {
+        let row = |tool: snakepit::HostToolInfo| {
+            let snakepit::HostToolInfo { name, session, description, timeout, streaming } = tool;
+            (name, session, description, timeout.map(|limit| limit.as_secs_f64()), streaming)
+        };
+        self.core().host_tools().into_iter().map(row).collect()
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

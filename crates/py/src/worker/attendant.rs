@@ -21,6 +21,8 @@ const LAST_ERRAND: Duration = Duration::from_secs(1);
 enum Errand {
     CallBack(Arc<RunningCall>),
     Answer(u64),
+    /// Tells who watches a host tool.
+    Run(Py<PyAny>),
 }
 
 /// Where the watcher leaves errands.
@@ -48,11 +50,16 @@ impl Attendant {
         self.send(Errand::Answer(nonce));
     }
 
+    /// Calls it, without arguments.
+    pub(super) fn run(&mut self, callback: Py<PyAny>) {
+        self.send(Errand::Run(callback));
+    }
+
     fn send(&mut self, errand: Errand) {
         if self.errands.is_none() {
             let (sender, receiver) = channel();
             let (side, gate) = (self.side, Arc::clone(&self.gate));
-            let body = move || run(side, &gate, &receiver);
+            let body = move || run(side, &gate, receiver);
             // Without threads left the flag of the call still says what its callback would.
             if thread::Builder::new().name("snakepit-attendant".into()).spawn(body).is_ok() {
                 self.errands = Some(sender);
@@ -64,22 +71,50 @@ impl Attendant {
     }
 }
 
-fn run(side: &Side, gate: &Gate, errands: &Receiver<Errand>) {
-    while let Ok(errand) = errands.recv() {
-        if !gate.enter() {
-            return;
-        }
-        let answer = Python::try_attach(|py| match errand {
-            Errand::CallBack(call) => {
-                call_back(py, &call);
-                None
+/// One attach for the thread's whole life, as of the host's callback thread: an adapter may fork.
+fn run(side: &Side, gate: &Gate, mut errands: Receiver<Errand>) {
+    if !gate.enter() {
+        return;
+    }
+    let _: Option<()> = Python::try_attach(|py| {
+        let mut answer = None;
+        while let Some(errand) = py.detach(|| next(side, gate, answer.take(), &mut errands)) {
+            match errand {
+                Errand::CallBack(call) => call_back(py, &call),
+                Errand::Answer(nonce) => answer = Some(FromWorker::ProbeAnswer { nonce }),
+                Errand::Run(callback) => {
+                    if let Err(error) = callback.call0(py) {
+                        error.write_unraisable(py, Some(callback.bind(py)));
+                    }
+                }
             }
-            Errand::Answer(nonce) => Some(FromWorker::ProbeAnswer { nonce }),
-        });
-        gate.leave();
-        if let Some(answer) = answer.flatten() {
-            let _host_is_gone = side.control.send(&answer);
         }
+    });
+    gate.leave();
+}
+
+/// Sends what is to be said, waits for an errand, and for leave to attach again.
+fn next(
+    side: &Side,
+    gate: &Gate,
+    answer: Option<FromWorker>,
+    errands: &mut Receiver<Errand>,
+) -> Option<Errand> {
+    gate.leave();
+    if let Some(answer) = answer {
+        let _host_is_gone = side.control.send(&answer);
+    }
+    let errand = errands.recv().ok();
+    if !gate.enter() {
+        stop_for_good();
+    }
+    errand
+}
+
+/// Python ends: a thread that attaches now would be unwound through the frames here.
+fn stop_for_good() -> ! {
+    loop {
+        thread::park();
     }
 }
 

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit_proto::v1::StartCall;
 
+use super::host_reply::{self, HostReply, Link};
 use super::running::RunningCall;
 use super::sessions;
 use crate::codec;
@@ -23,12 +24,18 @@ pub(crate) struct Call {
     /// Encoded; empty: none.
     session_metadata: Bytes,
     deadline: Option<Instant>,
+    link: Arc<Link>,
 }
 
 impl Call {
     /// `now` is when the call was taken up: the host's frame says how much time was left, not until
     /// when, since the two clocks need not agree.
-    pub(super) fn new(running: Arc<RunningCall>, start: &mut StartCall, now: Instant) -> Self {
+    pub(super) fn new(
+        running: Arc<RunningCall>,
+        start: &mut StartCall,
+        now: Instant,
+        link: Arc<Link>,
+    ) -> Self {
         let time_left = match start.time_left_us {
             0 => None,
             micros => Some(Duration::from_micros(micros)),
@@ -41,6 +48,7 @@ impl Call {
             session_generation: start.session_generation,
             session_metadata: std::mem::take(&mut start.session_metadata),
             deadline: time_left.and_then(|left| now.checked_add(left)),
+            link,
         }
     }
 }
@@ -109,6 +117,16 @@ impl Call {
             callback.call0(py)?;
         }
         Ok(())
+    }
+
+    /// Ask the host to run one of its tools, for this call and while it runs; from any thread.
+    fn ask_host(
+        &self,
+        name: &str,
+        arguments: &Bound<'_, PyAny>,
+        streaming: bool,
+    ) -> PyResult<HostReply> {
+        host_reply::ask(&self.link, &self.running, name, arguments, streaming)
     }
 
     fn __repr__(&self) -> String {

@@ -17,8 +17,10 @@ use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
 use super::arenas;
+use super::attendant::Attendant;
 use super::boot;
 use super::engine::Engine;
+use super::inbox::Inbox;
 use super::line::Line;
 use super::outbox::Outbox;
 use super::watch;
@@ -43,8 +45,9 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
         words: side.page().is_some(),
         arenas: true,
     };
+    let attendant = Attendant::new(py, side)?;
     let dialled = py.detach(|| {
-        dial(start, hello).inspect_err(|_| {
+        dial(start, hello, attendant).inspect_err(|_| {
             // A pool that is closed while its workers start hangs up on them: no news to anybody.
             if side.control.is_hung_up_within(HANG_UP) {
                 boot::exit_now();
@@ -66,7 +69,7 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
     Ok(line)
 }
 
-fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
+fn dial(start: &Start, hello: Hello, attendant: Attendant) -> Result<(Engine, Initialize), Status> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let delivered = Delivered::default();
     let (outbox, frames) = Outbox::new(delivered.clone());
@@ -87,7 +90,9 @@ fn dial(start: &Start, hello: Hello) -> Result<(Engine, Initialize), Status> {
             Ok((incoming, closed_in_forks, initialize))
         })
         .map(|(incoming, closed_in_forks, initialize)| {
-            (Engine::new(runtime, outbox, incoming, closed_in_forks), initialize)
+            let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
+            let inbox = Inbox::new(incoming, attendant, max_message);
+            (Engine::new(runtime, outbox, inbox, max_message, closed_in_forks), initialize)
         })
 }
 

@@ -1,8 +1,8 @@
 //! The line itself: reads frames, sends replies, and decides when what is queued must go out.
 
-use std::pin::pin;
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -12,8 +12,10 @@ use snakepit::process::CloseInChild;
 use snakepit_proto::v1::HostFrame;
 use snakepit_proto::v1::worker_frame::Frame;
 use tokio::runtime::Runtime;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
+use super::host_reply::Link;
+use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::running::{Running, RunningCall};
 use super::standby::Standby;
@@ -29,7 +31,7 @@ pub(super) struct Engine {
     pub(super) runtime: Arc<Runtime>,
     pub(super) running: Arc<Running>,
     pub(super) outbox: Arc<Outbox>,
-    incoming: Streaming<HostFrame>,
+    pub(super) link: Arc<Link>,
     /// What a tool forks must not keep the line open after we are gone.
     _closed_in_forks: CloseInChild,
     standby: Arc<Standby>,
@@ -41,17 +43,19 @@ impl Engine {
     pub(super) fn new(
         runtime: Runtime,
         outbox: Outbox,
-        incoming: Streaming<HostFrame>,
+        inbox: Inbox,
+        max_message: usize,
         closed_in_forks: CloseInChild,
     ) -> Self {
-        let outbox = Arc::new(outbox);
+        let (runtime, outbox) = (Arc::new(runtime), Arc::new(outbox));
+        let link = Link::new(Arc::clone(&runtime), inbox, Arc::clone(&outbox), max_message);
         Self {
-            runtime: Arc::new(runtime),
+            runtime,
             running: Arc::default(),
             standby: Standby::new(Arc::clone(&outbox)),
             standby_thread: None,
             outbox,
-            incoming,
+            link,
             _closed_in_forks: closed_in_forks,
             bytes_queued: 0,
         }
@@ -59,20 +63,15 @@ impl Engine {
 
     /// A frame that has been read already, without any I/O.
     pub(super) fn ready_frame(&mut self) -> Option<Result<Option<HostFrame>, Status>> {
-        // The waker is replaced by a real one before anybody waits.
-        let mut context = Context::from_waker(Waker::noop());
-        match pin!(self.incoming.message()).poll(&mut context) {
-            Poll::Ready(frame) => Some(frame),
-            Poll::Pending => None,
-        }
+        self.link.inbox.ready_frame()
     }
 
     /// Waits for the next frame and drives the line meanwhile. `None`: the host closed it.
     pub(super) fn next_frame(&mut self, py: Python<'_>) -> Result<Option<HostFrame>, Status> {
-        let (runtime, incoming, outbox) = (&self.runtime, &mut self.incoming, &self.outbox);
+        let (runtime, link, outbox) = (&self.runtime, &self.link, &self.outbox);
         let next = async {
             outbox.hand_over();
-            incoming.message().await
+            poll_fn(|context| link.inbox.poll_frame(context)).await
         };
         let frame = py.detach(|| runtime.block_on(next));
         self.mark_sent();
@@ -160,10 +159,11 @@ impl Engine {
 
     /// Drives the line until the host has closed it, `limit` at most where there is one.
     pub(super) fn await_end(&mut self, py: Python<'_>, limit: Option<Duration>) {
-        let (runtime, incoming, outbox) = (&self.runtime, &mut self.incoming, &self.outbox);
+        let (runtime, link, outbox) = (&self.runtime, &self.link, &self.outbox);
         let end = async {
             outbox.hand_over();
-            while let Ok(Some(_)) = incoming.message().await {}
+            let next = || poll_fn(|context| link.inbox.poll_frame(context));
+            while let Ok(Some(_)) = next().await {}
         };
         py.detach(|| {
             runtime.block_on(async {

@@ -3,6 +3,7 @@
 //! ```text
 //! boot       become_worker ─▶ start_message                        before `site`, single-threaded
 //! dial       connect ─▶ Hello ─▶ Initialize                        main thread
+//! inbox      frame ─▶ the main thread, or who waits for a host tool   whoever waits
 //! serve      frame ─▶ decode ─▶ tool ─▶ encode ─▶ outbox           main thread: the only one that runs
 //!                                                                  tools, and the one that does the I/O
 //! watch      control socket ─▶ cancel, grant, probe, end of host   own thread, never attaches to Python
@@ -30,6 +31,8 @@ mod call;
 mod dial;
 mod engine;
 mod failure;
+mod host_reply;
+mod inbox;
 mod line;
 mod names;
 mod outbox;
@@ -50,6 +53,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(dial::attach, module)?)?;
     module.add_function(wrap_pyfunction!(arenas::room, module)?)?;
     module.add_class::<call::Call>()?;
+    module.add_class::<host_reply::HostReply>()?;
     module.add_class::<line::Line>()
 }
 

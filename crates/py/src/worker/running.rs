@@ -24,6 +24,18 @@ pub(super) struct RunningCall {
     callback: Mutex<Option<Py<PyAny>>>,
     taken_items: AtomicU64,
     taken_bytes: AtomicU64,
+    /// Threads that are about to ask the host something for it.
+    asking: AtomicU64,
+    over: AtomicBool,
+}
+
+/// The call does not end while this is held.
+pub(super) struct Asking<'c>(&'c RunningCall);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.asking.fetch_sub(1, SeqCst);
+    }
 }
 
 impl RunningCall {
@@ -33,6 +45,22 @@ impl RunningCall {
 
     pub(super) fn is_cancelled(&self) -> bool {
         self.cancelled.load(SeqCst)
+    }
+
+    /// Holds off the answer to this call. None: it has been given.
+    pub(super) fn asking(&self) -> Option<Asking<'_>> {
+        self.asking.fetch_add(1, SeqCst);
+        let asking = Asking(self);
+        (!self.over.load(SeqCst)).then_some(asking)
+    }
+
+    /// Nothing is asked for this call from now on: the host would take it for a lie.
+    fn finish(&self) {
+        self.over.store(true, SeqCst);
+        // Of a stray thread, which is about to queue a frame and waits for nobody.
+        while self.asking.load(SeqCst) > 0 {
+            std::hint::spin_loop();
+        }
     }
 
     /// What the reader of this stream has taken since the call began: items and bytes.
@@ -84,8 +112,10 @@ impl Running {
         call
     }
 
-    /// A call ended. Must be called attached: the callback that nobody needed is dropped here.
+    /// A call ended, and is answered next. Must be called attached: the callback that nobody needed
+    /// is dropped here.
     pub(super) fn end(&self, call: &RunningCall) {
+        call.finish();
         lock(&self.calls).running.retain(|running| running.id != call.id);
         drop(call.take_callback());
     }

@@ -307,7 +307,7 @@ impl<'py, 'line> Server<'py, 'line> {
         if start.session_generation != 0 {
             start.session_new = self.sessions.begin(self.py, start)?;
         }
-        let call = Call::new(Arc::clone(running), start, self.now);
+        let call = Call::new(Arc::clone(running), start, self.now, Arc::clone(&self.line.link));
         self.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
         let returned = callable.call((), Some(&arguments));
         Ok(match returned {

@@ -1,8 +1,11 @@
 //! Whatever a worker says that it may not say is named; it is replaced, and nobody else notices.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use snakepit::{CallSpec, Cause, Error, ExitReport, Pool, Violation};
+use snakepit::{
+    CallSpec, Cause, Error, ExitReport, HostCall, HostTool, HostToolOptions, Pool, Violation,
+};
 use snakepit_testkit::{Builder, Gate, PATIENCE, TestPool, call, pool, soon, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -18,6 +21,8 @@ fn two() -> Builder {
 /// The worker of slot 0 lies in a call, while a call runs in the other one and five wait.
 async fn only_the_liar_is_ended(streaming: bool, lie: &str) -> ExitReport {
     let pool = two().start().await;
+    pool.register_host_tool("stuck", HostToolOptions::default(), Arc::new(Stuck::default()))
+        .expect("a new name");
     let (here, there) = (Gate::new(), Gate::new());
     let guilty = tokio::spawn(run(pool.clone(), streaming, call("lie", &here.after(lie))));
     let mut crime = here.visit().await;
@@ -39,6 +44,16 @@ async fn only_the_liar_is_ended(streaming: bool, lie: &str) -> ExitReport {
     assert_eq!(pool.stats().counters.worker_deaths, 1);
     pool.finish().await;
     ExitReport::clone(&exit)
+}
+
+/// A host tool that never answers.
+#[derive(Default)]
+struct Stuck(Mutex<Vec<HostCall>>);
+
+impl HostTool for Stuck {
+    fn call(&self, call: HostCall) {
+        self.0.lock().expect("no panic").push(call);
+    }
 }
 
 /// How a call or a stream fails.
@@ -79,6 +94,11 @@ macro_rules! lies {
 }
 
 lies! {
+    more_host_tools_than_allowed: plain "ask 300" => "host_tool_flood" "more host tools at once";
+    more_arguments_than_allowed: plain "ask-heavy" => "host_tool_flood" "max_message";
+    two_host_tools_of_one_number: plain "ask-twice" => "host_tool_twice" "host tool 1 while";
+    a_host_tool_for_no_call:
+        plain "ask-for 4398046511104" => "unknown_call" "which nobody made";
     a_second_hello: plain "hello" => "second_hello" "a second Hello";
     a_second_line: plain "attach" => "second_attach" "a second Attach with its token";
     ready_in_a_call: plain "ready" => "out_of_turn" "Ready after Ready";

@@ -170,3 +170,11 @@ class Face(BaseAdapter):
     @tool
     def say(self, text: str) -> None:
         print(text, flush=True)
+
+    @tool
+    def call_back(self, name: str, arguments: Any) -> Any:
+        return self.session_context.call_host_tool(name, arguments)
+
+    @tool
+    def collect_back(self, name: str, arguments: Any) -> list[Any]:
+        return list(self.session_context.stream_host_tool(name, arguments))

@@ -118,7 +118,7 @@ fn a_worker_that_ends_takes_homes_along_but_not_the_session() {
     assert!(sessions.get(place).homes.is_lost(first.binding));
     let (second, is_new) = sessions.arrive(place, 0);
     assert!(is_new && second.binding > first.binding);
-    assert_eq!(sessions.arrive(place, 0), (second, false));
+    assert_eq!(sessions.arrive(place, 0), (Home { sent: 2, ..second }, false));
 }
 
 #[derive(Clone, Debug)]

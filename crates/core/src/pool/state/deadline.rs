@@ -33,9 +33,7 @@ impl<J> State<J> {
         let wanted = self.table.get(id).is_some_and(|call| call.job.is_some());
         if wanted {
             let end = |may_have_run| End::Cancelled { may_have_run };
-            if let Some(slot) = self.give_up(id, now, words, out, end) {
-                self.fill(slot, now, words, out);
-            }
+            self.give_up_alone(id, now, words, out, end);
         }
         wanted
     }
@@ -55,13 +53,10 @@ impl<J> State<J> {
             Place::Queued(_) | Place::Resting(_) => Step::Queued,
             Place::Sent { .. } => Step::Sent,
         };
-        let freed = self.give_up(id, now, words, out, |may_have_run| {
+        self.give_up_alone(id, now, words, out, |may_have_run| {
             let step = if may_have_run { Step::Running } else { step };
             End::TimedOut { limit, step }
         });
-        if let Some(slot) = freed {
-            self.fill(slot, now, words, out);
-        }
         true
     }
 
@@ -106,6 +101,7 @@ impl<J> State<J> {
             }
         }
         let mut deal = !rested.is_empty();
+        let obstacle = self.obstacle();
         for (id, slot, word) in overdue {
             deal |= self.overdue(id, slot, word, now, words, out);
         }
@@ -118,6 +114,7 @@ impl<J> State<J> {
                 End::TimedOut { limit, step }
             }));
         }
+        deal |= self.obstacle() != obstacle;
         self.fill_freed(freed, deal, now, words, out);
         if let Some(next) = next {
             self.watch(next, out);
@@ -196,6 +193,24 @@ impl<J> State<J> {
         self.take_back_behind(slot, 0, usize::MAX, words) > 0 || !self.guards.are_clear()
     }
 
+    /// Frees the caller of one call, and gives others the room that it leaves.
+    fn give_up_alone(
+        &mut self,
+        id: CallId,
+        now: Instant,
+        words: &impl Words,
+        out: &mut Vec<Effect<J>>,
+        end: impl FnOnce(bool) -> End,
+    ) {
+        let obstacle = self.obstacle();
+        if let Some(slot) = self.give_up(id, now, words, out, end) {
+            self.fill(slot, now, words, out);
+        }
+        if self.obstacle() != obstacle {
+            self.spread(now, out);
+        }
+    }
+
     /// Frees the caller of a call. One that no worker has begun is gone then; one that runs is
     /// cancelled in its worker, which is killed if it does not let go within the grace. The slot
     /// that has room now, to be filled by whoever calls this.
@@ -214,8 +229,10 @@ impl<J> State<J> {
                 if self.queue.remove(id, lane) {
                     self.queue.release(call.bytes);
                 }
+                let nested = !call.ancestors().is_empty();
                 self.end(id, end(ran_before), out);
-                return None;
+                // It may have held up what waited for its worker.
+                return lane.filter(|_| nested);
             }
             Place::Resting(_) => {
                 self.queue.wake(call.bytes);

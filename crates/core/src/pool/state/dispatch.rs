@@ -132,7 +132,7 @@ impl<J> State<J> {
 
     /// Why a worker may not speak of a call.
     #[cold]
-    fn not_in(&self, slot: usize, call: CallId) -> Violation {
+    pub(super) fn not_in(&self, slot: usize, call: CallId) -> Violation {
         if self.slots[slot].has_answered(call) {
             Violation::AnsweredTwice { call }
         } else if self.table.was_made(call) {
@@ -198,9 +198,13 @@ impl<J> State<J> {
 
     /// Sends what waits for a worker, as long as it has room.
     fn give(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
+        let obstacle = self.obstacle();
         while self.slots[slot].has_room(now) {
             let Some(id) = self.next_for(slot, now, out) else { break };
             self.send(slot, id, now, out);
+        }
+        if self.obstacle() != obstacle {
+            self.spread(now, out);
         }
     }
 
@@ -232,7 +236,7 @@ impl<J> State<J> {
         let mut avoided = Vec::new();
         let next = self.next_but(slot, &mut avoided, now, out);
         if !avoided.is_empty() {
-            avoided.into_iter().for_each(|id| self.requeue(id));
+            avoided.into_iter().for_each(|id| self.put_back(id));
         }
         next
     }
@@ -248,6 +252,12 @@ impl<J> State<J> {
         loop {
             let leaving = self.slots[slot].phase.is_leaving() || self.is_barred(slot);
             let id = if leaving { self.queue.pop_pinned(slot) } else { self.queue.pop(slot) }?;
+            if self.wants_idle(id, slot) {
+                // What is behind it waits too: a worker that is always given more is never idle.
+                self.release(id);
+                avoided.push(id);
+                return None;
+            }
             if self.avoids(id, slot) {
                 self.release(id);
                 avoided.push(id);
@@ -281,7 +291,8 @@ impl<J> State<J> {
     /// Sends a call to its session's home, or has it wait there.
     fn send_home(&mut self, home: usize, id: CallId, now: Instant, out: &mut Vec<Effect<J>>) {
         let serves = self.loads[home] != UNAVAILABLE || self.slots[home].takes_sessions();
-        if serves && !self.queue.has_pinned(home) && self.slots[home].has_room(now) {
+        let open = self.slots[home].has_room(now) && !self.wants_idle(id, home);
+        if serves && !self.queue.has_pinned(home) && open {
             return self.send(home, id, now, out);
         }
         let Some(call) = self.table.get_mut(id) else { return };

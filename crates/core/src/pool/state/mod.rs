@@ -18,6 +18,7 @@ mod credit;
 mod deadline;
 mod dispatch;
 mod guard;
+mod nested;
 mod reclaim;
 #[cfg(feature = "testkit")]
 pub mod rehearsal;
@@ -197,6 +198,8 @@ pub(crate) struct State<J> {
     loads: Vec<u32>,
     /// Earliest moment at which a timer is known to be due.
     due: Option<Instant>,
+    /// A nested call has come: until then nobody looks for one.
+    any_nested: bool,
     counters: Counters,
 }
 
@@ -219,6 +222,7 @@ impl<J> State<J> {
             startup: Startup::new(life.startup_batch_size, life.startup_batch_delay),
             loads: vec![UNAVAILABLE; slots],
             due: None,
+            any_nested: false,
             counters: Counters::default(),
             limits,
         }

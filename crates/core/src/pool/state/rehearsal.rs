@@ -100,6 +100,7 @@ impl Rehearsal {
             idempotent: false,
             retry: None,
             bytes: 0,
+            ancestors: None,
         };
         let admitted = self.state.submit(new, None, self.now, &mut self.out);
         debug_assert!(admitted.is_ok(), "more calls than may wait");

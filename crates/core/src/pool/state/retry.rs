@@ -77,6 +77,13 @@ impl<J> State<J> {
         self.queue.put(id, call.bytes, None);
     }
 
+    /// Puts a call that was taken out of the queue back to where it was in it.
+    pub(super) fn put_back(&mut self, id: CallId) {
+        let Some(call) = self.table.get(id) else { return };
+        let lane = if let Place::Queued(lane) = call.place { lane } else { None };
+        self.queue.put(id, call.bytes, lane);
+    }
+
     /// A call was taken out of the queue, and may come back.
     pub(super) fn release(&mut self, id: CallId) {
         let bytes = self.table.get(id).map_or(0, |call| call.bytes);

@@ -1,5 +1,6 @@
 //! Sessions in the pool: calls find them, enter and leave; they are opened, closed, swept.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 
 use super::slot::Phase;
 use super::table::InSession;
-use super::{Call, Effect, Refusal, State};
+use super::{Call, Effect, Refusal, State, Words};
 use crate::call::{Binding, Bound, Ended, Resident, SessionKey};
 use crate::id::CallId;
 use crate::policy::session::{Entry, Found, Gone, Place, Sessions};
@@ -207,6 +208,44 @@ impl<J> State<J> {
             }
         }
         Some(call)
+    }
+
+    /// The sessions that lose nothing with the worker of that slot: of all they ever sent there none
+    /// has begun. Their objects take the next binding for their first.
+    pub(super) fn unbegun_sessions(
+        &self,
+        slot: usize,
+        lane: &VecDeque<CallId>,
+        words: &impl Words,
+    ) -> Vec<Place> {
+        let in_session = |&id: &CallId| Some((id, self.table.get(id)?.session.as_ref()?));
+        let mut untouched: Vec<(Place, u32)> = Vec::new();
+        for (id, session) in lane.iter().filter_map(in_session) {
+            if !self.table.get(id).is_some_and(|call| call.is_untouched(id, slot, words)) {
+                continue;
+            }
+            match untouched.iter_mut().find(|(place, _)| *place == session.place) {
+                Some((_, calls)) => *calls += 1,
+                None => untouched.push((session.place, 1)),
+            }
+        }
+        let home = |place| self.sessions.get(place).homes.home().filter(|home| home.slot == slot);
+        untouched.retain(|&(place, calls)| home(place).is_some_and(|home| home.sent == calls));
+        let unbegun: Vec<_> = untouched.into_iter().map(|(place, _)| place).collect();
+        for (_, session) in lane.iter().filter_map(in_session) {
+            if unbegun.contains(&session.place)
+                && let (Some(object), Some(home)) = (&session.object, home(session.place))
+            {
+                object.forget(home.binding);
+            }
+        }
+        unbegun
+    }
+
+    /// Whether a call belongs to one of those sessions.
+    pub(super) fn is_of(&self, id: CallId, sessions: &[Place]) -> bool {
+        let session = self.table.get(id).and_then(|call| call.session.as_ref());
+        session.is_some_and(|session| sessions.contains(&session.place))
     }
 
     fn end_session(&mut self, place: Place, how: Ended, now: Instant, out: &mut Vec<Effect<J>>) {

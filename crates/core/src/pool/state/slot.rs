@@ -14,12 +14,13 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 
 use super::standing::{Role, Standing};
-use super::{Door, Effect, End, Fallen, Limits, Place, State, Words};
+use super::{Door, Effect, End, Fallen, Limits, State, Words};
 use crate::call::Resident;
 use crate::error::{Cause, Recycled};
 use crate::id::CallId;
 use crate::policy::prefetch::{self, Prefetch};
 use crate::policy::restart::{Next, Restart};
+use crate::policy::session;
 
 /// The load of a slot that takes no calls.
 pub(super) const UNAVAILABLE: u32 = u32::MAX;
@@ -243,13 +244,18 @@ impl<J> State<J> {
         it.standing.end_life(now);
         self.loads[slot] = UNAVAILABLE;
         let lane = std::mem::take(&mut it.lane);
+        let unbegun = self.unbegun_sessions(slot, &lane, words);
         self.sessions.evict(slot);
         for id in lane {
-            self.orphan(id, under, cause, now, words, out);
+            self.orphan(id, under, cause, &unbegun, now, words, out);
         }
         for id in self.queue.take_pinned(slot) {
             self.release(id);
-            self.session_lost(id, under, cause, out);
+            if self.is_of(id, &unbegun) {
+                self.requeue(id);
+            } else {
+                self.session_lost(id, under, cause, out);
+            }
         }
         self.start_is_through(slot, now, out);
         if self.door == Door::Closed {
@@ -364,17 +370,17 @@ impl<J> State<J> {
         id: CallId,
         under: Fallen,
         cause: &'static str,
+        unbegun: &[session::Place],
         now: Instant,
         words: &impl Words,
         out: &mut Vec<Effect<J>>,
     ) {
         let Some(call) = self.table.get(id) else { return };
-        let Place::Sent { word, .. } = call.place else { return };
-        let untouched = word.is_some_and(|word| words.untouched(under.slot, word, id));
+        let untouched = call.is_untouched(id, under.slot, words);
         let strict = call.session.as_ref().is_some_and(|session| session.affinity.is_strict());
         if call.job.is_none() {
             self.remove(id, out);
-        } else if untouched && strict {
+        } else if untouched && strict && !self.is_of(id, unbegun) {
             self.session_lost(id, under, cause, out);
         } else if untouched {
             self.requeue(id);

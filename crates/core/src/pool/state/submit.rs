@@ -25,6 +25,8 @@ pub(crate) struct NewCall<J> {
     pub(crate) retry: Option<Arc<RetryPolicy>>,
     /// Of its arguments.
     pub(crate) bytes: u32,
+    /// The calls of this pool that wait for it: it was made from inside them. Mostly none.
+    pub(crate) ancestors: Option<Arc<[CallId]>>,
 }
 
 /// Why a call is not admitted; nothing of it remains.
@@ -34,9 +36,15 @@ pub(crate) enum Refusal {
     QueueFull(Full),
     NoWorker,
     SessionBusy(Arc<str>),
-    SessionLost { session: Arc<str>, cause: &'static str, home: Resident },
+    SessionLost {
+        session: Arc<str>,
+        cause: &'static str,
+        home: Resident,
+    },
     SessionEnded(Arc<str>, Ended),
     TooManySessions(Arc<str>, usize),
+    /// It would wait for a worker that is held by its own ancestors.
+    Reentrant,
 }
 
 /// What a queue that is full tells.
@@ -55,7 +63,7 @@ pub(super) fn lost_home(homes: &Homes, object: Option<&Arc<Binding>>) -> Option<
 }
 
 /// Where a call goes from the door.
-enum Route {
+pub(super) enum Route {
     Now(usize),
     Wait(Option<usize>),
 }
@@ -73,12 +81,14 @@ impl<J> State<J> {
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) -> Result<CallId, Refusal> {
-        let admitted = self.admit(new.session, new.bytes, now, out);
+        let ancestors = new.ancestors.as_deref();
+        let admitted = self.admit(new.session, new.bytes, ancestors, now, out);
         let (route, session) = admitted.inspect_err(|refusal| {
             self.counters.rejected += 1;
             self.counters.shed += u64::from(matches!(refusal, Refusal::QueueFull(_)));
         })?;
         self.counters.requests += 1;
+        self.any_nested |= new.ancestors.is_some();
         // A deadline beyond what the clock can hold is none.
         let deadline = new.timeout.and_then(|timeout| now.checked_add(timeout));
         let id = self.table.insert(Call {
@@ -91,7 +101,7 @@ impl<J> State<J> {
             bytes: new.bytes,
             partly_seen: false,
             credit: window.map(|window| Box::new(Credit::new(window))),
-            rare: new.retry.map(|retry| Box::new(Rare { retry: Some(retry), ..Rare::default() })),
+            rare: Rare::of(new.retry, new.ancestors),
         });
         if let Some(deadline) = deadline {
             self.watch(deadline, out);
@@ -122,6 +132,7 @@ impl<J> State<J> {
         &mut self,
         session: Option<SessionKey>,
         bytes: u32,
+        ancestors: Option<&[CallId]>,
         now: Instant,
         out: &mut Vec<Effect<J>>,
     ) -> Result<(Route, Option<InSession>), Refusal> {
@@ -132,10 +143,17 @@ impl<J> State<J> {
             return Err(Refusal::NoWorker);
         }
         let (route, found) = match &session {
-            None => (self.any_slot(now), Found::Nothing),
+            None => (Ok(self.any_slot(now)), Found::Nothing),
             Some(session) => {
                 let found = self.find_session(session, now)?;
-                (self.home_slot(session, found, now)?, found)
+                (self.home_slot(session, found, now), found)
+            }
+        };
+        let route = match ancestors {
+            None => route?,
+            Some(ancestors) => {
+                let home = self.strict_home(session.as_ref(), found);
+                self.route_nested(ancestors, home, route)?
             }
         };
         let full = matches!(route, Route::Wait(_)) && !self.queue.has_room(bytes);

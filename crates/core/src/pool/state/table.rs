@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Fallen;
 use super::credit::Credit;
+use super::{Fallen, Words};
 use crate::call::{Affinity, Binding, SessionKey};
 use crate::config::RetryPolicy;
 use crate::error::Cause;
@@ -78,6 +78,19 @@ pub(super) struct Rare {
     pub(super) ended: bool,
     /// Why its caller gave it up, if so: its deadline, or a cancel.
     pub(super) given_up: Cause,
+    /// The calls from inside which it was made.
+    pub(super) ancestors: Option<Arc<[CallId]>>,
+}
+
+impl Rare {
+    /// What a new call has that most do not.
+    pub(super) fn of(
+        retry: Option<Arc<RetryPolicy>>,
+        ancestors: Option<Arc<[CallId]>>,
+    ) -> Option<Box<Self>> {
+        let any = retry.is_some() || ancestors.is_some();
+        any.then(|| Box::new(Self { retry, ancestors, ..Self::default() }))
+    }
 }
 
 impl<J> Call<J> {
@@ -91,6 +104,16 @@ impl<J> Call<J> {
 
     pub(super) fn given_up(&self) -> Cause {
         self.rare.as_ref().map(|rare| rare.given_up).unwrap_or_default()
+    }
+
+    /// It is in the worker of that slot, which certainly had not begun it.
+    pub(super) fn is_untouched(&self, id: CallId, slot: usize, words: &impl Words) -> bool {
+        matches!(self.place, Place::Sent { word: Some(word), .. } if words.untouched(slot, word, id))
+    }
+
+    /// The calls from inside which it was made; mostly none.
+    pub(super) fn ancestors(&self) -> &[CallId] {
+        self.rare.as_ref().and_then(|rare| rare.ancestors.as_deref()).unwrap_or_default()
     }
 
     pub(super) fn rare(&mut self) -> &mut Rare {

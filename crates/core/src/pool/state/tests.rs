@@ -8,6 +8,7 @@ mod effects;
 mod guards;
 mod invariants;
 mod life;
+mod nesting;
 mod prefetching;
 mod recycling;
 mod routing;

@@ -14,6 +14,8 @@
 //! | `aside` | a message on the control socket that is none |
 //! | `attach` | a second line with its token |
 //! | `about N`, `go-on N` | an answer, an item, of the call of that number |
+//! | `ask N`, `ask-for N`, `ask-twice` | so many host tools at once; one for the call of that number; two of one number |
+//! | `ask-heavy` | two host tools that have more arguments together than a message may have |
 //! | `flood N`, `heap N SIZE`, `pile N` | so many items at once, of so many bytes, in one frame |
 
 use std::os::fd::{AsFd, AsRawFd};
@@ -25,7 +27,7 @@ use nix::sys::socket::{MsgFlags, send};
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{
-    Chunks, Ready, Result as CallResult, Start, StartCall, StartFailed, StreamEnd,
+    CallHostTool, Chunks, Ready, Result as CallResult, Start, StartCall, StartFailed, StreamEnd,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -147,6 +149,10 @@ pub async fn tell(what: &str, call: Option<&StartCall>, script: &Script, side: &
         }
         "about" => line.answer(number(), value("whose?")),
         "go-on" => line.say(chunks(number(), items(1))),
+        "ask" => (0..number()).for_each(|id| line.say(ask(id, call_id, 0))),
+        "ask-for" => line.say(ask(1, number(), 0)),
+        "ask-twice" => (0..2).for_each(|_| line.say(ask(1, call_id, 0))),
+        "ask-heavy" => (0..2).for_each(|id| line.say(ask(id, call_id, 1000))),
         "flood" => (0..number()).for_each(|_| line.say(chunks(call_id, items(1)))),
         "pile" => line.say(chunks(call_id, items(number() as usize))),
         "heap" => {
@@ -156,4 +162,10 @@ pub async fn tell(what: &str, call: Option<&StartCall>, script: &Script, side: &
         }
         other => panic!("no such lie: {other}"),
     }
+}
+
+/// Asks for the host tool `stuck`, which the tests register.
+fn ask(id: u64, call_id: u64, bytes: usize) -> Frame {
+    let (name, arguments) = ("stuck".to_owned(), vec![0; bytes].into());
+    Frame::CallHostTool(CallHostTool { id, call_id, name, arguments, ..CallHostTool::default() })
 }

@@ -13,6 +13,7 @@ use super::world::{MAX_QUEUE_BYTES, MAX_SESSIONS};
 use super::{Spec, World};
 use crate::call::{Affinity, Binding, Ended, SessionKey};
 use crate::config;
+use crate::id::CallId;
 use crate::policy::session::Found;
 use crate::pool::state::Refusal;
 use crate::pool::state::slot::Phase;
@@ -20,22 +21,51 @@ use crate::pool::state::table::Place;
 
 #[derive(Clone, Debug)]
 enum Event {
-    Submit { session: Option<Who>, timeout: Option<u64>, spec: Spec },
+    /// `inside`: a host tool of the call that this slot runs makes it.
+    Submit {
+        session: Option<Who>,
+        timeout: Option<u64>,
+        spec: Spec,
+        inside: Option<usize>,
+    },
     Start(usize),
-    Ready { slot: usize, revocable: bool },
+    Ready {
+        slot: usize,
+        revocable: bool,
+    },
     Begin(usize),
     Finish(usize),
     Part(usize),
     Take(usize),
-    Say { slot: usize, call: usize, lie: Lie },
-    Flush { slot: usize, fill: bool },
-    Work { slot: usize, calls: usize },
-    Die { slot: usize, read: bool, permanent: bool },
+    Say {
+        slot: usize,
+        call: usize,
+        lie: Lie,
+    },
+    Flush {
+        slot: usize,
+        fill: bool,
+    },
+    Work {
+        slot: usize,
+        calls: usize,
+    },
+    Die {
+        slot: usize,
+        read: bool,
+        permanent: bool,
+    },
     Cancel(usize),
     Advance(u64),
     Tick,
-    Recycle { slot: usize, this: bool },
-    Weigh { slot: usize, bytes: u64 },
+    Recycle {
+        slot: usize,
+        this: bool,
+    },
+    Weigh {
+        slot: usize,
+        bytes: u64,
+    },
     AnswerProbes(usize),
     WaitForTimer,
     OpenSession(Who),
@@ -97,9 +127,11 @@ fn any_event() -> impl Strategy<Value = Event> {
     let slot = || 0..5usize;
     let timeout = prop::option::of(prop_oneof![Just(0), any_span()]);
     let session = prop::option::of(any_who());
+    let inside = prop::option::weighted(0.2, slot());
     prop_oneof![
-        40 => (session, timeout, any_spec())
-            .prop_map(|(session, timeout, spec)| Event::Submit { session, timeout, spec }),
+        40 => (session, timeout, any_spec(), inside).prop_map(|(session, timeout, spec, inside)| {
+            Event::Submit { session, timeout, spec, inside }
+        }),
         8 => slot().prop_map(Event::Start),
         8 => (slot(), prop::bool::weighted(0.8))
             .prop_map(|(slot, revocable)| Event::Ready { slot, revocable }),
@@ -142,7 +174,9 @@ impl Chaos {
         let world = &mut self.world;
         let life = |slot: usize| world.workers[slot % size].life;
         match event {
-            Event::Submit { session, timeout, spec } => self.submit(session, timeout, spec),
+            Event::Submit { session, timeout, spec, inside } => {
+                self.submit(session, timeout, spec, inside);
+            }
             Event::Start(slot) => {
                 if matches!(life(slot), Life::Planned(at) if at <= world.now) {
                     world.start(slot % size);
@@ -258,10 +292,17 @@ impl Chaos {
         }
     }
 
-    fn submit(&mut self, who: Option<Who>, timeout: Option<u64>, spec: Spec) {
+    fn submit(
+        &mut self,
+        who: Option<Who>,
+        timeout: Option<u64>,
+        spec: Spec,
+        inside: Option<usize>,
+    ) {
         let session = who.map(|who| self.key(who));
         let timeout = timeout.map(Duration::from_micros);
-        let spec = Spec { session, timeout, ..spec };
+        let ancestors = inside.and_then(|slot| self.chain(slot));
+        let spec = Spec { session, timeout, ancestors, ..spec };
         let before = (self.world.state.queued(), self.world.state.queued_bytes());
         let rejected = self.world.state.counters().rejected;
         match self.world.submit(spec.clone()) {
@@ -278,6 +319,14 @@ impl Chaos {
         }
     }
 
+    /// The call that a worker runs, and those around it.
+    fn chain(&self, slot: usize) -> Option<Arc<[CallId]>> {
+        let state = &self.world.state;
+        let &id = state.slots[slot % state.slots.len()].lane.front()?;
+        let around = state.table.get(id)?.ancestors();
+        Some(around.iter().copied().chain([id]).collect())
+    }
+
     fn check_refusal(&self, spec: &Spec, refusal: &Refusal) {
         let state = &self.world.state;
         let found = |id: &str| state.sessions.find(id, None, self.world.now);
@@ -292,6 +341,7 @@ impl Chaos {
                 let bytes = full.bytes + u64::from(spec.bytes);
                 assert!(full.waiting >= full.capacity || bytes > MAX_QUEUE_BYTES);
             }
+            Refusal::Reentrant => assert!(spec.ancestors.is_some()),
             Refusal::NoWorker => assert!(state.is_hopeless()),
             Refusal::SessionBusy(_) => {
                 let home = home.expect("busy at home");

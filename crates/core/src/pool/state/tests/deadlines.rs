@@ -100,6 +100,8 @@ fn a_worker_that_never_says_how_a_call_ended_is_killed_and_told_nothing_more() {
 fn what_waits_behind_a_condemned_call_is_not_begun_there_and_moves_at_once() {
     let mut world = World::ready(2);
     world.warm_up();
+    world.call(Spec::session("t", StrictQueue));
+    world.work(0);
     let stuck = world.call(timed());
     let other = world.call(Spec::default());
     world.begin(0);

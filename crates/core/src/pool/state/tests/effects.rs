@@ -110,7 +110,7 @@ impl World {
             assert_eq!(visit.is_new, first.is_none(), "{id}: its session is new there once");
             assert!(!self.over.contains(&visit.binding), "{id}: its session is over there");
             call.visit = Some(visit.binding);
-        } else if first {
+        } else if first && call.spec.ancestors.is_none() {
             assert!(self.last_plain.is_none_or(|last| last < id), "{id} was overtaken");
             self.last_plain = Some(id);
         }

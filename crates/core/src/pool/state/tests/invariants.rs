@@ -143,7 +143,10 @@ impl World {
                 }
                 Place::Sent { slot, .. } => {
                     sent += 1;
-                    assert!(self.state.slots[slot].lane.contains(&id));
+                    let lane = &self.state.slots[slot].lane;
+                    assert!(lane.contains(&id));
+                    let first = lane.front() == Some(&id);
+                    assert!(first || call.ancestors().is_empty(), "{id} waits for its ancestors");
                 }
             }
         }
@@ -231,8 +234,20 @@ impl World {
         let avoids = |id| idle.iter().all(|&slot| state.avoids(id, slot));
         let held_up =
             ready().any(|(_, it)| it.lane.len() > 1 && prefetch::held_up(it.since, self.now));
+        // Whether an older call that only that slot may run wants it idle.
+        let holds_up = |slot, front| {
+            let older = state.table.iter().filter(|(id, _)| *id < front);
+            older
+                .filter(|(_, it)| it.place == Place::Queued(Some(slot)))
+                .any(|(id, _)| state.wants_idle(id, slot))
+        };
         if let Some(front) = state.queue.shared_front() {
-            let room = open().any(|(slot, it)| it.has_room(self.now) && !state.avoids(front, slot));
+            let room = open().any(|(slot, it)| {
+                it.has_room(self.now)
+                    && !state.avoids(front, slot)
+                    && !state.wants_idle(front, slot)
+                    && !holds_up(slot, front)
+            });
             assert!(!room || held_up, "{front} waits though a worker has room");
         }
         for (id, call) in state.table.iter().filter(|(_, it)| it.place == Place::Queued(None)) {

@@ -122,9 +122,28 @@ fn death_loses_the_session_and_its_object_stays_lost() {
 #[test]
 fn a_strict_call_that_was_not_begun_is_lost_with_its_session() {
     let mut world = World::ready(1);
+    world.call(strict());
+    world.work(0);
     let call = world.call(strict());
     world.die(0, false);
     assert_eq!(world.end(call), &lost(0, "its worker died"), "its state was in that worker");
+}
+
+#[test]
+fn a_session_of_which_nothing_has_begun_has_nothing_to_lose() {
+    let mut world = World::ready(2);
+    let object = Arc::new(Binding::default());
+    let bound = || strict().object(&object);
+    let calls = [world.call(bound()), world.call(bound()), world.call(strict())];
+    let home = world.sent(calls[0])[0];
+    let first = object.get().expect("bound by the first call");
+    world.die(home, false);
+    for id in calls {
+        assert_eq!(world.work(1 - home), Some(id), "all go to one new home");
+    }
+    assert!(object.get().is_some_and(|second| second > first));
+    world.die(1 - home, false);
+    assert_eq!(world.submit(bound()), Err(refused(1 - home, "its worker is gone")));
 }
 
 #[test]
@@ -136,6 +155,7 @@ fn an_object_that_is_lost_while_its_call_waits_is_told_when_its_turn_comes() {
     let second = world.call(strict().object(&object));
     world.bring_up(0);
     assert_eq!(world.sent(first), [0]);
+    world.begin(0);
     world.die(0, false);
     world.bring_up(0);
     world.work(0);

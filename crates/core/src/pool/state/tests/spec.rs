@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::call::{Affinity, Binding, SessionKey};
 use crate::config::RetryPolicy;
+use crate::id::CallId;
 
 /// A call to submit; `Spec::default()` has no session, no limit and may not run twice.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,7 @@ pub(crate) struct Spec {
     pub(super) raises: bool,
     pub(super) bytes: u32,
     pub(super) retry: Option<Arc<RetryPolicy>>,
+    pub(super) ancestors: Option<Arc<[CallId]>>,
 }
 
 impl Spec {
@@ -37,6 +39,12 @@ impl Spec {
 
     pub(super) fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Made from inside these calls.
+    pub(super) fn within(mut self, ancestors: &[CallId]) -> Self {
+        self.ancestors = Some(ancestors.into());
         self
     }
 

@@ -154,6 +154,7 @@ impl World {
             idempotent: spec.idempotent,
             retry: spec.retry.clone(),
             bytes: spec.bytes,
+            ancestors: spec.ancestors.clone(),
         };
         let window = spec.streaming.then_some(WINDOW);
         let id = self.state.submit(new, window, self.now, &mut self.out)?;

@@ -1,0 +1,79 @@
+//! A call that is made from inside others: it is theirs, and ends with them.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Pool;
+use super::job::Job;
+use super::shared::Shared;
+use super::state::NewCall;
+use crate::call::{HostContext, Lineage, Origin};
+use crate::error::Error;
+use crate::id::CallId;
+
+/// What a call keeps of where it comes from.
+pub(super) struct Descent {
+    pub(super) within: Option<HostContext>,
+    pub(super) origin: Option<Origin>,
+    /// Of the hook that ends it with what is around it.
+    hook: u64,
+}
+
+impl Drop for Descent {
+    fn drop(&mut self) {
+        if let Some(within) = &self.within {
+            within.forget(self.hook);
+        }
+    }
+}
+
+impl Pool {
+    /// Admits a call that has a lineage.
+    #[cold]
+    pub(super) fn admit_nested(
+        &self,
+        lineage: Lineage,
+        mut new: NewCall<Job>,
+    ) -> Result<CallId, Error> {
+        let Lineage { within, origin } = lineage;
+        let (tool, session) = (new.job.tool.clone(), new.job.session.clone());
+        let id = Arc::new(OnceLock::new());
+        let mut hook = 0;
+        if let Some(within) = &within {
+            new.timeout = earlier(new.timeout, within.deadline());
+            new.ancestors = Some(within.ancestors_in(self.shared.hosting.pool).into());
+            hook = within.on_cancel(end_with(&self.shared, &id));
+            if within.is_cancelled() {
+                return Err(Error::Cancelled { tool, may_have_run: false });
+            }
+        }
+        new.job.lineage = Some(Box::new(Descent { within: within.clone(), origin, hook }));
+        let admitted = self.shared.submit(new).map_err(|error| match error {
+            Error::ReentrantCall { .. } => Error::ReentrantCall { tool, session },
+            other => other,
+        })?;
+        let _first = id.set(admitted);
+        // One that came in between found no call to end.
+        if within.is_some_and(|within| within.is_cancelled()) {
+            self.shared.cancel(admitted);
+        }
+        Ok(admitted)
+    }
+}
+
+/// The time that a call gets whose ancestors have a deadline.
+fn earlier(timeout: Option<Duration>, deadline: Option<Instant>) -> Option<Duration> {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    [timeout, left].into_iter().flatten().min()
+}
+
+fn end_with(shared: &Arc<Shared>, id: &Arc<OnceLock<CallId>>) -> impl FnOnce() + Send + 'static {
+    let (shared, id) = (Arc::downgrade(shared), id.clone());
+    move || {
+        if let (Some(shared), Some(&id)) = (shared.upgrade(), id.get()) {
+            shared.cancel(id);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What a worker asks of a host tool, and the way back.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::call::{HostContext, Origin};
+use crate::error::Failure;
+use crate::transport::{Outbox, WorkerFailure};
+
+/// Where it is noted which host tools are under way: the pool.
+pub(crate) trait Desk: Send + Sync {
+    /// Strikes one off. False: something else has ended it, and nobody wants its answer.
+    fn strike(&self, task: &Task) -> bool;
+}
+
+/// One that is under way, as the pool and who runs it share it.
+pub(crate) struct Task {
+    pub(crate) slot: usize,
+    /// The worker's number for it.
+    pub(crate) id: u64,
+    pub(crate) serial: u64,
+    pub(crate) context: HostContext,
+    outbox: Outbox,
+    room: Mutex<Room>,
+    changed: Condvar,
+    /// Of its own time limit.
+    timer: Mutex<Option<AbortHandle>>,
+}
+
+/// How far the items may be ahead of their reader.
+#[derive(Default)]
+struct Room {
+    max_items: u64,
+    max_bytes: u64,
+    sent: (u64, u64),
+    taken: (u64, u64),
+    wakers: Vec<Waker>,
+}
+
+impl Room {
+    /// One item may always be under way, whatever its size: else it could never be sent.
+    fn has(&self, bytes: u64) -> bool {
+        let items = self.sent.0.saturating_sub(self.taken.0);
+        let under_way = self.sent.1.saturating_sub(self.taken.1);
+        items == 0 || items < self.max_items && under_way.saturating_add(bytes) <= self.max_bytes
+    }
+}
+
+impl Task {
+    pub(crate) fn new(
+        (slot, id, serial): (usize, u64, u64),
+        context: HostContext,
+        outbox: Outbox,
+        (items, max_bytes): (u32, u64),
+    ) -> Self {
+        let room = Room { max_items: u64::from(items.max(1)), max_bytes, ..Room::default() };
+        let (room, changed, timer) = (Mutex::new(room), Condvar::new(), Mutex::default());
+        Self { slot, id, serial, context, outbox, room, changed, timer }
+    }
+
+    /// Ends with the task.
+    pub(crate) fn limit_by(&self, timer: AbortHandle) {
+        *self.timer.lock().unwrap_or_else(PoisonError::into_inner) = Some(timer);
+    }
+
+    /// The reader has taken so much in all.
+    pub(crate) fn grant(&self, items: u64, bytes: u64) {
+        let mut room = self.room();
+        room.taken = (room.taken.0.max(items), room.taken.1.max(bytes));
+        self.wake(room);
+    }
+
+    /// Nobody waits for it any more: the worker is told, and so is who runs it.
+    pub(crate) fn call_off(&self, why: WorkerFailure) {
+        self.stop_timer();
+        self.outbox.host_tool_failed(self.id, why);
+        self.context.cancel();
+        self.wake(self.room());
+    }
+
+    pub(crate) fn answer(&self, answer: Result<Option<Bytes>, WorkerFailure>) {
+        self.stop_timer();
+        match answer {
+            Ok(Some(value)) => self.outbox.host_tool_value(self.id, value),
+            Ok(None) => self.outbox.host_tool_end(self.id),
+            Err(failure) => self.outbox.host_tool_failed(self.id, failure),
+        }
+    }
+
+    fn stop_timer(&self) {
+        let timer = self.timer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(timer) = timer {
+            timer.abort();
+        }
+    }
+
+    fn wake(&self, mut room: MutexGuard<'_, Room>) {
+        let wakers = std::mem::take(&mut room.wakers);
+        drop(room);
+        self.changed.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn room(&self) -> MutexGuard<'_, Room> {
+        // Every field is whole between statements.
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One call of a host tool. Answer it once: by [`HostCall::succeed`], or by [`HostCall::fail`], or
+/// where it streams by [`HostCall::send`] and [`HostCall::end`]. Dropping it unanswered is a failure.
+pub struct HostCall {
+    pub(crate) name: Arc<str>,
+    pub(crate) arguments: Bytes,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) max_message: usize,
+    pub(crate) task: Arc<Task>,
+    pub(crate) desk: Arc<dyn Desk>,
+}
+
+impl HostCall {
+    /// The name by which the tool was called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The encoded map of its keywords.
+    pub fn arguments(&self) -> &Bytes {
+        &self.arguments
+    }
+
+    /// From inside which calls it runs.
+    pub fn context(&self) -> &HostContext {
+        &self.task.context
+    }
+
+    /// What the embedder gave the call that asks, if anything.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// Time left; `None`: no limit.
+    pub fn remaining(&self) -> Option<Duration> {
+        let deadline = self.task.context.deadline()?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Answers with an encoded value. One above `max_message` is a failure. False: nobody waits.
+    pub fn succeed(&self, value: Bytes) -> bool {
+        let (size, limit) = (value.len() as u64, self.max_message as u64);
+        let too_large = size > limit;
+        let answer =
+            if too_large { Err(WorkerFailure::TooLarge { size, limit }) } else { Ok(Some(value)) };
+        self.answer(answer)
+    }
+
+    /// Answers that it failed, as the adapter's code shall see it. False: nobody waits.
+    pub fn fail(&self, failure: Failure) -> bool {
+        self.answer(Err(WorkerFailure::Exception(failure.into())))
+    }
+
+    /// Ends a stream well. False: nobody waits.
+    pub fn end(&self) -> bool {
+        self.answer(Ok(None))
+    }
+
+    /// Sends an item if the reader has room for it. `None`: it has none yet; `Some(false)`: nobody
+    /// waits any more, or the item was too large, which ends the stream.
+    pub fn try_send(&self, item: &Bytes) -> Option<bool> {
+        if item.len() > self.max_message {
+            let (size, limit) = (item.len() as u64, self.max_message as u64);
+            self.answer(Err(WorkerFailure::TooLarge { size, limit }));
+            return Some(false);
+        }
+        if self.task.context.is_cancelled() {
+            return Some(false);
+        }
+        let mut room = self.task.room();
+        let bytes = item.len() as u64;
+        if !room.has(bytes) {
+            return None;
+        }
+        room.sent = (room.sent.0 + 1, room.sent.1 + bytes);
+        // Under the lock, so that items keep their order whoever sends them.
+        self.task.outbox.host_tool_item(self.task.id, item.clone());
+        Some(true)
+    }
+
+    /// Sends an item of a stream once the reader has room for it; blocks the thread. False: nobody
+    /// waits any more.
+    pub fn send(&self, item: &Bytes) -> bool {
+        loop {
+            if let Some(sent) = self.try_send(item) {
+                return sent;
+            }
+            let room = self.task.room();
+            let full =
+                |room: &mut Room| !room.has(item.len() as u64) && !self.context().is_cancelled();
+            drop(self.task.changed.wait_while(room, full));
+        }
+    }
+
+    /// As [`HostCall::send`], for a task.
+    pub async fn send_async(&self, item: &Bytes) -> bool {
+        std::future::poll_fn(|cx| {
+            if let Some(sent) = self.try_send(item) {
+                return Poll::Ready(sent);
+            }
+            self.task.room().wakers.push(cx.waker().clone());
+            // Looked at again: room may have come in between.
+            self.try_send(item).map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    fn answer(&self, answer: Result<Option<Bytes>, WorkerFailure>) -> bool {
+        let wanted = self.desk.strike(&self.task);
+        if wanted {
+            self.task.answer(answer);
+        }
+        wanted
+    }
+}
+
+impl Drop for HostCall {
+    fn drop(&mut self) {
+        let panicked = std::thread::panicking();
+        let what = if panicked { "panicked" } else { "was given up without an answer" };
+        let message = format!("the host tool {:?} {what}", self.name);
+        let type_name = if panicked { "Panic" } else { "RuntimeError" }.into();
+        // Of one that was answered nothing is left to strike off.
+        self.fail(Failure { type_name, message, ..Failure::default() });
+    }
+}
+
+impl fmt::Debug for HostCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostCall").field("name", &self.name).finish_non_exhaustive()
+    }
+}

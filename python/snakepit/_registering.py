@@ -1,0 +1,169 @@
+"""The part of a pool that registers host tools: functions that its adapter may call back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+from snakepit import _nesting
+from snakepit._duration import limit
+from snakepit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from snakepit._duration import Duration
+    from snakepit._engine import Engine
+    from snakepit._host_tools import HostTool, Toolbox
+    from snakepit._session import BoundSession
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_making = threading.Lock()
+
+
+class RegistersTools:
+    """What ``Pool`` and ``AsyncPool`` share of host tools."""
+
+    _engine: Engine
+    _toolbox: Toolbox | None = None
+
+    @overload
+    def tool(self, function: Function, /) -> Function: ...
+    @overload
+    def tool(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        session: BoundSession | str | None = None,
+        params: Literal["keywords", "mapping"] = "keywords",
+        description: str | None = None,
+        timeout: Duration | None = None,
+    ) -> Callable[[Function], Function]: ...
+    def tool(
+        self,
+        function: Any = None,
+        /,
+        *,
+        name: str | None = None,
+        session: BoundSession | str | None = None,
+        params: Literal["keywords", "mapping"] = "keywords",
+        description: str | None = None,
+        timeout: Duration | None = None,
+    ) -> Any:
+        """Let the adapter call a function, as a decorator: ``@pool.tool``, or with arguments.
+
+        The function itself stays what it is.
+
+        Args:
+            function: The function.
+            name: What adapters call it by. Default: the function's own name.
+            session: As in ``register_tool``.
+            params: As in ``register_tool``.
+            description: As in ``register_tool``.
+            timeout: As in ``register_tool``.
+
+        Raises:
+            ConfigError: As ``register_tool``.
+
+        Example:
+            >>> @pool.tool
+            ... def lookup(key: str) -> str:
+            ...     return table[key]
+        """
+
+        def register(function: Function) -> Function:
+            self.register_tool(
+                getattr(function, "__name__", "") if name is None else name,
+                function,
+                session=session,
+                params=params,
+                description=description,
+                timeout=timeout,
+            )
+            return function
+
+        return register if function is None else register(function)
+
+    def register_tool(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        *,
+        session: BoundSession | str | None = None,
+        params: Literal["keywords", "mapping"] = "keywords",
+        description: str | None = None,
+        timeout: Duration | None = None,
+    ) -> None:
+        """Let the adapter call a function: ``self.session_context.call_host_tool(name, …)``.
+
+        A plain function runs on a thread of the pool's. A coroutine function runs on the loop that
+        made the call (``AsyncPool``), or on one of the pool's own. What a generator yields, plain
+        or asynchronous, is iterated over in the adapter. Inside of it ``snakepit.current_call()``
+        tells who calls, and calls of pools belong to the call that it serves: they end with it.
+
+        Args:
+            name: ``[A-Za-z0-9][A-Za-z0-9_.-]{0,63}``.
+            fn: The function.
+            session: Only the calls of that session may use it, and find it instead of one for all
+                calls of the same name. Default: every call of this pool may.
+            params: ``"keywords"``: the function gets the adapter's arguments as keywords;
+                ``"mapping"``: as one dict.
+            description: One line for people and agents. Default: the docstring's first.
+            timeout: Seconds that one call of it may take. Default, and at most: as long as the
+                call that calls it.
+
+        Raises:
+            ConfigError: The name cannot be one or is taken in that scope, or ``fn`` cannot be
+                called.
+            ForkedPool: The pool belongs to the parent of this process.
+        """
+        if params not in ("keywords", "mapping"):
+            raise ConfigError(
+                f'params: "keywords" or "mapping" is needed, not {params!r}', field="params"
+            )
+        if not isinstance(name, str):
+            raise ConfigError(f"name: a string is needed, not {name!r}", field="name")
+        if not callable(fn):
+            raise ConfigError(f"fn: {fn!r} cannot be called", field="fn")
+        seconds = limit("timeout", timeout)
+        from snakepit._host_tools import Bound, Toolbox, describe_function
+
+        with _making:
+            if self._toolbox is None:
+                self._toolbox = Toolbox(self._engine)
+        text = describe_function(fn) if description is None else description
+        self._toolbox.register(name, Bound(name, fn, params), _id(session), text, seconds)
+
+    def unregister_tool(self, name: str, *, session: BoundSession | str | None = None) -> bool:
+        """Take a host tool away. Calls of it that run go on.
+
+        Args:
+            name: Its name.
+            session: The session that it was registered for, if it was for one.
+
+        Returns:
+            Whether there was one.
+        """
+        return self._toolbox is not None and self._toolbox.unregister(name, _id(session))
+
+    def host_tools(self) -> list[HostTool]:
+        """Return the functions that the adapter may call, by name."""
+        return [] if self._toolbox is None else self._toolbox.listing()
+
+    def _within(self) -> tuple[Any, ...]:
+        """What a call tells the engine of where it comes from; as a rule nothing."""
+        if not _nesting.seen:
+            return ()
+        within = _nesting.running.get()
+        return () if within is None else (within,)
+
+    def _close_tools(self) -> None:
+        if self._toolbox is not None:
+            self._toolbox.close()
+
+
+def _id(session: BoundSession | str | None) -> str | None:
+    if session is None or isinstance(session, str):
+        return session
+    return session.id
