@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing import get_context, shared_memory
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,7 @@ class Worker(BaseAdapter):
 
     @tool
     def column(self, table: Any, name: str) -> list[float]:
-        import pyarrow.compute as pc
-
+        pc: Any = import_module("pyarrow.compute")
         before = anonymous()
         total = pc.sum(table.column(name)).as_py()
         return [total, (anonymous() - before) / 2**20]
@@ -233,7 +233,7 @@ def kept(pool: snakepit.Pool, options: argparse.Namespace) -> dict[str, Any]:
 def arrow(pool: snakepit.Pool) -> dict[str, Any]:
     """A table of 1 GB, of which one column is read."""
     try:
-        import pyarrow as pa
+        pa: Any = import_module("pyarrow")
     except ImportError:
         print("no pyarrow here: no figures of Arrow", file=sys.stderr)
         return {}

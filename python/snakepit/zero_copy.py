@@ -69,9 +69,7 @@ def to_arrow(value: Any, pool: Pool | AsyncPool) -> _core.SharedRef:
     from snakepit_bridge._interop import is_arrow
 
     if not is_arrow(value):
-        import pyarrow
-
-        value = pyarrow.table(value)
+        value = _pyarrow().table(value)
     return pool._engine.put(value)
 
 
@@ -83,9 +81,13 @@ def from_arrow(value: Any) -> Any:
     """
     if isinstance(value, _core.SharedRef):
         return value.value()
-    import pyarrow
+    return _pyarrow().table(value)
 
-    return pyarrow.table(value)
+
+def _pyarrow() -> Any:
+    from importlib import import_module
+
+    return import_module("pyarrow")
 
 
 def close(ref: _core.SharedRef) -> None:

@@ -25,7 +25,6 @@ const ON_ITS_WAY: Duration = Duration::from_secs(10);
 static EXCHANGE: OnceLock<Arc<Exchange>> = OnceLock::new();
 
 /// The arena of this worker's results, where its pool has shared memory.
-#[expect(dead_code, reason = "values do not go there yet")]
 pub(crate) fn arena() -> Option<&'static Arena> {
     EXCHANGE.get().map(|exchange| exchange.arena())
 }
