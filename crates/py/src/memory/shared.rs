@@ -7,7 +7,9 @@ use snakepit::Payload;
 
 use crate::codec;
 
-/// A value that lies in a pool's memory. See `snakepit._core.SharedRef` in the stub.
+/// A value that lies in a pool's memory, from ``pool.put()``.
+///
+/// It is sent in the value's place, as often as one likes. A ``with`` block closes it.
 #[pyclass(frozen, weakref, module = "snakepit")]
 pub(crate) struct SharedRef {
     /// None: closed. Never held while Python code runs.
@@ -33,21 +35,29 @@ impl SharedRef {
 
 #[pymethods]
 impl SharedRef {
+    /// Bytes that it takes.
     #[getter]
     fn nbytes(&self) -> u64 {
         self.nbytes
     }
 
+    /// Whether ``close()`` was called.
     #[getter]
     fn closed(&self) -> bool {
         self.held().is_none()
     }
 
+    /// The value, read where it lies.
+    ///
+    /// Arrays and tables are views that cannot be written to. They stay when the reference is closed.
     fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let payload = self.payload().ok_or_else(|| codec::refuse(py, "value", CLOSED))?;
         codec::decode_payload(py, &payload, "value")
     }
 
+    /// Let go of the value. Whoever reads it still keeps it; the reference cannot be sent again.
+    ///
+    /// Where nobody calls it, that happens when nothing refers to the reference any more.
     fn close(&self) {
         let held = self.held().take();
         drop(held);
