@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 mod codec;
 mod host;
+mod report;
 mod worker;
 
 #[pymodule(gil_used = false)]

@@ -1,4 +1,5 @@
-//! Results and chunks as they travel, and what is sent instead of what cannot.
+//! What the worker sends, results, chunks and arguments of host tools, and what is sent instead of what
+//! cannot travel.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -21,4 +22,13 @@ pub(super) fn substitute_by(py: Python<'_>, substitute: Py<PyAny>) {
 /// `EncodeError` with the path of what cannot travel.
 pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Payload> {
     Ok(codec::encode_or(value, root, SUBSTITUTE.get(value.py()), None)?.message.into())
+}
+
+/// The same, for the arguments of a host tool.
+///
+/// # Errors
+///
+/// As [`encode`], the path starting at `args`.
+pub(super) fn encode_args(arguments: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    Ok(codec::encode_args(Some(arguments), SUBSTITUTE.get(arguments.py()), None)?.message)
 }
