@@ -10,6 +10,8 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeAlias, TypedDict, final
 
+from snakepit_bridge._native import Report
+
 __version__: str
 __build__: str  # "abi3" or "free-threaded"
 
@@ -485,7 +487,8 @@ class HostCall:
     def forget(self, token: int) -> None: ...
     def succeed(self, value: Any) -> bool:
         """Answer with a value; False: nobody waits. EncodeError: it cannot travel."""
-    def fail(self, type_name: str, message: str, traceback: str) -> bool: ...
+    def fail(self, report: Report) -> bool:
+        """Answer with what was raised; False: nobody waits."""
     def try_send(self, item: Any) -> bool | None:
         """Send an item of a stream; None: the reader has no room yet."""
     def send(self, item: Any) -> bool:
@@ -681,8 +684,8 @@ class HostReply:
         """What comes next, once; ``None``: nothing is here.
 
         ``("item", value)``, then the end: ``("value", value)``, ``("end", None)`` of a stream,
-        ``("failure", (kind, type name, message, traceback, suggestions, size, limit))``, or
-        ``("gone", None)`` where the host is.
+        ``("failure", (kind, report, suggestions, size, limit))``, or ``("gone", None)`` where the
+        host is.
         """
     def close(self) -> None:
         """Nobody waits for it any more."""

@@ -22,7 +22,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from snakepit import _core, _nesting
-from snakepit_bridge._failure import describe
+from snakepit_bridge._report import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from snakepit._engine import Engine, NativeHostCall
 
 _LOG = logging.getLogger("snakepit")
+_report = Reporter()
 
 MAX_THREADS = 64
 """So many synchronous host tools of one pool may run at once; others wait for a thread."""
@@ -99,7 +100,10 @@ class Toolbox:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._runner = runner = _Runner()
-        self._bound: dict[tuple[str, str | None], Bound] = {}
+        # The engine has them, and lets go of those of a session when that has ended.
+        self._bound: weakref.WeakValueDictionary[tuple[str, str | None], Bound] = (
+            weakref.WeakValueDictionary()
+        )
         self.any_async = False
         """Calls of this pool tell the loop that makes them: a coroutine may have to run there."""
         # Of a pool that is dropped without being closed; its threads know the runner alone.
@@ -376,4 +380,4 @@ def _fail(call: NativeHostCall, error: BaseException) -> None:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    call.fail(*describe(type(error), error, trace))
+    call.fail(_report(type(error), error, trace))

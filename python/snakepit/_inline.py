@@ -71,8 +71,10 @@ class InlineEngine:
         self._owner = os.getpid()
         counted = ("requests", "errors", "completed", "rejected", "restarts")
         self._counts = dict.fromkeys(counted, 0)
-        self._sessions = InlineSessions(config.name, config.session_ttl, config.max_sessions)
-        self._host = InlineHostTools(config.host_tool_depth)
+        self._host = host = InlineHostTools(config.host_tool_depth, self._substitutes)
+        self._sessions = InlineSessions(
+            config.name, config.session_ttl, config.max_sessions, host.end_session
+        )
         self.closed = False
 
     @property
@@ -360,6 +362,8 @@ class InlineEngine:
     ) -> None:
         # No thread has to wait for anything: they run on the caller's.
         queue.close()
+        if session is not None:
+            self._sessions.end_stale(session)
         self._host.add(tool, name, session, description, timeout)
 
     def unregister_tool(self, name: str, session: str | None) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,31 +14,36 @@ from typing import TYPE_CHECKING, Any
 
 from snakepit import _core, _nesting
 from snakepit.errors import ConfigError
-from snakepit_bridge._failure import describe
+from snakepit_bridge._collect import is_tool_name
+from snakepit_bridge._report import Reporter
 from snakepit_bridge._suggest import closest
 
 if TYPE_CHECKING:
     from snakepit._host_tools import Bound
     from snakepit._inline_call import InlineCall
+    from snakepit_bridge._native import Report
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+    Substitutes = Mapping[str, Callable[[Any], Any] | None]
+
+_report = Reporter()
 _EXCEPTION, _TOOL_NOT_FOUND = 1, 2
 
 
 class InlineHostTools:
     """The registry of one inline pool."""
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, substitutes: Substitutes) -> None:
         self._depth = depth
+        self._substitutes = substitutes
         self._tools: dict[tuple[str, str | None], tuple[Bound, str, float | None]] = {}
 
     def add(
         self, tool: Bound, name: str, session: str | None, description: str, timeout: float | None
     ) -> None:
-        if not _NAME.fullmatch(name):
+        if not is_tool_name(name):
             raise ConfigError(
-                f"name: {name!r} is no name of a tool: 1 to 64 ASCII letters, digits and _ . - "
-                "are, the first a letter or digit",
+                f"name: {name!r} cannot be the name of a tool, which is 1 to 64 of A-Z a-z 0-9 _ . "
+                "-, and begins with a letter or digit",
                 field="name",
             )
         if (name, session) in self._tools:
@@ -54,6 +58,11 @@ class InlineHostTools:
     def remove(self, name: str, session: str | None) -> bool:
         return self._tools.pop((name, session), None) is not None
 
+    def end_session(self, session: str) -> None:
+        """A session was closed or has expired: its tools go."""
+        for key in [key for key in self._tools if key[1] == session]:
+            del self._tools[key]
+
     def rows(self) -> list[_core._HostTool]:
         ordered = sorted(self._tools.items(), key=lambda item: (item[0][0], item[0][1] or ""))
         return [
@@ -65,16 +74,17 @@ class InlineHostTools:
         self, call: InlineCall, name: str, arguments: Mapping[str, Any], streaming: bool
     ) -> InlineHostReply:
         """Run a tool for a call; what comes of it is read off the reply."""
-        keywords: dict[str, Any] = _core.decode(_core.encode(dict(arguments), "args"), "args")
+        keywords: dict[str, Any] = _travelled(dict(arguments), "args", self._substitutes["reply"])
         if not name:
             return InlineHostReply([("value", self._listing(call.session_id))])
         visible = self._visible(call.session_id)
         if name not in visible:
-            return _failed(_TOOL_NOT_FOUND, "", "", "", closest(name, visible))
+            return _failed(_TOOL_NOT_FOUND, ("", "", "", None), closest(name, visible))
         tool, _, timeout = visible[name]
         if tool.streaming != streaming:
             verb = "stream_host_tool" if tool.streaming else "call_host_tool"
-            return _failed(_EXCEPTION, "TypeError", f"host tool {name}: use {verb}")
+            text = f"host tool {name}: use {verb}"
+            return _failed(_EXCEPTION, ("TypeError", text, "", None))
         around = _nesting.running.get()
         depth = 1 if around is None else around.depth + 1
         if depth > self._depth:
@@ -82,8 +92,9 @@ class InlineHostTools:
                 f"host tool {name}: {depth} host tools inside each other; host_tool_depth allows "
                 f"{self._depth}"
             )
-            return _failed(_EXCEPTION, "snakepit.errors.ReentrantCall", text)
-        return InlineHostReply(_steps(InlineHostCall(tool, name, call, depth, timeout), keywords))
+            return _failed(_EXCEPTION, ("snakepit.errors.ReentrantCall", text, "", None))
+        inside = InlineHostCall(tool, name, call, depth, timeout)
+        return InlineHostReply(_steps(inside, keywords, self._substitutes["request"]))
 
     def _visible(self, session: str | None) -> dict[str, tuple[Bound, str, float | None]]:
         everywhere = {name: tool for (name, of), tool in self._tools.items() if of is None}
@@ -147,28 +158,30 @@ class InlineHostReply:
             close()
 
 
-def _steps(call: InlineHostCall, arguments: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _steps(
+    call: InlineHostCall, arguments: dict[str, Any], substitute: Callable[[Any], Any] | None
+) -> Iterator[tuple[str, Any]]:
     items: Any = None
     try:
         result = _inside(call, lambda: call.tool.begin(arguments))
         if not call.tool.streaming:
             if hasattr(type(result), "__await__"):
                 result = _inside(call, lambda: _on_a_loop(_wait_for(result)))
-            yield "value", _travelled(result, "result")
+            yield "value", _travelled(result, "result", substitute)
             return
         items = iter(_pulled(result)) if hasattr(type(result), "__aiter__") else iter(result)
         for _ in itertools.count():
             item = _inside(call, lambda: next(items, _END))
             if item is _END:
                 break
-            yield "item", _travelled(item, "item")
+            yield "item", _travelled(item, "item", substitute)
         yield "end", None
     # Not KeyboardInterrupt: here it is this program's own Ctrl-C.
     except (Exception, SystemExit) as error:
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
             trace = trace.tb_next
-        yield "failure", (_EXCEPTION, *describe(type(error), error, trace), [], 0, 0)
+        yield "failure", (_EXCEPTION, _report(type(error), error, trace), [], 0, 0)
     finally:
         close = getattr(items, "close", None)
         if close is not None:
@@ -186,8 +199,8 @@ def _inside(call: InlineHostCall, function: Callable[[], Any]) -> Any:
         _nesting.running.reset(token)
 
 
-def _travelled(value: Any, root: str) -> Any:
-    return _core.decode(_core.encode(value, root), root)
+def _travelled(value: Any, root: str, substitute: Callable[[Any], Any] | None) -> Any:
+    return _core.decode(_core.encode(value, root, substitute), root)
 
 
 async def _wait_for(awaitable: Any) -> Any:
@@ -225,8 +238,5 @@ def _on_a_loop(coroutine: Any) -> Any:
     return value
 
 
-def _failed(
-    kind: int, type_name: str, message: str, trace: str = "", suggestions: Any = ()
-) -> InlineHostReply:
-    told = (kind, type_name, message, trace, list(suggestions), 0, 0)
-    return InlineHostReply([("failure", told)])
+def _failed(kind: int, report: Report, suggestions: Any = ()) -> InlineHostReply:
+    return InlineHostReply([("failure", (kind, report, list(suggestions), 0, 0))])

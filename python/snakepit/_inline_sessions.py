@@ -79,8 +79,12 @@ class InlineSession:
 class InlineSessions:
     """The sessions of one inline pool."""
 
-    def __init__(self, pool: str, ttl: float | None, most: int) -> None:
+    def __init__(
+        self, pool: str, ttl: float | None, most: int, over: Callable[[str], object]
+    ) -> None:
         self._pool = pool
+        # Told of each session that was closed or has expired.
+        self._is_over = over
         self._ttl = ttl
         self._most = most
         self._open: dict[str, Life] = {}
@@ -168,6 +172,13 @@ class InlineSessions:
         life = self._open.get(session_id)
         return None if life is None else self._row(life, time.monotonic())
 
+    def end_stale(self, session_id: str) -> None:
+        """End the session of that id where its time is over, though nobody has noticed yet."""
+        check_id(session_id)
+        life = self._open.get(session_id)
+        if life is not None and life.has_expired():
+            self._end(life, SessionExpired)
+
     def lose_worker(self) -> None:
         """The adapter ends: it is told of every session first, and none has a home then."""
         self._lasting.end_all()
@@ -182,7 +193,7 @@ class InlineSessions:
             life = None
         if life is not None:
             return life
-        _check(session_id)
+        check_id(session_id)
         if len(self._open) >= self._most:
             self._sweep()
         if len(self._open) >= self._most:
@@ -204,6 +215,7 @@ class InlineSessions:
     def _end(self, life: Life, how: type[SessionLost]) -> None:
         life.ended = how
         del self._open[life.id]
+        self._is_over(life.id)
         if not life.in_flight:
             self._lasting.end(life.generation)
 
@@ -235,7 +247,7 @@ class InlineSessions:
         return how(f'session "{session_id}" {text}', session=session_id, cause=cause)
 
 
-def _check(session_id: str) -> None:
+def check_id(session_id: str) -> None:
     length = len(session_id.encode())
     wrong = ""
     if length > _LONGEST_ID:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from snakepit import _nesting
 from snakepit._duration import limit
-from snakepit.errors import ConfigError
+from snakepit._session import BoundSession
+from snakepit._sessions import identifier
+from snakepit.errors import ConfigError, SessionClosed
 
 if TYPE_CHECKING:
     from snakepit._duration import Duration
     from snakepit._engine import Engine
     from snakepit._host_tools import HostTool, Toolbox
-    from snakepit._session import BoundSession
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -106,7 +107,8 @@ class RegistersTools:
             name: ``[A-Za-z0-9][A-Za-z0-9_.-]{0,63}``.
             fn: The function.
             session: Only the calls of that session may use it, and find it instead of one for all
-                calls of the same name. Default: every call of this pool may.
+                calls of the same name; it is gone when the session was closed or has expired.
+                Default: every call of this pool may.
             params: ``"keywords"``: the function gets the adapter's arguments as keywords;
                 ``"mapping"``: as one dict.
             description: One line for people and agents. Default: the docstring's first.
@@ -114,8 +116,9 @@ class RegistersTools:
                 call that calls it.
 
         Raises:
-            ConfigError: The name cannot be one or is taken in that scope, or ``fn`` cannot be
-                called.
+            ConfigError: The name cannot be one or is taken in that scope, the session's id cannot
+                be one or it is another pool's, or ``fn`` cannot be called.
+            SessionClosed: The session object has ended.
             ForkedPool: The pool belongs to the parent of this process.
         """
         if params not in ("keywords", "mapping"):
@@ -127,13 +130,19 @@ class RegistersTools:
         if not callable(fn):
             raise ConfigError(f"fn: {fn!r} cannot be called", field="fn")
         seconds = limit("timeout", timeout)
+        scope = self._scope(session)
+        if isinstance(session, BoundSession) and session.closed:
+            raise SessionClosed(
+                f"session {session.id!r} has ended: open it anew",
+                session=session.id,
+            )
         from snakepit._host_tools import Bound, Toolbox, describe_function
 
         with _making:
             if self._toolbox is None:
                 self._toolbox = Toolbox(self._engine)
         text = describe_function(fn) if description is None else description
-        self._toolbox.register(name, Bound(name, fn, params), _id(session), text, seconds)
+        self._toolbox.register(name, Bound(name, fn, params), scope, text, seconds)
 
     def unregister_tool(self, name: str, *, session: BoundSession | str | None = None) -> bool:
         """Take a host tool away. Calls of it that run go on.
@@ -145,7 +154,8 @@ class RegistersTools:
         Returns:
             Whether there was one.
         """
-        return self._toolbox is not None and self._toolbox.unregister(name, _id(session))
+        scope = self._scope(session)
+        return self._toolbox is not None and self._toolbox.unregister(name, scope)
 
     def host_tools(self) -> list[HostTool]:
         """Return the functions that the adapter may call, by name."""
@@ -158,12 +168,15 @@ class RegistersTools:
         within = _nesting.running.get()
         return () if within is None else (within,)
 
+    def _scope(self, session: BoundSession | str | None) -> str | None:
+        if session is None:
+            return None
+        if not isinstance(session, BoundSession):
+            return identifier(session)
+        if session._pool is not self:
+            raise ConfigError(f"session: {session!r} belongs to another pool", field="session")
+        return session.id
+
     def _close_tools(self) -> None:
         if self._toolbox is not None:
             self._toolbox.close()
-
-
-def _id(session: BoundSession | str | None) -> str | None:
-    if session is None or isinstance(session, str):
-        return session
-    return session.id

@@ -33,7 +33,7 @@ class HasSessions:
 
     def session_info(self, session_id: str) -> SessionInfo | None:
         """Return what there is to tell of one session; ``None``: no such session is open."""
-        row = self._engine.session_info(_identifier(session_id))
+        row = self._engine.session_info(identifier(session_id))
         if row is None:
             return None
         from snakepit._stats import session_info
@@ -41,7 +41,7 @@ class HasSessions:
         return session_info(self._config.name, row)
 
     def _close_session(self, session_id: str) -> bool:
-        return self._engine.close_session(_identifier(session_id))
+        return self._engine.close_session(identifier(session_id))
 
     def _opened(
         self,
@@ -52,7 +52,7 @@ class HasSessions:
     ) -> tuple[NativeSession, str]:
         """The session as the engine knows it, and its affinity."""
         # As long as a UUID, which would have to be imported.
-        named = os.urandom(16).hex() if session_id is None else _identifier(session_id)
+        named = os.urandom(16).hex() if session_id is None else identifier(session_id)
         last: float | None = None
         if ttl is not UNSET:
             limited = lifetime("ttl", ttl)
@@ -64,7 +64,7 @@ class HasSessions:
 
     def _by_id(self, session_id: str, affinity: str | None) -> NativeSession:
         _check_affinity(affinity)
-        return self._engine.session(_identifier(session_id), affinity)
+        return self._engine.session(identifier(session_id), affinity)
 
     def _route(self, session: BoundSession | str | None) -> NativeSession | None:
         if session is None:
@@ -76,7 +76,7 @@ class HasSessions:
         return session._native
 
 
-def _identifier(session_id: object) -> str:
+def identifier(session_id: object) -> str:
     """``session_id``, if it is a string; what else is no id the engine says."""
     # The wire writes "no session" as an empty id.
     if not (isinstance(session_id, str) and session_id):

@@ -92,7 +92,7 @@ def _declaration(adapter_class: type, attribute: str) -> Declaration | None:
     if attribute in _LIFECYCLE:
         raise ToolError(f"{where} cannot be a tool: the worker calls it itself; rename the method")
     name = attribute if mark.name is None else mark.name
-    if not _is_name(name):
+    if not is_tool_name(name):
         raise ToolError(
             f"{where}: {name!r} cannot be a tool's name; it is 1 to {_LONGEST_NAME} of the "
             "characters A-Z a-z 0-9 _ . - and begins with a letter or digit. Rename the method or "
@@ -115,7 +115,8 @@ def _declaration(adapter_class: type, attribute: str) -> Declaration | None:
     return declared
 
 
-def _is_name(name: object) -> bool:
+def is_tool_name(name: object) -> bool:
+    """Whether a tool may be called that, a worker's or a host's."""
     return (
         isinstance(name, str)
         and 1 <= len(name) <= _LONGEST_NAME

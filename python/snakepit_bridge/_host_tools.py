@@ -117,7 +117,10 @@ class HostToolMethods:
 
 
 class HostTools:
-    """The host's functions that this call may use."""
+    """The host's functions that this call may use: a mapping from names to functions.
+
+    Whatever asks what there is asks the host.
+    """
 
     __slots__ = ("_context",)
 
@@ -129,7 +132,6 @@ class HostTools:
         return HostToolProxy(self._context, name)
 
     def __iter__(self) -> Iterator[str]:
-        """The names; asks the host."""
         return iter(self.describe())
 
     def __len__(self) -> int:
@@ -138,8 +140,26 @@ class HostTools:
     def __contains__(self, name: object) -> bool:
         return name in self.describe()
 
+    def keys(self) -> list[str]:
+        """The names."""
+        return list(self.describe())
+
+    def values(self) -> list[HostToolProxy]:
+        """The functions, in the order of their names."""
+        return [tool for _, tool in self.items()]
+
+    def items(self) -> list[tuple[str, HostToolProxy]]:
+        """Names and functions."""
+        described = self.describe().items()
+        return [(name, HostToolProxy(self._context, name, facts)) for name, facts in described]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The function of that name; ``default``: there is none."""
+        facts = self.describe().get(name)
+        return default if facts is None else HostToolProxy(self._context, name, facts)
+
     def describe(self) -> dict[str, dict[str, Any]]:
-        """What there is, by name: ``{"description": …, "streaming": …}``; asks the host."""
+        """What there is, by name: ``{"description": …, "streaming": …}``."""
         listed = self._context.call_host_tool("")
         return {row.pop("name"): row for row in listed}
 
@@ -148,13 +168,19 @@ class HostTools:
 
 
 class HostToolProxy:
-    """A function of the host, called like one of one's own."""
+    """A function of the host, called like one of one's own.
 
-    __slots__ = ("_context", "name")
+    What the host says of it is found by ``tool["description"]`` and ``tool["streaming"]``.
+    """
 
-    def __init__(self, context: HostToolMethods, name: str) -> None:
+    __slots__ = ("_context", "_facts", "name")
+
+    def __init__(
+        self, context: HostToolMethods, name: str, facts: Mapping[str, Any] | None = None
+    ) -> None:
         self._context = context
         self.name = name
+        self._facts = facts
 
     def __call__(self, arguments: Mapping[str, Any] | None = None, /, **keywords: Any) -> Any:
         """Call it; see ``call_host_tool``."""
@@ -169,6 +195,17 @@ class HostToolProxy:
     async def acall(self, arguments: Mapping[str, Any] | None = None, /, **keywords: Any) -> Any:
         """Await it; see ``acall_host_tool``."""
         return await self._context.acall_host_tool(self.name, arguments, **keywords)
+
+    def __getitem__(self, fact: str) -> Any:
+        if fact == "name":
+            return self.name
+        if self._facts is None:
+            # An empty one where the host has none of that name: a KeyError says so.
+            self._facts = self._context.host_tools.describe().get(self.name, {})
+        return self._facts[fact]
+
+    # By __getitem__ alone it would be an endless sequence.
+    __iter__ = None
 
     def __repr__(self) -> str:
         return f"<host tool {self.name!r}>"
@@ -273,7 +310,7 @@ def _value(name: str, taken: tuple[str, Any] | None) -> Any:
 
     if what != "failure":
         raise HostToolError(f"host tool {name!r}: the host is gone", tool=name)
-    kind, type_name, message, traceback, suggestions, size, limit = value
+    kind, report, suggestions, size, limit = value
     if kind == _TOOL_NOT_FOUND:
         hint = f"; did you mean {' or '.join(map(repr, suggestions))}?" if suggestions else ""
         raise HostToolNotFound(
@@ -289,11 +326,5 @@ def _value(name: str, taken: tuple[str, Any] | None) -> Any:
         )
     if kind == _TOO_LARGE:
         message = f"its result takes {size} bytes, {limit} are allowed: raise max_message"
-        type_name = "snakepit.errors.MessageTooLarge"
-    raise host_tool_error(
-        f"host tool {name!r}: {type_name}: {message}",
-        type_name=type_name,
-        message=message,
-        traceback=traceback,
-        tool=name,
-    )
+        report = ("snakepit.errors.MessageTooLarge", message, "", None)
+    raise host_tool_error(report, name, prefix=f"host tool {name!r}: ")

@@ -237,8 +237,8 @@ class FakeHostCall:
     def succeed(self, value: Any) -> bool:
         return self._end("value", value)
 
-    def fail(self, type_name: str, message: str, traceback: str) -> bool:
-        return self._end("failure", type_name, message, traceback)
+    def fail(self, report: Any) -> bool:
+        return self._end("failure", *report)
 
     def send(self, item: Any) -> bool:
         self.items.append(item)

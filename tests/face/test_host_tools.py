@@ -117,8 +117,8 @@ def test_what_is_raised_is_told_without_our_frames(make_pool: Any) -> None:
 
     for function in (fail, fail_later):
         pool.register_tool(function.__name__, function)
-        what, type_name, message, text = called(pool, function.__name__).answer
-        assert (what, type_name, message) == ("failure", "ValueError", "wrong")
+        what, type_name, message, text, detail = called(pool, function.__name__).answer
+        assert (what, type_name, message, detail) == ("failure", "ValueError", "wrong", None)
         assert "snakepit/_host_tools.py" not in text
         assert f"in {function.__name__}" in text
 

@@ -101,6 +101,30 @@ def test_a_failure_is_an_exception(host: ScriptedHost) -> None:
         assert host.result(call)["classes"][0] == name
 
 
+def test_what_a_failure_is_made_of_is_there_again(host: ScriptedHost) -> None:
+    def failure(name: str, **more: Any) -> Any:
+        return messages().Failure(kind=1, type_name=name, message=name.lower(), **more)
+
+    call = host.call("caught", name="t")
+    told = failure(
+        "ValueError",
+        notes=["one", "two"],
+        cause=failure("KeyError", cause=failure("OSError")),
+        exceptions=[failure("IndexError"), failure("app.Odd")],
+    )
+    answer(host, asked(host, call, "t"), failure=told)
+    caught = host.result(call)
+    assert caught["cause"] == ["KeyError", "keyerror", True, "HostToolKeyError"]
+    assert caught["notes"] == ["one", "two"]
+    assert caught["members"] == ["IndexError", "app.Odd"]
+    call = host.call("caught", name="t")
+    told = failure("ValueError", context=failure("KeyError"))
+    answer(host, asked(host, call, "t"), failure=told)
+    caught = host.result(call)
+    assert caught["context"][:3] == ["KeyError", "keyerror", True]
+    assert (caught["cause"], caught["notes"], caught["members"]) == (None, [], [])
+
+
 def test_what_nobody_asked_for_is_ignored(host: ScriptedHost) -> None:
     host.send(host_tool_result=messages().HostToolResult(id=7, value=_core.encode(1)))
     host.send(host_tool_chunks=messages().HostToolChunks(id=8, items=[_core.encode(1)]))

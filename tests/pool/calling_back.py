@@ -9,7 +9,37 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from snakepit_bridge import BaseAdapter, HostToolError, HostToolNotFound, tool
+from snakepit_bridge import (
+    BaseAdapter,
+    HostToolError,
+    HostToolNotFound,
+    register_decoder,
+    register_encoder,
+    tool,
+)
+
+
+class Point:
+    """A type of the program."""
+
+    def __init__(self, x: int, y: int) -> None:
+        self.x, self.y = x, y
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Point) and (self.x, self.y) == (other.x, other.y)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+register_encoder(Point, lambda point: [point.x, point.y], name="tests.Point")
+register_decoder("tests.Point", lambda parts: Point(*parts))
+
+
+def about(inner: HostToolError | None, linked: BaseException | None) -> list[Any] | None:
+    """What an error inside another one is, and whether Python prints it."""
+    if inner is None:
+        return None
+    return [inner.type_name, inner.message, inner is linked, type(inner).__name__]
 
 
 class CallsBack(BaseAdapter):
@@ -100,6 +130,10 @@ class CallsBack(BaseAdapter):
                 "message": error.message,
                 "traceback": error.traceback,
                 "tool": error.tool,
+                "cause": about(error.cause, error.__cause__),
+                "context": about(error.context, error.__context__),
+                "notes": list(getattr(error, "__notes__", ())),
+                "members": [member.type_name for member in getattr(error, "exceptions", ())],
                 "suggestions": list(getattr(error, "suggestions", ())),
                 "not_found": isinstance(error, HostToolNotFound),
             }
@@ -118,6 +152,39 @@ class CallsBack(BaseAdapter):
     @tool
     def unfit(self) -> None:
         self.session_context.call_host_tool("echo", value=object())
+
+    @tool
+    def unfit_both_ways(self) -> list[Any]:
+        context = self.session_context
+        return [
+            context.call_host_tool("echo", value=object()),
+            context.call_host_tool("unfit"),
+            list(context.stream_host_tool("unfit_items")),
+        ]
+
+    @tool
+    def mirrored(self, point: Any) -> Any:
+        assert type(point) is Point
+        mirrored = self.session_context.call_host_tool("mirror", point=point)
+        assert type(mirrored) is Point
+        return mirrored
+
+    @tool
+    def as_a_mapping(self) -> dict[str, Any]:
+        tools = self.session_context.elixir_tools
+        unknown = "nothing"
+        try:
+            tools["none"]["description"]
+        except KeyError:
+            unknown = "KeyError"
+        return {
+            "keys": tools.keys(),
+            "items": [[name, function["description"]] for name, function in tools.items()],
+            "values": [function["name"] for function in tools.values()],
+            "called": tools.get("echo")(value=7),
+            "get": [tools.get("shout").name, tools.get("none", "none of that name")],
+            "unknown": unknown,
+        }
 
     @tool
     def both(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import control_groups
 import pytest
+from line.ends import OWN_ENDS, params, worker
 
 # The tests of the face put a fake in its place where it was never built; that has no file.
 try:
@@ -107,6 +108,25 @@ def pool(make_pool: Callable[..., Any]) -> Any:
     pool = make_pool()
     pool.await_ready(60)
     return pool
+
+
+@pytest.fixture(params=params(OWN_ENDS))
+def own_line(request: pytest.FixtureRequest) -> str:
+    """The end of the line that the workers have: each one that this interpreter can have."""
+    worker(*request.param)  # skips where it cannot be had
+    return str(request.param[0])
+
+
+@pytest.fixture
+def make_calling_back(make_pool: Callable[..., Any], own_line: str) -> Callable[..., Any]:
+    """Makes ready pools whose adapter calls host tools, over both ends of the line."""
+
+    def make(**options: Any) -> Any:
+        pool = make_pool("pool.calling_back:CallsBack", line=own_line, **{"size": 1, **options})
+        pool.await_ready(60)  # Limits of time are of the calls, not of the start.
+        return pool
+
+    return make
 
 
 class Gates:

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import threading
-import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from line.ends import OWN_ENDS, params, worker
 
 import snakepit
-from snakepit import CallTimeout, Cancelled, ConfigError, ReentrantCall, RemoteError
+from snakepit import ConfigError, RemoteError, SessionClosed
 
-from .conftest import Gates, until
-
-ADAPTER = "pool.calling_back:CallsBack"
-
-
-@pytest.fixture(params=params(OWN_ENDS))
-def line(request: pytest.FixtureRequest) -> str:
-    """The end of the line that the workers have."""
-    worker(*request.param)  # skips where it cannot be had
-    return str(request.param[0])
+from .calling_back import Point
+from .conftest import until
 
 
 @pytest.fixture
-def make(make_pool: Callable[..., Any], line: str) -> Callable[..., Any]:
-    def make(**options: Any) -> Any:
-        pool = make_pool(ADAPTER, line=line, **{"size": 1, **options})
-        pool.await_ready(60)  # Limits of time are of the calls, not of the start.
-        return pool
-
-    return make
+def make(make_calling_back: Callable[..., Any]) -> Callable[..., Any]:
+    return make_calling_back
 
 
 @pytest.fixture
@@ -125,6 +112,32 @@ def test_what_cannot_travel_is_told_where_it_is(pool: Any) -> None:
     assert caught["type_name"].endswith("EncodeError")
 
 
+def test_what_cannot_travel_is_marked_where_the_pool_says_so(make: Callable[..., Any]) -> None:
+    pool = make(unserializable="marker")
+    pool.register_tool("echo", lambda value: value)
+    pool.register_tool("unfit", lambda: {"it": object()})
+
+    @pool.tool
+    def unfit_items() -> Iterator[Any]:
+        yield object()
+
+    to_host, from_host, (item,) = pool.execute("unfit_both_ways")
+    for marker in (to_host, from_host["it"], item):
+        assert snakepit.unserializable_info(marker) == ("builtins.object", None)
+
+
+def test_types_of_the_program_travel_as_their_encoders_say(pool: Any) -> None:
+    seen: list[Any] = []
+
+    @pool.tool
+    def mirror(point: Point) -> Point:
+        seen.append(point)
+        return Point(point.y, point.x)
+
+    assert pool.execute("mirrored", {"point": Point(1, 2)}) == Point(2, 1)
+    assert seen == [Point(1, 2)]
+
+
 # --- registration -----------------------------------------------------------------------------
 
 
@@ -156,6 +169,19 @@ def test_an_adapter_lists_what_it_may_use(pool: Any) -> None:
     assert described["own"] == {"description": "Mine.", "streaming": False}
 
 
+def test_the_original_s_mapping_of_tools_is_one(pool: Any) -> None:
+    pool.register_tool("shout", str.upper, description="Shouts.", params="mapping")
+    found = pool.execute("as_a_mapping")
+    assert found["keys"] == ["echo", "shout"]
+    assert found["items"] == [["echo", ""], ["shout", "Shouts."]]
+    assert found["values"] == ["echo", "shout"]
+    assert found["called"] == 7
+    assert found["get"] == ["shout", "none of that name"]
+    assert found["unknown"] == "KeyError"
+    caught = pool.execute("caught", {"name": "none"})
+    assert {"ValueError", "LookupError", "HostToolNotFound"} <= {*caught["classes"]}
+
+
 def test_only_what_is_registered_can_be_called(pool: Any) -> None:
     for name in ["ecko", "_core", "__import__", "os.system"]:
         caught = pool.execute("caught", {"name": name})
@@ -176,6 +202,39 @@ def test_a_tool_of_a_session_is_for_its_calls(pool: Any) -> None:
     assert pool.execute("caught", {"name": "secret"}, session="t")["not_found"]
     assert pool.unregister_tool("echo", session="s")
     assert pool.execute("back", call, session="s") == 1
+
+
+def test_a_session_takes_its_tools_along(pool: Any) -> None:
+    def own() -> str:
+        return "own"
+
+    with pool.session("s") as session:
+        pool.register_tool("own", own, session=session)
+        pool.register_tool("echo", own, session="s")
+        assert session.execute("back", {"name": "own"}) == "own"
+    assert [(tool.name, tool.session) for tool in pool.host_tools()] == [("echo", None)]
+    assert pool.execute("caught", {"name": "own"}, session="s")["not_found"]
+    call = {"name": "echo", "arguments": {"value": 1}}
+    assert pool.execute("back", call, session="s") == 1, "that of all calls is left"
+    with pytest.raises(SessionClosed):
+        pool.register_tool("own", own, session=session)
+
+    function = weakref.ref(own)
+    brief = pool.session("brief", ttl=0.05)
+    brief.execute("ping")
+    pool.register_tool("own", own, session="brief")
+    del own
+    until(lambda: [tool.name for tool in pool.host_tools()] == ["echo"], "it has expired")
+    until(lambda: gc.collect() is not None and function() is None, "nobody keeps the function")
+
+
+def test_a_session_that_cannot_be_is_refused(pool: Any, make: Callable[..., Any]) -> None:
+    other = make(name="other").session("s")
+    for session in ["", "x" * 257, "a\n", 7, other]:
+        with pytest.raises(ConfigError) as caught:
+            pool.register_tool("a", print, session=session)
+        assert caught.value.field == "session"
+    assert [tool.name for tool in pool.host_tools()] == ["echo"]
 
 
 def test_what_is_taken_away_is_not_there(pool: Any) -> None:
@@ -231,6 +290,47 @@ def test_what_a_function_raises_arrives_with_class_message_and_traceback(pool: A
     assert "KeyError" not in caught["classes"]
 
 
+def test_what_an_exception_is_made_of_arrives_too(pool: Any) -> None:
+    @pool.tool
+    def chained() -> None:
+        try:
+            raise KeyError("inner")
+        except KeyError as error:
+            outer = ValueError("outer")
+            outer.add_note("a note")
+            raise outer from error
+
+    @pool.tool
+    async def handling() -> None:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise ValueError("second")  # noqa: B904, what is tested
+
+    @pool.tool
+    def group() -> None:
+        raise ExceptionGroup("two", [KeyError("a"), OSError("b")])
+
+    caught = pool.execute("caught", {"name": "chained"})
+    assert caught["cause"] == ["KeyError", "'inner'", True, "HostToolKeyError"]
+    assert (caught["context"], caught["notes"]) == (None, ["a note"])
+    assert "The above exception was the direct cause" in caught["traceback"]
+    caught = pool.execute("caught", {"name": "handling"})
+    assert caught["context"][:3] == ["KeyError", "'first'", True]
+    assert caught["cause"] is None
+    caught = pool.execute("caught", {"name": "group"})
+    assert caught["members"] == ["KeyError", "OSError"]
+    assert {"ExceptionGroup", "HostToolError"} <= {*caught["classes"]}
+
+    with pytest.raises(RemoteError) as out:
+        pool.execute("back", {"name": "chained"})
+    assert out.value.cause is not None
+    assert (out.value.cause.type_name, out.value.notes) == (
+        "snakepit_bridge.errors.HostToolKeyError",
+        ["a note"],
+    )
+
+
 def test_a_failure_that_nobody_catches_comes_out_of_the_call(pool: Any) -> None:
     @pool.tool
     def fail() -> None:
@@ -249,327 +349,3 @@ def test_leaving_the_interpreter_is_a_failure_like_any_other(pool: Any) -> None:
 
     assert pool.execute("caught", {"name": "leave"})["type_name"] == "SystemExit"
     assert pool.execute("back", {"name": "echo", "arguments": {"value": 1}}) == 1
-
-
-# --- streams ----------------------------------------------------------------------------------
-
-
-def test_what_a_generator_yields_is_iterated_over(pool: Any) -> None:
-    @pool.tool
-    def count(upto: int) -> Iterator[int]:
-        yield from range(upto)
-
-    @pool.tool
-    async def acount(upto: int) -> Any:
-        for number in range(upto):
-            yield number
-
-    for name in ["count", "acount"]:
-        call = {"name": name, "arguments": {"upto": 5000}}
-        assert pool.execute("collect", call) == list(range(5000))
-        assert pool.execute("acollect", call) == list(range(5000))
-    chunks = pool.execute_stream("pass_on", {"name": "count", "arguments": {"upto": 3000}})
-    assert list(chunks) == list(range(3000))
-    assert list(pool.execute_stream("apass_on", {"count": 50})) == list(range(50))
-
-
-def test_a_reader_that_stops_closes_the_generator(pool: Any) -> None:
-    closed = threading.Event()
-
-    @pool.tool
-    def forever() -> Iterator[int]:
-        number = 0
-        try:
-            while True:
-                yield number
-                number += 1
-        finally:
-            made.append(number)
-            closed.set()
-
-    made: list[int] = []
-    assert pool.execute("collect", {"name": "forever", "upto": 3}) == [0, 1, 2]
-    assert closed.wait(30)
-    assert made[0] <= 3 * 1024, "it is no more than a window ahead of its reader"
-
-
-def test_the_wrong_verb_is_named(pool: Any) -> None:
-    @pool.tool
-    def count() -> Iterator[int]:
-        yield 1
-
-    assert "stream_host_tool" in pool.execute("caught", {"name": "count"})["message"]
-    with pytest.raises(RemoteError, match="call_host_tool"):
-        pool.execute("collect", {"name": "echo", "arguments": {"value": 1}})
-
-
-def test_a_generator_that_fails_ends_after_its_items(pool: Any) -> None:
-    @pool.tool
-    def broken() -> Iterator[int]:
-        yield 1
-        raise ValueError("broken")
-
-    with pytest.raises(RemoteError, match="broken"):
-        pool.execute("collect", {"name": "broken"})
-
-
-# --- time and cancels -------------------------------------------------------------------------
-
-
-def test_a_function_sees_its_call_and_the_time_left(pool: Any) -> None:
-    @pool.tool
-    def about() -> Any:
-        call = snakepit.current_call()
-        assert call is not None
-        return [
-            call.name,
-            call.caller,
-            call.session_id,
-            call.depth,
-            call.cancelled,
-            call.remaining(),
-        ]
-
-    assert snakepit.current_call() is None
-    *facts, left = pool.execute("back", {"name": "about"}, session="s", timeout=50)
-    assert facts == ["about", "back", "s", 1, False]
-    assert 0 < left <= 50
-    assert pool.execute("back", {"name": "about"}, timeout=None)[-1] is None
-
-
-def test_the_earlier_of_two_limits_counts(pool: Any) -> None:
-    release = threading.Event()
-    told = {"short": threading.Event(), "long": threading.Event()}
-
-    def wait() -> None:
-        call = snakepit.current_call()
-        assert call is not None
-        assert call.remaining() is not None
-        while not release.is_set():
-            if call.cancelled:
-                told[call.name].set()
-            time.sleep(0.001)
-
-    pool.register_tool("short", wait, timeout=0.05)
-    pool.register_tool("long", wait, timeout=500)
-    caught = pool.execute("caught", {"name": "short"})
-    assert caught["type_name"] == "TimeoutError"
-    assert "TimeoutError" in caught["classes"]
-    assert told["short"].wait(30), "the function is told"
-    with pytest.raises(CallTimeout):
-        pool.execute("back", {"name": "long"}, timeout=0.1)
-    assert told["long"].wait(30)
-    # The functions go on, and yet the worker let go of the call in time.
-    assert pool.execute("ping") == "pong"
-    assert [worker.ref.generation for worker in pool.list_workers()] == [1]
-    release.set()
-    until(lambda: all(tool.running == 0 for tool in pool.host_tools()), "both return")
-
-
-def test_a_function_that_never_returns_keeps_nobody(make: Callable[..., Any], gates: Gates) -> None:
-    pool = make()
-    forever = threading.Event()
-    pool.register_tool("stuck", lambda: forever.wait())
-    with pytest.raises(CallTimeout):
-        pool.execute("back", {"name": "stuck"}, timeout=0.1)
-    assert [tool.running for tool in pool.host_tools()] == [1], "its thread is accounted for"
-    assert pool.execute("ping") == "pong"
-    began = time.monotonic()
-    pool.close(drain=0)
-    assert time.monotonic() - began < 20
-    forever.set()
-
-
-def test_a_cancel_reaches_a_coroutine_of_the_host(pool: Any) -> None:
-    import asyncio
-
-    began, ended = threading.Event(), threading.Event()
-
-    async def wait() -> None:
-        began.set()
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            ended.set()
-
-    pool.register_tool("wait", wait)
-    for tool in ["back", "aback"]:
-        call = pool.submit(tool, {"name": "wait"})
-        assert began.wait(30)
-        call.cancel()
-        with pytest.raises(Cancelled):
-            call.result(30)
-        assert ended.wait(30)
-        began.clear()
-        ended.clear()
-    until(lambda: pool.execute("ping") == "pong", "the worker goes on")
-
-
-# --- calls from inside ------------------------------------------------------------------------
-
-
-def test_a_function_calls_its_own_pool(make: Callable[..., Any]) -> None:
-    pool = make(size=2)
-
-    @pool.tool
-    def again(left: int) -> Any:
-        return pool.execute("chain", {"left": left})
-
-    assert pool.execute("chain", {"left": 1}) == "bottom"
-    with pytest.raises(RemoteError, match="ReentrantCall"):
-        pool.execute("chain", {"left": 2})
-    assert pool.execute("ping") == "pong"
-
-
-def test_a_pool_of_one_worker_refuses_what_would_wait_for_itself(make: Callable[..., Any]) -> None:
-    pool = make()
-    refused: list[BaseException] = []
-
-    @pool.tool
-    def again(left: int) -> Any:
-        for form in (
-            lambda: pool.execute("ping", timeout=None),
-            lambda: pool.submit("ping", timeout=None).result(),
-            lambda: list(pool.execute_stream("apass_on", {"count": 1})),
-            lambda: pool.execute("ping", session="s", timeout=None),
-        ):
-            with pytest.raises(ReentrantCall) as caught:
-                form()
-            refused.append(caught.value)
-        return pool.execute("chain", {"left": left}, timeout=None)
-
-    with pytest.raises(RemoteError, match="ReentrantCall"):
-        pool.execute("chain", {"left": 50}, timeout=60)
-    assert [error.tool for error in refused] == ["ping", "ping", "apass_on", "ping"]
-    assert not any(error.may_have_run for error in refused)
-    assert pool.execute("ping") == "pong"
-
-
-def test_a_session_whose_home_waits_is_refused(make: Callable[..., Any]) -> None:
-    pool = make(size=2)
-
-    @pool.tool
-    def same_session() -> Any:
-        with pytest.raises(ReentrantCall) as caught:
-            pool.execute("ping", session="s", timeout=None)
-        assert caught.value.session == "s"
-        return pool.execute("ping")
-
-    assert pool.execute("back", {"name": "same_session"}, session="s") == "pong"
-
-
-def test_two_pools_that_call_each_other_end(make: Callable[..., Any]) -> None:
-    one, two = make(name="one"), make(name="two")
-    one.register_tool("again", lambda left: two.execute("chain", {"left": left}))
-    two.register_tool("again", lambda left: one.execute("chain", {"left": left}))
-    assert one.execute("chain", {"left": 1}) == "bottom"
-    with pytest.raises(RemoteError, match="ReentrantCall"):
-        one.execute("chain", {"left": 3})
-
-
-def test_the_depth_is_limited(make: Callable[..., Any]) -> None:
-    pools = [make(name=f"p{n}", host_tool_depth=2) for n in range(4)]
-    for this, following in zip(pools, [*pools[1:], pools[0]], strict=True):
-        this.register_tool(
-            "again", lambda left, following=following: following.execute("chain", {"left": left})
-        )
-    assert pools[0].execute("chain", {"left": 2}) == "bottom"
-    with pytest.raises(RemoteError, match="host_tool_depth allows 2"):
-        pools[0].execute("chain", {"left": 3})
-
-
-def test_calls_from_inside_end_with_the_call_around_them(make: Callable[..., Any]) -> None:
-    pool, other = make(), make(name="other")
-    inside: list[BaseException] = []
-    done = threading.Event()
-
-    @pool.tool
-    def outward() -> None:
-        try:
-            other.execute("sleep", {"seconds": 60}, timeout=None)
-        except BaseException as error:
-            inside.append(error)
-            raise
-        finally:
-            done.set()
-
-    with pytest.raises(CallTimeout):
-        pool.execute("back", {"name": "outward"}, timeout=0.3)
-    assert done.wait(30)
-    assert isinstance(inside[0], (CallTimeout, Cancelled))
-
-
-def test_many_that_call_back_into_a_small_pool_all_end(make: Callable[..., Any]) -> None:
-    pool = make(size=2)
-
-    @pool.tool
-    def again(left: int) -> Any:
-        return pool.execute("chain", {"left": left})
-
-    futures = [pool.submit("chain", {"left": 1}) for _ in range(60)]
-    outcomes = [future.exception(60) for future in futures]
-    refused = [error for error in outcomes if error is not None]
-    assert all("ReentrantCall" in str(error) for error in refused)
-    assert pool.execute("chain", {"left": 1}) == "bottom"
-    assert pool.stats().timeouts == 0
-
-
-# --- asyncio ----------------------------------------------------------------------------------
-
-
-def test_an_async_pool_runs_coroutines_on_the_loop_that_calls(
-    line: str, nothing_left: None
-) -> None:
-    import asyncio
-
-    async def main() -> list[Any]:
-        async with snakepit.AsyncPool(ADAPTER, size=2, line=line, grace=0.3) as pool:
-            await pool.await_ready(60)
-            loop = asyncio.get_running_loop()
-
-            @pool.tool
-            async def where() -> bool:
-                return asyncio.get_running_loop() is loop
-
-            @pool.tool
-            async def again(left: int) -> Any:
-                return await pool.execute("chain", {"left": left})
-
-            results = [await pool.execute(form, {"name": "where"}) for form in ("back", "aback")]
-            results.append(await pool.execute("chain", {"left": 1}))
-            with pytest.raises(RemoteError, match="ReentrantCall"):
-                await pool.execute("chain", {"left": 2})
-            calls = (pool.execute("back", {"name": "where"}) for _ in range(50))
-            results.append(all(await asyncio.gather(*calls)))
-            return results
-
-    assert asyncio.run(main()) == [True, True, "bottom", True]
-
-
-def test_a_cancelled_task_cancels_what_its_call_called(line: str, nothing_left: None) -> None:
-    import asyncio
-
-    async def main() -> bool:
-        async with snakepit.AsyncPool(ADAPTER, size=1, line=line, grace=0.3) as pool:
-            began, ended = asyncio.Event(), asyncio.Event()
-
-            @pool.tool
-            async def wait() -> None:
-                began.set()
-                try:
-                    await asyncio.sleep(3600)
-                finally:
-                    ended.set()
-
-            task = asyncio.create_task(pool.execute("back", {"name": "wait"}))
-            await asyncio.wait_for(began.wait(), 60)
-            task.cancel()
-            await asyncio.wait_for(ended.wait(), 30)
-            return await pool.execute("ping") == "pong"
-
-    assert asyncio.run(main())
-
-
-def test_a_fork_of_a_worker_asks_nobody(pool: Any) -> None:
-    assert "fork" in pool.execute("ask_in_a_fork")
-    assert pool.execute("ping") == "pong"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -83,6 +84,9 @@ HOST_CALLS: list[tuple[str, Any]] = [
     ("caught", {"name": "fail"}),
     ("caught", {"name": "echo", "arguments": {"vlaue": 1}}),
     ("caught", {"name": "unfit"}),
+    ("caught", {"name": "chained"}),
+    ("as_a_mapping", None),
+    ("unfit_both_ways", None),
     ("aback", {"name": "later", "arguments": {"value": 1}}),
     ("collect", {"name": "count", "arguments": {"upto": 5}}),
     ("collect", {"name": "acount", "arguments": {"upto": 5}}),
@@ -98,6 +102,14 @@ def with_host_tools(pool: Any) -> Any:
 
     def fail() -> None:
         raise KeyError("wrong")
+
+    def chained() -> None:
+        error = ValueError("outer")
+        error.add_note("a note")
+        raise error from KeyError("inner")
+
+    def unfit_items() -> Any:
+        yield object()
 
     async def later(value: Any) -> Any:
         return [value]
@@ -116,20 +128,47 @@ def with_host_tools(pool: Any) -> Any:
 
     pool.register_tool("echo", lambda value: value, description="As it is.")
     pool.register_tool("unfit", object)
-    for function in (fail, later, count, acount, about):
+    for function in (fail, chained, unfit_items, later, count, acount, about):
         pool.register_tool(function.__name__, function)
     return pool
 
 
+@pytest.mark.parametrize("rule", ["error", "marker"])
 @pytest.mark.parametrize(
     ("tool", "args"), HOST_CALLS, ids=[f"{t}-{n}" for n, (t, _) in enumerate(HOST_CALLS)]
 )
-def test_host_tools(make_pool: Any, tool: str, args: Any) -> None:
+def test_host_tools(make_pool: Any, tool: str, args: Any, rule: Any) -> None:
+    if rule == "marker" and tool not in ("caught", "unfit_both_ways"):
+        pytest.skip("whatever travels is the same")
     adapter = "pool.calling_back:CallsBack"
-    pools = [with_host_tools(make_pool(adapter, size=1, inline=inline)) for inline in (False, True)]
+    pools = [
+        with_host_tools(make_pool(adapter, size=1, inline=inline, unserializable=rule))
+        for inline in (False, True)
+    ]
     real, inline = (outcome(lambda pool=pool: pool.execute(tool, args)) for pool in pools)
     if isinstance(real, dict) and "traceback" in real:
         # Where it was raised is told by both; how the tool was called is not the same.
         assert bool(real.pop("traceback")) == bool(inline.pop("traceback"))
     assert real == inline
     assert pools[0].host_tools() == pools[1].host_tools()
+
+
+def test_host_tools_of_a_session_go_with_it(make_pool: Any) -> None:
+    def use(pool: Any) -> Any:
+        told = []
+        with pool.session("s") as session:
+            pool.register_tool("own", lambda: 1, session=session)
+            told.append(session.execute("back", {"name": "own"}))
+        told.append(pool.host_tools())
+        told.append(outcome(lambda: pool.register_tool("own", print, session=session)))
+        told.append(outcome(lambda: pool.register_tool("own", print, session="x" * 257)))
+        told.append(outcome(lambda: pool.register_tool("a b", print)))
+        pool.session("brief", ttl=0.01).execute("ping")
+        time.sleep(0.02)
+        pool.register_tool("own", lambda: 2, session="brief")
+        told.append(pool.execute("back", {"name": "own"}, session="brief"))
+        return told
+
+    adapter = "pool.calling_back:CallsBack"
+    real, inline = (use(make_pool(adapter, size=1, inline=inline)) for inline in (False, True))
+    assert real == inline

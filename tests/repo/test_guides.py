@@ -22,7 +22,7 @@ PAGES = {
         for program, following in pairwise([*blocks((ROOT / f"docs/{page}.md").read_text()), END])
         if program.language == "python"
     ]
-    for page in ("guards", "sessions", "coming-from-snakepit", "telemetry", "data")
+    for page in ("guards", "sessions", "host-tools", "coming-from-snakepit", "telemetry", "data")
 }
 PROGRAMS = [program for programs in PAGES.values() for program in programs]
 TOOLS = (ROOT / "docs/tools.md").read_text()

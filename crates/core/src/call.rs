@@ -2,6 +2,7 @@
 
 mod context;
 mod session;
+mod tool_name;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ pub use context::{HostContext, Origin};
 use crate::config::RetryPolicy;
 use crate::payload::Payload;
 pub use session::{Binding, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey};
-pub(crate) use session::{Bound, Life, Resident};
+pub(crate) use session::{Bound, Life, Resident, check_id};
+pub(crate) use tool_name::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
 
 /// How strictly the calls of a session stay with the worker that holds its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -156,9 +156,9 @@ pub use process::{Cleanup, cleanup, cleanup_in};
 pub mod line {
     pub use crate::payload::Told;
     pub use crate::transport::PROTOCOL;
+    pub use crate::transport::buffers::{read_buffer as told, write_buffer as tell};
     pub use crate::transport::delivery::{Counted, Delivered};
     pub use crate::transport::http2::{channel, frame_limit, server};
-    pub use crate::transport::wire::{read_buffer as told, write_buffer as tell};
 }
 pub use pool::{
     Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, HostToolBuilder,

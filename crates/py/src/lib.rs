@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 mod codec;
 mod host;
 mod memory;
+mod report;
 mod worker;
 
 #[pymodule(gil_used = false)]

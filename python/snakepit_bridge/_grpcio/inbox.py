@@ -27,6 +27,8 @@ from .messages import CallHostTool, CancelHostTool, GrantHostToolChunks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from snakepit_bridge._native import Report
+
     from .outbox import Outbox
     from .running import Call
 
@@ -39,10 +41,17 @@ _WINDOW_ITEMS, _WINDOW_BYTES = 1024, 1 << 20
 class Inbox:
     """The frames of one line."""
 
-    def __init__(self, frames: Iterator[Any], outbox: Outbox, max_message: int) -> None:
+    def __init__(
+        self,
+        frames: Iterator[Any],
+        outbox: Outbox,
+        max_message: int,
+        substitute: Callable[[Any], Any] | None = None,
+    ) -> None:
         self._frames = frames
         self._outbox = outbox
         self._max_message = max_message
+        self._substitute = substitute
         self._pid = os.getpid()
         self._changed = threading.Condition()
         # All below is guarded by it.
@@ -117,7 +126,7 @@ class Inbox:
             raise RuntimeError(
                 "this process is a fork of the worker: only the worker itself can call the host"
             )
-        encoded = _values.encode(arguments, "args")
+        encoded = _values.encode(arguments, "args", self._substitute)
         size, limit = len(encoded), self._max_message
         if size > limit:
             raise ValueError(
@@ -255,12 +264,15 @@ def _end(result: Any) -> tuple[str, Any]:
     if outcome == "end":
         return "end", None
     told = result.failure
-    return "failure", (
-        told.kind,
-        told.type_name,
-        told.message,
-        told.traceback,
-        list(told.suggestions),
-        told.size,
-        told.limit,
-    )
+    return "failure", (told.kind, _report(told), list(told.suggestions), told.size, told.limit)
+
+
+def _report(told: Any) -> Report:
+    """An exception of the host as the SDK reports those of the worker."""
+    cause = _report(told.cause) if told.HasField("cause") else None
+    context = _report(told.context) if told.HasField("context") else None
+    members = [_report(member) for member in told.exceptions]
+    notes = list(told.notes)
+    detail = (notes, cause, context, members, None, None)
+    plain = not (notes or cause or context or members)
+    return told.type_name, told.message, told.traceback, None if plain else detail

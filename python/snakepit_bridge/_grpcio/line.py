@@ -216,7 +216,7 @@ class Line:
         KeyboardInterrupt and SystemExit raised by a tool are failures like any other.
         """
         server = Server(
-            Inbox(self._call, self._outbox, self._max_message),
+            Inbox(self._call, self._outbox, self._max_message, self._substitute),
             self._outbox,
             self._running,
             self._max_message,

@@ -18,7 +18,7 @@ pub const MAX_METADATA: usize = 16 * 1024;
 
 /// # Errors
 /// [`Error::Config`] for what is no id: empty, too long, or with control characters.
-fn check_id(id: &str) -> Result<(), Error> {
+pub(crate) fn check_id(id: &str) -> Result<(), Error> {
     let wrong = |message: String| Err(Error::Config { field: "session", message });
     if id.is_empty() {
         // The wire writes "no session" as an empty id.

@@ -1,16 +1,14 @@
 //! Which functions of the host may a call use? Names, scopes, and what was most likely meant.
 //!
 //! A tool is registered under a name, for all calls or for those of one session; the session's own
-//! counts more. Nothing else can be called: an adapter that names anything not registered for it is
-//! told the closest names of what is.
+//! counts more, and is gone when the session has ended. Nothing else can be called: an adapter that
+//! names anything not registered for it is told the closest names of what is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::call::is_tool_name;
 use crate::config::suggest;
-
-/// Longest name of a tool in bytes.
-const MAX_NAME: usize = 64;
 
 /// So many of the closest names are told.
 const MAX_SUGGESTIONS: usize = 3;
@@ -18,7 +16,7 @@ const MAX_SUGGESTIONS: usize = 3;
 /// Why a tool is not registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfit {
-    /// It does not match `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`.
+    /// No tool may have it: see [`is_tool_name`].
     Name,
     /// The name is taken in that scope.
     Duplicate,
@@ -28,6 +26,8 @@ pub(crate) enum Unfit {
 #[derive(Debug)]
 pub(crate) struct Toolbox<T> {
     tools: BTreeMap<Arc<str>, Shelf<T>>,
+    /// The names that each session has tools of its own for.
+    of_sessions: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
 }
 
 /// The tools of one name.
@@ -39,7 +39,7 @@ struct Shelf<T> {
 
 impl<T> Default for Toolbox<T> {
     fn default() -> Self {
-        Self { tools: BTreeMap::new() }
+        Self { tools: BTreeMap::new(), of_sessions: BTreeMap::new() }
     }
 }
 
@@ -49,7 +49,7 @@ impl<T> Toolbox<T> {
     /// # Errors
     /// See [`Unfit`]; nothing has changed then.
     pub(crate) fn add(&mut self, name: &str, session: Option<&str>, tool: T) -> Result<(), Unfit> {
-        if !is_name(name) {
+        if !is_tool_name(name) {
             return Err(Unfit::Name);
         }
         if let Some(shelf) = self.tools.get(name)
@@ -57,16 +57,40 @@ impl<T> Toolbox<T> {
         {
             return Err(Unfit::Duplicate);
         }
-        let shelf = self.tools.entry(name.into()).or_default();
+        let name: Arc<str> = name.into();
+        let shelf = self.tools.entry(name.clone()).or_default();
         match session {
             None => shelf.everywhere = Some(tool),
-            Some(session) => drop(shelf.by_session.insert(session.into(), tool)),
+            Some(session) => {
+                let session: Arc<str> = session.into();
+                self.of_sessions.entry(session.clone()).or_default().insert(name);
+                shelf.by_session.insert(session, tool);
+            }
         }
         Ok(())
     }
 
     /// Takes a tool away. None: there is none of that name in that scope.
     pub(crate) fn remove(&mut self, name: &str, session: Option<&str>) -> Option<T> {
+        let tool = self.take(name, session)?;
+        if let Some(session) = session
+            && let Some(names) = self.of_sessions.get_mut(session)
+        {
+            names.remove(name);
+            if names.is_empty() {
+                self.of_sessions.remove(session);
+            }
+        }
+        Some(tool)
+    }
+
+    /// Takes away what is for the calls of that session alone.
+    pub(crate) fn end_session(&mut self, session: &str) -> Vec<T> {
+        let names = self.of_sessions.remove(session).unwrap_or_default();
+        names.iter().filter_map(|name| self.take(name, Some(session))).collect()
+    }
+
+    fn take(&mut self, name: &str, session: Option<&str>) -> Option<T> {
         let shelf = self.tools.get_mut(name)?;
         let tool = match session {
             None => shelf.everywhere.take(),
@@ -128,29 +152,11 @@ impl<T> Default for Shelf<T> {
     }
 }
 
-/// Whether a tool may have that name.
-pub(crate) fn is_name(name: &str) -> bool {
-    let bytes = name.as_bytes();
-    bytes.len() <= MAX_NAME
-        && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn a_name_is_short_and_plain() {
-        for good in ["a", "7", "hash", "Hash.v2", "a-b_c.d", &"x".repeat(64)] {
-            assert!(is_name(good), "{good}");
-        }
-        for bad in ["", "_a", ".a", "-a", "a b", "ä", "a/b", "a\n", &"x".repeat(65)] {
-            assert!(!is_name(bad), "{bad:?}");
-        }
-    }
 
     #[test]
     fn a_tool_of_a_session_is_for_its_calls_only_and_goes_before_that_of_all() {
@@ -192,13 +198,18 @@ mod tests {
         /// Whatever is added and removed: a call sees its session's tool, else that of all calls.
         #[test]
         fn scopes_are_kept(ops in prop::collection::vec(
-            (any::<bool>(), 0u8..3, prop::option::of(0u8..3)), 0..60,
+            (0u8..5, 0u8..3, prop::option::of(0u8..3)), 0..60,
         )) {
             let mut tools = Toolbox::default();
             let mut model = std::collections::BTreeMap::new();
-            for (at, (add, name, session)) in ops.into_iter().enumerate() {
+            for (at, (op, name, session)) in ops.into_iter().enumerate() {
                 let (text, scope) = (format!("t{name}"), session.map(|s| format!("s{s}")));
-                if add {
+                if op == 0 && session.is_some() {
+                    let ended = tools.end_session(scope.as_deref().unwrap_or_default());
+                    let before = model.len();
+                    model.retain(|(_, of), _| *of != session);
+                    prop_assert_eq!(ended.len(), before - model.len());
+                } else if op <= 2 {
                     let added = tools.add(&text, scope.as_deref(), at);
                     prop_assert_eq!(added.is_ok(), !model.contains_key(&(name, session)));
                     model.entry((name, session)).or_insert(at);
@@ -207,6 +218,8 @@ mod tests {
                     prop_assert_eq!(removed, model.remove(&(name, session)));
                 }
                 prop_assert_eq!(tools.all().count(), model.len());
+                let scoped = tools.of_sessions.values().map(BTreeSet::len).sum::<usize>();
+                prop_assert_eq!(scoped, model.keys().filter(|(_, of)| of.is_some()).count());
                 for name in 0..3u8 {
                     for session in [None, Some(0u8), Some(1), Some(2)] {
                         let scope = session.map(|s| format!("s{s}"));

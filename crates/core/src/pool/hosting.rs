@@ -11,7 +11,7 @@ use super::Pool;
 use super::job::Job;
 use super::shared::{Answer, Answers, Ports, Shared};
 use super::state::State;
-use crate::call::{Caller, HostContext};
+use crate::call::{Caller, HostContext, TOOL_NAME_RULE, check_id};
 use crate::error::{Error, Failure, Violation};
 use crate::id::CallId;
 use crate::policy::hostcalls::{Excess, HostCalls, LIMIT};
@@ -43,7 +43,8 @@ pub(super) struct Asked {
 /// How a host tool is registered.
 #[derive(Clone, Debug, Default)]
 pub struct HostToolOptions {
-    /// The only session whose calls may use it. Default: every call may.
+    /// The only session whose calls may use it, until it is closed or has expired. Default: every
+    /// call may.
     pub session: Option<String>,
     /// For people and for agents. Default: empty.
     pub description: String,
@@ -92,6 +93,14 @@ impl Hosting {
     pub(super) fn let_go(&self) {
         let tools = std::mem::take(&mut *self.tools());
         drop(tools); // outside of the lock: that runs code of theirs
+    }
+
+    /// A session was closed or has expired: its tools go, and those of their calls that run go on.
+    pub(super) fn end_session(&self, session: &str, answers: &mut Answers) {
+        let tools = self.tools().end_session(session);
+        if !tools.is_empty() {
+            answers.push(Answer::LetGo(tools));
+        }
     }
 
     pub(super) fn cancel(&self, slot: usize, id: u64, answers: &mut Answers) {
@@ -260,8 +269,8 @@ impl Pool {
     /// Registers what runs a host tool. [`Pool::host_tool`] does it for closures.
     ///
     /// # Errors
-    /// [`Error::Config`]: the name does not match `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`, or it is taken in
-    /// that scope.
+    /// [`Error::Config`]: the name does not match `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}` or is taken in
+    /// that scope, or the session's id cannot be one.
     pub fn register_host_tool(
         &self,
         name: &str,
@@ -273,14 +282,19 @@ impl Pool {
         if self.is_forked() {
             return Err(Error::ForkedPool { pool: self.config().name.clone() });
         }
+        if let Some(session) = &session {
+            check_id(session)?;
+            // Else its tools would go when that is noticed, and this one with them.
+            let now = Instant::now();
+            self.shared.event(|state, _, effects, _| state.end_stale(session, now, effects));
+        }
         let description = description.into();
         let registered = Registered { tool, description, timeout, streaming };
         let added = self.shared.hosting.tools().add(name, session.as_deref(), registered);
         added.map_err(|unfit| match unfit {
-            Unfit::Name => wrong(format!(
-                "{name:?} is no name of a tool: 1 to 64 ASCII letters, digits and _ . - are, \
-                 the first a letter or digit"
-            )),
+            Unfit::Name => {
+                wrong(format!("{name:?} cannot be the name of a tool, which is {TOOL_NAME_RULE}"))
+            }
             Unfit::Duplicate => wrong(format!(
                 "a tool {name:?} is registered {}; unregister it first, or take another name",
                 match &session {

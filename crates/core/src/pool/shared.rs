@@ -27,7 +27,7 @@ use crate::policy::breaker::CircuitOpen;
 use crate::policy::session as sessions;
 use crate::process::arena::Arena;
 use crate::process::{Owner, owner};
-use crate::tool::Task;
+use crate::tool::{Registered, Task};
 use crate::transport::{ToolInfo, WorkerFailure};
 use crate::worker::{Order, Port, TooLong};
 
@@ -112,6 +112,8 @@ pub(super) enum Answer {
     Ask(Box<Asked>),
     /// Nobody waits for a host tool any more.
     CalledOff(Arc<Task>),
+    /// These host tools are gone; to let go of one may run the program's code.
+    LetGo(Vec<Registered>),
 }
 
 /// Who refused a call at the door.
@@ -367,6 +369,7 @@ impl Shared {
                 Effect::EndSession { slot, id, binding } => {
                     inner.ports.tell(slot, |port| port.end_session(&id, binding));
                 }
+                Effect::SessionOver { id } => self.hosting.end_session(&id, answers),
                 Effect::End { job, end } => {
                     let error = self.ended(inner, &job, end);
                     answers.push(Answer::Failure(job, error));
@@ -447,6 +450,7 @@ impl Answer {
             Self::Chunks(channel, items) => channel.push(items),
             Self::Ask(asked) => asked.give(),
             Self::CalledOff(task) => task.call_off(WorkerFailure::Cancelled),
+            Self::LetGo(tools) => drop(tools),
         }
     }
 }

@@ -1,5 +1,7 @@
-//! Failures as a worker tells them, within bounds: what is inside comes from another process.
+//! Failures as they are told, within bounds: a worker's, which come from another process, and those of
+//! host tools, which go there.
 
+use prost::Message;
 use snakepit_proto::v1;
 
 use crate::error::Failure;
@@ -7,6 +9,13 @@ use crate::error::Failure;
 /// Exceptions inside each other, and of one failure in all. The worker's end keeps to them too.
 const DEPTH: u32 = 16;
 const NUMBER: u32 = 64;
+
+/// Bounds of the texts in bytes: together less than what a frame may carry beside a value.
+const MAX_NAME: usize = 1024;
+const MAX_MESSAGE: usize = 14 * 1024;
+const MAX_TRACEBACK: usize = 44 * 1024;
+/// Of what is inside, for which the traceback makes room. It is told as a whole or not at all.
+const MAX_DETAIL: usize = 24 * 1024;
 
 /// The exception that a worker tells of.
 pub(super) fn exception(told: v1::Failure) -> Failure {
@@ -32,6 +41,53 @@ fn read(told: v1::Failure, depth: u32, left: &mut u32) -> Failure {
         class: Some(told.class).filter(|class| !class.is_empty()),
         encoded_arguments: told.arguments,
     }
+}
+
+/// An exception of a host tool as its worker is told of it: the inverse of [`exception`].
+pub(super) fn told(failure: Failure) -> v1::Failure {
+    let mut left = NUMBER;
+    let mut detail = write(failure, DEPTH, &mut left);
+    let take = std::mem::take::<String>;
+    let type_name = clip(take(&mut detail.type_name), MAX_NAME);
+    let message = clip(take(&mut detail.message), MAX_MESSAGE);
+    let traceback = take(&mut detail.traceback);
+    if detail.encoded_len() > MAX_DETAIL {
+        detail = v1::Failure { kind: detail.kind, ..v1::Failure::default() };
+    }
+    let traceback = clip(traceback, MAX_TRACEBACK - detail.encoded_len());
+    v1::Failure { type_name, message, traceback, ..detail }
+}
+
+fn write(failure: Failure, depth: u32, left: &mut u32) -> v1::Failure {
+    *left = left.saturating_sub(1);
+    let mut inner = |failure| (depth > 1 && *left > 0).then(|| write(failure, depth - 1, left));
+    let cause = failure.cause.and_then(|failure| inner(*failure)).map(Box::new);
+    let context = failure.context.and_then(|failure| inner(*failure)).map(Box::new);
+    let exceptions = failure.exceptions.into_iter().map_while(inner).collect();
+    v1::Failure {
+        kind: v1::FailureKind::Exception.into(),
+        type_name: failure.type_name,
+        message: failure.message,
+        traceback: failure.traceback,
+        notes: failure.notes,
+        cause,
+        context,
+        exceptions,
+        ..v1::Failure::default()
+    }
+}
+
+/// Cuts out the middle: the head says what it is, the tail where it ended.
+fn clip(text: String, max: usize) -> String {
+    const MARK: &str = "\n[…]\n";
+    if text.len() <= max {
+        return text;
+    }
+    let half = (max - MARK.len()) / 2;
+    let whole = |at: &usize| text.is_char_boundary(*at);
+    let head = (0..=half).rev().find(whole).unwrap_or(0);
+    let tail = (text.len() - half..text.len()).find(whole).unwrap_or(text.len());
+    [&text[..head], MARK, &text[tail..]].concat()
 }
 
 #[cfg(test)]
@@ -68,19 +124,56 @@ mod tests {
         1 + inside(failure).map(depth).max().unwrap_or(0)
     }
 
-    fn told(failure: &v1::Failure) -> u32 {
+    fn size(failure: &v1::Failure) -> u32 {
         let chained = failure.cause.iter().chain(&failure.context).map(|inner| &**inner);
-        1 + chained.chain(&failure.exceptions).map(told).sum::<u32>()
+        1 + chained.chain(&failure.exceptions).map(size).sum::<u32>()
     }
 
     proptest! {
         #[test]
         fn what_is_kept_is_bounded_and_all_where_it_fits(failure in any_failure()) {
-            let number = told(&failure);
+            let number = size(&failure);
             let kept = exception(failure);
             prop_assert!(count(&kept) <= NUMBER && depth(&kept) <= DEPTH);
             prop_assert!(count(&kept) == number || number > NUMBER || depth(&kept) == DEPTH);
         }
+
+        /// What a host tells is what a worker's host would read, whatever it is made of.
+        #[test]
+        fn what_is_told_is_bounded_and_all_where_it_fits(
+            failure in any_failure(),
+            texts in (0..30_000usize, 0..30_000usize, 0..90_000usize),
+        ) {
+            let text = |length: usize| "é".repeat(length);
+            let failure = Failure {
+                type_name: text(texts.0),
+                message: text(texts.1),
+                traceback: text(texts.2),
+                ..exception(failure)
+            };
+            let sent = told(failure.clone());
+            prop_assert!(sent.encoded_len() < 64 * 1024);
+            let read = exception(sent);
+            prop_assert!(read.message.starts_with(&text(texts.1.min(100))));
+            prop_assert!(read.traceback.ends_with(&text(texts.2.min(100))));
+            prop_assert_eq!(inside(&read).count(), inside(&failure).count());
+        }
+    }
+
+    #[test]
+    fn what_is_inside_is_told_as_a_whole_or_not_at_all() {
+        let with = |note: usize| Failure {
+            traceback: "t".repeat(MAX_TRACEBACK),
+            notes: vec!["n".repeat(note)],
+            cause: Some(Box::new(Failure { type_name: "Cause".into(), ..Failure::default() })),
+            ..Failure::default()
+        };
+        let sent = told(with(20_000));
+        assert_eq!((sent.notes.len(), sent.cause.is_some()), (1, true));
+        assert!(sent.traceback.len() < MAX_TRACEBACK - 20_000);
+        let sent = told(with(30_000));
+        assert_eq!((sent.notes.len(), sent.cause.is_some()), (0, false));
+        assert!(sent.traceback.len() > MAX_TRACEBACK - 10);
     }
 
     #[test]

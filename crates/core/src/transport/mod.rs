@@ -7,12 +7,14 @@
 //! its own.
 
 mod admission;
+pub(crate) mod buffers;
 #[cfg(feature = "worker-end")]
 pub(crate) mod delivery;
 mod door;
 mod failure;
 #[cfg(feature = "testkit")]
 pub(crate) mod fuzzing;
+mod host_tool;
 pub(crate) mod http2;
 pub(crate) mod listener;
 #[cfg(feature = "testkit")]
@@ -21,11 +23,12 @@ mod opening;
 pub(crate) mod wire;
 
 pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};
+pub(crate) use buffers::ReadBuffers;
+pub(crate) use host_tool::HostAsk;
 pub(crate) use listener::Listener;
 pub use wire::ToolInfo;
 pub(crate) use wire::{
-    CallSession, FromWorker, HostAsk, Inbox, Outbox, ReadBuffers, ToolCall, WorkerFailure,
-    start_message,
+    CallSession, FromWorker, Inbox, Outbox, ToolCall, WorkerFailure, start_message,
 };
 
 /// Version of the protocol that both ends must speak.

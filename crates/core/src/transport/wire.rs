@@ -19,11 +19,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
+use super::buffers::{self, ReadBuffers, write_buffer};
 use super::failure::exception;
-use crate::config::{SourceKind, Unserializable, WhenFull, WorkerConfig};
+use super::host_tool::HostAsk;
+use crate::call::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
+use crate::config::{SourceKind, Unserializable, WorkerConfig};
 use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
-use crate::payload::{Buffer, Buffers, Payload, Told};
+use crate::payload::{Payload, Told};
 use crate::process::arena::Arena;
 use crate::schema::Schema;
 
@@ -32,16 +35,6 @@ const BATCH: usize = 64;
 
 /// Characters of what a peer can put into an error's text.
 const MAX_DETAIL: usize = 200;
-
-/// Buffers of one frame.
-const MAX_BUFFERS: usize = 4096;
-/// Bounds of a failure's texts in bytes: together less than what a frame may carry beside a value.
-const MAX_NAME: usize = 1024;
-const MAX_MESSAGE: usize = 14 * 1024;
-const MAX_TRACEBACK: usize = 44 * 1024;
-
-/// Longest name of a tool.
-const MAX_TOOL_NAME: usize = 64;
 
 /// What a worker says.
 #[derive(Debug)]
@@ -82,19 +75,6 @@ impl FromWorker {
     }
 }
 
-/// What a tool asks of the host.
-#[derive(Debug)]
-pub(crate) struct HostAsk {
-    /// The worker's number for it.
-    pub(crate) id: u64,
-    pub(crate) call: CallId,
-    pub(crate) name: Arc<str>,
-    pub(crate) arguments: Bytes,
-    pub(crate) streaming: bool,
-    /// Items and bytes that may be under way.
-    pub(crate) window: (u32, u64),
-}
-
 /// How a call failed in the worker, or a host tool in the host.
 #[derive(Debug)]
 pub(crate) enum WorkerFailure {
@@ -116,12 +96,6 @@ pub struct ToolInfo {
     pub streaming: bool,
     /// What its arguments are.
     pub parameters: Schema,
-}
-
-/// Finds the buffers that frames name beside themselves.
-pub(crate) trait ReadBuffers: Send + Sync {
-    /// All of them, or what is wrong with them.
-    fn read(&self, told: &[Told]) -> Result<Buffers, String>;
 }
 
 /// Frames from one worker.
@@ -220,12 +194,12 @@ pub(super) fn violation(status: &Status, limit: usize) -> Option<Violation> {
     }
 }
 
-pub(super) fn read(frame: v1::WorkerFrame, buffers: Option<&dyn ReadBuffers>) -> FromWorker {
+pub(super) fn read(frame: v1::WorkerFrame, found: Option<&dyn ReadBuffers>) -> FromWorker {
     match frame.frame {
         Some(Frame::Result(result)) => {
             let id = CallId::from_raw(result.call_id);
             match result.outcome {
-                Some(Outcome::Value(value)) => match named(result.buffers, buffers) {
+                Some(Outcome::Value(value)) => match buffers::named(result.buffers, found) {
                     Ok(buffers) => FromWorker::Value(id, Payload { bytes: value, buffers }),
                     Err(detail) => FromWorker::Violation(Violation::BadBuffer { call: id, detail }),
                 },
@@ -240,19 +214,12 @@ pub(super) fn read(frame: v1::WorkerFrame, buffers: Option<&dyn ReadBuffers>) ->
         }
         Some(Frame::Chunks(chunks)) => {
             let id = CallId::from_raw(chunks.call_id);
-            items(chunks, buffers).map_or_else(
+            buffers::items(chunks, found).map_or_else(
                 |detail| FromWorker::Violation(Violation::BadBuffer { call: id, detail }),
                 |items| FromWorker::Chunks(id, items),
             )
         }
-        Some(Frame::CallHostTool(ask)) => FromWorker::AskHostTool(Box::new(HostAsk {
-            id: ask.id,
-            call: CallId::from_raw(ask.call_id),
-            name: ask.name.into(),
-            arguments: ask.arguments,
-            streaming: ask.streaming,
-            window: (ask.window_items, ask.window_bytes),
-        })),
+        Some(Frame::CallHostTool(ask)) => FromWorker::AskHostTool(Box::new(ask.into())),
         Some(Frame::CancelHostTool(cancel)) => FromWorker::CancelHostTool(cancel.id),
         Some(Frame::GrantHostToolChunks(grant)) => {
             FromWorker::GrantHostTool(grant.id, grant.items, grant.bytes)
@@ -282,59 +249,6 @@ pub(super) fn read(frame: v1::WorkerFrame, buffers: Option<&dyn ReadBuffers>) ->
     }
 }
 
-fn items(chunks: v1::Chunks, buffers: Option<&dyn ReadBuffers>) -> Result<Vec<Payload>, String> {
-    if chunks.buffers.is_empty() {
-        return Ok(chunks.items.into_iter().map(Payload::from).collect());
-    }
-    let Ok([bytes]) = <[Bytes; 1]>::try_from(chunks.items) else {
-        return Err("buffers of more or less than one item".into());
-    };
-    Ok(vec![Payload { bytes, buffers: named(chunks.buffers, buffers)? }])
-}
-
-/// The buffers that a frame names; what is wrong with them.
-fn named(table: Vec<v1::Buffer>, buffers: Option<&dyn ReadBuffers>) -> Result<Buffers, String> {
-    if table.is_empty() {
-        return Ok(Buffers::default());
-    }
-    if table.len() > MAX_BUFFERS {
-        return Err(format!("{} buffers; {MAX_BUFFERS} may be in a frame", table.len()));
-    }
-    let told: Vec<_> = table.into_iter().map(read_buffer).collect();
-    match buffers {
-        Some(buffers) => buffers.read(&told),
-        None => inline(told),
-    }
-}
-
-/// The buffers of an end that has no segments.
-fn inline(told: Vec<Told>) -> Result<Buffers, String> {
-    let bytes = |told| match told {
-        Told::Inline(bytes) => Ok(Buffer::from(bytes)),
-        Told::Shared { segment, .. } => Err(format!("segment {segment}, and it has none")),
-    };
-    Ok(told.into_iter().map(bytes).collect::<Result<Vec<_>, _>>()?.into())
-}
-
-/// What a frame tells of a buffer.
-pub fn read_buffer(buffer: v1::Buffer) -> Told {
-    let v1::Buffer { segment, offset, length, word, inline } = buffer;
-    match segment {
-        0 => Told::Inline(inline),
-        segment => Told::Shared { segment, offset, length, word },
-    }
-}
-
-/// The same, to be sent.
-pub fn write_buffer(told: Told) -> v1::Buffer {
-    match told {
-        Told::Inline(inline) => v1::Buffer { inline, ..v1::Buffer::default() },
-        Told::Shared { segment, offset, length, word } => {
-            v1::Buffer { segment, offset, length, word, inline: Bytes::new() }
-        }
-    }
-}
-
 fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
     let mut names = HashSet::new();
     let read = |tool: v1::Tool| {
@@ -344,8 +258,7 @@ fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
             Violation::BadTool { tool: name.chars().take(MAX_TOOL_NAME).collect(), detail }
         };
         if !is_tool_name(&name) {
-            let rule = format!("a name is 1 to {MAX_TOOL_NAME} of A-Z a-z 0-9 _ . -");
-            return Err(bad(format!("{rule}, and begins with a letter or digit")));
+            return Err(bad(format!("a name is {TOOL_NAME_RULE}")));
         }
         if !names.insert(name.clone()) {
             return Err(bad("listed twice".to_owned()));
@@ -356,12 +269,6 @@ fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
         Ok(ToolInfo { name, description, streaming, parameters })
     };
     tools.into_iter().map(read).collect()
-}
-
-fn is_tool_name(name: &str) -> bool {
-    let first = name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
-    let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-    first && rest && name.len() <= MAX_TOOL_NAME
 }
 
 fn failed(failure: v1::Failure) -> WorkerFailure {
@@ -378,42 +285,6 @@ fn failed(failure: v1::Failure) -> WorkerFailure {
         }
         _ => WorkerFailure::Exception(exception(failure).into()),
     }
-}
-
-/// A failure as it travels to a worker: the inverse of [`failed`].
-fn told(failure: WorkerFailure) -> v1::Failure {
-    let of = |kind: v1::FailureKind| v1::Failure { kind: kind.into(), ..v1::Failure::default() };
-    match failure {
-        WorkerFailure::Exception(failure) => v1::Failure {
-            type_name: clip(failure.type_name, MAX_NAME),
-            message: clip(failure.message, MAX_MESSAGE),
-            traceback: clip(failure.traceback, MAX_TRACEBACK),
-            ..of(v1::FailureKind::Exception)
-        },
-        WorkerFailure::ToolNotFound(suggestions) => {
-            v1::Failure { suggestions, ..of(v1::FailureKind::ToolNotFound) }
-        }
-        WorkerFailure::Encode { message, path, type_name } => {
-            v1::Failure { message, path, type_name, ..of(v1::FailureKind::Encode) }
-        }
-        WorkerFailure::Cancelled => of(v1::FailureKind::Cancelled),
-        WorkerFailure::TooLarge { size, limit } => {
-            v1::Failure { size, limit, ..of(v1::FailureKind::TooLarge) }
-        }
-    }
-}
-
-/// Cuts out the middle: the head says what it is, the tail where it ended.
-fn clip(text: String, max: usize) -> String {
-    const MARK: &str = "\n[…]\n";
-    if text.len() <= max {
-        return text;
-    }
-    let half = (max - MARK.len()) / 2;
-    let whole = |at: &usize| text.is_char_boundary(*at);
-    let head = (0..=half).rev().find(whole).unwrap_or(0);
-    let tail = (text.len() - half..text.len()).find(whole).unwrap_or(text.len());
-    [&text[..head], MARK, &text[tail..]].concat()
 }
 
 /// The session of a call as it is sent.
@@ -448,7 +319,7 @@ impl Outbox {
         Self(frames)
     }
 
-    fn send(&self, frame: ToWorker) {
+    pub(super) fn send(&self, frame: ToWorker) {
         let _ = self.0.send(Ok(v1::HostFrame { frame: Some(frame) }));
     }
 
@@ -493,28 +364,6 @@ impl Outbox {
         self.send(ToWorker::GrantChunks(v1::GrantChunks { call_id: id.raw(), items, bytes }));
     }
 
-    pub(crate) fn host_tool_value(&self, id: u64, value: Bytes) {
-        self.host_tool_result(id, v1::host_tool_result::Outcome::Value(value));
-    }
-
-    pub(crate) fn host_tool_failed(&self, id: u64, failure: WorkerFailure) {
-        self.host_tool_result(id, v1::host_tool_result::Outcome::Failure(told(failure)));
-    }
-
-    pub(crate) fn host_tool_end(&self, id: u64) {
-        self.host_tool_result(id, v1::host_tool_result::Outcome::End(v1::StreamEnd {}));
-    }
-
-    pub(crate) fn host_tool_item(&self, id: u64, item: Bytes) {
-        let items = vec![item];
-        self.send(ToWorker::HostToolChunks(v1::HostToolChunks { id, items }));
-    }
-
-    fn host_tool_result(&self, id: u64, outcome: v1::host_tool_result::Outcome) {
-        let outcome = Some(outcome);
-        self.send(ToWorker::HostToolResult(v1::HostToolResult { id, outcome }));
-    }
-
     pub(crate) fn drain(&self) {
         self.send(ToWorker::Drain(v1::Drain {}));
     }
@@ -544,18 +393,8 @@ impl Outbox {
             device: String::new(),
             unserializable: config.results.as_ref().map(unserializable),
             errors: config.errors.clone(),
-            shared_memory: shared_memory.map(told_of_arenas),
+            shared_memory: shared_memory.map(buffers::told_of_arenas),
         }));
-    }
-}
-
-fn told_of_arenas(arena: &Arena) -> v1::SharedMemory {
-    let settings = arena.settings();
-    v1::SharedMemory {
-        max_bytes: arena.max_bytes(),
-        threshold: settings.threshold as u64,
-        wait_us: u64::try_from(settings.wait.as_micros()).unwrap_or(u64::MAX),
-        error_when_full: settings.when_full == WhenFull::Error,
     }
 }
 

@@ -17,8 +17,9 @@ use snakepit::blocking::Driver;
 use snakepit::{Failure, HostContext, HostTool, Lineage, Origin};
 
 use super::leave::{self, Inside};
-use super::{callbacks, runtime};
+use super::{callbacks, raised, runtime};
 use crate::codec;
+use crate::report::Report;
 
 /// The calls of one pool's host tools that wait for a thread.
 #[pyclass(frozen, module = "snakepit._core")]
@@ -41,13 +42,20 @@ struct Inner {
 
 struct Waiting {
     call: snakepit::HostCall,
-    tool: Arc<Py<PyAny>>,
+    function: Arc<Function>,
+}
+
+/// What a host tool is in Python.
+struct Function {
+    tool: Py<PyAny>,
+    /// Makes something that can travel of what cannot, where the pool wants that.
+    substitute: Option<Py<PyAny>>,
 }
 
 /// A host tool whose calls wait there.
 struct Queued {
     queue: Arc<Queue>,
-    tool: Arc<Py<PyAny>>,
+    function: Arc<Function>,
 }
 
 impl HostTool for Queued {
@@ -62,7 +70,7 @@ impl HostTool for Queued {
             // It would wait for a thread that may be held by what waits for it.
             format!("all {max} threads for host tools are busy, and this call is from inside one")
         } else {
-            inner.calls.push_back(Waiting { call, tool: self.tool.clone() });
+            inner.calls.push_back(Waiting { call, function: self.function.clone() });
             drop(inner);
             self.queue.bell.notify_one();
             return;
@@ -138,8 +146,8 @@ impl HostQueue {
             leave::come_back();
             next
         });
-        let Some((Waiting { call, tool }, more)) = next else { return Ok(None) };
-        Ok(Some((HostCall { call, tool, driver: runtime::driver()? }, more)))
+        let Some((Waiting { call, function }, more)) = next else { return Ok(None) };
+        Ok(Some((HostCall { call, function, driver: runtime::driver()? }, more)))
     }
 
     /// Take no more calls, fail those that wait, let idle threads go.
@@ -156,8 +164,9 @@ impl HostQueue {
 
 impl HostQueue {
     /// What the pool asks for the calls of `tool`.
-    pub(super) fn tool(&self, tool: Py<PyAny>) -> Arc<dyn HostTool> {
-        Arc::new(Queued { queue: self.0.clone(), tool: Arc::new(tool) })
+    pub(super) fn tool(&self, tool: Py<PyAny>, substitute: Option<Py<PyAny>>) -> Arc<dyn HostTool> {
+        let function = Arc::new(Function { tool, substitute });
+        Arc::new(Queued { queue: self.0.clone(), function })
     }
 }
 
@@ -165,7 +174,7 @@ impl HostQueue {
 #[pyclass(frozen, module = "snakepit._core")]
 pub(super) struct HostCall {
     call: snakepit::HostCall,
-    tool: Arc<Py<PyAny>>,
+    function: Arc<Function>,
     driver: Arc<Driver>,
 }
 
@@ -181,7 +190,7 @@ impl HostCall {
     }
 
     fn encoded(&self, value: &Bound<'_, PyAny>, root: &str) -> PyResult<Bytes> {
-        Ok(codec::encode(value, root)?.into())
+        Ok(codec::encode_or(value, root, self.function.substitute.as_ref(), None)?.message.into())
     }
 }
 
@@ -189,7 +198,7 @@ impl HostCall {
 impl HostCall {
     #[getter]
     fn tool(&self, py: Python<'_>) -> Py<PyAny> {
-        self.tool.clone_ref(py)
+        self.function.tool.clone_ref(py)
     }
 
     #[getter]
@@ -248,9 +257,9 @@ impl HostCall {
         Ok(self.kicked(self.call.succeed(value)))
     }
 
-    fn fail(&self, type_name: String, message: String, traceback: String) -> bool {
-        let failure = Failure { type_name, message, traceback, ..Failure::default() };
-        self.kicked(self.call.fail(failure))
+    /// Answer with what was raised; False: nobody waits.
+    fn fail(&self, report: Report<'_>) -> PyResult<bool> {
+        Ok(self.kicked(self.call.fail(raised::failure(report)?)))
     }
 
     /// Send an item; None: the reader has no room yet.

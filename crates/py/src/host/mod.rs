@@ -25,6 +25,7 @@ mod inbox;
 mod leave;
 mod life;
 mod pool;
+mod raised;
 mod remote;
 mod reply;
 mod retry;

@@ -293,7 +293,8 @@ impl Pool {
         let (pool, _inside) = self.here(py)?;
         let options =
             HostToolOptions { session, description, timeout: duration(timeout), streaming };
-        let registered = pool.register_host_tool(name, options, queue.tool(tool));
+        let substitute = self.substitute.as_ref().map(|substitute| substitute.clone_ref(py));
+        let registered = pool.register_host_tool(name, options, queue.tool(tool, substitute));
         registered.map_err(|error| errors::exception(py, &error))
     }
 

@@ -2,10 +2,11 @@
 
 use prost::Message;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString};
+use pyo3::types::PyString;
 use snakepit_proto::v1::{Failure, FailureKind};
 
 use crate::codec;
+use crate::report::{Detail, Report};
 
 /// Bounds of the texts, in bytes: together less than what a frame may carry beside a value.
 const MAX_NAME: usize = 1024;
@@ -40,21 +41,6 @@ pub(super) fn told(kind: FailureKind, (type_name, message, traceback): Told<'_>)
 
 /// Type name, message, traceback.
 pub(super) type Told<'py> = (Bound<'py, PyString>, Bound<'py, PyString>, Bound<'py, PyString>);
-
-/// Type name, message, traceback; what the exception is made of.
-pub(super) type Report<'py> =
-    (Bound<'py, PyString>, Bound<'py, PyString>, Bound<'py, PyString>, Option<Detail<'py>>);
-
-/// Notes, cause, context, a group's members; class of the pool's `errors`, arguments. The SDK keeps
-/// it in bounds.
-type Detail<'py> = (
-    Vec<Bound<'py, PyString>>,
-    Option<Bound<'py, PyAny>>,
-    Option<Bound<'py, PyAny>>,
-    Vec<Bound<'py, PyAny>>,
-    Option<String>,
-    Option<Bound<'py, PyList>>,
-);
 
 /// A failure of what the SDK made of an exception, with all that this is made of.
 pub(super) fn reported(kind: FailureKind, report: Report<'_>) -> PyResult<Failure> {

@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use super::inbox::{Inbox, Refused};
 use super::outbox::Outbox;
 use super::running::RunningCall;
-use super::{boot, lock};
+use super::{boot, lock, results};
 use crate::codec;
 
 /// Items and bytes that the host may be ahead of the reader of a stream.
@@ -196,7 +196,7 @@ pub(super) fn ask(
             "this process is a fork of the worker: only the worker itself can call the host",
         ));
     }
-    let arguments = codec::encode_args(Some(arguments), None, None)?.message;
+    let arguments = results::encode_args(arguments)?;
     let (size, limit) = (arguments.len(), link.max_message);
     if size > limit {
         return Err(PyValueError::new_err(format!(
@@ -300,9 +300,22 @@ impl HostAnswer {
     }
 }
 
-/// Kind, type name, message, traceback, suggestions, size, limit.
+/// Kind, report, suggestions, size, limit.
 fn told(py: Python<'_>, failure: Failure) -> PyResult<Bound<'_, PyTuple>> {
-    let kind = failure.kind;
-    let Failure { type_name, message, traceback, suggestions, size, limit, .. } = failure;
-    (kind, type_name, message, traceback, suggestions, size, limit).into_pyobject(py)
+    let report = report(py, &failure)?;
+    (failure.kind, report, failure.suggestions, failure.size, failure.limit).into_pyobject(py)
+}
+
+/// An exception of the host as the SDK reports those of the worker.
+fn report<'py>(py: Python<'py>, failure: &Failure) -> PyResult<Bound<'py, PyTuple>> {
+    let inner = |failure: &Option<Box<Failure>>| {
+        failure.as_deref().map(|failure| report(py, failure)).transpose()
+    };
+    let (cause, context) = (inner(&failure.cause)?, inner(&failure.context)?);
+    let members = failure.exceptions.iter().map(|member| report(py, member));
+    let members = members.collect::<PyResult<Vec<_>>>()?;
+    let plain = failure.notes.is_empty() && cause.is_none() && context.is_none();
+    let detail = (!plain || !members.is_empty())
+        .then(|| (&failure.notes, cause, context, members, py.None(), py.None()));
+    (&failure.type_name, &failure.message, &failure.traceback, detail).into_pyobject(py)
 }

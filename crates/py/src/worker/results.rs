@@ -1,4 +1,5 @@
-//! Results and chunks as they travel, and what is sent instead of what cannot.
+//! What the worker sends, results, chunks and arguments of host tools, and what is sent instead of what
+//! cannot travel.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -26,4 +27,13 @@ pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Payload> 
     let place = Place { arena: arenas::arena(), limit: None, come_back: || {}, insist: false };
     let encoded = codec::encode_or(value, root, SUBSTITUTE.get(py), place.threshold())?;
     memory::payload(py, encoded, place, root)
+}
+
+/// The same, for the arguments of a host tool.
+///
+/// # Errors
+///
+/// As [`encode`], the path starting at `args`.
+pub(super) fn encode_args(arguments: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    Ok(codec::encode_args(Some(arguments), SUBSTITUTE.get(arguments.py()), None)?.message)
 }

@@ -25,12 +25,13 @@ use super::arenas::{self, Found};
 use super::boot;
 use super::call::Call;
 use super::engine::Engine;
-use super::failure::{self, Report};
+use super::failure;
 use super::names::Names;
 use super::results;
 use super::running::RunningCall;
 use super::sessions::Sessions;
 use crate::codec;
+use crate::report::Report;
 
 /// A finished call is not kept waiting behind more work than this.
 const BATCH: Duration = Duration::from_micros(50);

@@ -89,6 +89,8 @@ pub(crate) enum Effect<J> {
     Grant { slot: usize, id: CallId, items: u64, bytes: u64 },
     /// Tell the worker that a session is over, by the number of its binding there.
     EndSession { slot: usize, id: Arc<str>, binding: u64 },
+    /// A session was closed or has expired: what the pool keeps for it is over.
+    SessionOver { id: Arc<str> },
     /// The call ended without an answer of its worker.
     End { job: J, end: End },
     /// Ask the worker whether its interpreter makes progress.

@@ -94,6 +94,13 @@ impl<J> State<J> {
         }
     }
 
+    /// Ends the session of that id where its time is over, though nobody has swept since.
+    pub(crate) fn end_stale(&mut self, id: &str, now: Instant, out: &mut Vec<Effect<J>>) {
+        if let Ok(Found::Stale(place)) = self.sessions.find(id, None, now) {
+            self.end_session(place, Ended::Expired, now, out);
+        }
+    }
+
     /// As [`Self::close_session`], for the session of an object alone. One that was never used is
     /// closed, too: it opens none any more.
     pub(crate) fn close_session_of(
@@ -249,6 +256,7 @@ impl<J> State<J> {
     }
 
     fn end_session(&mut self, place: Place, how: Ended, now: Instant, out: &mut Vec<Effect<J>>) {
+        out.push(Effect::SessionOver { id: self.sessions.get(place).id.clone() });
         if let Some(gone) = self.sessions.end(place, how) {
             self.bury(gone, now, out);
         }
@@ -267,6 +275,7 @@ impl<J> State<J> {
 
     fn sweep_sessions(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
         for gone in self.sessions.sweep(now) {
+            out.push(Effect::SessionOver { id: gone.id.clone() });
             self.bury(gone, now, out);
         }
     }

@@ -28,6 +28,7 @@ impl World {
                     assert_eq!(items, self.calls[self.by_id[&id]].taken);
                 }
                 Effect::EndSession { slot, id, binding } => self.end_session(slot, &id, binding),
+                Effect::SessionOver { id } => self.sessions_over.push(id),
                 Effect::End { job: Job(call), end } => self.ended(call, Outcome::Ended(end)),
                 Effect::Start { slot, generation, after } => {
                     let worker = &mut self.workers[slot];

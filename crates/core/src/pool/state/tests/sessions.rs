@@ -330,3 +330,30 @@ fn a_worker_that_only_waits_for_its_sessions_goes_with_the_last_one() {
     world.close_session("s");
     assert!(world.workers[0].stopped, "nothing keeps it");
 }
+
+#[test]
+fn the_pool_is_told_once_when_a_session_is_over() {
+    let mut world = World::ready(2);
+    let names =
+        |world: &World| world.sessions_over.iter().map(|id| id.to_string()).collect::<Vec<_>>();
+    for name in ["a", "b", "c", "d"] {
+        let id = world.call(Spec::session(name, StrictQueue));
+        world.work(world.sent(id)[0]);
+    }
+    let inside = world.call(Spec::session("a", StrictQueue));
+    assert!(world.close_session("a"));
+    assert!(!world.close_session("a"));
+    assert_eq!(names(&world), ["a"], "at once, though a call is inside");
+    world.work(world.sent(inside)[0]);
+    world.die(0, false);
+    world.die(1, false);
+    assert_eq!(names(&world), ["a"], "a session that has lost its worker is not over");
+    world.now += TTL;
+    world.state.end_stale("b", world.now, &mut world.out);
+    world.carry_out();
+    assert_eq!(names(&world), ["a", "b"]);
+    world.advance(TTL);
+    let mut all = names(&world);
+    all.sort_unstable();
+    assert_eq!(all, ["a", "b", "c", "d"]);
+}

@@ -1,6 +1,7 @@
 //! A simulated pool: carries out what the state wants and records what becomes of each call.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -70,6 +71,8 @@ pub(crate) struct World {
     pub(super) bindings: HashMap<u64, (usize, u64)>,
     /// Those that are over.
     pub(super) over: HashSet<u64>,
+    /// Sessions that were closed or have expired, as the pool was told.
+    pub(super) sessions_over: Vec<Arc<str>>,
     /// Last session-less call that was sent for the first time.
     pub(super) last_plain: Option<CallId>,
     pub(super) out: Vec<Effect<Job>>,
@@ -119,6 +122,7 @@ impl World {
             closed: false,
             bindings: HashMap::new(),
             over: HashSet::new(),
+            sessions_over: Vec::new(),
             last_plain: None,
             out: Vec::new(),
         };
