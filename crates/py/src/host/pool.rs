@@ -359,9 +359,9 @@ impl Pool {
         memory::payload(py, encoded, place, "value").map(SharedRef::new)
     }
 
-    fn room(&self, py: Python<'_>, len: usize) -> PyResult<Option<Room>> {
+    fn room(&self, py: Python<'_>, nbytes: usize) -> PyResult<Option<Room>> {
         let (pool, _inside) = self.here(py)?;
-        let room = |arena| memory::room(py, arena, len, leave::come_back);
+        let room = |arena| memory::room(py, arena, nbytes, leave::come_back);
         pool.arena().map(room).transpose()
     }
 

@@ -70,6 +70,7 @@ pub const UNSAFE_HOMES: &[&str] = &[
     "core/src/process/shim.rs",         // the fork that makes a worker
     "py/src/worker/boot.rs",            // the interpreter's hooks around that fork
     "py/src/codec/**",                  // values, read through the C API
+    "py/src/memory/**",                 // what Python reads and writes by the buffer protocol
     "testkit/src/bin/scripted-worker/boot.rs", // the fork again, in a worker without Python
 ];
 
