@@ -104,7 +104,7 @@ fn what_is_lent_is_read_in_place_and_counted_back() {
 fn who_cannot_take_segments_is_told_the_bytes() {
     for how in [How::Loses, How::Full] {
         let ends = ends(how, true);
-        let buffers = ends.store(&[7; 3 * MIB]);
+        let buffers = ends.store(&vec![7; 3 * MIB]);
         let told = ends.ours.lend(&buffers);
         assert!(matches!(&told[..], [Told::Inline(bytes)] if bytes.len() == 3 * MIB));
         drop((told, buffers));
@@ -117,7 +117,7 @@ fn who_cannot_take_segments_is_told_the_bytes() {
 #[test]
 fn who_is_not_waited_for_says_what_it_could_not_read() {
     let ends = ends(How::Loses, false);
-    let buffers = ends.store(&[7; MIB]);
+    let buffers = ends.store(&vec![7; MIB]);
     let told = ends.ours.lend(&buffers);
     let [Told::Shared { segment, .. }] = told[..] else { panic!("it is named at once") };
     let unreadable = ends.theirs.read(&told, SOON).unwrap_err();
@@ -130,7 +130,7 @@ fn who_is_not_waited_for_says_what_it_could_not_read() {
 #[test]
 fn frames_that_name_one_thing_that_is_not_there_borrow_nothing() {
     let ends = ends(How::Well, false);
-    let buffers = ends.store(&[1; MIB]);
+    let buffers = ends.store(&vec![1; MIB]);
     drop(ends.theirs.read(&ends.ours.lend(&buffers), SOON).unwrap());
     let good = ends.ours.lend(&buffers).pop().unwrap();
     let Told::Shared { segment, offset, length, word } = good else { panic!("not shared") };
@@ -157,7 +157,7 @@ fn frames_that_name_one_thing_that_is_not_there_borrow_nothing() {
 #[test]
 fn a_reader_that_is_reaped_has_given_all_back() {
     let ends = ends(How::Well, false);
-    let told = ends.ours.lend(&ends.store(&[1; MIB]));
+    let told = ends.ours.lend(&ends.store(&vec![1; MIB]));
     let kept = ends.theirs.read(&told, SOON).unwrap();
     assert!(ends.in_use() > 0);
     ends.ours.reaped();
@@ -195,7 +195,7 @@ fn segments_of_others_share_the_bound_and_are_let_go_of() {
     let ends = ends(How::Well, true);
     let taken = |ends: &Ends| ends.theirs.arena().stats().borrowed;
     for round in 0..200u8 {
-        let told = ends.ours.lend(&ends.store(&[round; 6 * MIB]));
+        let told = ends.ours.lend(&ends.store(&vec![round; 6 * MIB]));
         let read = ends.theirs.read(&told, SOON).unwrap();
         assert!(read[0].iter().all(|byte| *byte == round));
     }
@@ -214,7 +214,7 @@ fn segments_of_others_share_the_bound_and_are_let_go_of() {
 #[test]
 fn a_buffer_of_another_arena_goes_in_the_frame() {
     let (one, two) = (ends(How::Well, false), ends(How::Well, false));
-    let told = two.ours.lend(&one.store(&[3; MIB]));
+    let told = two.ours.lend(&one.store(&vec![3; MIB]));
     assert!(matches!(&told[..], [Told::Inline(bytes)] if bytes.len() == MIB));
     let plain: Buffers = vec![Buffer::from(vec![1; 10])].into();
     assert!(matches!(&two.ours.lend(&plain)[..], [Told::Inline(bytes)] if bytes.len() == 10));
