@@ -26,6 +26,7 @@ from snakepit.errors import (
     ConfigError,
     DecodeError,
     DeviceMismatch,
+    DeviceNotAvailable,
     EncodeError,
     ForkedPool,
     MessageTooLarge,
@@ -49,7 +50,7 @@ from snakepit.errors import (
 )
 
 if TYPE_CHECKING:
-    from snakepit import executor
+    from snakepit import executor, hardware
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
     from snakepit._host_tools import HostTool
+    from snakepit._info import PoolInfo, PythonInfo, WorkerDetail
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
@@ -89,6 +91,7 @@ __all__ = [
     "CrashBarrier",
     "DecodeError",
     "DeviceMismatch",
+    "DeviceNotAvailable",
     "EncodeError",
     "ForkedPool",
     "Future",
@@ -104,8 +107,10 @@ __all__ = [
     "Pool",
     "PoolClosed",
     "PoolHealth",
+    "PoolInfo",
     "PoolStats",
     "Program",
+    "PythonInfo",
     "QueueFull",
     "Recycle",
     "ReentrantCall",
@@ -129,6 +134,7 @@ __all__ = [
     "Unserializable",
     "UnserializableInfo",
     "WorkerBreaker",
+    "WorkerDetail",
     "WorkerDied",
     "WorkerFacts",
     "WorkerHealth",
@@ -139,6 +145,7 @@ __all__ = [
     "current_call",
     "errors",
     "executor",
+    "hardware",
     "is_unserializable",
     "register_decoder",
     "register_encoder",
@@ -161,6 +168,8 @@ _LAZY = {
     "HostTool": "snakepit._host_tools",
     "Limits": "snakepit._limits",
     "PoolHealth": "snakepit._pool_health",
+    "PoolInfo": "snakepit._info",
+    "PythonInfo": "snakepit._info",
     "PoolStats": "snakepit._stats",
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
@@ -170,11 +179,13 @@ _LAZY = {
     "Unserializable": "snakepit._unserializable",
     "UnserializableInfo": "snakepit._unserializable",
     "WorkerBreaker": "snakepit._guard",
+    "WorkerDetail": "snakepit._info",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",
     "executor": "snakepit",  # the module itself
+    "hardware": "snakepit",
     "is_unserializable": "snakepit._unserializable",
     "register_decoder": "snakepit_bridge._registry",
     "register_encoder": "snakepit_bridge._registry",
@@ -187,8 +198,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    if name == "executor":
-        return import_module("snakepit.executor")
+    if name in ("executor", "hardware"):
+        return import_module(f"snakepit.{name}")
     value = globals()[name] = getattr(import_module(_LAZY[name]), name)
     return value
 

@@ -26,6 +26,7 @@ from ._tool import tool
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import telemetry
+    from ._thread_safe import ThreadSafeAdapter, require_thread_safe, thread_safe_method
     from .errors import HostToolError, HostToolNotFound
     from .logging_config import configure_logging, get_logger
 
@@ -35,22 +36,28 @@ __all__ = [
     "HostToolError",
     "HostToolNotFound",
     "SessionContext",
+    "ThreadSafeAdapter",
     "WorkerInfo",
     "__version__",
     "configure_logging",
     "get_logger",
     "register_decoder",
     "register_encoder",
+    "require_thread_safe",
     "telemetry",
+    "thread_safe_method",
     "tool",
 ]
 
 _LATE = {
+    "ThreadSafeAdapter": "_thread_safe",
     "HostToolError": "errors",
     "HostToolNotFound": "errors",
     "configure_logging": "logging_config",
     "get_logger": "logging_config",
+    "require_thread_safe": "_thread_safe",
     "telemetry": "telemetry",
+    "thread_safe_method": "_thread_safe",
 }
 """Name to the module that has it."""
 
