@@ -36,7 +36,7 @@ INSTALLED := $(VENV)/.installed-$(SHAPE)
 # The steps of `make test`, in the order in which they run: cheap ones first.
 TEST_STEPS := test-rustfmt test-ruff test-mypy test-repository test-workflows test-clippy test-features \
 	test-rust test-rustdoc test-package test-wheel test-dist test-rust-face test-stubs test-python \
-	test-grpcio test-python-3.10 test-python-3.11 test-python-3.12 test-python-3.13
+	test-grpcio test-python-3.10 test-python-3.11 test-python-3.12 test-python-3.13 test-python-3.13t
 
 # --- the commands ---------------------------------------------------------------------------------
 
@@ -250,6 +250,14 @@ GRPCIO_TESTS := $(addprefix tests/pool/test_,$(addsuffix .py, \
 test-grpcio: $(INSTALLED) $(VENV)/.group-test
 	@SNAKEPIT_LINE=grpcio .ci/step "pool over the grpcio end" $(PYTEST) -q $(GRPCIO_TESTS)
 
+# Threads that compute at the same time: a wheel, an interpreter and a venv of their own.
+.PHONY: build-python-3.13t
+build-python-3.13t: $(INSTALLED)  ## build the wheel for free-threaded Python 3.13 (and that, once)
+	@.ci/free-threaded build
+
+test-python-3.13t: $(INSTALLED)
+	@.ci/step "pytest on free-threaded Python 3.13" .ci/free-threaded
+
 # A static pattern: make tries no implicit rule for a phony target.
-$(filter test-python-3.%,$(TEST_STEPS)): test-python-%: $(INSTALLED)
+$(filter-out %t,$(filter test-python-3.%,$(TEST_STEPS))): test-python-%: $(INSTALLED)
 	@.ci/step "pytest on Python $*" .ci/other-python $*

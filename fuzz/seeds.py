@@ -165,7 +165,9 @@ def buffers() -> Iterator[bytes]:
 
     taken = record(1, b"b") + record(2, segment(1))
     yield taken + frame(buffer(1, 0, 1000), buffer(1, 4096, (2 << 20) - 4096, 4095))
-    yield taken + frame(field(5, b"inline"), buffer(1, 0, 1)) + record(0, b"f" + bytes([1, 0, 0, 0]))
+    yield (
+        taken + frame(field(5, b"inline"), buffer(1, 0, 1)) + record(0, b"f" + bytes([1, 0, 0, 0]))
+    )
     yield taken + record(2, segment(2)) + frame(buffer(2, 5, 5)) + frame(buffer(3, 5, 5))
     yield taken + frame(buffer(1, (2 << 20) - 1, 2), buffer(1, 2**64 - 1, 2))
     yield taken + frame(buffer(1, 0, 0)) + frame(buffer(1, 0, 1, 4096)) + record(2, segment(1))

@@ -18,6 +18,7 @@ MARKS = {
     "pool": ["process"],
     "chaos": ["process"],
     "faults": ["process"],
+    "hardware": ["process"],
     "line": ["process"],
     "grpcio_end": ["process"],
     "node": ["process"],

@@ -2,7 +2,8 @@
 //
 // serve(make) runs what `make(worker)` returns: an object of tools by name. A tool gets the keyword
 // arguments as one object, and its call: {id, session, isNew, state, left(), signal}. A generator
-// function is a stream. Calls run one at a time, in their order; frames are read meanwhile.
+// function is a stream. Calls run one at a time, in their order, unless the pool wants several at once;
+// frames are read meanwhile.
 "use strict";
 
 const fs = require("node:fs");
@@ -55,7 +56,9 @@ function serve(make) {
     const line = host.Attach();
     const calls = new Map(); // queued and running, by id
     const states = new Map(); // what is kept for each session, by its generation
-    let running = Promise.resolve();
+    const jobs = new Set(); // calls and ends of sessions that are not done with
+    let several = false; // calls may run at once
+    let last = Promise.resolve();
     let code = 70; // unless it ends in good order
     let tools = {};
 
@@ -76,9 +79,17 @@ function serve(make) {
         else if (frame === "cancel_call") calls.get(said.cancel_call.call_id)?.cancel.abort();
         else if (frame === "grant_chunks") granted(said.grant_chunks);
         else if (frame === "end_session")
-            running = running.then(() => states.delete(said.end_session.session_generation));
-        else if (frame === "drain") running.then(() => leave(0));
+            schedule(() => states.delete(said.end_session.session_generation));
+        else if (frame === "drain") Promise.all(jobs).then(() => leave(0));
     });
+
+    // A job is begun behind the last one, or at once, but never before one that came earlier.
+    function schedule(job) {
+        const done = (several ? Promise.resolve() : last).then(job);
+        last = done;
+        jobs.add(done);
+        done.then(() => jobs.delete(done));
+    }
 
     function leave(exitCode) {
         code = exitCode; // the host ends the line when it has read all of ours
@@ -86,7 +97,8 @@ function serve(make) {
         setTimeout(() => process.exit(code), LAST_WORDS_MS).unref();
     }
 
-    async function initialize({ arguments: encoded, pool, slot, generation, device }) {
+    async function initialize({ arguments: encoded, pool, slot, generation, device, capacity }) {
+        several = capacity > 1;
         try {
             const worker = { pool, slot, generation: Number(generation), device: device || null };
             tools = await make({ ...worker, arguments: values.keywords(encoded) });
@@ -115,7 +127,7 @@ function serve(make) {
         };
         call.cancel.signal.addEventListener("abort", () => call.wake());
         calls.set(start.call_id, call);
-        running = running.then(() => run(call));
+        schedule(() => run(call));
     }
 
     function granted({ call_id, items, bytes }) {

@@ -26,6 +26,7 @@ from snakepit.errors import (
     ConfigError,
     DecodeError,
     DeviceMismatch,
+    DeviceNotAvailable,
     EncodeError,
     ForkedPool,
     MessageTooLarge,
@@ -49,7 +50,7 @@ from snakepit.errors import (
 )
 
 if TYPE_CHECKING:
-    from snakepit import executor, zero_copy
+    from snakepit import executor, hardware, zero_copy
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
     from snakepit._host_tools import HostTool
+    from snakepit._info import PoolInfo, PythonInfo, WorkerDetail
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
@@ -90,6 +92,7 @@ __all__ = [
     "CrashBarrier",
     "DecodeError",
     "DeviceMismatch",
+    "DeviceNotAvailable",
     "EncodeError",
     "ForkedPool",
     "Future",
@@ -105,8 +108,10 @@ __all__ = [
     "Pool",
     "PoolClosed",
     "PoolHealth",
+    "PoolInfo",
     "PoolStats",
     "Program",
+    "PythonInfo",
     "QueueFull",
     "Recycle",
     "ReentrantCall",
@@ -133,6 +138,7 @@ __all__ = [
     "Unserializable",
     "UnserializableInfo",
     "WorkerBreaker",
+    "WorkerDetail",
     "WorkerDied",
     "WorkerFacts",
     "WorkerHealth",
@@ -143,6 +149,7 @@ __all__ = [
     "current_call",
     "errors",
     "executor",
+    "hardware",
     "is_unserializable",
     "register_decoder",
     "register_encoder",
@@ -166,6 +173,8 @@ _LAZY = {
     "HostTool": "snakepit._host_tools",
     "Limits": "snakepit._limits",
     "PoolHealth": "snakepit._pool_health",
+    "PoolInfo": "snakepit._info",
+    "PythonInfo": "snakepit._info",
     "PoolStats": "snakepit._stats",
     "Recycle": "snakepit._life",
     "RetryBudget": "snakepit._retry",
@@ -177,11 +186,13 @@ _LAZY = {
     "Unserializable": "snakepit._unserializable",
     "UnserializableInfo": "snakepit._unserializable",
     "WorkerBreaker": "snakepit._guard",
+    "WorkerDetail": "snakepit._info",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",
     "executor": "snakepit",  # the module itself
+    "hardware": "snakepit",
     "is_unserializable": "snakepit._unserializable",
     "register_decoder": "snakepit_bridge._registry",
     "register_encoder": "snakepit_bridge._registry",

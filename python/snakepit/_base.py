@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from snakepit._engine import Engine
     from snakepit._environ import Environment
     from snakepit._guard import CrashBarrier, WorkerBreaker
+    from snakepit._info import PoolInfo
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth
@@ -50,6 +51,10 @@ _PARAMETERS = {
     "size",
     "name",
     "profile",
+    "threads_per_worker",
+    "max_in_flight",
+    "thread_safety_checks",
+    "condemn_drain",
     "adapter_args",
     "python",
     "pythonpath",
@@ -73,6 +78,7 @@ _PARAMETERS = {
     "degraded_retry",
     "limits",
     "env",
+    "devices",
     "secrets",
     "worker_output",
     "line",
@@ -97,7 +103,20 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             workers in another language.
         size: Number of workers, from 1 to 4096.
         name: Name of the pool in errors, logs and process lists.
-        profile: ``"process"``: a worker runs one call at a time, on its main thread.
+        profile: What runs a worker's calls. ``"process"``: one at a time, on its main thread.
+            ``"thread"``: ``threads_per_worker`` at once, each on a thread of its own, coroutines on
+            one loop; the adapter's class must say ``__thread_safe__ = True``. ``"async"``:
+            ``max_in_flight`` at once, as tasks of one loop, where tools that are no coroutines run
+            too. See ``docs/profiles.md``.
+        threads_per_worker: Calls that a worker of the thread profile runs at once, from 1 to 256.
+            Default: 10.
+        max_in_flight: Calls that a worker of the async profile runs at once, from 1 to 4096.
+            Default: 100.
+        thread_safety_checks: Workers of the thread profile report, in their output and in
+            ``info()``, tools that overlap without ``@thread_safe_method`` and attributes of the
+            adapter that are set without ``acquire_lock()``.
+        condemn_drain: Seconds that the other calls of a worker get which runs several at once and
+            did not let go of one; then it is ended. Its replacement starts at once.
         adapter_args: Keywords of the adapter's ``__init__``.
         python: The workers' interpreter: a file, a name in ``PATH`` or the directory of a virtual
             environment. Default: this process's own. The shim of a ``Program`` runs in it too.
@@ -145,7 +164,13 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             that replaces another has its place. So ``{"CUDA_VISIBLE_DEVICES": "{slot}"}`` gives
             each worker a GPU, and ``["0", "1"]`` shares out two. ``SNAKEPIT_*`` is not
             inherited, and may not be given.
-            Thread counts of numeric libraries that nobody has set become cores / ``size``.
+            Thread counts of numeric libraries that nobody has set become cores / ``size``, in the
+            thread profile cores / (``size`` x ``threads_per_worker``).
+        devices: Devices that the workers have in turn, as ``["cuda:0", "cuda:1"]``: each sees its
+            own alone (by ``CUDA_VISIBLE_DEVICES``, ``ROCR_VISIBLE_DEVICES`` and
+            ``HIP_VISIBLE_DEVICES``), and finds it as ``self.worker.device``. ``"rocm:0"``,
+            ``"cpu"``, a ``hardware.Device`` and the UUID of a device or of a MIG instance are such
+            names, too. They are the ones that this process sees. Default: all workers see them all.
         secrets: Names of variables that workers do not get.
         worker_output: What workers print: ``"show"`` on this process's stderr with the worker's
             name in front, ``"log"`` to the logger ``snakepit.worker``, or ``"drop"``.
@@ -202,7 +227,11 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
         *,
         size: int,
         name: str = "default",
-        profile: Literal["process"] = "process",
+        profile: Literal["process", "thread", "async"] = "process",
+        threads_per_worker: int | None = None,
+        max_in_flight: int | None = None,
+        thread_safety_checks: bool = False,
+        condemn_drain: Duration = 30.0,
         adapter_args: Mapping[str, Any] | None = None,
         python: str | PathLike[str] | None = None,
         pythonpath: Iterable[str | PathLike[str]] = (),
@@ -226,6 +255,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
         degraded_retry: Duration = 30.0,
         limits: Limits | Mapping[str, Any] | None = None,
         env: Environment = "inherit",
+        devices: str | Iterable[str | tuple[str, int | None]] | None = None,
         secrets: Iterable[str] = (),
         worker_output: Literal["show", "log", "drop"] = "show",
         line: Literal["auto", "native", "grpcio"] | None = None,
@@ -254,6 +284,9 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             size=size,
             name=name,
             profile=profile,
+            threads_per_worker=threads_per_worker,
+            max_in_flight=max_in_flight,
+            thread_safety_checks=thread_safety_checks,
             adapter_args=adapter_args,
             python=python,
             pythonpath=pythonpath,
@@ -267,6 +300,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             max_sessions=max_sessions,
             limits=limits,
             env=env,
+            devices=devices,
             secrets=secrets,
             worker_output=worker_output,
             life=Life.build(
@@ -277,6 +311,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
                 startup_batch_delay=startup_batch_delay,
                 max_failed_starts=max_failed_starts,
                 degraded_retry=degraded_retry,
+                condemn_drain=condemn_drain,
             ),
             line=line,
             inline=inline,
@@ -336,6 +371,12 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             for row in self._engine.workers()
         ]
 
+    def info(self) -> PoolInfo:
+        """Return what the pool's workers are and run in; waits for nothing."""
+        from snakepit._info import read
+
+        return read(self.name, self.size, self._engine.info())
+
     def health(self) -> PoolHealth:
         """Return how the pool fares now, for whoever decides to send it work; waits for nothing."""
         from snakepit._pool_health import read
@@ -345,7 +386,8 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
     def recycle(self, ref: WorkerRef) -> None:
         """Replace one worker by a fresh one, once its calls have ended; does not wait for it.
 
-        In a pool with ``recycle=`` the fresh one starts first.
+        In a pool with ``recycle=``, and where workers run several calls at once, the fresh one
+        starts first.
 
         A worker that has been replaced already is left alone.
 

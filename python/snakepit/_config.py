@@ -14,7 +14,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from snakepit._duration import UNSET, interval, lifetime, limit, seconds
-from snakepit._environ import worker_environment
+from snakepit._environ import told, worker_environment
 from snakepit._interpreter import (
     boot_arguments,
     bridge_directory,
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 AFFINITIES = ("strict_queue", "strict_fail_fast", "hint")
-_PROFILES = ("process",)
+PROFILES = ("process", "thread", "async")
 
 # Bounds of the engine. A message's length travels in 31 bits, and one of fewer than a kibibyte
 # would leave no room for what the line itself has to say.
 _MOST_WORKERS = 4096
+_MOST_THREADS, _MOST_IN_FLIGHT = 256, 4096
 _MOST_WAITING = 2**17 - 1
 _MOST_BYTES = 2**63 - 1
 _MOST_SESSIONS = 10_000_000
@@ -68,6 +69,7 @@ class Life(NamedTuple):
     startup_batch_delay: float = 0.0
     max_failed_starts: int = 5
     degraded_retry: float = 30.0
+    condemn_drain: float = 30.0
 
     @classmethod
     def build(
@@ -80,6 +82,7 @@ class Life(NamedTuple):
         startup_batch_delay: Duration,
         max_failed_starts: int,
         degraded_retry: Duration,
+        condemn_drain: Duration,
     ) -> Life:
         """Check what a pool is told of its workers' lives.
 
@@ -94,6 +97,7 @@ class Life(NamedTuple):
             startup_batch_delay=seconds("startup_batch_delay", startup_batch_delay),
             max_failed_starts=positive("max_failed_starts", max_failed_starts, most=2**32 - 1),
             degraded_retry=interval("degraded_retry", degraded_retry),
+            condemn_drain=seconds("condemn_drain", condemn_drain),
         )
         if heartbeat is UNSET and recycle is None:
             return life
@@ -118,6 +122,8 @@ class PoolConfig(NamedTuple):
     sys_path: list[str]
     env: dict[str, str]
     env_by_slot: dict[str, BySlot]
+    devices: list[str]
+    """What the slots have in turn; empty: none is assigned."""
     limits: tuple[Any, ...] | None
     max_queue: int
     max_queue_bytes: int
@@ -128,6 +134,10 @@ class PoolConfig(NamedTuple):
     session_ttl: float | None
     max_sessions: int
     worker_output: str
+    profile: str
+    capacity: int
+    """Calls that a worker runs at once."""
+    thread_safety_checks: bool
     life: Life
     log_lines: Callable[[list[tuple[str, str, str]]], None]
     """Also where lines are not logged: where a worker was that had to be killed is."""
@@ -152,6 +162,9 @@ class PoolConfig(NamedTuple):
         size: int,
         name: str,
         profile: str,
+        threads_per_worker: int | None,
+        max_in_flight: int | None,
+        thread_safety_checks: bool,
         adapter_args: Mapping[str, Any] | None,
         python: str | PathLike[str] | None,
         pythonpath: Iterable[str | PathLike[str]],
@@ -165,6 +178,7 @@ class PoolConfig(NamedTuple):
         max_sessions: int,
         limits: object,
         env: Environment,
+        devices: object,
         secrets: Iterable[str],
         worker_output: str,
         life: Life,
@@ -186,7 +200,10 @@ class PoolConfig(NamedTuple):
             AdapterSourceError: No worker could find the adapter's class.
             StartError: The interpreter is missing.
         """
-        choice("profile", profile, _PROFILES)
+        profile = choice("profile", profile, PROFILES)
+        capacity = _capacity(profile, threads_per_worker, max_in_flight)
+        if thread_safety_checks:
+            _only_for("thread_safety_checks", "thread", profile)
         front = directories(pythonpath)
         if isinstance(adapter, Program):
             _refuse_without_effect(front, line)
@@ -194,7 +211,16 @@ class PoolConfig(NamedTuple):
         workers = positive("size", size, most=_MOST_WORKERS)
         source, bridge = adapter_source(adapter, inline=inline), bridge_directory()
         end = _line(line)
-        variables, by_slot = worker_environment(env, secrets, workers, not is_own(path), front)
+        # Coroutines share one thread.
+        threads = workers * capacity if profile == "thread" else workers
+        # Read twice.
+        hidden = [secrets] if isinstance(secrets, str) else list(secrets)
+        variables, by_slot = worker_environment(env, hidden, threads, not is_own(path), front)
+        assigned = list[str]()
+        if devices is not None:
+            from snakepit._devices import assign
+
+            assigned = assign(devices, told(env, hidden), variables, by_slot, inline=inline)
         return cls(
             name=_pool_name(name),
             size=workers,
@@ -206,6 +232,7 @@ class PoolConfig(NamedTuple):
             sys_path=import_path(path, front),
             env=variables,
             env_by_slot=by_slot,
+            devices=assigned,
             limits=_limits(limits),
             max_queue=positive("max_queue", max_queue, most=_MOST_WAITING),
             max_queue_bytes=positive("max_queue_bytes", max_queue_bytes, most=_MOST_BYTES),
@@ -218,6 +245,9 @@ class PoolConfig(NamedTuple):
             session_ttl=lifetime("session_ttl", session_ttl),
             max_sessions=positive("max_sessions", max_sessions, most=_MOST_SESSIONS),
             worker_output=choice("worker_output", worker_output, _OUTPUTS),
+            profile=profile,
+            capacity=capacity,
+            thread_safety_checks=bool(thread_safety_checks),
             life=life,
             log_lines=_log_lines,
             host_tool_depth=positive("host_tool_depth", host_tool_depth, most=1000),
@@ -225,6 +255,21 @@ class PoolConfig(NamedTuple):
             **_values(unserializable, errors),
             shared_memory=_shared_memory(shared_memory),
         )
+
+
+def _capacity(profile: str, threads: int | None, in_flight: int | None) -> int:
+    if threads is not None:
+        _only_for("threads_per_worker", "thread", profile)
+        return positive("threads_per_worker", threads, most=_MOST_THREADS)
+    if in_flight is not None:
+        _only_for("max_in_flight", "async", profile)
+        return positive("max_in_flight", in_flight, most=_MOST_IN_FLIGHT)
+    return {"process": 1, "thread": 10, "async": 100}[profile]
+
+
+def _only_for(field: str, wanted: str, profile: str) -> None:
+    if profile != wanted:
+        raise ConfigError(f'{field}: only for profile "{wanted}", not for "{profile}"', field=field)
 
 
 def _guards(

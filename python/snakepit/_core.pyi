@@ -101,6 +101,37 @@ def diagnose(type_name: str, message: str) -> tuple[str, dict[str, Any]] | None:
     """What an exception's class name and text say about shapes, devices or memory: the name of a
     class of ``snakepit.errors`` and its fields."""
 
+def detect_hardware(packages: Sequence[str | PathLike[str]]) -> dict[str, Any]:
+    """All that there is, as the fields of ``snakepit.hardware.Hardware``; looked for once.
+
+    ``packages``: directories with Python packages.
+    """
+
+def hardware_capabilities(packages: Sequence[str | PathLike[str]]) -> dict[str, Any]:
+    """As the fields of ``snakepit.hardware.Capabilities``."""
+
+def hardware_identity(packages: Sequence[str | PathLike[str]]) -> dict[str, Any]:
+    """What a lock file tells of this machine."""
+
+def select_device(
+    wanted: Sequence[str], packages: Sequence[str | PathLike[str]]
+) -> tuple[Literal["cpu", "cuda", "rocm", "mps"], int | None]:
+    """The first of the devices that there is."""
+
+def device_info(wanted: str, packages: Sequence[str | PathLike[str]]) -> tuple[str, dict[str, Any]]:
+    """Its family, and the fields of its class in ``snakepit.hardware``."""
+
+def clear_hardware_cache() -> None:
+    """Forget what was found."""
+
+def assign_devices(
+    devices: Sequence[str], packages: Sequence[str | PathLike[str]]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Names of the devices that slots have in turn, and the variables that tell a worker so.
+
+    ``ConfigError`` where there is no such device.
+    """
+
 class _AdapterSource(Protocol):
     @property
     def kind(self) -> str: ...  # "module" | "script" | "main_module"
@@ -135,6 +166,8 @@ class _PoolConfig(Protocol):
         """The rest: values in turn, with {slot} as in env=; directories before each of them."""
 
     @property
+    def devices(self) -> list[str]: ...  # that the slots have in turn; empty: none
+    @property
     def limits(self) -> tuple[Any, ...] | None: ...  # as the fields of snakepit.Limits
     @property
     def max_queue(self) -> int: ...
@@ -150,6 +183,12 @@ class _PoolConfig(Protocol):
     def affinity(self) -> str: ...
     @property
     def worker_output(self) -> str: ...  # "show" | "log" | "drop"
+    @property
+    def profile(self) -> str: ...  # "process" | "thread" | "async"
+    @property
+    def capacity(self) -> int: ...  # calls that a worker runs at once
+    @property
+    def thread_safety_checks(self) -> bool: ...
     @property
     def life(self) -> _Life: ...
     @property
@@ -188,6 +227,8 @@ class _Life(Protocol):
     def max_failed_starts(self) -> int: ...
     @property
     def degraded_retry(self) -> float: ...
+    @property
+    def condemn_drain(self) -> float: ...
 
 class _Stats(TypedDict):
     """What is counted is written at ``snakepit._stats.PoolStats``."""
@@ -220,6 +261,12 @@ class _Stats(TypedDict):
 _Facts: TypeAlias = tuple[int, int, str, bool, bool, bool, float, float | None, int, str | None]
 """slot, generation, state, alive, progressing, ready, seconds in this state, seconds since the
 last progress, crashes in the last minute, why it cannot start"""
+
+_Detail: TypeAlias = tuple[int, int, int, tuple[str, bool, str | None] | None, list[str]]
+"""slot, generation, calls in it, its Python (version, lock on, switched on for), reports"""
+
+_Info: TypeAlias = tuple[str, int, list[_Detail]]
+"""profile, calls that a worker runs at once, workers"""
 
 _Health: TypeAlias = tuple[str, list[_Facts], int, int]
 """status, workers, crashes in the last minute, crashes ever"""
@@ -303,8 +350,8 @@ class Chunks:
     def close(self) -> None:
         """Cancel the call; idempotent, waits for nothing. A later ``next`` is the stream's end."""
 
-_Tool: TypeAlias = tuple[str, str, bool, str]
-"""name, description, streams, JSON schema of the parameters"""
+_Tool: TypeAlias = tuple[str, str, bool, str, bool]
+"""name, description, streams, JSON schema of the parameters, may overlap with itself"""
 
 @final
 class Arguments:
@@ -407,6 +454,7 @@ class Pool:
     def host_tools(self) -> list[_HostTool]: ...
     def stats(self) -> _Stats: ...
     def workers(self) -> list[_Worker]: ...
+    def info(self) -> _Info: ...
     def health(self) -> _Health: ...
     def monitor(self, monitor: HealthMonitor) -> None:
         """Tell it of crashes from now on, as long as somebody else holds it."""
@@ -640,6 +688,9 @@ class _Initialize(TypedDict):
     slot: int
     generation: int
     device: str | None
+    profile: str
+    capacity: int
+    thread_safety_checks: bool
 
 @final
 class Call:
@@ -698,11 +749,29 @@ class Line:
     def initialize(self) -> _Initialize: ...
     def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
         """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
-    def ready(self, tools: Sequence[tuple[str, str, bool, str]]) -> None:
-        """Tell name, description, whether it streams and the schema of its parameters, of each.
+    def ready(
+        self,
+        tools: Sequence[tuple[str, str, bool, str, bool]],
+        gil: tuple[bool, str | None] | None = None,  # is the lock on? for which module?
+    ) -> None:
+        """Tell name, description, whether it streams, the schema of its parameters and whether it
+        may overlap with itself, of each.
 
         ValueError: that is more than a frame holds.
         """
+    def report(self, topic: str, text: str, gil: tuple[bool, str | None] | None = None) -> None:
+        """Tell people something about this worker, from any thread."""
+    def jobs(
+        self,
+        tools: Mapping[str, tuple[Callable[..., Any], bool]],
+        current: ContextVar[Call | None],
+        describe: Callable[[type[BaseException], BaseException, TracebackType | None], _Failure],
+        suggest: Callable[[str], list[str]],
+    ) -> Jobs:
+        """The calls that the host sends, for threads or tasks that run several at once."""
+    def drive(self, jobs: Jobs) -> bool:
+        """Hand out calls on this thread until the host drains and all are answered (True), or the
+        line ends (False)."""
     def start_failed(self, failure: _Failure, adapter_source: bool, permanent: bool) -> None:
         """Report and flush; the host then stops this worker."""
     def serve(
@@ -718,6 +787,40 @@ class Line:
         coroutines have been wrapped by the SDK. KeyboardInterrupt and SystemExit raised by a tool
         are failures like any other.
         """
+
+@final
+class Jobs:
+    """The calls that the host sent and nobody has taken up; see ``snakepit_bridge._native``."""
+
+    def get(self) -> Job | None: ...
+    def get_nowait(self) -> Job | None: ...
+    def next_end(self) -> int | None:
+        """Wait for the end of a session: its number; None: no more are told of.
+
+        No call is taken up until ``ended``.
+        """
+    def ended(self) -> None:
+        """What ``next_end`` gave is done with."""
+    def fileno(self) -> int: ...
+
+@final
+class Job:
+    """A call that was taken up."""
+
+    @property
+    def call(self) -> Call: ...
+    @property
+    def tool(self) -> str: ...
+    @property
+    def streams(self) -> bool: ...
+    def begin(self) -> tuple[Callable[..., Any], dict[str, Any]] | None: ...
+    def reply(self, value: Any) -> None: ...
+    def fail(self, error: BaseException) -> None: ...
+    def room(self) -> bool | None: ...
+    def wait_for_room(self) -> bool: ...
+    def add(self, item: Any) -> None: ...
+    def end(self) -> None: ...
+    def stop(self, error: BaseException | None = None) -> None: ...
 
 def attach(bridge_version: str) -> Line:
     """Dial the host, say hello, wait for Initialize."""

@@ -36,7 +36,7 @@ def worker_environment(
         env: ``"inherit"``, ``"strict"``, a mapping that is laid over what is inherited (``None`` as
             a value removes the name), or one of the words and a mapping.
         secrets: Names that are removed in any case.
-        size: Workers of the pool, who share the cores.
+        size: Workers of the pool, or their threads, who share the cores.
         foreign: The worker runs another interpreter than this process.
         pythonpath: Directories for the front of a foreign interpreter's ``PYTHONPATH``.
     """
@@ -70,6 +70,12 @@ def worker_environment(
     threads = str(max(1, _usable_cores() // size))
     counts = {name: threads for name in _core.THREAD_COUNTS if name not in by_slot}
     return counts | result, by_slot
+
+
+def told(env: object, secrets: Iterable[str]) -> set[str]:
+    """Variables that the user has a word on."""
+    _, given = _parts(env)
+    return {*map(str, given), *_names(secrets)}
 
 
 def _parts(env: object) -> tuple[str, Mapping[object, object]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -406,6 +407,12 @@ class InlineEngine:
 
     def room(self, nbytes: int) -> None:
         self._refuse_closed()
+
+    def info(self) -> _core._Info:
+        # Whatever the profile: one call at a time, on the caller's thread.
+        gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+        python = (sys.version.split()[0], gil, None)
+        return ("process", 1, [(0, self._generation, 0, python, [])])
 
     def health(self) -> _core._Health:
         live = self._live is not None

@@ -27,11 +27,14 @@ class ToolInfo:
     """
     streaming: bool
     """Whether it is for ``execute_stream``."""
+    thread_safe: bool = False
+    """Whether calls of it may overlap with each other in one worker, as far as its author says:
+    it is marked with ``@thread_safe_method``, or a coroutine, of which all run on one thread."""
 
 
 def read(told: Iterable[_core._Tool]) -> list[ToolInfo]:
     """Return what an engine told."""
     return [
-        ToolInfo(name, description, json.loads(parameters), streaming)
-        for name, description, streaming, parameters in told
+        ToolInfo(name, description, json.loads(parameters), streaming, thread_safe)
+        for name, description, streaming, parameters, thread_safe in told
     ]

@@ -4,6 +4,7 @@
 
     SnakepitError
     ├── ConfigError (ValueError)        a parameter or configuration key is wrong
+    ├── DeviceNotAvailable              this process sees no such device
     ├── StartError                      no worker can start
     │   └── AdapterSourceError          the adapter's class cannot be found in a worker
     ├── PoolClosed                      the pool was closed
@@ -157,6 +158,15 @@ class ConfigError(SnakepitError, ValueError):
 
     field: str | None = None
     suggestion: str | None = None
+
+
+class DeviceNotAvailable(SnakepitError):
+    """This process sees none of the devices that were asked for."""
+
+    device: str | None = None
+    """What was asked for."""
+    available: Sequence[str] = ()
+    """What there is; the CPU is the last."""
 
 
 class StartError(SnakepitError):

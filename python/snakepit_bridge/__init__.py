@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import telemetry
     from ._interop import empty
+    from ._thread_safe import ThreadSafeAdapter, require_thread_safe, thread_safe_method
     from .errors import HostToolError, HostToolNotFound
     from .logging_config import configure_logging, get_logger
 
@@ -36,6 +37,7 @@ __all__ = [
     "HostToolError",
     "HostToolNotFound",
     "SessionContext",
+    "ThreadSafeAdapter",
     "WorkerInfo",
     "__version__",
     "configure_logging",
@@ -43,17 +45,22 @@ __all__ = [
     "get_logger",
     "register_decoder",
     "register_encoder",
+    "require_thread_safe",
     "telemetry",
+    "thread_safe_method",
     "tool",
 ]
 
 _LATE = {
+    "ThreadSafeAdapter": "_thread_safe",
     "HostToolError": "errors",
     "HostToolNotFound": "errors",
     "configure_logging": "logging_config",
     "empty": "_interop",
     "get_logger": "logging_config",
+    "require_thread_safe": "_thread_safe",
     "telemetry": "telemetry",
+    "thread_safe_method": "_thread_safe",
 }
 """Name to the module that has it."""
 

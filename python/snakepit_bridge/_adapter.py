@@ -31,7 +31,17 @@ class WorkerInfo:
         self.generation = generation
         """Counts the processes that have filled the slot, from 1; 0 outside of a worker."""
         self.device = device
-        """Accelerator assigned to the slot, for instance ``cuda:0``; None: none."""
+        """Device assigned to the slot, as the host calls it, like ``cuda:1``; None: none."""
+
+    @property
+    def torch_device(self) -> str | None:
+        """The assigned device as PyTorch calls it in here, where no other is seen; None: none.
+
+        ``cuda:0`` for whichever one of NVIDIA or AMD it is, else ``mps`` or ``cpu``.
+        """
+        if self.device is None or self.device in ("cpu", "mps"):
+            return self.device
+        return "cuda:0"
 
     def __repr__(self) -> str:
         fields = f"{self.pool!r}, slot={self.slot}, generation={self.generation}"

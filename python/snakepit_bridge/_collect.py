@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import GetSetDescriptorType, MemberDescriptorType
 
-from ._tool import MARK, ToolMark
+from ._tool import MARK, THREAD_SAFE, ToolMark
 from .errors import ToolError
 
 TYPE_CHECKING = False
@@ -37,6 +37,7 @@ class Declaration:
         "generates",
         "name",
         "streams",
+        "thread_safe",
     )
 
     def __init__(self, attribute: str, name: str, description: str, flags: int, own: int) -> None:
@@ -50,6 +51,8 @@ class Declaration:
         self.streams = bool(flags & (_GENERATOR | _ASYNC_GENERATOR))
         self.generates = bool(own & _GENERATOR)
         """A plain generator function: what it returns can be pulled as it is."""
+        self.thread_safe = self.awaits
+        """May overlap with itself: it says so, or all of it runs on the loop's thread."""
 
 
 def declarations(adapter_class: type) -> list[Declaration]:
@@ -110,6 +113,8 @@ def _declaration(adapter_class: type, attribute: str) -> Declaration | None:
         description = next(filter(None, map(_first_line, definitions)), "")
     declared = Declaration(attribute, name, description, flags, own)
     declared.docstring = next(filter(None, map(_docstring, definitions)), "")
+    if any(_get(layer, THREAD_SAFE) for layer in _layers(method)):
+        declared.thread_safe = True
     if mark.supports_streaming is not None:
         declared.streams = mark.supports_streaming
     return declared

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._loop import LoopThread
+    from ._native import Listed
 
 
 class LiveAdapter:
@@ -38,17 +39,19 @@ class LiveAdapter:
         declared = require_tools(adapter_class)
         token = starting.set(worker)
         try:
-            self._adapter = adapter_class(**arguments)
+            self.adapter = adapter_class(**arguments)
         finally:
             starting.reset(token)
         try:
             self._call_hook("initialize")
             # After initialize: it may replace a tool on the instance.
             self.tools = {d.name: (self._bind(d), d.streams) for d in declared}
-            self.listing = [
-                (d.name, d.description, d.streams, self._parameters(d)) for d in declared
+            self.bare = {d.name: (self._method(d), d.streams) for d in declared}
+            """As ``tools``, but what they return may have to be awaited."""
+            self.listing: list[Listed] = [
+                (d.name, d.description, d.streams, self._parameters(d), d.thread_safe)
+                for d in declared
             ]
-            """Name, description, whether it streams, and JSON schema of the parameters."""
             if _dispatch.dispatches(adapter_class):
                 self._dispatch_calls()
         except BaseException:
@@ -76,28 +79,33 @@ class LiveAdapter:
             self._loop.close()
 
     def _call_hook(self, name: str, *arguments: str) -> None:
-        hook = getattr(self._adapter, name, None)
+        hook = getattr(self.adapter, name, None)
         if hook is not None:
             self._finished(hook(*arguments))
 
     def _dispatch_calls(self) -> None:
         """Let the adapter's ``execute_tool`` have the calls that are its."""
-        if _dispatch.takes_every_call(type(self._adapter)):
+        if _dispatch.takes_every_call(type(self.adapter)):
             self.tools.clear()
+            self.bare.clear()
         listed = {name for name, *_ in self.listing}
-        registered = _dispatch.registered(self._adapter)
-        self.listing += [(*row, "") for row in registered if row[0] not in listed]
-        answer, stream = _dispatch.answers(self._adapter), _dispatch.streams(self._adapter)
+        registered = _dispatch.registered(self.adapter)
+        self.listing += [(*row, "", False) for row in registered if row[0] not in listed]
+        answer, stream = _dispatch.answers(self.adapter), _dispatch.streams(self.adapter)
         any_stream = _dispatch.ANY_STREAM
+        self.bare |= {_dispatch.ANY: (answer, False), any_stream: (stream, True)}
         self.tools[_dispatch.ANY] = (lambda **keywords: self._finished(answer(**keywords)), False)
         self.tools[any_stream] = (
             lambda **keywords: self._chunks(any_stream, self._finished(stream(**keywords))),
             True,
         )
 
+    def _method(self, declared: Declaration) -> Callable[..., Any]:
+        method: Callable[..., Any] = getattr(self.adapter, declared.attribute)
+        return _dispatch.around(self.adapter, method, declared.streams)
+
     def _bind(self, declared: Declaration) -> Callable[..., Any]:
-        method: Callable[..., Any] = getattr(self._adapter, declared.attribute)
-        method = _dispatch.around(self._adapter, method, declared.streams)
+        method = self._method(declared)
         if declared.streams:
             if declared.generates:
                 return method
@@ -110,28 +118,23 @@ class LiveAdapter:
         return method
 
     def _parameters(self, declared: Declaration) -> str:
-        where = f"{type(self._adapter).__qualname__}.{declared.attribute}"
-        return parameters(where, getattr(self._adapter, declared.attribute), declared.docstring)
+        where = f"{type(self.adapter).__qualname__}.{declared.attribute}"
+        return parameters(where, getattr(self.adapter, declared.attribute), declared.docstring)
 
     def _finished(self, result: Any) -> Any:
         """``result``, awaited if that is what it is for."""
         if hasattr(type(result), "__await__"):
-            return self._running_loop().run(result, current.get())
+            return self.running_loop().run(result, current.get())
         return result
 
     def _chunks(self, tool: str, result: Any) -> Iterator[Any]:
-        kind = type(result)
-        if hasattr(kind, "__aiter__"):
-            return self._running_loop().iterate(result.__aiter__(), current.get())
-        # Both could be iterated, into keys or characters that nobody meant.
-        if not hasattr(kind, "__iter__") or isinstance(result, (str, bytes, dict)):
-            raise ToolError(
-                f"{tool!r} has supports_streaming=True, so it must return an iterator of chunks; "
-                f"it returned {kind.__name__}"
-            )
-        return iter(result)
+        if hasattr(type(result), "__aiter__"):
+            return self.running_loop().iterate(result.__aiter__(), current.get())
+        chunks: Iterator[Any] = require_chunks(tool, result)
+        return chunks
 
-    def _running_loop(self) -> LoopThread:
+    def running_loop(self) -> LoopThread:
+        """The loop of the adapter's coroutines, started with the first that asks for it."""
         with self._lock:
             if self._loop is None:
                 # Here, not above: an adapter without coroutines pays nothing for asyncio.
@@ -139,6 +142,24 @@ class LiveAdapter:
 
                 self._loop = LoopThread()
             return self._loop
+
+
+def require_chunks(tool: str, produced: Any) -> Any:
+    """The iterator of what a streaming tool returned, async where that is.
+
+    Raises:
+        ToolError: It is nothing to iterate.
+    """
+    kind = type(produced)
+    if hasattr(kind, "__aiter__"):
+        return produced.__aiter__()
+    # Both could be iterated, into keys or characters that nobody meant.
+    if not hasattr(kind, "__iter__") or isinstance(produced, (str, bytes, dict)):
+        raise ToolError(
+            f"{tool!r} has supports_streaming=True, so it must return an iterator of chunks; "
+            f"it returned {kind.__name__}"
+        )
+    return iter(produced)
 
 
 def require_tools(adapter_class: type) -> list[Declaration]:

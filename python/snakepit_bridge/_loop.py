@@ -31,7 +31,7 @@ class LoopThread:
     """An event loop, running in a daemon thread until ``close``."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = self.loop = asyncio.new_event_loop()
         self._closing: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._drive, name="snakepit-loop", daemon=True)
         self._thread.start()

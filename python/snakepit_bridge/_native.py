@@ -95,8 +95,78 @@ class Initialize(TypedDict):
     slot: int
     generation: int
     device: str | None
+    profile: str
+    """``process``, ``thread`` or ``async``."""
+    capacity: int
+    """Calls that run at once."""
+    thread_safety_checks: bool
     errors: list[str]
     unserializable: tuple[str, int, int] | None
+
+
+Gil = tuple[bool, "str | None"]
+"""Whether the lock is on, and the module for which a free-threaded Python switched it on."""
+
+
+Listed = tuple[str, str, bool, str, bool]
+"""Of a tool: name, description, whether it streams, JSON schema of its parameters, whether it may
+overlap with itself."""
+
+
+class Job(Protocol):
+    """A call that was taken up, where several run at once. Only its first answer counts."""
+
+    @property
+    def call(self) -> Call: ...
+    @property
+    def tool(self) -> str: ...
+    @property
+    def streams(self) -> bool:
+        """Whether it is to be answered item by item."""
+
+    def begin(self) -> tuple[Callable[..., Any], dict[str, Any]] | None:
+        """The tool and its keywords; None: there is nothing to run, and the call is answered."""
+
+    def reply(self, value: Any) -> None:
+        """Answer with what the tool returned."""
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with what the tool raised."""
+
+    def room(self) -> bool | None:
+        """Whether the next item may be pulled; False: the stream must stop; None: not yet."""
+
+    def wait_for_room(self) -> bool:
+        """As ``room``, but waits instead of None."""
+
+    def add(self, item: Any) -> None:
+        """One more item; it leaves when there is room."""
+
+    def end(self) -> None:
+        """Answer that the stream ended well."""
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """Answer that the stream was stopped early; ``error``: what closing it raised."""
+
+
+class Jobs(Protocol):
+    """The calls that the host sent and nobody has taken up."""
+
+    def get(self) -> Job | None:
+        """Wait for the next call; None: no more come."""
+
+    def get_nowait(self) -> Job | None: ...
+    def next_end(self) -> int | None:
+        """Wait for the end of a session: its number; None: no more are told of.
+
+        No call is taken up until ``ended``.
+        """
+
+    def ended(self) -> None:
+        """What ``next_end`` gave is done with."""
+
+    def fileno(self) -> int:
+        """An eventfd, readable after a call came, and after a stream may have room again."""
 
 
 class Line(Protocol):
@@ -104,12 +174,15 @@ class Line(Protocol):
 
     @property
     def initialize(self) -> Initialize: ...
-    def ready(self, tools: Sequence[tuple[str, str, bool, str]]) -> None:
-        """Tell each tool: name, description, whether it streams, JSON schema of its parameters.
+    def ready(self, tools: Sequence[Listed], gil: Gil | None = None) -> None:
+        """Tell which tools there are.
 
         Raises:
             ValueError: That is more than a frame holds. Nothing was sent.
         """
+
+    def report(self, topic: str, text: str, gil: Gil | None = None) -> None:
+        """Tell people something about this worker, from any thread."""
 
     def start_failed(self, failure: Failure, adapter_source: bool, permanent: bool) -> None: ...
     def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
@@ -122,6 +195,19 @@ class Line(Protocol):
         describe: Describe,
         suggest: Callable[[str], list[str]],
     ) -> bool: ...
+    def jobs(
+        self,
+        tools: Tools,
+        current: ContextVar[Call | None],
+        describe: Describe,
+        suggest: Callable[[str], list[str]],
+    ) -> Jobs:
+        """The calls that the host sends, for threads or tasks that run several at once."""
+
+    def drive(self, jobs: Jobs) -> bool:
+        """Hand out calls on this thread until the host drains and all are answered (True), or the
+        line ends (False).
+        """
 
 
 class Core(Protocol):

@@ -7,7 +7,8 @@
                                  └──end──▶ session_closed(session_id) of the adapter; dict dropped
 
 A session is known by the number of its binding, its generation: an id that is used again after its
-session has ended has another one. Ends come between calls, on the thread that runs tools.
+session has ended has another one. Ends come between calls: on the thread that runs tools, where
+there is one.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Sessions:
     """The sessions of one adapter."""
 
     def __init__(self) -> None:
-        self._begun: dict[int, str] = {}
+        self._begun: dict[int, tuple[str]] = {}
         self._states: dict[int, dict[str, Any]] = {}
         self.closed: Callable[[str], object] | None = None
         """Tells the adapter that a session is over."""
@@ -66,8 +67,9 @@ class Sessions:
         """Note that a call of the session runs here. True: it is the first one."""
         if generation in self._begun:
             return False
-        self._begun[generation] = session_id
-        return True
+        ours = (session_id,)
+        # One step, since several threads may be the first.
+        return self._begun.setdefault(generation, ours) is ours
 
     def state(self, generation: int) -> dict[str, Any]:
         """What is kept for a session, the same dict in each of its calls."""
@@ -79,9 +81,10 @@ class Sessions:
 
     def end(self, generation: int) -> None:
         """Tell the adapter that a session is over, and drop what was kept for it."""
-        session_id = self._begun.get(generation)
-        if session_id is None:
+        begun = self._begun.get(generation)
+        if begun is None:
             return
+        (session_id,) = begun
         token = current.set(EndedSession(self, generation, session_id))
         try:
             if self.closed is not None:

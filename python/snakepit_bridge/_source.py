@@ -62,6 +62,7 @@ def _import(name: str) -> ModuleType:
 
 
 def _run_script(path: str) -> ModuleType:
+    from _frozen_importlib_external import SourceLoader
     from io import open_code
 
     try:
@@ -77,7 +78,8 @@ def _run_script(path: str) -> ModuleType:
     if folder not in sys.path and not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, folder)
     module = _main(path)
-    _execute(compile(source, path, "exec", dont_inherit=True), module)
+    # As modules are compiled: `_gil.share_constants` counts on it.
+    _execute(SourceLoader().source_to_code(source, path), module)
     return module
 
 

@@ -22,6 +22,8 @@ else:
 
 
 MARK = "__snakepit_tool__"
+THREAD_SAFE = "__snakepit_thread_safe__"
+"""Of functions that ``thread_safe_method`` has marked."""
 
 
 class ToolMark:

@@ -22,7 +22,9 @@ from .errors import AdapterSourceError, ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._native import Core, Failure, Initialize, Line
+    from collections.abc import Callable
+
+    from ._native import Core, Failure, Gil, Initialize, Line
 
 START_FAILED = 1
 """Exit code of a worker whose adapter did not start."""
@@ -48,6 +50,7 @@ def main(core: Core) -> int:
         reconfigure(line_buffering=True)
 
     line = core.attach(__version__)
+    gil = _watched_gil(line)
     started = _start(line)
     if started is None:
         return START_FAILED
@@ -57,15 +60,14 @@ def main(core: Core) -> int:
         from ._graceful import Substitute
 
         line.substitute_by(Substitute(*order["unserializable"]))
-    report = Reporter(order["errors"])
     try:
-        line.ready(live.listing)
+        line.ready(live.listing, gil())
     except ValueError as error:
         # More is to be told about the tools than a frame holds; the message says how much.
         live.close()
         line.start_failed(_described(error), adapter_source=False, permanent=True)
         return START_FAILED
-    if not line.serve(live.tools, current, report, lambda name: closest(name, live.tools)):
+    if not _serve(line, live, order):
         # No cleanup: the host that could bound it is dead, and the shim is killing us.
         os._exit(HOST_GONE)
     of_this_worker.end_all()
@@ -77,12 +79,46 @@ def main(core: Core) -> int:
     return 0
 
 
+def _serve(line: Line, live: LiveAdapter, order: Initialize) -> bool:
+    report = Reporter(order["errors"])
+    if order["profile"] == "process":
+        return line.serve(live.tools, current, report, lambda name: closest(name, live.tools))
+    # Here, not above: a worker that runs one call at a time needs no threads of Python's.
+    from . import _concurrent
+
+    return _concurrent.serve(line, live, order, report)
+
+
+def _watched_gil(line: Line) -> Callable[[], Gil]:
+    """What tells of this Python's lock; the host hears of it if it is switched on later."""
+    if getattr(sys, "_is_gil_enabled", lambda: True)():
+        return lambda: (True, None)  # for good
+    # Here, not above: few Pythons can do without.
+    from . import _gil
+
+    _gil.watch(lambda module: _tell_of_gil(line, module))
+    return _gil.state
+
+
+def _tell_of_gil(line: Line, module: str) -> None:
+    text = f"module {module} switched the global interpreter lock on: threads run one at a time"
+    line.report("gil", text, (True, module))
+
+
 def _start(line: Line) -> tuple[LiveAdapter, Initialize] | None:
     try:
         # Decodes adapter_args, which may hold what this interpreter has no type for.
         order = line.initialize
+        if order["profile"] == "thread":
+            from . import _gil
+
+            _gil.share_constants()
         adapter_class = _load(order)
         require_tools(adapter_class)
+        if order["profile"] == "thread":
+            from ._thread_safe import require_declared
+
+            require_declared(adapter_class)
     except BaseException as error:
         is_source = isinstance(error, AdapterSourceError) or _is_unguarded_pool(error)
         # The message says it all then; a traceback would show our code.

@@ -36,6 +36,10 @@ class AdapterSourceError(LookupError):
     """The adapter's module, script or class does not exist in the worker."""
 
 
+class ThreadSafetyError(TypeError):
+    """An adapter that does not say that it is thread-safe is to run on several threads."""
+
+
 class ToolError(TypeError):
     """A class declares its tools in a way that no call could reach; the message names the mend."""
 

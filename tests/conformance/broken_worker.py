@@ -24,12 +24,13 @@ from snakepit.conformance.protocol import messages
 FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
 FAULTS = """
     answers-cancel answers-twice attaches-twice bad-name bad-schema blank child-left cuts-ids
-    dies-on-raise drain-code drain-drops empty-chunks empty-outcome end-first flushes-late garbage
-    grants-add hello-last hello-twice holds-results ignores-bytes ignores-cancel ignores-items
-    long-failure long-form negative-zero no-failure no-oversize no-ready not-found-kind ready-twice
-    refused-stays reorders runs-cancelled short-start stays stranger stream-value strict-frames
-    strict-keywords too-large trusts-arguments unlisted values-as-text waits-for-headers wrong-pid
-    wrong-protocol wrong-token
+    dies-on-raise drain-code drain-drops empty-chunks empty-outcome end-first flushes-late
+    garbage grants-add hello-last hello-twice holds-results ignores-bytes ignores-cancel
+    ignores-items keeps-session long-failure long-form negative-zero no-failure no-oversize
+    no-ready not-found-kind one-at-a-time one-drains ready-twice refused-stays refuses-several
+    reorders runs-cancelled short-start shared-window stays stranger stream-value strict-frames
+    strict-keywords strict-profile too-large trusts-arguments unlisted values-as-text
+    waits-for-headers wrong-pid wrong-protocol wrong-token
 """
 if FAULT and FAULT not in FAULTS.split():
     sys.exit(f"there is no fault {FAULT}")
@@ -55,6 +56,7 @@ class Call:
         self.cancelled = threading.Event()
         self.changed = threading.Event()
         self.taken = (0, 0)
+        self.is_full = False
 
     def granted(self, items: int, size: int) -> None:
         if FAULT == "grants-add":
@@ -76,6 +78,10 @@ class Worker:
         self.waiting: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self.info: Any = None
         self.held: list[Any] = []
+        self.answering = threading.Lock()
+        self.threads: list[threading.Thread] = []
+        self.known: set[str] = set()
+        self.capacity = 1
         self.exit_code = 70
 
     # --- line -------------------------------------------------------------------------------------
@@ -107,7 +113,6 @@ class Worker:
         if FAULT == "waits-for-headers":
             line.initial_metadata()
             self.hello()
-        threading.Thread(target=self.work, daemon=True).start()
         try:
             for raw in line:
                 self.read(raw)
@@ -152,7 +157,7 @@ class Worker:
             if FAULT == "drain-drops":
                 self.leave(0)
             else:
-                self.waiting.put(None)
+                threading.Thread(target=self.drain, daemon=True).start()
         elif FAULT == "strict-frames":
             raise ValueError("a frame of an unknown kind")
 
@@ -162,6 +167,14 @@ class Worker:
             self.answer(call_id, failure=Failed("CANCELLED", "there is no such call").failure)
         if call and FAULT != "ignores-cancel":
             call.cancel()
+
+    def drain(self) -> None:
+        for _ in self.threads:
+            self.waiting.put(None)
+        # One that is idle has nothing to end.
+        for thread in self.threads[: 0 if FAULT == "one-drains" else None]:
+            thread.join()
+        self.leave(3 if FAULT == "drain-code" else 0)
 
     def leave(self, code: int) -> None:
         """Hangs up; the host does so too once it has read all, and that ends ``main``."""
@@ -177,6 +190,10 @@ class Worker:
             if FAULT == "trusts-arguments":
                 raise
             message = f"adapter_args: {error}"
+        if FAULT == "strict-profile" and order.profile > 3:
+            message = "an unknown profile"
+        if FAULT == "refuses-several" and order.capacity > 1:
+            message = "one call at a time"
         if message:
             if FAULT == "no-failure":
                 os._exit(1)
@@ -189,6 +206,11 @@ class Worker:
             tools.append(proto.Tool(name="two words"))
         if FAULT == "bad-schema":
             tools.append(proto.Tool(name="more", parameters="[]"))
+        self.capacity = 1 if FAULT == "one-at-a-time" else max(order.capacity, 1)
+        for _ in range(self.capacity):
+            thread = threading.Thread(target=self.work, daemon=True)
+            thread.start()
+            self.threads.append(thread)
         for _ in range({"no-ready": 0, "ready-twice": 2}.get(FAULT, 1)):
             self.say(ready=proto.Ready(tools=tools))
 
@@ -212,7 +234,6 @@ class Worker:
                 outcome = {"failure": Failed(kind, message, **more).failure}
             del self.calls[call.id]
             self.answer(call.id, **outcome)
-        self.leave(3 if FAULT == "drain-code" else 0)
 
     def answer(self, call_id: int, **outcome: Any) -> None:
         if FAULT == "cuts-ids":
@@ -223,7 +244,11 @@ class Worker:
             outcome = {}
         if FAULT == "blank":
             self.said.put(b"")
-        self.held.append(proto.Result(call_id=call_id, **outcome))
+        with self.answering:
+            self.say_result(proto.Result(call_id=call_id, **outcome))
+
+    def say_result(self, result: Any) -> None:
+        self.held.append(result)
         if FAULT == "reorders" and len(self.held) < 2 and not self.waiting.empty():
             return
         if FAULT == "holds-results" and not self.waiting.empty():
@@ -278,6 +303,9 @@ class Worker:
             encoded = self.encode(item)
             while not call.cancelled.is_set():
                 call.changed.clear()
+                if FAULT == "shared-window" and any(it.is_full for it in [*self.calls.values()]):
+                    call.changed.wait(0.01)
+                    continue
                 unread = sent_items - call.taken[0]
                 fits = sent_bytes - call.taken[1] + len(encoded) <= start.window_bytes
                 if (
@@ -286,6 +314,7 @@ class Worker:
                     or (FAULT == "ignores-bytes" and unread < start.window_items)
                 ):
                     break
+                call.is_full = FAULT == "shared-window" and self.capacity > 1
                 call.changed.wait()
             if call.cancelled.is_set():
                 raise Failed("CANCELLED", "cancelled while it streamed")
@@ -328,10 +357,12 @@ class Worker:
 
     def about(self, call: Call) -> dict[str, Any]:
         start = call.start
+        is_known = FAULT == "keeps-session" and start.session_id in self.known
+        self.known.add(start.session_id)
         left = start.time_left_us / 1e6 - (time.monotonic() - call.arrived)
         return {
             "session": start.session_id or None,
-            "new": start.session_new,
+            "new": start.session_new and not is_known,
             "left": max(0.0, left) if start.time_left_us else None,
             "pool": self.info.pool,
             "slot": self.info.slot,

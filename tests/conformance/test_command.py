@@ -74,7 +74,12 @@ def test_the_list_names_every_check() -> None:
 
 def test_the_list_heeds_the_other_options() -> None:
     ended = kit("--list", "--select", "drain*,hello", "--json")
-    assert [check["name"] for check in json.loads(ended.stdout)] == ["hello", "drain", "drain-bulk"]
+    assert [check["name"] for check in json.loads(ended.stdout)] == [
+        "hello",
+        "drain-at-once",
+        "drain",
+        "drain-bulk",
+    ]
     assert kit("--list", "--select", "zork").returncode == 2
 
 

@@ -67,6 +67,9 @@ FAULTS = [
     ("negative-zero", "value-float", "the value -0.0", "another value, 0.0"),
     ("long-form", "value-int", "0 in its shortest form", "a longer form"),
     ("values-as-text", "value-map", "the value {}", "another value, '{}'"),
+    ("one-drains", "drain-at-once", "a worker that goes on", "where the Result of call"),
+    ("keeps-session", "sessions-at-once", "session and new: ('s2', True)", "False"),
+    ("strict-profile", "profile-unknown", "Ready as the answer to Initialize", "StartFailed"),
     ("drain-drops", "drain", "a worker that goes on", "where the Result of call"),
     ("drain-code", "drain", "exit code after Drain: 0", "3"),
 ]
@@ -77,6 +80,8 @@ SILENT_FAULTS = [
     ("holds-results", "result-at-once", "a frame", "said nothing for 4 s"),
     ("no-oversize", "window-one", "a frame", "said nothing for 4 s"),
     ("ignores-cancel", "cancel", "a frame", "said nothing for 4 s"),
+    ("one-at-a-time", "at-once", "wait() runs and makes its file", "none after 4 s"),
+    ("shared-window", "streams-at-once", "a frame", "said nothing for 4 s"),
     ("stays", "line-ends", "the worker exits when its line ends", "still runs after 4 s"),
 ]
 
@@ -102,6 +107,13 @@ def test_silence_fails_its_check(fault: str, check: str, expected: str, got: str
     finding = found(fault, check, timeout=SILENT)
     assert expected in finding.expected, finding
     assert got in finding.got, finding
+
+
+def test_a_worker_may_say_that_it_runs_one_call_at_a_time() -> None:
+    report = run([*BROKEN, "refuses-several"], select=["call", "at-once", "drain-at-once"])
+    assert report.passed, report
+    assert [finding.outcome for finding in report.findings] == ["passed", "skipped", "skipped"]
+    assert "one call at a time" in report.findings[1].reason
 
 
 def test_a_child_that_is_left_is_named() -> None:

@@ -386,6 +386,10 @@ class Pool:
             (1, 3, None, "starting", 0, None, 0, "open", True),
         ]
 
+    def info(self) -> tuple[Any, ...]:
+        on = (0, 1, 2, ("3.13.5", True, "old_module"), ["module old_module switched it on"])
+        return ("thread", 4, [on, (1, 3, 0, None, [])])
+
     def health(self) -> tuple[Any, ...]:
         facts = (0, 1, "busy", True, True, True, 1.5, 0.25, 1, None)
         gone = (1, 3, "degraded", False, False, False, 9.0, None, 0, "no weights")
@@ -394,10 +398,10 @@ class Pool:
     def monitor(self, monitor: Any) -> None:
         self.monitors = [*getattr(self, "monitors", ()), monitor]
 
-    def tools(self, timeout: float | None) -> list[tuple[str, str, bool, str]]:
+    def tools(self, timeout: float | None) -> list[tuple[str, str, bool, str, bool]]:
         self.await_ready(timeout)
         schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
-        return [("add", "Adds.", False, json.dumps(schema)), ("count", "", True, "{}")]
+        return [("add", "Adds.", False, json.dumps(schema), True), ("count", "", True, "{}", False)]
 
     def checked(
         self, tool: str, args: Any, timeout: float | None, wait: bool
@@ -454,6 +458,30 @@ def use_registry(encoders: dict[type, Any], decoders: dict[str, Any]) -> None:
     """JSON knows no types of the program."""
 
 
+def select_device(wanted: list[str], packages: list[str]) -> tuple[str, int | None]:
+    """A machine with its processors alone, as all of these."""
+    return "cpu", None
+
+
+def assign_devices(
+    devices: list[str], packages: list[str]
+) -> tuple[list[str], dict[str, list[str]]]:
+    values = [device.rpartition(":")[2] for device in devices]
+    return devices, {"CUDA_VISIBLE_DEVICES": values, "CUDA_DEVICE_ORDER": ["PCI_BUS_ID"]}
+
+
+def hardware(*_: object) -> dict[str, Any]:
+    return {}
+
+
+def device_info(wanted: str, packages: list[str]) -> tuple[str, dict[str, Any]]:
+    return "cpu", {}
+
+
+def clear_hardware_cache() -> None:
+    """Nothing is remembered."""
+
+
 def module() -> types.ModuleType:
     """The module to put in place of ``snakepit._core``."""
     core = types.ModuleType("snakepit._core")
@@ -477,6 +505,13 @@ def module() -> types.ModuleType:
         "leave": leave,
         "cleanup": cleanup,
         "end_by": end_by,
+        "detect_hardware": hardware,
+        "hardware_capabilities": hardware,
+        "hardware_identity": hardware,
+        "select_device": select_device,
+        "device_info": device_info,
+        "clear_hardware_cache": clear_hardware_cache,
+        "assign_devices": assign_devices,
     }.items():
         setattr(core, name, value)
     return core

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import snakepit
-from snakepit import ConfigError, Limits
+from snakepit import ConfigError, Limits, hardware
 
 from .conftest import Adapter
 
@@ -111,3 +111,22 @@ def test_a_wrong_environment_is_refused(env: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         snakepit.Pool(Adapter, size=1, env=env)
     assert caught.value.field == "env"
+
+
+def test_devices_replace_what_was_there(make_pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    assert make_pool()._engine.config.devices == []
+    devices = ["cuda:2", hardware.Device("cuda", 3)]
+    config = make_pool(devices=devices, env={"A": "{slot}"})._engine.config
+    assert config.devices == ["cuda:2", "cuda:3"]
+    assert config.env_by_slot == {
+        "A": (["{slot}"], None),
+        "CUDA_VISIBLE_DEVICES": (["2", "3"], None),
+        "CUDA_DEVICE_ORDER": (["PCI_BUS_ID"], None),
+    }
+    assert not config.env.keys() & config.env_by_slot.keys()
+    assert make_pool(devices="cuda:1")._engine.config.devices == ["cuda:1"]
+    for options in ({"env": {"CUDA_DEVICE_ORDER": "x"}}, {"secrets": ["CUDA_VISIBLE_DEVICES"]}):
+        with pytest.raises(ConfigError, match="CUDA_"):
+            make_pool(devices=["cuda:0"], **options)

@@ -13,6 +13,7 @@ import pytest
 
 import snakepit
 from snakepit import ConfigError, PoolStats, WorkerInfo, WorkerRef
+from snakepit_bridge import BaseAdapter, tool
 
 from .conftest import Adapter
 
@@ -326,6 +327,30 @@ def test_sessions_by_id(make_pool: Any) -> None:
         start()
         native = pool._engine.calls[-1][2]
         assert (native.id, native.affinity) == ("u", None)
+
+
+def test_what_the_pool_and_its_workers_are(make_pool: Any) -> None:
+    info = make_pool(size=2, profile="thread", threads_per_worker=4).info()
+    assert (info.name, info.profile, info.size, info.capacity) == ("default", "thread", 2, 4)
+    first, second = info.workers
+    assert (first.ref, first.running) == (snakepit.WorkerRef("default", 0, 1), 2)
+    assert first.python == snakepit.PythonInfo("3.13.5", True, "old_module")
+    assert first.reports == ("module old_module switched it on",)
+    assert (second.ref.generation, second.python, second.reports) == (3, None, ())
+
+
+def test_an_inline_pool_runs_one_call_at_a_time_whatever_its_profile() -> None:
+    class Threads(BaseAdapter):
+        __thread_safe__ = True
+
+        @tool
+        def ping(self) -> str:
+            return "pong"
+
+    with snakepit.Pool(Threads, size=1, inline=True, profile="thread") as pool:
+        info = pool.info()
+        assert (info.profile, info.capacity, len(info.workers)) == ("process", 1, 1)
+        assert info.workers[0].python.version == sys.version.split()[0]
 
 
 def test_a_session_is_opened_at_once_and_closed_with_its_block(make_pool: Any) -> None:

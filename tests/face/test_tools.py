@@ -34,6 +34,7 @@ def test_tools_are_listed_with_their_schema_as_data(make_pool: Any) -> None:
 
 def test_each_list_is_the_callers_own(make_pool: Any) -> None:
     pool = make_pool()
+    assert [tool.thread_safe for tool in pool.tools()] == [True, False]
     pool.tools()[0].parameters["properties"].clear()
     assert pool.tools()[0].parameters["properties"]
 

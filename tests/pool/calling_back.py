@@ -232,3 +232,28 @@ class CallsBack(BaseAdapter):
             text = told.read()
         os.waitpid(child, 0)
         return text
+
+
+class Overlapping(CallsBack):
+    """The same in workers that run several calls at once."""
+
+    __thread_safe__ = True
+
+    @tool
+    async def achain(self, left: int) -> Any:
+        """As ``chain``, without holding up the loop."""
+        if left == 0:
+            return "bottom"
+        return await self.session_context.acall_host_tool("again", left=left - 1)
+
+    @tool
+    async def acollect_slowly(self, name: str, arguments: Any = None) -> list[Any]:
+        found = []
+        async for item in self.session_context.stream_host_tool(name, arguments):
+            await asyncio.sleep(0)
+            found.append(item)
+        return found
+
+    @tool
+    def pid(self) -> int:
+        return os.getpid()

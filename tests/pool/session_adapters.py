@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from snakepit_bridge import BaseAdapter, tool
+from snakepit_bridge import BaseAdapter, thread_safe_method, tool
 
 
 class Keeper(BaseAdapter):
@@ -100,3 +100,74 @@ class AsyncKeeper(BaseAdapter):
             await asyncio.to_thread(thread),
             await asyncio.gather(task(), asyncio.to_thread(thread)),
         ]
+
+
+class _Shared(BaseAdapter):
+    """Sessions in a worker whose calls overlap. ``held``: the hook says that it began by the first
+    file, and waits for the second."""
+
+    __thread_safe__ = True
+
+    def __init__(self, notes: str, held: list[str] | None = None) -> None:
+        self.notes = Path(notes)
+        self.held = [Path(path) for path in held or ()]
+
+    def note(self, session_id: str) -> None:
+        context = self.session_context
+        with self.notes.open("a") as notes:
+            notes.write(f"closed {session_id} {context.session_id} {context.state.get('calls')}\n")
+
+    def cleanup(self) -> None:
+        with self.notes.open("a") as notes:
+            notes.write("cleanup\n")
+
+    def count(self) -> list[Any]:
+        context = self.session_context
+        context.state["calls"] = context.state.get("calls", 0) + 1
+        return [context.state["calls"], context.is_new]
+
+
+class Threads(_Shared):
+    """Its tools and its hook are plain functions."""
+
+    def session_closed(self, session_id: str) -> None:
+        self.note(session_id)
+        if self.held:
+            self.held[0].touch()
+            while not self.held[1].exists():
+                threading.Event().wait(0.005)
+
+    @tool
+    @thread_safe_method
+    def visit(self) -> list[Any]:
+        return self.count()
+
+    @tool
+    @thread_safe_method
+    def hold(self, started: str, release: str) -> list[Any]:
+        Path(started).touch()
+        while not Path(release).exists():
+            threading.Event().wait(0.005)
+        return self.count()
+
+
+class Turns(_Shared):
+    """Its tools and its hook are coroutines."""
+
+    async def session_closed(self, session_id: str) -> None:
+        self.note(session_id)
+        if self.held:
+            self.held[0].touch()
+            while not self.held[1].exists():
+                await asyncio.sleep(0.005)
+
+    @tool
+    async def visit(self) -> list[Any]:
+        return self.count()
+
+    @tool
+    async def hold(self, started: str, release: str) -> list[Any]:
+        Path(started).touch()
+        while not Path(release).exists():
+            await asyncio.sleep(0.005)
+        return self.count()

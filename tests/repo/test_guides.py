@@ -22,26 +22,41 @@ PAGES = {
         for program, following in pairwise([*blocks((ROOT / f"docs/{page}.md").read_text()), END])
         if program.language == "python"
     ]
-    for page in ("guards", "sessions", "host-tools", "coming-from-snakepit", "telemetry", "data")
+    for page in (
+        "guards",
+        "sessions",
+        "host-tools",
+        "coming-from-snakepit",
+        "telemetry",
+        "hardware",
+        "data",
+    )
 }
 PROGRAMS = [program for programs in PAGES.values() for program in programs]
-TOOLS = (ROOT / "docs/tools.md").read_text()
-PROGRAMS_OF_TOOLS = [
-    (program, following)
-    for program, following in pairwise([*blocks(TOOLS), END])
-    if following.language == "text"
-]
+# Pages with fragments, too: what a text follows is a program.
+MIXED = {
+    page: [
+        (program, following)
+        for program, following in pairwise([*blocks((ROOT / f"docs/{page}.md").read_text()), END])
+        if program.language == "python" and following.language == "text"
+    ]
+    for page in ("tools", "profiles")
+}
 
 
-def test_the_guide_of_tools_shows_a_program() -> None:
-    assert PROGRAMS_OF_TOOLS
+def test_each_guide_shows_a_program() -> None:
+    assert all(PAGES.values())
+    assert all(MIXED.values())
 
 
 @pytest.mark.parametrize(
     ("program", "following"),
-    [*PROGRAMS, *PROGRAMS_OF_TOOLS],
-    ids=[f"{page}-line{program.line}" for page, made in PAGES.items() for program, _ in made]
-    + [f"tools-line{program.line}" for program, _ in PROGRAMS_OF_TOOLS],
+    [*PROGRAMS, *(program for programs in MIXED.values() for program in programs)],
+    ids=[
+        f"{page}-line{program.line}"
+        for page, made in [*PAGES.items(), *MIXED.items()]
+        for program, _ in made
+    ],
 )
 def test_a_program_of_a_guide_says_what_follows_it(
     program: Block, following: Block, tmp_path: Path

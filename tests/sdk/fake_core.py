@@ -130,7 +130,12 @@ class Line:
     def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
         self.substitute = substitute
 
-    def ready(self, tools: list[tuple[str, str, bool, str]]) -> None:
+    def ready(
+        self,
+        tools: list[tuple[str, str, bool, str, bool]],
+        gil: tuple[bool, str | None] | None = None,
+    ) -> None:
+        self.gil = gil
         self.started.put(tools)
 
     def start_failed(
@@ -191,6 +196,9 @@ class Host:
             "slot": 0,
             "generation": 1,
             "device": None,
+            "profile": "process",
+            "capacity": 1,
+            "thread_safety_checks": False,
             "errors": [],
             "unserializable": None,
         }

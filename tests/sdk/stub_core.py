@@ -44,11 +44,14 @@ class Line:
             "slot": 0,
             "generation": 1,
             "device": None,
+            "profile": "process",
+            "capacity": 1,
+            "thread_safety_checks": False,
             "errors": [],
             "unserializable": None,
         }
 
-    def ready(self, tools):
+    def ready(self, tools, gil):
         pass
 
     def start_failed(self, failure, adapter_source, permanent):

@@ -101,7 +101,7 @@ def test_every_kind_of_tool_is_called_the_same_way(start: Start) -> None:
             def of_class(cls, x): return (cls.__name__, x)
         """
     )
-    streams = {name for name, _, streams, _ in host.await_ready() if streams}
+    streams = {name for name, _, streams, *_ in host.await_ready() if streams}
     unary = {"plain", "coroutine", "static", "of_class"}
 
     assert {name: host.call(name, {"x": 1}) for name in unary} == {
@@ -203,6 +203,17 @@ def test_the_worker_is_known_from_the_first_line_of_init(start: Start) -> None:
     host = start(PLACE, pool="gpu", slot=3, generation=7, device="cuda:1")
     host.await_ready()
     assert host.call("place") == ("gpu", 3, 7, "cuda:1")
+
+
+@pytest.mark.parametrize(
+    ("device", "torch"),
+    [("cuda:1", "cuda:0"), ("rocm:0", "cuda:0"), ("MIG-1", "cuda:0"), ("cpu", "cpu"), (None, None)],
+    ids=["cuda", "rocm", "instance", "cpu", "none"],
+)
+def test_what_is_the_only_one_to_be_seen_is_the_first(
+    device: str | None, torch: str | None
+) -> None:
+    assert WorkerInfo("pool", 1, 1, device).torch_device == torch
 
 
 def test_session_context_is_never_none(start: Start) -> None:

@@ -372,7 +372,7 @@ def test_whatever_can_be_called_is_read() -> None:
             self.replaced = Callee()  # type: ignore[method-assign, assignment]
 
     live = LiveAdapter(Adapter, {}, OUTSIDE)
-    for name, _, _, text in live.listing:
+    for name, _, _, text, _ in live.listing:
         told = json.loads(text)
         assert told["properties"] == {"x": {"type": "integer"}}, name
         assert told["required"] == ["x"], name

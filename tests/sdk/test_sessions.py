@@ -29,7 +29,7 @@ def live(adapter: type) -> tuple[Sessions, Any]:
     sessions = Sessions()
     alive = LiveAdapter(adapter, {}, WorkerInfo("p", 0, 1))
     sessions.closed = alive.session_closed
-    return sessions, alive._adapter
+    return sessions, alive.adapter
 
 
 def test_a_session_is_new_once_and_has_one_dict() -> None:

@@ -81,6 +81,7 @@
 //!              breaker  budget  health  executor                values for whatever may fail
 //! 3 owners     worker                                           one keeper task a slot
 //! 2 effects    process  transport  blocking  interpreter        the operating system, the line
+//!              hardware                                         what there is to compute with
 //! 1 decisions  policy  pool::state                              pure state machines
 //! 0 words      id  error  call  config  payload  value  schema                  no I/O
 //! ```
@@ -105,6 +106,7 @@ pub mod failpoint;
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod fuzzing;
+pub mod hardware;
 mod health;
 mod id;
 mod interpreter;
@@ -129,8 +131,8 @@ pub use call::{
 pub use config::{
     AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
     Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig,
-    PoolOptions, Recycle, RetryPolicy, SharedMemory, SourceKind, Trip, Unserializable, WhenFull,
-    WorkerConfig,
+    PoolOptions, Profile, Recycle, RetryPolicy, SharedMemory, SourceKind, Trip, Unserializable,
+    WhenFull, WorkerConfig,
 };
 pub use error::{
     Cause, Diagnosis, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure,
@@ -162,15 +164,15 @@ pub mod line {
 }
 pub use pool::{
     Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, HostToolBuilder,
-    HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolStats, Reply, Session,
-    SessionHandle, SessionInfo, WorkerFacts, WorkerInfo,
+    HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolInfo, PoolStats, Reply, Session,
+    SessionHandle, SessionInfo, WorkerDetail, WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use pool::{loopback, rehearsal};
 pub use schema::{Mismatch, Schema};
 pub use tool::{HostCall, HostTool, HostToolInfo};
-pub use transport::ToolInfo;
+pub use transport::{PythonInfo, ToolInfo};
 #[doc(inline)]
 pub use value::Value;
 

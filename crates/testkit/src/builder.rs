@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use snakepit::{
-    AdapterSource, Affinity, Error, Guards, Life, Limits, OutputMode, Pool, PoolConfig,
+    AdapterSource, Affinity, Error, Guards, Life, Limits, OutputMode, Pool, PoolConfig, Profile,
     SharedMemory, SourceKind, WorkerConfig,
 };
 use tokio::runtime::Handle;
@@ -21,6 +21,7 @@ pub fn pool(size: usize) -> Builder {
         args: Vec::new(),
         env: Vec::new(),
         env_by_slot: Vec::new(),
+        devices: Vec::new(),
         limits: Default::default(),
         sys_path: Vec::new(),
         bridge_path: String::new(),
@@ -31,6 +32,9 @@ pub fn pool(size: usize) -> Builder {
         },
         adapter_args: Default::default(),
         output: OutputMode::Drop,
+        profile: Profile::Process,
+        capacity: 1,
+        thread_safety_checks: false,
         results: None,
         errors: Vec::new(),
     };

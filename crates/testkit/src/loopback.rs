@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use snakepit::loopback::{Answer, Call, start_on};
-use snakepit::{AdapterSource, Guards, OutputMode, Pool, PoolConfig, SourceKind, WorkerConfig};
+use snakepit::{
+    AdapterSource, Guards, OutputMode, Pool, PoolConfig, Profile, SourceKind, WorkerConfig,
+};
 use tokio::runtime::Handle;
 
 /// A pool of `size` workers that are tasks of the current runtime, to be started.
@@ -17,6 +19,7 @@ pub fn loopback(size: usize) -> Loopback {
         args: Vec::new(),
         env: Vec::new(),
         env_by_slot: Vec::new(),
+        devices: Vec::new(),
         limits: Default::default(),
         sys_path: Vec::new(),
         bridge_path: String::new(),
@@ -27,6 +30,9 @@ pub fn loopback(size: usize) -> Loopback {
         },
         adapter_args: Bytes::new(),
         output: OutputMode::Drop,
+        profile: Profile::Process,
+        capacity: 1,
+        thread_safety_checks: false,
         results: None,
         errors: Vec::new(),
     };

@@ -20,6 +20,8 @@ struct Machine {
     nice: i32,
     no_new_privs: bool,
     device: String,
+    assigned: Option<String>,
+    visible: Option<String>,
 }
 
 #[tokio::test]
@@ -43,6 +45,37 @@ async fn each_worker_has_the_limits_and_the_device_of_its_place() {
     }
     assert_eq!(found.into_values().collect::<Vec<_>>(), ["gpu-0", "gpu-1", "gpu-2"]);
     finish(pool, mark).await;
+}
+
+#[tokio::test]
+async fn a_worker_knows_its_device_and_is_kept_from_the_others() {
+    let Some((builder, mark)) = face() else { return };
+    let pool = builder.size(2).devices(["cpu"]).start().await.expect("a pool");
+    let machine: Machine = pool.execute("machine", ()).await.expect("an answer");
+    assert_eq!(machine.assigned.as_deref(), Some("cpu"));
+    assert_eq!(machine.visible.as_deref(), Some("-1"));
+    finish(pool, mark).await;
+}
+
+#[tokio::test]
+async fn devices_that_are_none_are_refused_before_any_process_starts() {
+    let Some((builder, _mark)) = face() else { return };
+    let hidden = Env::inherit().set("CUDA_VISIBLE_DEVICES", "0");
+    let devices = |devices: &[&str]| builder.clone().devices(devices.iter().copied());
+    for (builder, expected) in [
+        (devices(&[]), "at least one"),
+        (devices(&["cuda:900"]), "there is no cuda:900"),
+        (devices(&["gpu"]), "names no device"),
+        (devices(&["cpu"]).env(hidden), "may not name CUDA_VISIBLE_DEVICES"),
+        (devices(&["cpu"]).secret("HIP_VISIBLE_DEVICES"), "may not name HIP_VISIBLE_DEVICES"),
+    ] {
+        match builder.start().await {
+            Err(Error::Config { field: "devices", message }) => {
+                assert!(message.contains(expected), "{message}");
+            }
+            other => panic!("{:?}", other.map(drop)),
+        }
+    }
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ class Conformance(BaseAdapter):
         fail: A text fails the start with that message.
     """
 
+    __thread_safe__ = True
+
     def __init__(self, fail: str = "") -> None:
         super().__init__()
         if fail:
@@ -71,3 +73,14 @@ class Conformance(BaseAdapter):
         while not self.session_context.cancelled:
             time.sleep(_LOOK)
         raise InterruptedError("cancelled while it waited")
+
+
+class Coroutines(Conformance):
+    """The same for the async profile, where a plain tool that waits would hold up all others."""
+
+    @tool(description="makes the file, then waits until it is cancelled")
+    async def wait(self, started: str) -> None:  # type: ignore[override]
+        from asyncio import Event
+
+        Path(started).touch()
+        await Event().wait()

@@ -106,7 +106,9 @@ class ScriptedHost:
         encoded = arguments if isinstance(arguments, bytes) else _core.encode(arguments or {})
         place = {"arguments": encoded, "pool": "line", "slot": 3, "generation": 7}
         self._initialize = proto.Initialize(**{**place, **(initialize or {})})
-        if source := launch.adapter():
+        profiles = proto.Initialize.DESCRIPTOR.fields_by_name["profile"].enum_type.values_by_name
+        on_loop = self._initialize.profile == profiles["PROFILE_ASYNC"].number
+        if source := launch.adapter(on_loop=on_loop):
             self._initialize.adapter.CopyFrom(proto.AdapterSource(**source))
         self._threads = ThreadPoolExecutor(2)
         self._reader = ThreadPoolExecutor(1)

@@ -47,8 +47,11 @@ class Launch(Protocol):
     def start_fields(self) -> dict[str, object]:
         """What this worker needs in its ``Start`` beside token, path and limit."""
 
-    def adapter(self) -> dict[str, str] | None:
-        """Fields of ``Initialize.adapter``; None: the worker has its tools itself."""
+    def adapter(self, *, on_loop: bool) -> dict[str, str] | None:
+        """Fields of ``Initialize.adapter``; None: the worker has its tools itself.
+
+        ``on_loop``: its tools are to run as tasks of one event loop.
+        """
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class PythonWorker:
 
     The conformance tools go by their file: an interpreter may have no ``snakepit`` to import.
     """
+    coroutines: str = os.path.join(os.path.dirname(__file__), "adapter.py") + ":Coroutines"
+    """The adapter where its tools run on one event loop."""
     line: str = "native"
     python: str = sys.executable
     sys_path: Sequence[str] = ()
@@ -74,8 +79,8 @@ class PythonWorker:
     def start_fields(self) -> dict[str, object]:
         return {"sys_path": list(self.sys_path), "bridge_path": bridge_directory()}
 
-    def adapter(self) -> dict[str, str]:
-        place, _, qualname = self.target.rpartition(":")
+    def adapter(self, *, on_loop: bool) -> dict[str, str]:
+        place, _, qualname = (self.coroutines if on_loop else self.target).rpartition(":")
         kind = "script" if os.path.isabs(place) else "module"
         return {kind: place, "qualname": qualname}
 
@@ -102,7 +107,7 @@ class ProgramWorker:
     def start_fields(self) -> dict[str, object]:
         return {}
 
-    def adapter(self) -> None:
+    def adapter(self, *, on_loop: bool) -> None:
         return None
 
 

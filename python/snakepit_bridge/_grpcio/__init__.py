@@ -8,6 +8,7 @@
     inbox     frame ─▶ the main thread, or who waits for a host tool
     serve     frame ─▶ decode ─▶ tool ─▶ encode ─▶ outbox  main thread: the only one for tools
     stream    the chunks of a call, within its window      main thread
+    jobs      calls of which several run at once           threads of the SDK, or its loop
     control   socket ─▶ cancel, grant, probe, host's end   own thread
     outbox    frames and items ─▶ gRPC                     gRPC's thread for requests
 

@@ -17,7 +17,17 @@ from snakepit_bridge import _values
 from . import failure, forks, messages
 from .control import Watcher
 from .inbox import Inbox
-from .messages import Hello, HostFrame, Ready, StartFailed, Tool, WorkerFrame
+from .jobs import Jobs
+from .messages import (
+    Hello,
+    HostFrame,
+    Interpreter,
+    Ready,
+    Report,
+    StartFailed,
+    Tool,
+    WorkerFrame,
+)
 from .outbox import Outbox
 from .process.become import die_with
 from .process.watch import ORPHANED
@@ -28,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextvars import ContextVar
 
-    from snakepit_bridge._native import Call, Describe, Failure, Initialize, Tools
+    from snakepit_bridge._native import Call, Describe, Failure, Gil, Initialize, Listed, Tools
 
     from .process.control import Control
     from .process.start import Start
@@ -123,6 +133,13 @@ def _problem(frame: Any) -> str:
     return ""
 
 
+def _interpreter(gil: Gil | None) -> Any:
+    if gil is None:
+        return None
+    is_on, module = gil
+    return Interpreter(gil=is_on, gil_enabled_by=module or "")
+
+
 def _is_hung_up(control: Control) -> bool:
     poll = select.poll()
     poll.register(control.fileno(), select.POLLRDHUP)
@@ -166,6 +183,9 @@ class Line:
             "slot": told.slot,
             "generation": told.generation,
             "device": told.device or None,
+            "profile": messages.PROFILES.get(told.profile, "process"),
+            "capacity": max(told.capacity, 1),
+            "thread_safety_checks": told.thread_safety_checks,
             "errors": list(told.errors),
             "unserializable": (
                 (rule.detail, rule.max_repr, rule.max_elements)
@@ -178,14 +198,23 @@ class Line:
         """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
         self._substitute = substitute
 
-    def ready(self, tools: Sequence[tuple[str, str, bool, str]]) -> None:
-        """Say which tools there are: name, description, whether it streams, the schema of its
-        parameters. Calls may come then. ValueError: that is more than a frame holds."""
+    def ready(self, tools: Sequence[Listed], gil: Gil | None = None) -> None:
+        """Say which tools there are. Calls may come then.
+
+        ValueError: that is more than a frame holds.
+        """
         ready = Ready(
             tools=[
-                Tool(name=name, description=text, streaming=streams, parameters=parameters)
-                for name, text, streams, parameters in tools
-            ]
+                Tool(
+                    name=name,
+                    description=text,
+                    streaming=streams,
+                    parameters=parameters,
+                    thread_safe=thread_safe,
+                )
+                for name, text, streams, parameters, thread_safe in tools
+            ],
+            interpreter=_interpreter(gil),
         )
         size, limit = ready.ByteSize(), self._max_message + _HEADROOM - _MARGIN
         if size > limit:
@@ -196,6 +225,11 @@ class Line:
         # `initialize` may have changed the user, which makes the kernel forget.
         die_with(self._shim)
         self._outbox.push(ready=ready)
+
+    def report(self, topic: str, text: str, gil: Gil | None = None) -> None:
+        """Tell people something about this worker, from any thread."""
+        interpreter = _interpreter(gil)
+        self._outbox.push(report=Report(topic=topic, text=text, interpreter=interpreter))
 
     def start_failed(self, failure_: Failure, adapter_source: bool, permanent: bool) -> None:
         """Report and flush; the host then stops this worker."""
@@ -215,7 +249,32 @@ class Line:
 
         KeyboardInterrupt and SystemExit raised by a tool are failures like any other.
         """
-        server = Server(
+        return self._server(tools, current, describe, suggest).run()
+
+    def jobs(
+        self,
+        tools: Tools,
+        current: ContextVar[Call | None],
+        describe: Describe,
+        suggest: Callable[[str], list[str]],
+    ) -> Jobs:
+        """The calls that the host sends, for threads or tasks that run several at once."""
+        return Jobs(self._server(tools, current, describe, suggest))
+
+    def drive(self, jobs: Jobs) -> bool:
+        """Hand out calls on this thread until the host drains and all are answered (True), or the
+        line ends (False).
+        """
+        return jobs.drive()
+
+    def _server(
+        self,
+        tools: Tools,
+        current: ContextVar[Call | None],
+        describe: Describe,
+        suggest: Callable[[str], list[str]],
+    ) -> Server:
+        return Server(
             Inbox(self._call, self._outbox, self._max_message, self._substitute),
             self._outbox,
             self._running,
@@ -226,7 +285,6 @@ class Line:
             suggest,
             self._substitute,
         )
-        return server.run()
 
     def close(self) -> None:
         """Python ends, and this process with it: see to it that the host has everything."""
@@ -236,5 +294,5 @@ class Line:
 
     def _on_end(self, _: object) -> None:
         self._outbox.closed = True
-        self._running.changed.ring()
+        self._running.ring()
         self._ended.set()

@@ -48,8 +48,19 @@ CancelHostTool = CLASSES["CancelHostTool"]
 GrantHostToolChunks = CLASSES["GrantHostToolChunks"]
 Failure = CLASSES["Failure"]
 Tool = CLASSES["Tool"]
+Interpreter = CLASSES["Interpreter"]
+Report = CLASSES["Report"]
 
 _kinds = _pool.FindEnumTypeByName("snakepit.v1.FailureKind").values_by_name
+
+
+_profiles = _pool.FindEnumTypeByName("snakepit.v1.Profile").values_by_number
+PROFILES = {
+    number: value.name.removeprefix("PROFILE_").lower()
+    for number, value in _profiles.items()
+    if number
+}
+"""How the SDK calls them."""
 
 
 def _kind(name: str) -> int:

@@ -10,7 +10,7 @@ The queue is unbounded because the protocol bounds it: a stream stays within its
 
 from __future__ import annotations
 
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,10 +28,11 @@ _HAND_OVER = 0.001
 """Seconds that a generator waits at most for the other thread to see its item."""
 
 _ITEMS: Final = object()
+_NOTHING: Final = object()
 
 
 class Outbox:
-    """One thread says things, gRPC's sends them."""
+    """One thread says things, gRPC's sends them; several may, where their streams use ``item``."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Any] = SimpleQueue()
@@ -73,13 +74,37 @@ class Outbox:
             self._taken = taken
         taken.acquire(timeout=_HAND_OVER)
 
+    def item(self, call_id: int, item: bytes) -> None:
+        """Add an item of one of several streams."""
+        self._queue.put((call_id, item))
+
     def frames(self) -> Iterator[Any]:
         """For gRPC: what is said, until ``finish``."""
         while (entry := self._queue.get()) is not None:
+            while type(entry) is tuple:
+                call_id, items, entry = self._gathered(*entry)
+                yield WorkerFrame(chunks=Chunks(call_id=call_id, items=items))
             if entry is _ITEMS:
                 yield from self._chunks()
-            else:
+            elif entry is not _NOTHING:
+                if entry is None:
+                    return
                 yield entry
+
+    def _gathered(self, call_id: int, item: bytes) -> tuple[int, list[bytes], Any]:
+        """The items of a stream that are here already; and what came behind them."""
+        items, size = [item], len(item)
+        while True:
+            try:
+                entry = self._queue.get_nowait()
+            except Empty:
+                return call_id, items, _NOTHING
+            if type(entry) is not tuple or entry[0] != call_id:
+                return call_id, items, entry
+            size += len(entry[1])
+            if size > _CHUNK_BYTES or len(items) == _CHUNK_ITEMS:
+                return call_id, items, entry
+            items.append(entry[1])
 
     def _chunks(self) -> Iterator[Any]:
         with self._lock:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .inbox import Inbox, Reply
+    from .jobs import Bell
 
 _EARLY_CANCELS = 64
 """How many cancels may wait for their calls; a forgotten one only means that its call runs on."""
@@ -122,11 +123,13 @@ class Call:
 
 
 class Running:
-    """The calls that run now: one at a time, though nothing here relies on it."""
+    """The calls that run now."""
 
     def __init__(self) -> None:
         self.changed = Notice()
         """Rung at every cancel and grant, and at the line's end, for a stream that waits."""
+        self.bell: Bell | None = None
+        """Rung then too, where several streams may wait at once."""
         self._lock = Lock()
         self._calls: dict[int, Call] = {}
         self._early: deque[int] = deque(maxlen=_EARLY_CANCELS)
@@ -157,7 +160,7 @@ class Running:
                 self._early.append(call_id)
                 return None
             call.cancelled = True
-        self.changed.ring()
+        self.ring()
         return call
 
     def grant(self, call_id: int, items: int, size: int) -> None:
@@ -167,7 +170,7 @@ class Running:
         if call is not None:
             # Only the control thread comes here. An older grant may come late.
             call.taken = max(call.taken[0], items), max(call.taken[1], size)
-            self.changed.ring()
+            self.ring()
 
     def cancel_all(self) -> list[Call]:
         """The host is gone: nobody will ask for a result or grant a credit any more."""
@@ -176,5 +179,11 @@ class Running:
             calls = [*self._calls.values()]
             for call in calls:
                 call.cancelled = True
-        self.changed.ring()
+        self.ring()
         return calls
+
+    def ring(self) -> None:
+        """Something has changed that a stream may wait for."""
+        self.changed.ring()
+        if self.bell is not None:
+            self.bell.ring()

@@ -41,9 +41,9 @@ class Server:
         suggest: Callable[[str], list[str]],
         substitute: Callable[[Any], Any] | None,
     ) -> None:
-        self._inbox = inbox
+        self.inbox = inbox
         self._max_message = max_message
-        self._tools = tools
+        self.tools = tools
         self._current = current
         self._describe = describe
         self._suggest = suggest
@@ -55,7 +55,7 @@ class Server:
     def run(self) -> bool:
         """Run calls until the host drains (True) or the line ends (False)."""
         while True:
-            frame = self._inbox.next_frame()
+            frame = self.inbox.next_frame()
             if frame is None:
                 return False
             said = frame.WhichOneof("frame")
@@ -69,7 +69,7 @@ class Server:
             # Others are for ends without a control socket, or from a newer host.
 
     def _take_up(self, start: Any) -> None:
-        call = self.running.begin(start, self._inbox)
+        call = self.running.begin(start, self.inbox)
         try:
             outcome = self._outcome(start, call)
         finally:
@@ -82,15 +82,15 @@ class Server:
         if call.cancelled:
             why = "cancelled before it started"
             return {"failure": failure.plain(messages.CANCELLED, "", why)}
-        tool = find(self._tools, call.tool, start.streaming)
+        tool = find(self.tools, call.tool, start.streaming)
         if tool is None:
-            return {"failure": self._not_found(call.tool)}
+            return {"failure": self.not_found(call.tool)}
         function, streams = tool
         if streams != start.streaming:
-            why = _wrong_verb(call.tool, streams)
+            why = wrong_verb(call.tool, streams)
             return {"failure": failure.plain(messages.EXCEPTION, "TypeError", why)}
         try:
-            arguments = _keywords(start.arguments, [part.inline for part in start.buffers])
+            arguments = keywords_of(start)
         except BaseException as error:
             return {"failure": failure.bare(messages.DECODE, error)}
         if call.session_generation:
@@ -130,7 +130,7 @@ class Server:
         if os.getpid() != self._pid:
             os._exit(ORPHANED)
 
-    def _not_found(self, name: str) -> Any:
+    def not_found(self, name: str) -> Any:
         try:
             suggestions = self._suggest(name)
         except Exception:
@@ -139,8 +139,10 @@ class Server:
         return failure.plain(messages.TOOL_NOT_FOUND, "", why, suggestions=suggestions)
 
 
-def _keywords(encoded: bytes, buffers: list[bytes]) -> dict[str, Any]:
-    arguments = _values.decode(encoded, "args", buffers)
+def keywords_of(start: Any) -> dict[str, Any]:
+    """Of a StartCall, whose buffers are in the frame: no memory is shared with this end."""
+    buffers = [part.inline for part in start.buffers]
+    arguments = _values.decode(start.arguments, "args", buffers)
     if type(arguments) is not dict:
         raise TypeError("args: not a map of keywords")
     for key in arguments:
@@ -149,7 +151,7 @@ def _keywords(encoded: bytes, buffers: list[bytes]) -> dict[str, Any]:
     return arguments
 
 
-def _wrong_verb(tool: str, streams: bool) -> str:
+def wrong_verb(tool: str, streams: bool) -> str:
     """Refused before anything runs: a caller of the wrong verb would lose the chunks, or wait."""
     if streams:
         return f"tool '{tool}' streams its results: use execute_stream"

@@ -39,7 +39,7 @@ def send_items(server: Server, produced: Any, start: Any, call: Call) -> dict[st
         items = iter(produced)
     except BaseException as error:
         return {"failure": server.raised(error, call)}
-    window = _Window(start, call, server.running, server.outbox)
+    window = _Flow(start, call, server.running, server.outbox)
     try:
         _send(server, items, window, call)
     except _StopError as stop:
@@ -49,7 +49,7 @@ def send_items(server: Server, produced: Any, start: Any, call: Call) -> dict[st
     return {"end": StreamEnd()}
 
 
-def _send(server: Server, items: Iterator[Any], window: _Window, call: Call) -> None:
+def _send(server: Server, items: Iterator[Any], window: _Flow, call: Call) -> None:
     outbox, call_id = server.outbox, call.id
     before = oldest = perf_counter()
     while True:
@@ -87,21 +87,37 @@ def _closed(server: Server, items: Any, why: Any, call: Call) -> Any:
     return why
 
 
-class _Window:
+class Window:
     """How much of a stream may be under way, and how much was sent."""
 
-    def __init__(self, start: Any, call: Call, running: Running, outbox: Outbox) -> None:
+    def __init__(self, start: Any, call: Call) -> None:
         self._max_items: int = max(start.window_items, 1)
         self._max_bytes: int = start.window_bytes
         self._call = call
-        self._running = running
-        self._outbox = outbox
         self._items = 0
         self._bytes = 0
 
     def send(self, size: int) -> None:
         self._items += 1
         self._bytes += size
+
+    def has_room(self, size: int) -> bool:
+        """One item may always be under way, whatever its size: else it could never be sent."""
+        taken_items, taken_bytes = self._call.taken
+        items = self._items - taken_items
+        if items <= 0:
+            return True
+        under_way = max(self._bytes - taken_bytes, 0)
+        return items < self._max_items and under_way + size <= self._max_bytes
+
+
+class _Flow(Window):
+    """A window whose thread waits for room."""
+
+    def __init__(self, start: Any, call: Call, running: Running, outbox: Outbox) -> None:
+        super().__init__(start, call)
+        self._running = running
+        self._outbox = outbox
 
     def await_room(self, size: int) -> None:
         """Wait until there is room for so many bytes more.
@@ -110,16 +126,7 @@ class _Window:
             _StopError: The call was cancelled, or nobody reads any more.
         """
         call = self._call
-        while not (call.cancelled or self._outbox.closed or self._has_room(size)):
+        while not (call.cancelled or self._outbox.closed or self.has_room(size)):
             self._running.changed.wait()
         if call.cancelled or self._outbox.closed:
             raise _StopError(failure.plain(messages.CANCELLED, "", "cancelled while it streamed"))
-
-    def _has_room(self, size: int) -> bool:
-        """One item may always be under way, whatever its size: else it could never be sent."""
-        taken_items, taken_bytes = self._call.taken
-        items = self._items - taken_items
-        if items <= 0:
-            return True
-        under_way = max(self._bytes - taken_bytes, 0)
-        return items < self._max_items and under_way + size <= self._max_bytes

@@ -127,6 +127,11 @@ impl Env {
         self
     }
 
+    /// Whether it sets or removes a variable.
+    pub(crate) fn changes(&self, name: &str) -> bool {
+        self.changes.iter().any(|(changed, _)| changed == name)
+    }
+
     /// Lays the changes of `over` over this.
     pub(super) fn merge(mut self, over: Self) -> Self {
         self.changes.extend(over.changes);

@@ -105,6 +105,8 @@ pub struct Life {
     pub max_failed_starts: u32,
     /// Between two tries of a degraded slot; at least 10 ms.
     pub degraded_retry: Duration,
+    /// The other calls of a worker that did not let go of one have so long to end.
+    pub condemn_drain: Duration,
 }
 
 impl Default for Life {
@@ -117,6 +119,7 @@ impl Default for Life {
             startup_batch_delay: Duration::ZERO,
             max_failed_starts: 5,
             degraded_retry: Duration::from_secs(30),
+            condemn_drain: Duration::from_secs(30),
         }
     }
 }
@@ -124,15 +127,21 @@ impl Default for Life {
 impl Life {
     /// Places for workers that start while those that they replace still serve, and for those that
     /// were replaced and still have something to end: one for each, so that nobody who is long at it
-    /// keeps others from being replaced.
-    pub(crate) fn spares(&self, size: usize) -> usize {
-        self.recycle.map_or(0, |_| size)
+    /// keeps others from being replaced. Where workers run several calls at once, one that must go
+    /// leaves when its other calls have ended, so there too.
+    pub(crate) fn spares(&self, size: usize, capacity: usize) -> usize {
+        if self.recycle.is_some() || capacity > 1 { size } else { 0 }
     }
 
     /// Replacements that may start at a time.
     pub(crate) fn replaced_at_once(&self, size: usize) -> usize {
         let part = |recycle: Recycle| (size as f64 * recycle.at_once) as usize;
-        self.recycle.map_or(0, |recycle| part(recycle).clamp(1, size))
+        self.recycle.map_or(1, |recycle| part(recycle).clamp(1, size))
+    }
+
+    /// A worker that was replaced waits so long for its sessions.
+    pub(crate) fn session_drain(&self) -> Duration {
+        self.recycle.unwrap_or_default().session_drain
     }
 
     /// # Errors
@@ -160,6 +169,7 @@ impl Life {
         if self.max_failed_starts == 0 {
             return wrong("max_failed_starts", "must be at least 1");
         }
+        bounded("condemn_drain", self.condemn_drain)?;
         pause("degraded_retry", "the pause", self.degraded_retry)
     }
 }
@@ -259,6 +269,10 @@ mod tests {
         let life = Life { recycle: Some(Recycle::default()), ..Life::default() };
         let sizes = [1, 4, 7, 8, 100];
         assert_eq!(sizes.map(|size| life.replaced_at_once(size)), [1, 1, 1, 2, 25]);
-        assert_eq!((life.spares(100), Life::default().spares(100)), (100, 0));
+        let usual = Life::default();
+        assert_eq!(
+            (life.spares(100, 1), usual.spares(100, 1), usual.spares(100, 8)),
+            (100, 0, 100)
+        );
     }
 }

@@ -8,6 +8,7 @@ mod guarded;
 mod life;
 mod limits;
 mod options;
+mod profile;
 mod read;
 mod retry;
 mod shared_memory;
@@ -28,6 +29,7 @@ pub use guard::{BreakerRule, CrashBarrier, Guards};
 pub use life::{Heartbeat, Life, Recycle};
 pub use limits::Limits;
 pub use options::PoolOptions;
+pub use profile::Profile;
 pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
 pub use shared_memory::{SharedMemory, WhenFull};
 pub(crate) use source::is_name;
@@ -103,7 +105,7 @@ impl PoolConfig {
 
     /// Workers that can be there at once: one each place, and those that replace others.
     pub(crate) fn slots(&self) -> usize {
-        self.size + self.life.spares(self.size)
+        self.size + self.life.spares(self.size, self.worker.capacity)
     }
 
     /// # Errors
@@ -128,6 +130,7 @@ impl PoolConfig {
         if self.start_timeout.is_zero() {
             return wrong("start_timeout", "must be above zero".into());
         }
+        self.worker.profile.check(self.worker.capacity)?;
         if !(1..=1000).contains(&self.host_tool_depth) {
             let message = format!("must be from 1 to 1000, not {}", self.host_tool_depth);
             return wrong("host_tool_depth", message);

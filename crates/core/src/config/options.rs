@@ -12,8 +12,8 @@ use super::read::{Limited, Named, Size, Span, Word};
 use super::suggest::closest;
 use super::upkeep::{Table, Whole};
 use super::{
-    BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode, Recycle,
-    RetryPolicy, Unserializable,
+    BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode, Profile,
+    Recycle, RetryPolicy, Unserializable,
 };
 use crate::call::Affinity;
 use crate::value::Map;
@@ -103,6 +103,18 @@ parameters! {
     size: usize, read as usize;
     /// Name of the pool in errors, logs and process lists. Default: `default`.
     name: String, read as String;
+    /// What runs a worker's calls: `process` (one at a time), `thread` or `async` (several at once).
+    /// Default: `process`.
+    profile: Profile, read as Named<Profile>;
+    /// Calls that a worker of the thread profile runs at once, from 1 to 256. Default: 10.
+    threads_per_worker: usize, read as usize;
+    /// Calls that a worker of the async profile runs at once, from 1 to 4096. Default: 100.
+    max_in_flight: usize, read as usize;
+    /// Workers of the thread profile report what their threads do to each other. Default: no.
+    thread_safety_checks: bool, read as bool;
+    /// Where a worker that runs several calls at once did not let go of one: how long its others
+    /// may take until it is ended. Default: 30 s.
+    condemn_drain: Duration, read as Limited;
     /// Keywords of the adapter's `__init__`.
     adapter_args: Map, read as Map;
     /// The workers' interpreter: a file, a name in `PATH` or the directory of a virtual
@@ -179,6 +191,9 @@ parameters! {
     /// stands for the worker's place, or a list of texts that the places have in turn; null
     /// removes. Default: inherited.
     env: Env, read as Env;
+    /// Devices that the workers have in turn, each seeing its own alone: `cuda:0`, `rocm:1`, `cpu`, or
+    /// the UUID of a device or of an instance of one. Default: all see what this process sees.
+    devices: Vec<String>, read as Word<String>;
     /// Names of variables that workers do not get in any case.
     secrets: Vec<String>, read as Word<String>;
     /// What becomes of the lines that workers print. Default: `show`.
@@ -201,7 +216,7 @@ impl<'de> Deserialize<'de> for PoolOptions {
 }
 
 fn unknown(name: &str) -> String {
-    if matches!(name, "profile" | "inline") {
+    if name == "inline" {
         return format!("{name}: only a pool in Python has this parameter; leave it out");
     }
     let hint = match closest(name, PoolOptions::NAMES) {

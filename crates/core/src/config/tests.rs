@@ -21,7 +21,8 @@ fn every_parameter_is_read() {
             "jitter": "equal", "idempotent": true}, "retry_budget": {"deposit": 0},
             "circuit_breaker": {"failure_threshold": 3, "count_remote_errors": true},
             "worker_breaker": {"window": 10, "reset_timeout": "1s"},
-            "crash_barrier": {"taint": "5s"}, "errors": "app:Quota", "unserializable": {}}"#,
+            "crash_barrier": {"taint": "5s"}, "errors": "app:Quota", "unserializable": {},
+            "devices": ["cuda:0", "cpu"]}"#,
     );
     let options = options.expect("all of them");
     assert_eq!(options.adapter.as_deref(), Some("a:B"));
@@ -64,6 +65,7 @@ fn every_parameter_is_read() {
     assert_eq!(options.crash_barrier, Some(barrier));
     assert_eq!(options.errors, Some(vec!["app:Quota".into()]));
     assert_eq!(options.unserializable, Some(Some(Unserializable::default())));
+    assert_eq!(options.devices, Some(vec!["cuda:0".into(), "cpu".into()]));
 }
 
 #[test]

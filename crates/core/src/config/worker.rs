@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::source::dotted as is_dotted;
-use super::{ByPlace, Limits, Unserializable};
+use super::{ByPlace, Limits, Profile, Unserializable};
 use crate::error::Error;
 
 /// Where an adapter class comes from.
@@ -105,6 +105,9 @@ pub struct WorkerConfig {
     pub env: Vec<(OsString, OsString)>,
     /// The rest of it; none of these names is in `env`.
     pub env_by_slot: Vec<(OsString, ByPlace)>,
+    /// Devices that the places have in turn, as the host calls them; empty: none is assigned. What
+    /// keeps a worker from the others is in its environment.
+    pub devices: Vec<String>,
     /// What it may take of the machine.
     pub limits: Limits,
     /// `sys.path` in the worker; empty: the interpreter's own.
@@ -117,6 +120,12 @@ pub struct WorkerConfig {
     pub adapter_args: Bytes,
     /// What becomes of its output.
     pub output: OutputMode,
+    /// What runs its calls.
+    pub profile: Profile,
+    /// Calls that it runs at once; 1 in the process profile.
+    pub capacity: usize,
+    /// It reports what threads do to each other.
+    pub thread_safety_checks: bool,
     /// What becomes of what cannot travel in its results; None: an error.
     pub results: Option<Unserializable>,
     /// Classes of exceptions that it tells by name, with their arguments: `module:Name`.
@@ -141,5 +150,25 @@ impl WorkerConfig {
     pub(crate) fn env_at(&self, place: usize) -> Vec<(OsString, OsString)> {
         let by_slot = self.env_by_slot.iter().map(|(name, it)| (name.clone(), it.at(place)));
         self.env.iter().cloned().chain(by_slot).collect()
+    }
+
+    /// The device of the worker in one place; empty: none is assigned.
+    pub(crate) fn device_at(&self, place: usize) -> &str {
+        match self.devices.len() {
+            0 => "",
+            count => &self.devices[place % count],
+        }
+    }
+
+    /// Sets variables for each place in turn, whatever they were.
+    pub(crate) fn set_in_turn(&mut self, variables: Vec<(&'static str, Vec<String>)>) {
+        for (name, values) in variables {
+            self.env.retain(|(known, _)| known != name);
+            self.env_by_slot.retain(|(known, _)| known != name);
+            // Numbers and UUIDs: no braces, and never empty.
+            if let Ok(values) = ByPlace::new(values) {
+                self.env_by_slot.push((name.into(), values));
+            }
+        }
     }
 }

@@ -9,12 +9,13 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
+use super::devices::assign_devices;
 use super::{LineHandler, Pool};
 use crate::call::Affinity;
 use crate::config::{
     AdapterSource, BreakerRule, BudgetConfig, CallDefaults, CrashBarrier, Env, Guards, Heartbeat,
-    Limits, Line, OutputMode, PoolConfig, PoolOptions, Recycle, RetryPolicy, Unserializable,
-    WorkerConfig, is_name,
+    Limits, Line, OutputMode, PoolConfig, PoolOptions, Profile, Recycle, RetryPolicy,
+    Unserializable, WorkerConfig, is_name,
 };
 use crate::error::{Error, StartFailure};
 use crate::id::PoolName;
@@ -83,6 +84,16 @@ impl Builder {
         /// The workers' interpreter: a file, a name in `PATH` or the directory of a virtual
         /// environment.
         python: impl Into<PathBuf>;
+        /// What runs a worker's calls.
+        profile: Profile;
+        /// Calls that a worker of the thread profile runs at once.
+        threads_per_worker: usize;
+        /// Calls that a worker of the async profile runs at once.
+        max_in_flight: usize;
+        /// Workers of the thread profile report what their threads do to each other.
+        thread_safety_checks: bool;
+        /// How long the other calls of a worker may take that did not let go of one.
+        condemn_drain: Duration;
         /// How long a call may take, waiting included; `None`: no limit.
         timeout: impl Into<Option<Duration>>;
         /// How long a stream may be silent; `None`: no limit.
@@ -150,6 +161,13 @@ impl Builder {
         self
     }
 
+    /// Devices that the workers have in turn, each seeing its own alone; see [`crate::hardware`] for
+    /// their names.
+    pub fn devices(mut self, devices: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.options.devices = Some(devices.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// A variable that workers do not get in any case.
     pub fn secret(mut self, name: impl Into<String>) -> Self {
         self.options.secrets.get_or_insert_default().push(name.into());
@@ -200,30 +218,40 @@ impl Builder {
         };
         let pythonpath = folders(options.pythonpath.as_deref().unwrap_or_default())?;
         let size = options.size.unwrap_or(1);
+        let profile = options.profile.unwrap_or_default();
+        let capacity = profile.capacity(options.threads_per_worker, options.max_in_flight)?;
+        let thread_safety_checks = safety_checks(profile, options.thread_safety_checks)?;
+        // Coroutines share one thread.
+        let threads = if profile == Profile::Thread { capacity } else { 1 };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let env = options.env.clone().unwrap_or_default().of_worker(
             std::env::vars_os(),
             options.secrets.as_deref().unwrap_or_default(),
             &pythonpath,
-            (cores / size.max(1)).max(1),
+            (cores / (size * threads).max(1)).max(1),
         )?;
         let worker = WorkerConfig {
             program: PathBuf::new(), // once the rest has been found right
             args: Vec::new(),
             env: env.everywhere,
             env_by_slot: env.by_place,
+            devices: Vec::new(), // once the machine has been asked
             limits: options.limits.unwrap_or_default(),
             sys_path: Vec::new(),
             bridge_path: String::new(),
             adapter,
             adapter_args,
             output: options.worker_output.unwrap_or_default(),
+            profile,
+            capacity,
+            thread_safety_checks,
             results: options.unserializable.clone().flatten(),
             errors: options.errors.clone().unwrap_or_default(),
         };
         let mut config = PoolConfig::new(name, size, worker);
         limits(&mut config, &options);
         config.validate()?;
+        assign_devices(&mut config.worker, &options).await?;
         find_interpreter(&mut config, options.python.as_deref(), line).await?;
 
         let lines = (config.worker.output == OutputMode::Log).then(log_lines);
@@ -276,6 +304,15 @@ fn keywords(
     }
 }
 
+fn safety_checks(profile: Profile, asked: Option<bool>) -> Result<bool, Error> {
+    let checks = asked.unwrap_or_default();
+    if checks && profile != Profile::Thread {
+        let message = format!("only for profile \"thread\", not for {:?}", profile.as_str());
+        return Err(wrong("thread_safety_checks", message));
+    }
+    Ok(checks)
+}
+
 fn line_of_environment() -> Result<Line, Error> {
     match std::env::var("SNAKEPIT_LINE") {
         Ok(text) if !text.is_empty() => {
@@ -315,6 +352,7 @@ fn limits(config: &mut PoolConfig, options: &PoolOptions) {
     life.startup_batch_delay = options.startup_batch_delay.unwrap_or(life.startup_batch_delay);
     life.max_failed_starts = options.max_failed_starts.unwrap_or(life.max_failed_starts);
     life.degraded_retry = options.degraded_retry.unwrap_or(life.degraded_retry);
+    life.condemn_drain = options.condemn_drain.unwrap_or(life.condemn_drain);
     config.max_queue_bytes =
         options.max_queue_bytes.map_or(config.max_queue_bytes, |bytes| bytes as u64);
     guards(&mut config.guards, options);

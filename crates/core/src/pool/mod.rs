@@ -13,11 +13,13 @@
 mod builder;
 mod chunks;
 mod crashes;
+mod devices;
 mod gate;
 mod handle;
 mod health;
 mod host_tool;
 mod hosting;
+mod info;
 mod job;
 mod lineage;
 #[cfg(feature = "testkit")]
@@ -42,6 +44,7 @@ pub use handle::Pool;
 pub use health::{HealthStatus, PoolHealth, WorkerFacts};
 pub use host_tool::HostToolBuilder;
 pub use hosting::HostToolOptions;
+pub use info::{PoolInfo, WorkerDetail};
 pub use reply::{Canceller, Outcome, Reply};
 pub use request::{Answer, Call};
 pub use session::Session;

@@ -11,7 +11,7 @@ use crate::id::WorkerRef;
 use crate::payload::Payload;
 use crate::process::arena::Arena;
 use crate::process::{Printer, Stream};
-use crate::transport::{FromWorker, ToolInfo, WorkerFailure};
+use crate::transport::{FromWorker, PythonInfo, ToolInfo, WorkerFailure};
 use crate::worker::{Ending, Office, Port};
 
 impl Office for Shared {
@@ -30,6 +30,13 @@ impl Office for Shared {
 
     fn spawned(&self, slot: usize, pid: u32) {
         self.lock().records[slot].pid = Some(pid);
+    }
+
+    fn runs_in(&self, slot: usize, python: Option<PythonInfo>) {
+        let mut inner = self.lock();
+        let record = &mut inner.records[slot];
+        record.python = python;
+        record.reports.clear();
     }
 
     fn ready(&self, slot: usize, port: Port, tools: Vec<ToolInfo>) {
@@ -59,6 +66,9 @@ impl Office for Shared {
         // Late, it fails by the state's rules alone.
         #[cfg(feature = "failpoints")]
         let _ = crate::failpoint::check(crate::failpoint::Point::Reply);
+        if frames.iter().any(|frame| matches!(frame, FromWorker::Report(..))) {
+            self.take_reports(slot, frames);
+        }
         let now = Instant::now();
         self.event(|state, ports, effects, answers| {
             let ends = |frame: &&FromWorker| {
@@ -96,7 +106,7 @@ impl Office for Shared {
             let mut inner = self.lock();
             let generation = inner.state.generation(slot);
             let record = &mut inner.records[slot];
-            record.pid = None;
+            (record.pid, record.python) = (None, None);
             match end {
                 Ending::NeverReady(failure) => {
                     let permanent = failure.permanent;
@@ -190,7 +200,8 @@ impl Shared {
             FromWorker::GrantHostTool(id, items, bytes) => {
                 self.hosting.grant(slot, id, items, bytes);
             }
-            FromWorker::Ready(_) | FromWorker::StartFailed(_) => {
+            FromWorker::Report(..) => {} // taken out before
+            FromWorker::Ready(..) | FromWorker::StartFailed(_) => {
                 return Err(Violation::OutOfTurn { frame: frame.name(), ready: true });
             }
             FromWorker::Violation(violation) => return Err(violation),

@@ -28,7 +28,7 @@ use crate::policy::session as sessions;
 use crate::process::arena::Arena;
 use crate::process::{Owner, owner};
 use crate::tool::{Registered, Task};
-use crate::transport::{ToolInfo, WorkerFailure};
+use crate::transport::{PythonInfo, ToolInfo, WorkerFailure};
 use crate::worker::{Order, Port, TooLong};
 
 /// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it
@@ -73,6 +73,10 @@ pub(super) struct Record {
     pub(super) exited: u64,
     /// Of which generation, and why: by the time it is told, the slot's next one has its number.
     pub(super) start_failure: Option<(u64, Arc<StartFailure>)>,
+    /// What the present worker runs in, where that is Python.
+    pub(super) python: Option<PythonInfo>,
+    /// What it reported.
+    pub(super) reports: Vec<Arc<str>>,
 }
 
 pub(super) struct Inner {
@@ -150,6 +154,7 @@ impl Shared {
     ) -> Self {
         let limits = Limits {
             size: config.size,
+            capacity: config.worker.capacity,
             max_queue: config.max_queue,
             max_queue_bytes: config.max_queue_bytes,
             start_timeout: config.start_timeout,

@@ -40,6 +40,7 @@ pub mod shortage;
 pub mod spawn;
 pub mod stack;
 pub mod sweep;
+pub mod tool;
 
 mod estate;
 #[cfg(feature = "testkit")]
@@ -62,6 +63,7 @@ pub use limits::LIMITS_VARIABLE;
 pub use memory::tree_memory;
 pub use message::{ArenaMessage, FromWorker, ToWorker};
 pub use oom::OomCounter;
+pub(crate) use oom::mount;
 pub use output::{CrashText, Stream, Tail, pump};
 pub use page::{Page, WordState};
 pub use pidfd::Pidfd;

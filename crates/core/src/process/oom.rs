@@ -151,7 +151,7 @@ fn candidates(groups: &str, mounts: &str) -> Vec<PathBuf> {
 }
 
 /// Root and mount point of a file system, from `/proc/self/mountinfo`.
-pub(super) fn mount(mounts: &str, kind: &str, option: Option<&str>) -> Option<(PathBuf, PathBuf)> {
+pub(crate) fn mount(mounts: &str, kind: &str, option: Option<&str>) -> Option<(PathBuf, PathBuf)> {
     mounts.lines().find_map(|line| {
         let (mount, system) = line.split_once(" - ")?;
         let (mut mount, mut system) = (mount.split(' ').skip(3), system.split(' '));

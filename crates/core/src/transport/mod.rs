@@ -26,10 +26,10 @@ pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};
 pub(crate) use buffers::ReadBuffers;
 pub(crate) use host_tool::HostAsk;
 pub(crate) use listener::Listener;
-pub use wire::ToolInfo;
 pub(crate) use wire::{
     CallSession, FromWorker, Inbox, Outbox, ToolCall, WorkerFailure, start_message,
 };
+pub use wire::{PythonInfo, ToolInfo};
 
 /// Version of the protocol that both ends must speak.
 pub const PROTOCOL: u32 = 1;

@@ -23,7 +23,7 @@ use super::buffers::{self, ReadBuffers, write_buffer};
 use super::failure::exception;
 use super::host_tool::HostAsk;
 use crate::call::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
-use crate::config::{SourceKind, Unserializable, WorkerConfig};
+use crate::config::{Profile, SourceKind, Unserializable, WorkerConfig};
 use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
 use crate::payload::{Payload, Told};
@@ -36,10 +36,13 @@ const BATCH: usize = 64;
 /// Characters of what a peer can put into an error's text.
 const MAX_DETAIL: usize = 200;
 
+/// Characters of a report.
+const MAX_REPORT: usize = 500;
+
 /// What a worker says.
 #[derive(Debug)]
 pub(crate) enum FromWorker {
-    Ready(Vec<ToolInfo>),
+    Ready(Vec<ToolInfo>, Option<PythonInfo>),
     StartFailed(Box<StartFailure>),
     Value(CallId, Payload),
     Failed(CallId, WorkerFailure),
@@ -48,6 +51,8 @@ pub(crate) enum FromWorker {
     Chunks(CallId, Vec<Payload>),
     /// A call of ours names what cannot be read there.
     Unread(CallId),
+    /// Something that people should know.
+    Report(String, Option<PythonInfo>),
     /// A tool asks for one of the host's.
     AskHostTool(Box<HostAsk>),
     /// It does not wait for that one any more.
@@ -62,11 +67,12 @@ impl FromWorker {
     /// The frame's name in the protocol.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Ready(_) => "Ready",
+            Self::Ready(..) => "Ready",
             Self::StartFailed(_) => "StartFailed",
             Self::Value(..) | Self::Failed(..) | Self::End(_) => "Result",
             Self::Chunks(..) => "Chunks",
             Self::Unread(_) => "Unread",
+            Self::Report(..) => "Report",
             Self::AskHostTool(_) => "CallHostTool",
             Self::CancelHostTool(_) => "CancelHostTool",
             Self::GrantHostTool(..) => "GrantHostToolChunks",
@@ -85,6 +91,18 @@ pub(crate) enum WorkerFailure {
     TooLarge { size: u64, limit: u64 },
 }
 
+/// The Python that a worker runs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PythonInfo {
+    /// `3.13.5`, say.
+    pub version: String,
+    /// Whether its global interpreter lock is on: then its threads run one at a time.
+    pub gil: bool,
+    /// The module for which a free-threaded Python switched its lock on; none: it is off, or always
+    /// on.
+    pub gil_enabled_by: Option<String>,
+}
+
 /// A tool of a worker's adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolInfo {
@@ -96,6 +114,9 @@ pub struct ToolInfo {
     pub streaming: bool,
     /// What its arguments are.
     pub parameters: Schema,
+    /// Calls of it may overlap with each other, as far as its author says: in Python by
+    /// `@thread_safe_method`, or as a coroutine.
+    pub thread_safe: bool,
 }
 
 /// Frames from one worker.
@@ -225,7 +246,15 @@ pub(super) fn read(frame: v1::WorkerFrame, found: Option<&dyn ReadBuffers>) -> F
             FromWorker::GrantHostTool(grant.id, grant.items, grant.bytes)
         }
         Some(Frame::Ready(ready)) => {
-            tools(ready.tools).map_or_else(FromWorker::Violation, FromWorker::Ready)
+            let interpreter = ready.interpreter.map(python);
+            match tools(ready.tools) {
+                Ok(tools) => FromWorker::Ready(tools, interpreter),
+                Err(violation) => FromWorker::Violation(violation),
+            }
+        }
+        Some(Frame::Report(report)) => {
+            let text = report.text.chars().take(MAX_REPORT).collect();
+            FromWorker::Report(text, report.interpreter.map(python))
         }
         Some(Frame::StartFailed(failed)) => {
             let failure = failed.failure.unwrap_or_default();
@@ -249,10 +278,17 @@ pub(super) fn read(frame: v1::WorkerFrame, found: Option<&dyn ReadBuffers>) -> F
     }
 }
 
+/// Its version was told in Hello.
+fn python(told: v1::Interpreter) -> PythonInfo {
+    let by = told.gil_enabled_by.chars().take(MAX_DETAIL).collect::<String>();
+    let gil_enabled_by = Some(by).filter(|module| !module.is_empty());
+    PythonInfo { version: String::new(), gil: told.gil, gil_enabled_by }
+}
+
 fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
     let mut names = HashSet::new();
     let read = |tool: v1::Tool| {
-        let v1::Tool { name, description, streaming, parameters } = tool;
+        let v1::Tool { name, description, streaming, parameters, thread_safe } = tool;
         let bad = |detail: String| {
             let detail = detail.chars().take(MAX_DETAIL).collect();
             Violation::BadTool { tool: name.chars().take(MAX_TOOL_NAME).collect(), detail }
@@ -266,7 +302,7 @@ fn tools(tools: Vec<v1::Tool>) -> Result<Vec<ToolInfo>, Violation> {
         let parameters = parameters.parse().map_err(|error| {
             bad(format!("its parameters are no JSON Schema of an object: {error}"))
         })?;
-        Ok(ToolInfo { name, description, streaming, parameters })
+        Ok(ToolInfo { name, description, streaming, parameters, thread_safe })
     };
     tools.into_iter().map(read).collect()
 }
@@ -390,7 +426,15 @@ impl Outbox {
             pool: worker.pool.to_string(),
             slot: worker.slot as u32,
             generation: worker.generation,
-            device: String::new(),
+            device: config.device_at(worker.slot).to_owned(),
+            profile: match config.profile {
+                Profile::Process => v1::Profile::Process,
+                Profile::Thread => v1::Profile::Thread,
+                Profile::Async => v1::Profile::Async,
+            }
+            .into(),
+            capacity: config.capacity as u32,
+            thread_safety_checks: config.thread_safety_checks,
             unserializable: config.results.as_ref().map(unserializable),
             errors: config.errors.clone(),
             shared_memory: shared_memory.map(buffers::told_of_arenas),
@@ -433,14 +477,14 @@ mod tests {
             parameters: parameters.into(),
             ..v1::Tool::default()
         };
-        let ready = v1::Ready { tools: tools.iter().map(tool).collect() };
+        let ready = v1::Ready { tools: tools.iter().map(tool).collect(), interpreter: None };
         read(v1::WorkerFrame { frame: Some(Frame::Ready(ready)) }, None)
     }
 
     #[test]
     fn tools_are_told_with_their_schemas() {
         let schema = r#"{"type":"object","properties":{"a":{}}}"#;
-        let FromWorker::Ready(tools) = ready(&[("a.b-c_1", schema), ("0", "")]) else {
+        let FromWorker::Ready(tools, None) = ready(&[("a.b-c_1", schema), ("0", "")]) else {
             panic!("no Ready")
         };
         assert_eq!(tools[0].parameters.as_str(), schema);

@@ -69,7 +69,8 @@ impl<O: Office> Keeper<O> {
         tracing::debug!(%worker, generation, "starting");
         match launch(self, &worker, limit).await {
             Ok(launched) => {
-                let Launched { mut process, mut inbox, port, tools, frames } = launched;
+                let Launched { mut process, mut inbox, port, tools, python, frames } = launched;
+                self.office.runs_in(self.slot, python);
                 self.office.ready(self.slot, port.clone(), tools);
                 let report = process.watch(self, &mut inbox, &port, frames).await;
                 tracing::debug!(%worker, generation, exit = %report, "gone");

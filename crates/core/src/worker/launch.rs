@@ -23,7 +23,9 @@ use crate::id::WorkerRef;
 use crate::process::arena::Arena;
 use crate::process::shim::REFUSED_BY_SYSTEM;
 use crate::process::{FromWorker as Aside, Page, Received, shortage_of, shortage_told, spawn};
-use crate::transport::{Attached, FromWorker, Inbox, News, TOKEN_BYTES, Token, ToolInfo};
+use crate::transport::{
+    Attached, FromWorker, Inbox, News, PythonInfo, TOKEN_BYTES, Token, ToolInfo,
+};
 
 /// A timer that is late by so much tells of this process, and not of the worker.
 const OVERSLEPT: Duration = Duration::from_secs(1);
@@ -34,6 +36,7 @@ pub(super) struct Launched {
     pub(super) inbox: Inbox,
     pub(super) port: Port,
     pub(super) tools: Vec<ToolInfo>,
+    pub(super) python: Option<PythonInfo>,
     /// What it said since; the keeper is to judge that.
     pub(super) frames: Vec<FromWorker>,
 }
@@ -52,13 +55,21 @@ pub(super) async fn launch<O: Office>(
     let config = keeper.config.clone();
     let (process, page) = begin(keeper, &config, worker.slot).map_err(|failure| (failure, None))?;
     let page = Arc::new(page);
-    let (line, dialled_by, office) = (None, None, keeper.office.clone());
-    let arena = office.arena();
-    let mut handshake =
-        Handshake { config: &config, worker, arena, process, page, line, dialled_by, ended: false };
+    let office = keeper.office.clone();
+    let mut handshake = Handshake {
+        config: &config,
+        worker,
+        arena: office.arena(),
+        process,
+        page,
+        line: None,
+        dialled_by: None,
+        python_version: String::new(),
+        ended: false,
+    };
     match handshake.settle(keeper, limit).await {
-        Ok(Ready { inbox, port, tools, frames }) => {
-            Ok(Launched { process: handshake.process, inbox, port, tools, frames })
+        Ok(Ready { inbox, port, tools, python, frames }) => {
+            Ok(Launched { process: handshake.process, inbox, port, tools, python, frames })
         }
         Err(mut failure) => {
             let mut process = handshake.process;
@@ -149,6 +160,8 @@ struct Handshake<'a> {
     line: Option<(Inbox, Port)>,
     /// The process that did, where the kernel told.
     dialled_by: Option<u32>,
+    /// As it said Hello; empty, unless it is Python.
+    python_version: String,
     /// Its line is read to the end.
     ended: bool,
 }
@@ -158,6 +171,7 @@ struct Ready {
     inbox: Inbox,
     port: Port,
     tools: Vec<ToolInfo>,
+    python: Option<PythonInfo>,
     frames: Vec<FromWorker>,
 }
 
@@ -294,6 +308,7 @@ impl Handshake<'_> {
         }
         port.initialize(self.worker, &self.config.worker);
         self.line = Some((inbox, port));
+        self.python_version = attached.python_version;
         Ok(())
     }
 
@@ -312,8 +327,10 @@ impl Handshake<'_> {
         let first = frames.remove(0);
         let frame = first.name();
         match (first, self.line.take()) {
-            (FromWorker::Ready(tools), Some((inbox, port))) => {
-                Ok(Ready { inbox, port, tools, frames })
+            (FromWorker::Ready(tools, python), Some((inbox, port))) => {
+                let version = std::mem::take(&mut self.python_version);
+                let python = python.map(|told| PythonInfo { version, ..told });
+                Ok(Ready { inbox, port, tools, python, frames })
             }
             (FromWorker::StartFailed(failure), _) => Err(failure),
             (FromWorker::Violation(violation), _) => Err(broke(violation)),

@@ -28,7 +28,7 @@ use crate::error::{ExitReport, StartFailure, Violation};
 use crate::id::WorkerRef;
 use crate::process::Stream;
 use crate::process::arena::Arena;
-use crate::transport::{FromWorker, ToolInfo};
+use crate::transport::{FromWorker, PythonInfo, ToolInfo};
 
 /// SIGKILL comes so long after SIGTERM, and after the order to kill. A little less than a second:
 /// within one, the worker is to be gone.
@@ -51,6 +51,9 @@ pub(crate) trait Office: Send + Sync + 'static {
 
     /// Its process is there.
     fn spawned(&self, slot: usize, pid: u32);
+
+    /// It is about to be ready, and runs in that Python.
+    fn runs_in(&self, slot: usize, python: Option<PythonInfo>);
 
     /// It is ready for calls.
     fn ready(&self, slot: usize, port: Port, tools: Vec<ToolInfo>);

@@ -156,6 +156,10 @@ pub struct Tool {
     /// any keywords may be.
     #[prost(string, tag = "4")]
     pub parameters: ::prost::alloc::string::String,
+    /// Calls of it may overlap with each other, as far as its author says. Where a worker runs one call at
+    /// a time this says nothing.
+    #[prost(bool, tag = "5")]
+    pub thread_safe: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HostFrame {
@@ -196,7 +200,7 @@ pub mod host_frame {
 /// always.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerFrame {
-    #[prost(oneof = "worker_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 11")]
+    #[prost(oneof = "worker_frame::Frame", tags = "1, 2, 3, 4, 5, 10, 6, 7, 8, 11")]
     pub frame: ::core::option::Option<worker_frame::Frame>,
 }
 /// Nested message and enum types in `WorkerFrame`.
@@ -218,6 +222,9 @@ pub mod worker_frame {
         /// After `ready`, before the Result of a call that is `streaming`.
         #[prost(message, tag = "5")]
         Chunks(super::Chunks),
+        /// After `ready`, at any time.
+        #[prost(message, tag = "10")]
+        Report(super::Report),
         /// While a call is in the worker: before its Result.
         #[prost(message, tag = "6")]
         CallHostTool(super::CallHostTool),
@@ -292,6 +299,15 @@ pub struct Initialize {
     /// Empty: none assigned.
     #[prost(string, tag = "6")]
     pub device: ::prost::alloc::string::String,
+    #[prost(enumeration = "Profile", tag = "7")]
+    pub profile: i32,
+    /// So many calls may be in the worker at once and shall run at once; 0: one. Only in the process
+    /// profile may more of them wait in it, on the page.
+    #[prost(uint32, tag = "8")]
+    pub capacity: u32,
+    /// Report what threads do to each other.
+    #[prost(bool, tag = "9")]
+    pub thread_safety_checks: bool,
     /// Absent: what cannot travel is an ENCODE failure.
     #[prost(message, optional, tag = "10")]
     pub unserializable: ::core::option::Option<Unserializable>,
@@ -336,6 +352,32 @@ pub struct Unserializable {
 pub struct Ready {
     #[prost(message, repeated, tag = "1")]
     pub tools: ::prost::alloc::vec::Vec<Tool>,
+    /// Only of Python.
+    #[prost(message, optional, tag = "2")]
+    pub interpreter: ::core::option::Option<Interpreter>,
+}
+/// The Python that a worker runs in, once its adapter is initialized.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Interpreter {
+    /// Its threads run one at a time.
+    #[prost(bool, tag = "1")]
+    pub gil: bool,
+    /// The module for which a free-threaded one switched its GIL on.
+    #[prost(string, tag = "2")]
+    pub gil_enabled_by: ::prost::alloc::string::String,
+}
+/// Something that people should know of a worker. Each text once.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Report {
+    /// `gil`, `thread_safety`; others are shown as well.
+    #[prost(string, tag = "1")]
+    pub topic: ::prost::alloc::string::String,
+    /// One line.
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+    /// How it is from now on, where that is what has changed.
+    #[prost(message, optional, tag = "3")]
+    pub interpreter: ::core::option::Option<Interpreter>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StartFailed {
@@ -558,6 +600,42 @@ pub struct HostToolChunks {
     pub id: u64,
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub items: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// What runs a worker's calls. One that a worker does not know it treats as PROCESS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Profile {
+    Unspecified = 0,
+    /// One at a time, in the order of their StartCalls.
+    Process = 1,
+    /// `capacity` at once, each on a thread of its own.
+    Thread = 2,
+    /// `capacity` at once, as tasks of one event loop.
+    Async = 3,
+}
+impl Profile {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PROFILE_UNSPECIFIED",
+            Self::Process => "PROFILE_PROCESS",
+            Self::Thread => "PROFILE_THREAD",
+            Self::Async => "PROFILE_ASYNC",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PROFILE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PROFILE_PROCESS" => Some(Self::Process),
+            "PROFILE_THREAD" => Some(Self::Thread),
+            "PROFILE_ASYNC" => Some(Self::Async),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod host_client {

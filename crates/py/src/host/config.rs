@@ -32,6 +32,7 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         args: config.getattr("arguments")?.extract()?,
         env: environment(&config.getattr("env")?)?,
         env_by_slot: by_slot(&config.getattr("env_by_slot")?)?,
+        devices: config.getattr("devices")?.extract()?,
         limits: limits(&config.getattr("limits")?)?,
         sys_path: config.getattr("sys_path")?.extract()?,
         bridge_path: text("bridge_path")?,
@@ -42,6 +43,11 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
             "log" => OutputMode::Log,
             _ => OutputMode::Drop,
         },
+        profile: text("profile")?
+            .parse()
+            .map_err(|message| config_error(py, "profile", message))?,
+        capacity: config.getattr("capacity")?.extract()?,
+        thread_safety_checks: config.getattr("thread_safety_checks")?.extract()?,
         results: results(&config.getattr("unserializable")?)?,
         errors: config.getattr("errors")?.extract()?,
     };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
+use snakepit::hardware::DeviceError;
 use snakepit::{Direction, Error, ExitReport, Shortage, Violation, WorkerRef};
 
 use super::remote;
@@ -182,4 +183,25 @@ fn parts(worker: &WorkerRef) -> (&str, usize, u64) {
 /// `ConfigError` for a value that the face let through.
 pub(super) fn config_error(py: Python<'_>, field: &'static str, message: String) -> PyErr {
     exception(py, &Error::Config { field, message })
+}
+
+/// Of the question which device to use.
+pub(super) fn device_error(py: Python<'_>, error: &DeviceError) -> PyErr {
+    let built = || {
+        let fields = PyDict::new(py);
+        let class = match error {
+            DeviceError::NotAvailable { wanted, available } => {
+                fields.set_item("device", wanted)?;
+                fields.set_item("available", PyTuple::new(py, available)?)?;
+                "DeviceNotAvailable"
+            }
+            _ => {
+                fields.set_item("field", "device")?;
+                "ConfigError"
+            }
+        };
+        let errors = py.import("snakepit.errors")?;
+        errors.getattr(class)?.call((error.to_string(),), Some(&fields))
+    };
+    built().map_or_else(|bug| bug, PyErr::from_value)
 }

@@ -190,7 +190,8 @@ impl HostCall {
     }
 
     fn encoded(&self, value: &Bound<'_, PyAny>, root: &str) -> PyResult<Bytes> {
-        Ok(codec::encode_or(value, root, self.function.substitute.as_ref(), None)?.message.into())
+        let encoded = codec::encode_or(value, root, self.function.substitute.as_ref(), None)?;
+        Ok(encoded.message.into())
     }
 }
 

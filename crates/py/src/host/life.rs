@@ -60,6 +60,7 @@ pub(super) fn read(life: &Bound<'_, PyAny>) -> PyResult<Life> {
         startup_batch_delay: seconds("startup_batch_delay")?,
         max_failed_starts: life.getattr("max_failed_starts")?.extract()?,
         degraded_retry: seconds("degraded_retry")?,
+        condemn_drain: seconds("condemn_drain")?,
     })
 }
 

@@ -19,9 +19,11 @@ mod chunks;
 mod config;
 mod ending;
 mod errors;
+mod hardware;
 mod health;
 mod host_tools;
 mod inbox;
+mod info;
 mod leave;
 mod life;
 mod pool;
@@ -63,5 +65,12 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<retry::RetryBudget>()?;
     module.add_class::<retry::Attempts>()?;
     module.add_class::<health::HealthMonitor>()?;
+    module.add_function(wrap_pyfunction!(hardware::detect_hardware, module)?)?;
+    module.add_function(wrap_pyfunction!(hardware::hardware_capabilities, module)?)?;
+    module.add_function(wrap_pyfunction!(hardware::hardware_identity, module)?)?;
+    module.add_function(wrap_pyfunction!(hardware::select_device, module)?)?;
+    module.add_function(wrap_pyfunction!(hardware::device_info, module)?)?;
+    module.add_function(wrap_pyfunction!(hardware::clear_hardware_cache, module)?)?;
+    module.add_function(wrap_pyfunction!(hardware::assign_devices, module)?)?;
     module.add_function(wrap_pyfunction!(callbacks::leave, module)?)
 }

@@ -20,7 +20,7 @@ use super::retry::RetryPolicy;
 use super::runtime::{self, Ended, duration};
 use super::session::{self, Session};
 use super::submitted::Submitted;
-use super::{callbacks, config, errors, life, tools};
+use super::{callbacks, config, errors, info, life, tools};
 use crate::codec;
 use crate::memory::{self, Place, Room, SharedRef};
 
@@ -388,6 +388,11 @@ impl Pool {
             (slot, generation, pid, state, calls, memory, sessions, breaker, tainted)
         };
         Ok(rows.into_iter().map(row).collect())
+    }
+
+    fn info(&self, py: Python<'_>) -> PyResult<info::Info> {
+        let (pool, _inside) = self.here(py)?;
+        Ok(info::told(pool.info()))
     }
 
     fn await_ready(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {

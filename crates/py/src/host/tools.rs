@@ -14,8 +14,9 @@ use super::runtime::{self, Ended};
 use crate::codec;
 use crate::memory::{self, Place};
 
-/// Name, description, whether it streams, schema of the parameters; see `_Tool` in the stub.
-pub(super) type Row = (String, String, bool, String);
+/// Name, description, whether it streams, schema of the parameters, whether it may overlap with
+/// itself; see `_Tool` in the stub.
+pub(super) type Row = (String, String, bool, String, bool);
 
 /// Arguments that have been encoded, and are what the tool's schema says. A call takes them in the
 /// place of a mapping.
@@ -50,7 +51,7 @@ pub(super) fn list(
     let tools = wait(py, driver, || Box::pin(pool.tools(limit)))?;
     let row = |tool: snakepit::ToolInfo| {
         let parameters = tool.parameters.as_str().to_owned();
-        (tool.name, tool.description, tool.streaming, parameters)
+        (tool.name, tool.description, tool.streaming, parameters, tool.thread_safe)
     };
     Ok(tools.into_iter().map(row).collect())
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use snakepit::line::{Told, told};
+use snakepit::line::{Told, tell, told};
 use snakepit::process::arena::{Aside, Exchange, Unreadable};
 use snakepit::process::{ArenaMessage, FromWorker};
 use snakepit::{Arena, Buffer, Buffers, SharedMemory, WhenFull};
@@ -26,7 +26,7 @@ static EXCHANGE: OnceLock<Arc<Exchange>> = OnceLock::new();
 
 /// The arena of this worker's results, where its pool has shared memory.
 pub(crate) fn arena() -> Option<&'static Arena> {
-    EXCHANGE.get().map(|exchange| exchange.arena())
+    exchange().map(Exchange::arena)
 }
 
 /// Room for a result; None: what is made here travels in frames.
@@ -42,6 +42,11 @@ impl Aside for ToHost {
     fn tell(&self, message: ArenaMessage, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         self.0.control.send_with(&FromWorker::Arena(message), fd.as_slice())
     }
+}
+
+/// What passes between this process and the host, where the pool has shared memory.
+fn exchange() -> Option<&'static Exchange> {
+    EXCHANGE.get().map(|exchange| &**exchange)
 }
 
 /// As the host wants it; None: it wants none.
@@ -67,10 +72,18 @@ pub(super) enum Found {
     Wrong(String),
 }
 
-/// Finds what a call names beside its frame.
-pub(super) fn find(exchange: Option<&Exchange>, table: Vec<v1::Buffer>) -> Found {
+/// Finds what a call names beside its frame. Waits for what is on its way, not attached: the watcher
+/// maps it without an interpreter's leave.
+pub(super) fn find(py: Python<'_>, table: Vec<v1::Buffer>) -> Found {
+    match table.is_empty() {
+        true => Found::All(Buffers::default()),
+        false => py.detach(|| found(table)),
+    }
+}
+
+fn found(table: Vec<v1::Buffer>) -> Found {
     let table: Vec<_> = table.into_iter().map(told).collect();
-    let read = match exchange {
+    let read = match exchange() {
         Some(exchange) => exchange.read(&table, ON_ITS_WAY),
         None => table.iter().map(inline).collect::<Result<Vec<_>, _>>().map(Buffers::from),
     };
@@ -79,6 +92,28 @@ pub(super) fn find(exchange: Option<&Exchange>, table: Vec<v1::Buffer>) -> Found
         Err(Unreadable::Refused { .. } | Unreadable::Unknown { .. }) => Found::Missing(table),
         Err(wrong) => Found::Wrong(wrong.to_string()),
     }
+}
+
+/// Has the host map what it has not mapped yet of these; [`lend`] waits for nothing then.
+pub(super) fn offer(py: Python<'_>, buffers: &Buffers) {
+    if let Some(exchange) = exchange().filter(|_| !buffers.is_empty()) {
+        py.detach(|| exchange.offer(buffers));
+    }
+}
+
+/// Buffers as a frame tells them; each is counted back by the host.
+pub(super) fn lend(buffers: &Buffers) -> Vec<v1::Buffer> {
+    let told = match exchange() {
+        _ if buffers.is_empty() => return Vec::new(),
+        Some(exchange) => exchange.lend(buffers),
+        None => buffers.iter().map(|buffer| Told::Inline(buffer.bytes().clone())).collect(),
+    };
+    told.into_iter().map(tell).collect()
+}
+
+/// Bytes of buffers that go in the frame.
+pub(super) fn inline_bytes(table: &[v1::Buffer]) -> usize {
+    table.iter().fold(0, |sum, buffer| sum.saturating_add(buffer.inline.len()))
 }
 
 fn inline(told: &Told) -> Result<Buffer, Unreadable> {

@@ -1,7 +1,7 @@
 //! Dialling the host: connect, say hello, be told what to be.
 
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PyConnectionError;
@@ -59,11 +59,9 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
         PyConnectionError::new_err(format!("no line to the host at {path}: {}", status.message()))
     })?;
     let exchange = arenas::open(side, initialize.shared_memory.as_ref());
-    watch::start(py, side, Arc::clone(&engine.running), exchange.clone())?;
+    watch::start(py, side, Arc::clone(&engine.running), exchange)?;
     let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
-    let (page, engine) = (side.page(), Mutex::new(engine));
-    let line = Line { initialize, max_message, page, exchange, engine };
-    let line = Py::new(py, line)?;
+    let line = Py::new(py, Line::new(initialize, max_message, side.page(), engine))?;
     let closed = line.clone_ref(py);
     boot::at_exit(py, move |py| closed.get().close(py))?;
     Ok(line)

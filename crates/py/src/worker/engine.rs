@@ -12,6 +12,7 @@ use snakepit::process::CloseInChild;
 use snakepit_proto::v1::HostFrame;
 use snakepit_proto::v1::worker_frame::Frame;
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tonic::Status;
 
 use super::host_reply::Link;
@@ -26,7 +27,7 @@ const BULK: usize = 64 * 1024;
 /// The bound of the last sending, should the host not read.
 const LAST_SENDING: Duration = Duration::from_secs(5);
 
-/// The line, owned by the main thread, which alone reads frames and runs tools.
+/// The line, owned by the thread that reads frames: as a rule the main thread, which alone runs tools.
 pub(super) struct Engine {
     pub(super) runtime: Arc<Runtime>,
     pub(super) running: Arc<Running>,
@@ -76,6 +77,23 @@ impl Engine {
         let frame = py.detach(|| runtime.block_on(next));
         self.mark_sent();
         frame
+    }
+
+    /// Waits for the next frame, and drives the line meanwhile; None: `wake` was rung. Must be called
+    /// detached.
+    pub(super) fn frame_or_wake(
+        &mut self,
+        wake: &Notify,
+    ) -> Option<Result<Option<HostFrame>, Status>> {
+        let (runtime, link, outbox) = (&self.runtime, &self.link, &self.outbox);
+        runtime.block_on(async {
+            outbox.hand_over();
+            tokio::select! {
+                biased;
+                frame = poll_fn(|context| link.inbox.poll_frame(context)) => Some(frame),
+                () = wake.notified() => None,
+            }
+        })
     }
 
     /// Queues a frame of about so many bytes.

@@ -144,6 +144,9 @@ impl Link {
 
     /// Sees to it that somebody reads while coroutines wait.
     fn start_pump(self: &Arc<Self>) {
+        if self.inbox.is_driven() {
+            return;
+        }
         let mut wanted = lock(&self.pump.wanted);
         let (is_wanted, runs) = &mut *wanted;
         *is_wanted = true;

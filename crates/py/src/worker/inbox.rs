@@ -57,6 +57,8 @@ struct State {
     last: u64,
     /// Of those that were asked for, which nobody waits for on a thread of its own.
     watched: usize,
+    /// A thread does nothing but read: the others leave it to that one.
+    driven: bool,
     attendant: Attendant,
 }
 
@@ -77,9 +79,20 @@ impl Inbox {
             max_bytes: max_message,
             last: 0,
             watched: 0,
+            driven: false,
             attendant,
         };
         Self { state: Mutex::new(state) }
+    }
+
+    /// From now on one thread polls for frames all the time.
+    pub(super) fn leave_to_driver(&self) {
+        self.lock().driven = true;
+    }
+
+    /// See [`Self::leave_to_driver`].
+    pub(super) fn is_driven(&self) -> bool {
+        self.lock().driven
     }
 
     /// A frame for the main thread that is here already, without any I/O.
@@ -157,7 +170,11 @@ impl Inbox {
     ) -> Poll<()> {
         let mut state = self.lock();
         while !done(&state) {
-            match state.poll_stream(context) {
+            let polled = match (state.driven, &state.ended) {
+                (true, None) => Poll::Pending,
+                _ => state.poll_stream(context),
+            };
+            match polled {
                 Poll::Ready(Ok(Some(frame))) => {
                     if let Some(frame) = state.route(frame) {
                         state.aside.push_back(frame);

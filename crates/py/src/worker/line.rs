@@ -1,6 +1,6 @@
 //! `Line`: the worker's native end as the SDK sees it.
 
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::Duration;
 
 use prost::Message;
@@ -9,17 +9,22 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyString};
 use snakepit::line::frame_limit;
-use snakepit::process::arena::Exchange;
 use snakepit::process::{self, Page};
 use snakepit_proto::v1::adapter_source::Source;
 use snakepit_proto::v1::worker_frame::Frame;
-use snakepit_proto::v1::{FailureKind, Initialize, Ready, StartFailed, Tool as ToolInfo};
+use snakepit_proto::v1::{
+    FailureKind, Initialize, Interpreter, Profile, Ready, Report, StartFailed, Tool as ToolInfo,
+};
 
-use super::boot;
 use super::engine::Engine;
 use super::failure::{self, Told};
+use super::floor::Floor;
+use super::jobs::Jobs;
+use super::names::Names;
+use super::outbox::Outbox;
 use super::results;
 use super::serve::{Hooks, Server, Tools};
+use super::{boot, drive};
 use crate::codec;
 
 /// How long a worker that cannot start waits for the host to take note of why.
@@ -34,16 +39,29 @@ const MAX_WRAPPERS: usize = 16;
 /// The worker's native end of the line.
 #[pyclass(frozen, module = "snakepit._core")]
 pub(crate) struct Line {
-    pub(super) initialize: Initialize,
-    pub(super) max_message: usize,
-    pub(super) page: Option<&'static Page>,
-    /// None: the host wants no shared memory.
-    pub(super) exchange: Option<Arc<Exchange>>,
+    initialize: Initialize,
+    max_message: usize,
+    page: Option<&'static Page>,
+    /// Of the engine, which is taken while it serves.
+    outbox: Arc<Outbox>,
+    /// Where several calls run at once.
+    floor: OnceLock<Arc<Floor>>,
     /// Only ever tried: a tool that calls back into its own line must not wait for itself.
-    pub(super) engine: Mutex<Engine>,
+    engine: Mutex<Engine>,
 }
 
 impl Line {
+    pub(super) fn new(
+        initialize: Initialize,
+        max_message: usize,
+        page: Option<&'static Page>,
+        engine: Engine,
+    ) -> Self {
+        let outbox = Arc::clone(&engine.outbox);
+        let engine = Mutex::new(engine);
+        Self { initialize, max_message, page, outbox, floor: OnceLock::new(), engine }
+    }
+
     fn engine(&self) -> PyResult<MutexGuard<'_, Engine>> {
         match self.engine.try_lock() {
             Ok(engine) => Ok(engine),
@@ -86,6 +104,14 @@ impl Line {
         read.set_item(intern!(py, "slot"), told.slot)?;
         read.set_item(intern!(py, "generation"), told.generation)?;
         read.set_item(intern!(py, "device"), device)?;
+        let profile = match told.profile() {
+            Profile::Thread => "thread",
+            Profile::Async => "async",
+            Profile::Process | Profile::Unspecified => "process",
+        };
+        read.set_item(intern!(py, "profile"), profile)?;
+        read.set_item(intern!(py, "capacity"), told.capacity.max(1))?;
+        read.set_item(intern!(py, "thread_safety_checks"), told.thread_safety_checks)?;
         read.set_item(intern!(py, "errors"), &told.errors)?;
         let rule = told.unserializable.as_ref();
         let rule = rule.map(|rule| (&*rule.detail, rule.max_repr, rule.max_elements));
@@ -94,15 +120,24 @@ impl Line {
     }
 
     /// Say which tools there are: name, description, whether it streams, the schema of its
-    /// parameters. Calls may come then. ValueError: that is more than a frame holds.
-    fn ready(&self, py: Python<'_>, tools: Vec<(String, String, bool, String)>) -> PyResult<()> {
-        let tools = tools.into_iter().map(|(name, description, streaming, parameters)| ToolInfo {
+    /// parameters, whether it may overlap with itself. Calls may come then. ``gil``: whether this Python's lock is on, and the module for
+    /// which it was switched on. ValueError: that is more than a frame holds.
+    #[pyo3(signature = (tools, gil=None))]
+    fn ready(
+        &self,
+        py: Python<'_>,
+        tools: Vec<(String, String, bool, String, bool)>,
+        gil: Option<(bool, Option<String>)>,
+    ) -> PyResult<()> {
+        let tool = |(name, description, streaming, parameters, thread_safe)| ToolInfo {
             name,
             description,
             streaming,
             parameters,
-        });
-        let ready = Ready { tools: tools.collect() };
+            thread_safe,
+        };
+        let tools = tools.into_iter().map(tool).collect();
+        let ready = Ready { tools, interpreter: gil.map(interpreter) };
         let (size, limit) = (ready.encoded_len(), frame_limit(self.max_message) - MARGIN);
         if size > limit {
             return Err(PyValueError::new_err(format!(
@@ -116,6 +151,51 @@ impl Line {
         engine.push(Frame::Ready(ready), 0);
         engine.flush(py);
         Ok(())
+    }
+
+    /// Tell people something about this worker, from any thread. It goes out with the next thing that
+    /// is said.
+    #[pyo3(signature = (topic, text, gil=None))]
+    fn report(&self, topic: String, text: String, gil: Option<(bool, Option<String>)>) {
+        let report = Report { topic, text, interpreter: gil.map(interpreter) };
+        self.outbox.push(Frame::Report(report));
+        if let Some(floor) = self.floor.get() {
+            floor.wake.notify_one();
+        }
+    }
+
+    /// The calls that the host sends, for threads or tasks that run several at once. What ``tools``
+    /// and the others are is written at ``serve``.
+    fn jobs<'py>(
+        &self,
+        tools: Bound<'py, PyMapping>,
+        current: &Bound<'py, PyAny>,
+        describe: Bound<'py, PyAny>,
+        suggest: Bound<'py, PyAny>,
+    ) -> PyResult<Jobs> {
+        let py = current.py();
+        let mut named = Names::default();
+        for item in tools.items()? {
+            let (name, (callable, streaming)): (String, (Bound<'py, PyAny>, bool)) =
+                item.extract()?;
+            seed_parameters(&callable);
+            named.add(name, (callable.unbind(), streaming));
+        }
+        let set_current = current.getattr(intern!(py, "set"))?.unbind();
+        let engine = self.engine()?;
+        let line = (Arc::clone(&engine.running), Arc::clone(&engine.link));
+        let hooks = (set_current, describe.unbind(), suggest.unbind());
+        let owner = boot::side()?.owner;
+        let floor = Floor::new(line, named, hooks, self.page, self.max_message, owner)?;
+        let floor = Arc::clone(self.floor.get_or_init(|| Arc::new(floor)));
+        Ok(Jobs { floor })
+    }
+
+    /// Hand out calls on this thread until the host drains and all are answered (True), or the line
+    /// ends (False).
+    fn drive(&self, py: Python<'_>, jobs: &Jobs) -> PyResult<bool> {
+        let mut engine = self.engine()?;
+        Ok(drive::drive(py, &mut engine, &jobs.floor))
     }
 
     /// Report and flush; the host then stops this worker.
@@ -162,9 +242,12 @@ impl Line {
         }
         let hooks = Hooks { set_current: current.getattr(intern!(py, "set"))?, describe, suggest };
         let mut engine = self.engine()?;
-        let shared = (self.page, self.exchange.as_deref());
-        Server::new(py, &mut engine, shared, self.max_message, named, hooks)?.run()
+        Server::new(py, &mut engine, self.page, self.max_message, named, hooks)?.run()
     }
+}
+
+fn interpreter((gil, enabled_by): (bool, Option<String>)) -> Interpreter {
+    Interpreter { gil, gil_enabled_by: enabled_by.unwrap_or_default() }
 }
 
 /// Makes the names of a tool's parameters known to the codec: they are the keys that come most.

@@ -14,6 +14,14 @@
 //!            and something that was said is not yet sent
 //! ```
 //!
+//! Where a worker runs several calls at once (profiles `thread` and `async`), in the place of `serve`:
+//!
+//! ```text
+//! drive      frame ─▶ floor ─▶ …; what was said ─▶ outbox      own thread, attaches never while it drives
+//! jobs, job  what the SDK's threads, or its loop, take up,     theirs
+//!            run and answer
+//! ```
+//!
 //! Not here: how an adapter is found and its tools are collected (`snakepit_bridge`), how a process
 //! becomes a worker (`snakepit::process`), how values look on the wire (`codec`).
 //!
@@ -26,13 +34,18 @@ use pyo3::prelude::*;
 
 mod arenas;
 mod attendant;
+mod bell;
 mod boot;
 mod call;
 mod dial;
+mod drive;
 mod engine;
 mod failure;
+mod floor;
 mod host_reply;
 mod inbox;
+mod job;
+mod jobs;
 mod line;
 mod names;
 mod outbox;
@@ -53,6 +66,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(dial::attach, module)?)?;
     module.add_function(wrap_pyfunction!(arenas::room, module)?)?;
     module.add_class::<call::Call>()?;
+    module.add_class::<job::Job>()?;
+    module.add_class::<jobs::Jobs>()?;
     module.add_class::<host_reply::HostReply>()?;
     module.add_class::<line::Line>()
 }

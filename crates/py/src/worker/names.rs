@@ -31,7 +31,11 @@ impl<T> Names<T> {
     }
 
     pub(super) fn find(&self, start: &StartCall) -> Option<&T> {
-        let any = if start.streaming { &self.any_stream } else { &self.any };
-        self.named.get(&start.tool).or(any.as_ref())
+        self.find_named(&start.tool, start.streaming)
+    }
+
+    pub(super) fn find_named(&self, tool: &str, streaming: bool) -> Option<&T> {
+        let any = if streaming { &self.any_stream } else { &self.any };
+        self.named.get(tool).or(any.as_ref())
     }
 }

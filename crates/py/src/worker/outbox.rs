@@ -26,8 +26,8 @@ use super::lock;
 
 /// A chunk frame is complete with so many items, or before it would exceed so many bytes. Less
 /// than the 64 KiB that both ends allow above the message limit, so it fits whatever that is.
-const CHUNK_ITEMS: usize = 256;
-const CHUNK_BYTES: usize = 60 * 1024;
+pub(super) const CHUNK_ITEMS: usize = 256;
+pub(super) const CHUNK_BYTES: usize = 60 * 1024;
 
 pub(super) struct Outbox {
     /// `None` ends this end's half of the line.

@@ -5,11 +5,12 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use pyo3::prelude::*;
 use tokio::sync::Notify;
 
+use super::bell::Bell;
 use super::lock;
 
 /// How many cancels may wait for their calls. More than a host ever prefetches; a forgotten one
@@ -87,6 +88,8 @@ pub(super) struct Running {
     /// Rung at every cancel and grant, for a stream that waits for either. Keeps one permit, so a
     /// ring between a check and the wait is not lost.
     pub(super) changed: Notify,
+    /// Rung then too, where several streams may wait at once.
+    pub(super) bell: OnceLock<Arc<Bell>>,
 }
 
 #[derive(Default)]
@@ -132,7 +135,7 @@ impl Running {
         };
         drop(calls);
         call.cancelled.store(true, SeqCst);
-        self.changed.notify_one();
+        self.ring();
         Some(call)
     }
 
@@ -141,7 +144,7 @@ impl Running {
         let Some(call) = lock(&self.calls).find(id) else { return };
         call.taken_items.fetch_max(items, SeqCst);
         call.taken_bytes.fetch_max(bytes, SeqCst);
-        self.changed.notify_one();
+        self.ring();
     }
 
     /// The host is gone: nobody will ask for a result or grant a credit any more.
@@ -154,8 +157,15 @@ impl Running {
         for call in &calls {
             call.cancelled.store(true, SeqCst);
         }
-        self.changed.notify_one();
+        self.ring();
         calls
+    }
+
+    fn ring(&self) {
+        self.changed.notify_one();
+        if let Some(bell) = self.bell.get() {
+            bell.ring();
+        }
     }
 }
 

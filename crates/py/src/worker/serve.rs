@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use snakepit::line::{Told, tell};
-use snakepit::process::arena::{Exchange, Parked};
+use snakepit::process::arena::Parked;
 use snakepit::process::{Owner, Page, WordState};
 use snakepit::{Buffers, Payload};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
@@ -65,6 +65,17 @@ impl<'py> Tools<'py> {
     }
 }
 
+/// What a call needs beside the line, whichever thread runs it.
+pub(super) struct Desk<'py> {
+    pub(super) py: Python<'py>,
+    pub(super) hooks: Hooks<'py>,
+    pub(super) max_message: usize,
+    pub(super) owner: Owner,
+}
+
+/// How a call ended, and the buffers that its value names.
+pub(super) type Answer = (Outcome, Vec<Buffer>);
+
 /// What comes after a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
@@ -76,16 +87,14 @@ enum Next {
 pub(super) struct Server<'py, 'line> {
     pub(super) py: Python<'py>,
     pub(super) line: &'line mut Engine,
-    pub(super) max_message: usize,
+    pub(super) desk: Desk<'py>,
     /// When the call that runs was taken up; a batch's calls follow each other without a gap, so
     /// one look at the clock per call is enough.
     pub(super) now: Instant,
     page: Option<&'static Page>,
-    exchange: Option<&'line Exchange>,
+    /// Calls that wait for bytes of theirs.
     parked: Parked<StartCall>,
-    owner: Owner,
     tools: Tools<'py>,
-    hooks: Hooks<'py>,
     sessions: Sessions,
     /// When the oldest reply that is not sent yet was queued.
     unsent_since: Option<Instant>,
@@ -95,28 +104,15 @@ impl<'py, 'line> Server<'py, 'line> {
     pub(super) fn new(
         py: Python<'py>,
         line: &'line mut Engine,
-        (page, exchange): (Option<&'static Page>, Option<&'line Exchange>),
+        page: Option<&'static Page>,
         max_message: usize,
         tools: Tools<'py>,
         hooks: Hooks<'py>,
     ) -> PyResult<Self> {
-        let owner = boot::side()?.owner;
+        let desk = Desk { py, hooks, max_message, owner: boot::side()?.owner };
         let now = Instant::now();
-        let (parked, sessions) = (Parked::default(), Sessions::default());
-        Ok(Self {
-            py,
-            line,
-            max_message,
-            now,
-            page,
-            exchange,
-            parked,
-            owner,
-            tools,
-            hooks,
-            sessions,
-            unsent_since: None,
-        })
+        let (parked, sessions, unsent_since) = (Parked::default(), Sessions::default(), None);
+        Ok(Self { py, line, desk, now, page, parked, tools, sessions, unsent_since })
     }
 
     /// Runs calls until the host drains (true) or the line ends (false).
@@ -143,7 +139,7 @@ impl<'py, 'line> Server<'py, 'line> {
                     self.end_session(&end)?;
                 }
                 Ok(Some(HostFrame { frame: Some(FromHost::Drain(_)) })) => {
-                    self.hooks.set_current.call1((self.py.None(),))?;
+                    self.desk.hooks.set_current.call1((self.py.None(),))?;
                     self.line.drained(self.py);
                     return Ok(true);
                 }
@@ -156,7 +152,7 @@ impl<'py, 'line> Server<'py, 'line> {
     /// Waits for a frame, and drives the line meanwhile.
     fn idle(&mut self) -> PyResult<Result<Option<HostFrame>, tonic::Status>> {
         // Here, not after each call: within a batch the next call overwrites it anyway.
-        self.hooks.set_current.call1((self.py.None(),))?;
+        self.desk.hooks.set_current.call1((self.py.None(),))?;
         let frame = self.line.next_frame(self.py);
         // A long reply may be on its way still when the next call is here.
         self.unsent_since = self.unsent_since.filter(|_| !self.line.outbox.is_delivered());
@@ -178,15 +174,7 @@ impl<'py, 'line> Server<'py, 'line> {
         // the call to another worker any more.
         let id = start.call_id;
         let revoked = self.word(&start).is_some_and(|(page, index)| !page.start(index, id));
-        // Without an interpreter's leave: segments are mapped by the watcher, which needs none.
-        let buffers = match start.buffers.is_empty() {
-            true => Found::All(Buffers::default()),
-            false => {
-                let (exchange, table) = (self.exchange, std::mem::take(&mut start.buffers));
-                self.py.detach(|| arenas::find(exchange, table))
-            }
-        };
-        match buffers {
+        match arenas::find(self.py, std::mem::take(&mut start.buffers)) {
             // What it borrowed is given back.
             _ if revoked => Ok(Next::Serve),
             Found::All(buffers) => self.run_call(number, start, Ok(buffers)),
@@ -233,7 +221,7 @@ impl<'py, 'line> Server<'py, 'line> {
         let (running, began) = (self.line.running.begin(id), self.now);
         self.line.enter_python();
         let outcome = self.outcome(number, &mut start, buffers, &running);
-        self.stay_ourselves();
+        self.desk.stay_ourselves();
         self.line.leave_python();
         self.line.running.end(&running);
         self.reply(id, outcome?);
@@ -260,18 +248,17 @@ impl<'py, 'line> Server<'py, 'line> {
         self.unsent_since = None;
         self.line.enter_python();
         let ended = self.sessions.end(self.py, end.session_generation);
-        self.stay_ourselves();
+        self.desk.stay_ourselves();
         self.line.leave_python();
         self.now = Instant::now();
         ended
     }
 
-    fn reply(&mut self, call_id: u64, (outcome, buffers): (Outcome, Vec<Buffer>)) {
+    fn reply(&mut self, call_id: u64, (outcome, buffers): Answer) {
         let bytes = match &outcome {
-            Outcome::Value(value) => value.len(),
+            Outcome::Value(value) => value.len() + arenas::inline_bytes(&buffers),
             Outcome::Failure(_) | Outcome::End(_) => 0,
         };
-        let bytes = buffers.iter().fold(bytes, |sum, buffer| sum + buffer.inline.len());
         let outcome = Some(outcome);
         self.line.push(Frame::Result(CallResult { call_id, outcome, buffers }), bytes);
         self.now = Instant::now();
@@ -284,23 +271,19 @@ impl<'py, 'line> Server<'py, 'line> {
         start: &mut StartCall,
         buffers: Result<Buffers, String>,
         running: &Arc<RunningCall>,
-    ) -> PyResult<(Outcome, Vec<Buffer>)> {
+    ) -> PyResult<Answer> {
         let failed = |failure| (failed(failure), Vec::new());
         if running.is_cancelled() {
             let message = "cancelled before it started".to_owned();
             return Ok(failed(failure::plain(FailureKind::Cancelled, "", message)));
         }
-        let Some(number) = number else { return Ok(failed(self.not_found(&start.tool))) };
+        let Some(number) = number else { return Ok(failed(self.desk.not_found(&start.tool))) };
         let tool = &self.tools.tools[number];
         if tool.streams != start.streaming {
             let message = wrong_verb(&start.tool, tool.streams);
             return Ok(failed(failure::plain(FailureKind::Exception, "TypeError", message)));
         }
-        let bytes = start.arguments.clone();
-        let arguments = buffers
-            .map_err(|detail| PyValueError::new_err(format!("args: {detail}")))
-            .and_then(|buffers| self.arguments(&Payload { bytes, buffers }));
-        let arguments = match arguments {
+        let arguments = match self.desk.arguments(&start.arguments, buffers) {
             Ok(arguments) => arguments,
             Err(error) => return Ok(failed(failure::bare(self.py, FailureKind::Decode, &error))),
         };
@@ -309,23 +292,26 @@ impl<'py, 'line> Server<'py, 'line> {
             start.session_new = self.sessions.begin(self.py, start)?;
         }
         let call = Call::new(Arc::clone(running), start, self.now, Arc::clone(&self.line.link));
-        self.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
+        self.desk.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
         let returned = callable.call((), Some(&arguments));
         Ok(match returned {
-            Err(error) => failed(self.raised(error, running)),
+            Err(error) => failed(self.desk.raised(error, running)),
             Ok(items) if streams => (self.stream(&items, start, running), Vec::new()),
-            Ok(value) => match self.encode(&value, "result") {
-                Err(failure) => failed(*failure),
-                Ok(value) => match self.lend(&value, "result") {
-                    Err(failure) => failed(*failure),
-                    Ok(table) => (Outcome::Value(value.bytes), table),
-                },
-            },
+            Ok(value) => self.desk.value(&value).unwrap_or_else(|failure| failed(*failure)),
         })
     }
+}
 
-    fn arguments(&self, encoded: &Payload) -> PyResult<Bound<'py, PyDict>> {
-        let arguments = codec::decode_payload(self.py, encoded, "args")?;
+impl<'py> Desk<'py> {
+    /// The keywords of a call. `buffers`: what they name, or why that cannot be.
+    pub(super) fn arguments(
+        &self,
+        encoded: &Bytes,
+        buffers: Result<Buffers, String>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let buffers = buffers.map_err(|detail| PyValueError::new_err(format!("args: {detail}")))?;
+        let encoded = Payload { bytes: encoded.clone(), buffers };
+        let arguments = codec::decode_payload(self.py, &encoded, "args")?;
         let arguments = arguments
             .cast_into_exact::<PyDict>()
             .map_err(|_| PyTypeError::new_err("args: not a map of keywords"))?;
@@ -348,30 +334,18 @@ impl<'py, 'line> Server<'py, 'line> {
         if encoded.bytes.len() > self.max_message {
             return Err(failure::too_large(root, encoded.bytes.len(), self.max_message).into());
         }
+        arenas::offer(self.py, &encoded.buffers);
         Ok(encoded)
     }
 
-    /// The buffers of a value as its frame tells them, unless they would have to go in it and the host
-    /// would not take that.
-    pub(super) fn lend(&self, value: &Payload, root: &str) -> Result<Vec<Buffer>, Box<Failure>> {
-        if value.buffers.is_empty() {
-            return Ok(Vec::new());
-        }
-        // The host may have to map a new segment first.
-        let told = match self.exchange {
-            Some(exchange) => self.py.detach(|| exchange.lend(&value.buffers)),
-            None => value.buffers.iter().map(|it| Told::Inline(it.bytes().clone())).collect(),
-        };
-        let table: Vec<_> = told.into_iter().map(tell).collect();
-        let inline = table.iter().map(|buffer| buffer.inline.len());
-        let size = inline.fold(value.bytes.len(), usize::saturating_add);
-        if size > self.max_message {
-            return Err(failure::too_large(root, size, self.max_message).into());
-        }
-        Ok(table)
+    /// The answer of a tool that returned.
+    pub(super) fn value(&self, value: &Bound<'py, PyAny>) -> Result<Answer, Box<Failure>> {
+        let encoded = self.encode(value, "result")?;
+        let table = lend(&encoded, "result", self.max_message)?;
+        Ok((Outcome::Value(encoded.bytes), table))
     }
 
-    fn not_found(&self, name: &str) -> Failure {
+    pub(super) fn not_found(&self, name: &str) -> Failure {
         // Only a courtesy: without it the failure is as true.
         let suggestions = self.hooks.suggest.call1((name,)).and_then(|names| names.extract());
         Failure {
@@ -408,8 +382,23 @@ impl<'py, 'line> Server<'py, 'line> {
     }
 }
 
+/// The buffers of a value as its frame tells them, unless they would have to go in it and the host
+/// would not take that. Waits for nothing.
+pub(super) fn lend(
+    value: &Payload,
+    root: &str,
+    max_message: usize,
+) -> Result<Vec<Buffer>, Box<Failure>> {
+    let table = arenas::lend(&value.buffers);
+    let size = value.bytes.len().saturating_add(arenas::inline_bytes(&table));
+    match size > max_message {
+        true => Err(failure::too_large(root, size, max_message).into()),
+        false => Ok(table),
+    }
+}
+
 /// Refused before anything runs: a caller of the wrong verb would lose the chunks, or wait for some.
-fn wrong_verb(tool: &str, streams: bool) -> String {
+pub(super) fn wrong_verb(tool: &str, streams: bool) -> String {
     if streams {
         format!("tool '{tool}' streams its results: use execute_stream")
     } else {

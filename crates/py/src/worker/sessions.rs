@@ -39,6 +39,12 @@ impl Sessions {
     }
 }
 
+/// As [`Sessions::begin`], where several threads may be the first: one of them is.
+pub(super) fn begin(py: Python<'_>, start: &StartCall) -> PyResult<bool> {
+    let told = (start.session_generation, &start.session_id);
+    ours(py)?.call_method1(intern!(py, "begin"), told)?.extract()
+}
+
 /// What is kept for a session; see `Sessions.state` there.
 pub(super) fn state(py: Python<'_>, generation: u64) -> PyResult<Bound<'_, PyAny>> {
     ours(py)?.call_method1(intern!(py, "state"), (generation,))

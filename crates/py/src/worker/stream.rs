@@ -15,7 +15,7 @@ use snakepit_proto::v1::{Chunks, Failure, FailureKind, StartCall, StreamEnd};
 
 use super::failure;
 use super::running::RunningCall;
-use super::serve::{Server, failed};
+use super::serve::{Server, failed, lend};
 
 /// An item that took longer is sent at once: its reader waits for it.
 const SLOW_ITEM: Duration = Duration::from_micros(100);
@@ -33,12 +33,12 @@ impl<'py> Server<'py, '_> {
     ) -> Outcome {
         let items = match produced.try_iter() {
             Ok(items) => items,
-            Err(error) => return failed(self.raised(error, running)),
+            Err(error) => return failed(self.desk.raised(error, running)),
         };
         let ended = self.send_items(&items, Window::new(start), running);
         let outcome = match ended {
             Ok(()) => Outcome::End(StreamEnd {}),
-            Err(Stop::Raised(error)) => failed(self.raised(error, running)),
+            Err(Stop::Raised(error)) => failed(self.desk.raised(error, running)),
             Err(Stop::Cancelled) => {
                 let message = "cancelled while it streamed".to_owned();
                 let failure = failure::plain(FailureKind::Cancelled, "", message);
@@ -61,17 +61,19 @@ impl<'py> Server<'py, '_> {
         loop {
             self.await_room(&window, 0, running)?;
             let Some(item) = items.next() else { return Ok(()) };
-            self.stay_ourselves();
-            let item = self.encode(&item.map_err(Stop::Raised)?, "chunk").map_err(Stop::Unfit)?;
+            self.desk.stay_ourselves();
+            let item =
+                self.desk.encode(&item.map_err(Stop::Raised)?, "chunk").map_err(Stop::Unfit)?;
             let size = usize::try_from(item.size()).unwrap_or(usize::MAX);
             self.await_room(&window, size, running)?;
             window.send(size);
             let full = match item.buffers.is_empty() {
                 true => self.line.add_item(running, item.bytes),
                 false => {
-                    let table = self.lend(&item, "chunk").map_err(Stop::Unfit)?;
+                    let buffers =
+                        lend(&item, "chunk", self.desk.max_message).map_err(Stop::Unfit)?;
                     self.line.outbox.seal();
-                    let (call_id, items, buffers) = (running.id(), vec![item.bytes], table);
+                    let (call_id, items) = (running.id(), vec![item.bytes]);
                     self.line.push(Frame::Chunks(Chunks { call_id, items, buffers }), size);
                     true
                 }
@@ -118,7 +120,7 @@ impl<'py> Server<'py, '_> {
         let close = items.getattr_opt(intern!(self.py, "close"));
         let closed = close.and_then(|close| close.map_or(Ok(()), |close| close.call0().map(drop)));
         if let Err(error) = closed {
-            failure::add_second(&mut failure, self.raised(error, running));
+            failure::add_second(&mut failure, self.desk.raised(error, running));
         }
         failure
     }
@@ -133,7 +135,7 @@ enum Stop {
 }
 
 /// How much of a stream may be under way, and how much was sent.
-struct Window {
+pub(super) struct Window {
     max_items: u64,
     max_bytes: u64,
     sent_items: u64,
@@ -141,18 +143,18 @@ struct Window {
 }
 
 impl Window {
-    fn new(start: &StartCall) -> Self {
+    pub(super) fn new(start: &StartCall) -> Self {
         let (max_items, max_bytes) = (u64::from(start.window_items.max(1)), start.window_bytes);
         Self { max_items, max_bytes, sent_items: 0, sent_bytes: 0 }
     }
 
-    fn send(&mut self, bytes: usize) {
+    pub(super) fn send(&mut self, bytes: usize) {
         self.sent_items += 1;
         self.sent_bytes += bytes as u64;
     }
 
     /// One item may always be under way, whatever its size: else it could never be sent.
-    fn has_room(&self, bytes: usize, running: &RunningCall) -> bool {
+    pub(super) fn has_room(&self, bytes: usize, running: &RunningCall) -> bool {
         let (taken_items, taken_bytes) = running.taken();
         let items = self.sent_items.saturating_sub(taken_items);
         let under_way = self.sent_bytes.saturating_sub(taken_bytes);

@@ -10,12 +10,35 @@ pub const RINGS: &[Ring] = &[
     },
     Ring {
         word: "decisions",
-        modules: &["policy", "pool::state*"],
+        modules: &[
+            "policy",
+            "pool::state*",
+            // What the hardware's report means; how it is made is an effect.
+            "hardware::report",
+            "hardware::device",
+            "hardware::visible",
+            "hardware::select",
+            "hardware::assign",
+            "hardware::identity",
+            "hardware::cpu::info",
+            "hardware::cpu::list",
+            "hardware::nvidia::smi",
+            "hardware::amd::kfd",
+            "hardware::amd::smi",
+        ],
         rule: "decisions are pure state machines: event in, effects out, `now` passed in",
     },
     Ring {
         word: "effects",
-        modules: &["process", "transport", "telemetry", "blocking", "interpreter", "failpoint"],
+        modules: &[
+            "process",
+            "transport",
+            "telemetry",
+            "blocking",
+            "interpreter",
+            "hardware",
+            "failpoint",
+        ],
         rule: "effects touch the world and decide nothing",
     },
     Ring {
@@ -49,8 +72,13 @@ pub const LIBRARIES: &[Library] = &[
     },
     Library {
         crates: &["serde_json"],
-        homes: &["schema"],
-        why: "values travel as msgpack; JSON is for schemas alone",
+        homes: &["schema", "hardware"],
+        why: "values travel as msgpack; JSON is for schemas, lock files and what tools print",
+    },
+    Library {
+        crates: &["nvml_wrapper"],
+        homes: &["hardware::nvidia::nvml"],
+        why: "the driver's library is loaded where it can hang alone, and nowhere else",
     },
     Library { crates: &["pyo3"], homes: &[], why: "the core is embeddable without Python" },
 ];

@@ -31,6 +31,8 @@ register_encoder(Money, lambda money: {"cents": money.cents})
 
 
 class Face(BaseAdapter):
+    __thread_safe__ = True  # for the tests of profiles; the others run one call at a time
+
     def __init__(self, greeting: str = "hello") -> None:
         super().__init__()
         self.greeting = greeting
@@ -52,6 +54,8 @@ class Face(BaseAdapter):
             "nice": os.nice(0),
             "no_new_privs": "NoNewPrivs:\t1" in status,
             "device": os.environ.get("DEVICE", ""),
+            "assigned": self.worker.device,
+            "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
         }
 
     @tool

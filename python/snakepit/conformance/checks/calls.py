@@ -67,11 +67,12 @@ def at_once(bench: Bench) -> None:
         host.outcome(second)
 
 
-def _about(host: ScriptedHost, call: dict[str, Any]) -> dict[str, Any]:
-    about = host.result(host.call("about", call=call))
-    if not isinstance(about, dict):
-        raise Violation("a map from about()", repr(about))
-    return about
+def about(host: ScriptedHost, call: dict[str, Any]) -> dict[str, Any]:
+    """What the worker tells of a call with these fields, and of itself."""
+    told = host.result(host.call("about", call=call))
+    if not isinstance(told, dict):
+        raise Violation("a map from about()", repr(told))
+    return told
 
 
 @check("call-fields", "a tool sees its session and its deadline", "startcall")
@@ -79,14 +80,14 @@ def call_fields(bench: Bench) -> None:
     host = bench.worker()
     with plain_words():
         more = {"session_id": "s1", "session_new": True, "time_left_us": 60_000_000}
-        about = _about(host, more)
-        expect(("s1", True), (about.get("session"), about.get("new")), "session and new")
-        left = about.get("left")
+        told = about(host, more)
+        expect(("s1", True), (told.get("session"), told.get("new")), "session and new")
+        left = told.get("left")
         if not (isinstance(left, int | float) and 0 < left <= 60):
             raise Violation("left: more than 0 and at most 60 seconds", repr(left))
-        again = _about(host, {"session_id": "s1"})
+        again = about(host, {"session_id": "s1"})
         expect(("s1", False), (again.get("session"), again.get("new")), "session and new later")
-        bare = _about(host, {})
+        bare = about(host, {})
         expect([None, False, None], [bare.get(key) for key in ("session", "new", "left")], "fields")
 
 
@@ -96,9 +97,9 @@ def end_session(bench: Bench) -> None:
     with plain_words():
         for number in (5, 6):
             call = {"session_id": "s1", "session_generation": number}
-            about = _about(host, {**call, "session_new": True})
-            expect(("s1", True), (about.get("session"), about.get("new")), "session and new")
-            expect(False, _about(host, call).get("new"), "new of its second call")
+            told = about(host, {**call, "session_new": True})
+            expect(("s1", True), (told.get("session"), told.get("new")), "session and new")
+            expect(False, about(host, call).get("new"), "new of its second call")
             # The other one means nothing, and so does this one when it is told again.
             for ended in (number, number + 100, number):
                 over = messages().EndSession(session_id="s1", session_generation=ended)
@@ -111,8 +112,8 @@ def end_session(bench: Bench) -> None:
 def initialize_fields(bench: Bench) -> None:
     host = bench.worker()
     with plain_words():
-        about = _about(host, {})
-        place = {key: about.get(key) for key in ("pool", "slot", "generation")}
+        told = about(host, {})
+        place = {key: told.get(key) for key in ("pool", "slot", "generation")}
         expect({"pool": "line", "slot": 3, "generation": 7}, place, "its place")
 
 

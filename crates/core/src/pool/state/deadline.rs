@@ -163,6 +163,10 @@ impl<J> State<J> {
         if !self.slots[slot].phase.serves() {
             return false;
         }
+        if self.slots[slot].phase == Phase::Doomed {
+            self.end_doomed(slot, now, out);
+            return false;
+        }
         let why = call.given_up();
         // A worker without words has nothing behind this call.
         let has_ended = word.is_some_and(|word| !words.condemn(slot, word, id));
@@ -173,7 +177,10 @@ impl<J> State<J> {
             self.watch(until, out);
             return false;
         }
-        self.condemn(slot, why, now, words, out)
+        match self.slots[slot].capacity {
+            1 => self.condemn(slot, why, now, words, out),
+            _ => self.doom(slot, why, now, words, out),
+        }
     }
 
     /// Ends the worker of a slot, for a call that it is in: what it has not begun others run. True:

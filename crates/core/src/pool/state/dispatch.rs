@@ -252,7 +252,7 @@ impl<J> State<J> {
         loop {
             let leaving = self.slots[slot].phase.is_leaving() || self.is_barred(slot);
             let id = if leaving { self.queue.pop_pinned(slot) } else { self.queue.pop(slot) }?;
-            if self.wants_idle(id, slot) {
+            if self.wants_place(id, slot) {
                 // What is behind it waits too: a worker that is always given more is never idle.
                 self.release(id);
                 avoided.push(id);
@@ -291,7 +291,7 @@ impl<J> State<J> {
     /// Sends a call to its session's home, or has it wait there.
     fn send_home(&mut self, home: usize, id: CallId, now: Instant, out: &mut Vec<Effect<J>>) {
         let serves = self.loads[home] != UNAVAILABLE || self.slots[home].takes_sessions();
-        let open = self.slots[home].has_room(now) && !self.wants_idle(id, home);
+        let open = self.slots[home].has_room(now) && !self.wants_place(id, home);
         if serves && !self.queue.has_pinned(home) && open {
             return self.send(home, id, now, out);
         }

@@ -14,11 +14,13 @@
 //! are shared with workers are asked through [`Words`]. It owns each call's job `J` (payload and
 //! reply sink) and hands it back exactly once. Whoever owns this holds one std mutex around it.
 
+mod condemn;
 mod credit;
 mod deadline;
 mod dispatch;
 mod guard;
 mod nested;
+mod phase;
 mod reclaim;
 #[cfg(feature = "testkit")]
 pub mod rehearsal;
@@ -124,6 +126,8 @@ pub(crate) enum End {
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) size: usize,
+    /// Calls that a worker runs at once.
+    pub(crate) capacity: usize,
     pub(crate) max_queue: usize,
     pub(crate) max_queue_bytes: u64,
     pub(crate) start_timeout: Duration,
@@ -207,7 +211,7 @@ pub(crate) struct State<J> {
 
 impl<J> State<J> {
     pub(crate) fn new(limits: Limits, now: Instant) -> Self {
-        let slots = limits.size + limits.life.spares(limits.size);
+        let slots = limits.size + limits.life.spares(limits.size, limits.capacity);
         let (life, guards) = (&limits.life, &limits.guards);
         let bounds = Bounds { calls: limits.max_queue, bytes: limits.max_queue_bytes };
         Self {
@@ -269,6 +273,11 @@ impl<J> State<J> {
     /// Calls that are in a worker.
     pub(crate) fn in_workers(&self) -> usize {
         self.slots.iter().map(|slot| slot.lane.len()).sum()
+    }
+
+    /// Calls that are in the worker of a slot.
+    pub(crate) fn load(&self, slot: usize) -> usize {
+        self.slots[slot].lane.len()
     }
 
     /// Sessions that are open.

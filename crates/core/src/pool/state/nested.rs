@@ -1,9 +1,9 @@
 //! Calls from inside other calls: what a worker asks of its host, and what that asks of the pool.
 //!
 //! A call that a host tool makes is *nested*: its ancestors are the calls whose workers wait for it.
-//! It is never sent behind another call, since that one may wait for the same circle, and it is
-//! refused where it would wait for itself (`policy/reentrancy`). While it waits nothing that came
-//! after it is prefetched: fast workers would never be idle.
+//! It is never sent behind another call, but only where it begins at once, since that one may wait for
+//! the same circle; and it is refused where it would wait for itself (`policy/reentrancy`). While it
+//! waits nothing that came after it is prefetched: fast workers would never have a place.
 
 use tokio::time::Instant;
 
@@ -55,7 +55,7 @@ impl<J> State<J> {
         route: Result<Route, Refusal>,
     ) -> Result<Route, Refusal> {
         let needs = match &route {
-            Ok(Route::Now(slot)) if self.slots[*slot].lane.is_empty() => return route,
+            Ok(Route::Now(slot)) if self.slots[*slot].is_free() => return route,
             Ok(Route::Now(_)) | Err(Refusal::SessionBusy(_)) => strict_home,
             Ok(Route::Wait(lane)) => *lane,
             Err(_) => return route,
@@ -67,12 +67,12 @@ impl<J> State<J> {
         route.map(|_| Route::Wait(needs))
     }
 
-    /// Whether a call may not be sent to a worker that has any.
-    pub(super) fn wants_idle(&self, id: CallId, slot: usize) -> bool {
-        self.any_nested && !self.slots[slot].lane.is_empty() && self.is_nested(id)
+    /// Whether a call may not be sent to a worker whose every place is taken.
+    pub(super) fn wants_place(&self, id: CallId, slot: usize) -> bool {
+        self.any_nested && !self.slots[slot].is_free() && self.is_nested(id)
     }
 
-    /// The call that holds up all that wait for any worker, since it wants an idle one. When it is
+    /// The call that holds up all that wait for any worker, since it wants a place. When it is
     /// another one than before, they may have room.
     pub(super) fn obstacle(&self) -> Option<CallId> {
         let front = if self.any_nested { self.queue.shared_front() } else { None };
@@ -109,12 +109,13 @@ impl<J> State<J> {
     fn places(&self, needs: Option<usize>) -> Vec<u32> {
         let mut places = vec![0; self.slots.len()];
         for &slot in &self.numbers {
-            places[slot] = u32::from(!self.slots[slot].degraded);
+            let it = &self.slots[slot];
+            places[slot] = if it.degraded { 0 } else { it.capacity as u32 };
         }
         if let Some(home) = needs
             && self.slots[home].phase != Phase::Empty
         {
-            places[home] = 1;
+            places[home] = self.slots[home].capacity as u32;
         }
         places
     }

@@ -12,7 +12,7 @@ impl<J> State<J> {
         let mut taken = 0;
         for slot in 0..self.slots.len() {
             let load = self.loads[slot];
-            if load >= 2 && load != UNAVAILABLE && prefetch::held_up(self.slots[slot].since, now) {
+            if self.keeps_waiting(load) && prefetch::held_up(self.slots[slot].since, now) {
                 taken += self.take_back(slot, usize::MAX, words);
             }
         }
@@ -23,12 +23,12 @@ impl<J> State<J> {
     /// more than `slot` may have. False: nothing can be moved.
     pub(super) fn take_over(&mut self, slot: usize, words: &impl Words) -> bool {
         let loads = || self.loads.iter().enumerate();
-        let waiting = loads().filter(|(_, load)| **load >= 2 && **load != UNAVAILABLE);
+        let waiting = loads().filter(|(_, load)| self.keeps_waiting(**load));
         let Some((fullest, _)) = waiting.max_by_key(|(_, load)| **load) else { return false };
         let room = self.slots[slot].prefetch.capacity();
         for from in std::iter::once(fullest).chain(0..self.loads.len()) {
             let load = self.loads[from];
-            if load >= 2 && load != UNAVAILABLE {
+            if self.keeps_waiting(load) {
                 let half = load as usize / 2;
                 if self.take_back(from, half.min(room), words) > 0 {
                     return true;
@@ -36,6 +36,11 @@ impl<J> State<J> {
             }
         }
         false
+    }
+
+    /// Whether calls wait in a worker of such a load.
+    fn keeps_waiting(&self, load: u32) -> bool {
+        load as usize > self.limits.capacity && load != UNAVAILABLE
     }
 
     /// Takes up to `most` calls that any worker may run back from `slot`, the last sent first, but

@@ -61,6 +61,7 @@ impl Rehearsal {
     pub fn new(workers: usize, now: Instant) -> Self {
         let limits = Limits {
             size: workers,
+            capacity: 1,
             max_queue: 1000,
             max_queue_bytes: u64::MAX,
             start_timeout: Duration::from_secs(60),

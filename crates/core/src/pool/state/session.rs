@@ -249,10 +249,11 @@ impl<J> State<J> {
         unbegun
     }
 
-    /// Whether a call belongs to one of those sessions.
-    pub(super) fn is_of(&self, id: CallId, sessions: &[Place]) -> bool {
-        let session = self.table.get(id).and_then(|call| call.session.as_ref());
-        session.is_some_and(|session| sessions.contains(&session.place))
+    /// Whether somebody waits for a call of one of those sessions.
+    pub(super) fn loses_nothing(&self, id: CallId, unbegun: &[Place]) -> bool {
+        let call = self.table.get(id).filter(|call| call.job.is_some());
+        let session = call.and_then(|call| call.session.as_ref());
+        session.is_some_and(|session| unbegun.contains(&session.place))
     }
 
     fn end_session(&mut self, place: Place, how: Ended, now: Instant, out: &mut Vec<Effect<J>>) {

@@ -1,18 +1,11 @@
-//! One slot: the life of the workers that fill it, and what is in the present one.
-//!
-//! ```text
-//! Empty ─start─▶ Starting ─ready─▶ Ready ─recycle─▶ Draining ─empty─▶ Stopping ─died─▶ Empty
-//!   ▲                │                │ a call outlived its grace, or a broken protocol  │
-//!   │             failed              ▼                                                  │
-//!   └────────────────┴──────◀── Condemned, Outlawed (killed) ◀───────────────────────────┘
-//! ```
-//!
-//! A worker that was replaced while it served is Retiring before it is Draining, for its sessions.
+//! One slot: the life of the workers that fill it, and what is in the present one. The phases of that
+//! life are drawn in `phase`.
 
 use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
+pub(super) use super::phase::Phase;
 use super::standing::{Role, Standing};
 use super::{Door, Effect, End, Fallen, Limits, State, Words};
 use crate::call::Resident;
@@ -20,7 +13,6 @@ use crate::error::{Cause, Recycled};
 use crate::id::CallId;
 use crate::policy::prefetch::{self, Prefetch};
 use crate::policy::restart::{Next, Restart};
-use crate::policy::session;
 
 /// The load of a slot that takes no calls.
 pub(super) const UNAVAILABLE: u32 = u32::MAX;
@@ -31,54 +23,6 @@ const WORDS: u32 = 64;
 /// Answered calls that a slot remembers.
 const RECENT: usize = 8;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    Empty,
-    Starting,
-    Ready,
-    /// Another one has its number; it serves its sessions.
-    Retiring,
-    Draining,
-    Stopping,
-    /// It did not let go of a call.
-    Condemned,
-    /// It broke the protocol.
-    Outlawed,
-}
-
-impl Phase {
-    pub(super) fn name(self, degraded: bool) -> &'static str {
-        match self {
-            Self::Empty | Self::Starting if degraded => "degraded",
-            Self::Empty | Self::Starting => "starting",
-            Self::Ready => "ready",
-            Self::Retiring | Self::Draining => "draining",
-            Self::Stopping => "stopping",
-            Self::Condemned | Self::Outlawed => "condemned",
-        }
-    }
-
-    /// What a session is told that lived in a worker which ends because of this phase.
-    pub(super) fn loss(self) -> &'static str {
-        match self {
-            Self::Retiring | Self::Draining | Self::Stopping => "its worker was recycled",
-            Self::Condemned => "its worker was killed: a call outlived its deadline or cancel",
-            Self::Outlawed => "its worker was killed: it broke the protocol",
-            _ => "its worker died",
-        }
-    }
-
-    /// It gets no work but what only it can do.
-    pub(super) fn is_leaving(self) -> bool {
-        matches!(self, Self::Retiring | Self::Draining)
-    }
-
-    /// It runs calls.
-    pub(super) fn serves(self) -> bool {
-        self == Self::Ready || self.is_leaving()
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) generation: u64,
@@ -88,6 +32,8 @@ pub(super) struct Slot {
     /// Calls in the worker, in the order in which they were sent.
     pub(super) lane: VecDeque<CallId>,
     pub(super) prefetch: Prefetch,
+    /// Calls that the worker runs at once.
+    pub(super) capacity: usize,
     /// Last sign of progress: an answer, or work given while idle.
     pub(super) since: Instant,
     pub(super) answered: u64,
@@ -109,6 +55,7 @@ impl Slot {
             degraded: false,
             lane: VecDeque::new(),
             prefetch: Prefetch::new(false),
+            capacity: limits.capacity,
             since: now,
             answered: 0,
             recent: [CallId::NONE; RECENT],
@@ -147,7 +94,13 @@ impl Slot {
     /// Whether one more call may be sent.
     pub(super) fn has_room(&self, now: Instant) -> bool {
         let load = self.lane.len();
-        load == 0 || load < self.prefetch.capacity() && !prefetch::held_up(self.since, now)
+        load < self.capacity
+            || load < self.prefetch.capacity() && !prefetch::held_up(self.since, now)
+    }
+
+    /// Whether a call that is sent now begins at once.
+    pub(super) fn is_free(&self) -> bool {
+        self.lane.len() < self.capacity
     }
 
     pub(super) fn take_word(&mut self) -> Option<u8> {
@@ -209,7 +162,8 @@ impl<J> State<J> {
     ) {
         let it = &mut self.slots[slot];
         it.restart.ready();
-        it.prefetch = Prefetch::new(revocable);
+        // Where it runs several at once, another worker would begin what waits in it sooner.
+        it.prefetch = Prefetch::new(revocable && it.capacity == 1);
         it.words = if revocable { u64::MAX } else { 0 };
         (it.degraded, it.since, it.answered) = (false, now, 0);
         it.recent = [CallId::NONE; RECENT];
@@ -247,11 +201,15 @@ impl<J> State<J> {
         let unbegun = self.unbegun_sessions(slot, &lane, words);
         self.sessions.evict(slot);
         for id in lane {
-            self.orphan(id, under, cause, &unbegun, now, words, out);
+            if self.loses_nothing(id, &unbegun) {
+                self.requeue(id);
+            } else {
+                self.orphan(id, under, cause, now, words, out);
+            }
         }
         for id in self.queue.take_pinned(slot) {
             self.release(id);
-            if self.is_of(id, &unbegun) {
+            if self.loses_nothing(id, &unbegun) {
                 self.requeue(id);
             } else {
                 self.session_lost(id, under, cause, out);
@@ -348,6 +306,9 @@ impl<J> State<J> {
     /// Stops a worker that has nothing left to do and gets nothing more.
     pub(super) fn retire(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
         let phase = self.slots[slot].phase;
+        if phase == Phase::Doomed && self.door != Door::Closed {
+            return self.end_doomed(slot, now, out);
+        }
         // One that only waited for its sessions goes when the last of them has ended.
         let deserted = phase == Phase::Retiring && self.sessions.count(slot) == 0;
         let leaving = self.door == Door::Closed || phase == Phase::Draining || deserted;
@@ -370,7 +331,6 @@ impl<J> State<J> {
         id: CallId,
         under: Fallen,
         cause: &'static str,
-        unbegun: &[session::Place],
         now: Instant,
         words: &impl Words,
         out: &mut Vec<Effect<J>>,
@@ -380,7 +340,7 @@ impl<J> State<J> {
         let strict = call.session.as_ref().is_some_and(|session| session.affinity.is_strict());
         if call.job.is_none() {
             self.remove(id, out);
-        } else if untouched && strict && !self.is_of(id, unbegun) {
+        } else if untouched && strict {
             self.session_lost(id, under, cause, out);
         } else if untouched {
             self.requeue(id);

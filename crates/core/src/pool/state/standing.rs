@@ -46,11 +46,12 @@ pub(super) struct Standing {
     pub(super) worn: Option<Worn>,
     /// The call in which it stalled; None: in none, as far as words tell.
     pub(super) stuck_in: Option<CallId>,
-    /// Why the host kills it: it did not let go of a call, or it stalled.
+    /// Why the host kills it, or is about to: it did not let go of a call, or it stalled.
     pub(super) condemned: Option<Cause>,
     /// A session that may not move has lived in the worker.
     pub(super) strict: bool,
-    /// Then a worker that was replaced waits for its sessions no longer.
+    /// Then a worker that was replaced waits for its sessions no longer, and a doomed one for its
+    /// calls.
     pub(super) leaves_at: Option<Instant>,
 }
 

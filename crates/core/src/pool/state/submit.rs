@@ -218,9 +218,9 @@ impl<J> State<J> {
         match session.affinity {
             Affinity::StrictQueue if free => Ok(Route::Now(home.slot)),
             Affinity::StrictQueue => Ok(Route::Wait(Some(home.slot))),
-            Affinity::StrictFailFast if ready && slot.lane.is_empty() => Ok(Route::Now(home.slot)),
+            Affinity::StrictFailFast if ready && slot.is_free() => Ok(Route::Now(home.slot)),
             Affinity::StrictFailFast => Err(Refusal::SessionBusy(session.id.clone())),
-            Affinity::Hint if ready && slot.lane.is_empty() && !self.is_barred(home.slot) => {
+            Affinity::Hint if ready && slot.is_free() && !self.is_barred(home.slot) => {
                 Ok(Route::Now(home.slot))
             }
             Affinity::Hint => Ok(self.any_slot(now)),

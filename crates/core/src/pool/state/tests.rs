@@ -2,6 +2,7 @@
 //! throws random events at all of it at once.
 
 mod chaos;
+mod concurrency;
 mod deadlines;
 mod deaths;
 mod effects;
@@ -14,6 +15,7 @@ mod recycling;
 mod routing;
 mod sessions;
 mod spec;
+mod streaming;
 mod tending;
 mod upkeep;
 mod violations;

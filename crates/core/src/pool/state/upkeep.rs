@@ -185,7 +185,13 @@ impl<J> State<J> {
         }
     }
 
-    fn start_heir(&mut self, old: usize, spare: usize, now: Instant, out: &mut Vec<Effect<J>>) {
+    pub(super) fn start_heir(
+        &mut self,
+        old: usize,
+        spare: usize,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
+    ) {
         let it = &self.slots[old];
         let wanted = it.standing.worn.is_some_and(|worn| worn.why == Recycled::Request);
         let (number, mut restart) = (it.standing.number, it.restart);
@@ -238,8 +244,8 @@ impl<J> State<J> {
         let keeps = self.slots[old].standing.strict && self.sessions.count(old) > 0;
         let it = &mut self.slots[old];
         it.phase = if keeps { Phase::Retiring } else { Phase::Draining };
-        if let Some(recycle) = self.limits.life.recycle.filter(|_| keeps) {
-            let until = now + recycle.session_drain;
+        if keeps {
+            let until = now + self.limits.life.session_drain();
             it.standing.leaves_at = Some(until);
             self.watch(until, out);
         }
@@ -267,10 +273,14 @@ impl<J> State<J> {
             match leaves_at {
                 Some(until) if until <= now => {
                     let it = &mut self.slots[slot];
-                    it.standing.leaves_at = None;
-                    if it.phase == Phase::Retiring {
-                        it.phase = Phase::Draining;
-                        self.retire(slot, now, out);
+                    match it.phase {
+                        Phase::Doomed => self.end_doomed(slot, now, out),
+                        Phase::Retiring => {
+                            it.standing.leaves_at = None;
+                            it.phase = Phase::Draining;
+                            self.retire(slot, now, out);
+                        }
+                        _ => it.standing.leaves_at = None,
                     }
                 }
                 Some(until) => self.watch(until, out),
@@ -368,11 +378,11 @@ impl<J> State<J> {
         self.fill(slot, now, words, out);
     }
 
-    fn heir_of(&self, slot: usize) -> Option<usize> {
+    pub(super) fn heir_of(&self, slot: usize) -> Option<usize> {
         self.with_role(Role::Heir(slot))
     }
 
-    fn with_role(&self, role: Role) -> Option<usize> {
+    pub(super) fn with_role(&self, role: Role) -> Option<usize> {
         // Spare slots only come after the others at first; in time they are anywhere.
         self.slots.iter().position(|it| it.standing.role == role)
     }

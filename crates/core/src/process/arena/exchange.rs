@@ -85,6 +85,11 @@ impl Exchange {
         told
     }
 
+    /// Offers the segments of these, and waits until the other end has answered, where it is waited for.
+    pub fn offer(&self, buffers: &Buffers) {
+        buffers.iter().for_each(|buffer| self.lender.prepare(buffer));
+    }
+
     /// They were named, and the other end could not read them.
     pub fn take_back(&self, buffers: &Buffers) {
         buffers.iter().for_each(|buffer| self.lender.take_back(buffer));

@@ -83,6 +83,13 @@ impl Lender {
         Lent::Named(Told::Shared { segment, offset, length: buffer.len() as u64, word })
     }
 
+    /// Offers the segment of a buffer.
+    pub(super) fn prepare(&self, buffer: &Buffer) {
+        if let Some(place) = self.place(buffer) {
+            self.can_read(place.segment);
+        }
+    }
+
     fn place<'a>(&self, buffer: &'a Buffer) -> Option<&'a Place> {
         let ours = |place: &&Place| place.arena == self.arena.number();
         buffer.place().filter(ours).filter(|_| !buffer.is_empty())

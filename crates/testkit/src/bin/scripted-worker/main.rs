@@ -154,7 +154,7 @@ async fn read(mut incoming: Incoming, queue: mpsc::UnboundedSender<FromHost>, ca
 async fn initialize_as(script: &Script, side: &Side, line: &Line, initialize: &v1::Initialize) {
     match &script.ending {
         Ending::Ready { from } if initialize.generation >= *from => {
-            line.say(ToHost::Ready(v1::Ready { tools: tool::list() }));
+            line.say(ToHost::Ready(v1::Ready { tools: tool::list(), ..Default::default() }));
         }
         Ending::Ready { .. } => {
             fail(line, "not yet", false).await;

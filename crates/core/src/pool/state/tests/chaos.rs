@@ -12,7 +12,6 @@ use super::worker::Life;
 use super::world::{MAX_QUEUE_BYTES, MAX_SESSIONS};
 use super::{Spec, World};
 use crate::call::{Affinity, Binding, Ended, SessionKey};
-use crate::config;
 use crate::id::CallId;
 use crate::policy::session::Found;
 use crate::pool::state::Refusal;
@@ -34,7 +33,10 @@ enum Event {
         revocable: bool,
     },
     Begin(usize),
-    Finish(usize),
+    Finish {
+        slot: usize,
+        nth: usize,
+    },
     Part(usize),
     Take(usize),
     Say {
@@ -136,7 +138,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         8 => (slot(), prop::bool::weighted(0.8))
             .prop_map(|(slot, revocable)| Event::Ready { slot, revocable }),
         10 => slot().prop_map(Event::Begin),
-        8 => slot().prop_map(Event::Finish),
+        8 => (slot(), 0..4usize).prop_map(|(slot, nth)| Event::Finish { slot, nth }),
         4 => slot().prop_map(Event::Part),
         2 => any::<usize>().prop_map(Event::Take),
         2 => (slot(), any::<usize>(), any_lie())
@@ -165,8 +167,8 @@ struct Chaos {
 }
 
 impl Chaos {
-    fn new(size: usize, max_queue: usize, life: config::Life, guards: config::Guards) -> Self {
-        Self { world: World::with(size, max_queue, life, guards), objects: Default::default() }
+    fn new(world: World) -> Self {
+        Self { world, objects: Default::default() }
     }
 
     fn happen(&mut self, event: Event) {
@@ -190,8 +192,9 @@ impl Chaos {
             Event::Begin(slot) => {
                 world.begin(slot % size);
             }
-            Event::Finish(slot) => {
-                world.finish(slot % size);
+            Event::Finish { slot, nth } => {
+                let running = world.workers[slot % size].running.len();
+                world.finish_nth(slot % size, nth % running.max(1));
             }
             Event::Part(slot) => world.part(slot % size),
             Event::Take(nth) => {
@@ -346,7 +349,7 @@ impl Chaos {
             Refusal::SessionBusy(_) => {
                 let home = home.expect("busy at home");
                 let slot = &state.slots[home.slot];
-                assert!(!slot.lane.is_empty() || slot.standing.is_stalled());
+                assert!(!slot.is_free() || slot.standing.is_stalled());
             }
             Refusal::SessionLost { home: lost, .. } => {
                 let session = spec.strict().expect("a strict session");
@@ -385,7 +388,9 @@ impl Chaos {
             if call.kill_at().is_some_and(|at| at <= world.now) {
                 let (slot, _) = *world.calls[world.by_id[&id]].sent.last().expect("sent");
                 let worker = &world.workers[slot];
-                assert!(worker.killed || worker.outlawed, "{id} outlived its grace in slot {slot}");
+                let doomed = world.state.slots[slot].phase == Phase::Doomed;
+                let ending = worker.killed || worker.outlawed || doomed;
+                assert!(ending, "{id} outlived its grace in slot {slot}");
             }
         }
     }
@@ -467,6 +472,7 @@ proptest! {
     #[test]
     fn every_call_ends_once(
         size in 1..5usize,
+        capacity in prop_oneof![2 => Just(1), 1 => 2..5usize],
         guards in any_guards(),
         max_queue in prop_oneof![0..4usize, Just(50)],
         life in any_life(),
@@ -475,7 +481,8 @@ proptest! {
         events in prop::collection::vec(any_event(), 0..250),
     ) {
         let no_batches = life.startup_batch_size.is_none();
-        let mut chaos = Chaos::new(size, max_queue, life, guards);
+        let world = World::with_capacity(capacity, size, max_queue, life, guards);
+        let mut chaos = Chaos::new(world);
         if up && no_batches {
             (0..size).for_each(|slot| chaos.world.bring_up(slot));
         }

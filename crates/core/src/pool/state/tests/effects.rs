@@ -24,7 +24,7 @@ impl World {
                     assert!(self.outcome(id).is_some_and(Outcome::may_have_run), "{id}");
                 }
                 Effect::Grant { slot, id, items, .. } => {
-                    assert_eq!(self.workers[slot].running.map(|frame| frame.id), Some(id));
+                    assert!(self.workers[slot].running.iter().any(|frame| frame.id == id));
                     assert_eq!(items, self.calls[self.by_id[&id]].taken);
                 }
                 Effect::EndSession { slot, id, binding } => self.end_session(slot, &id, binding),
@@ -38,14 +38,15 @@ impl World {
                     let spares = self.state.has_spares();
                     assert!(generation == next || spares && !waits && generation > next);
                     assert!(!self.closed, "a start after the close");
-                    *worker = Worker::new(Life::Planned(self.now + after), generation);
+                    *worker = Worker::new(Life::Planned(self.now + after), generation)
+                        .with_capacity(self.limits.capacity);
                 }
                 Effect::Stop { slot, why } => {
                     let worker = &mut self.workers[slot];
                     assert!(matches!(worker.life, Life::Starting | Life::Ready));
                     assert!(!worker.killed && !worker.stopped, "stopped twice");
                     (worker.stopped, worker.why) = (true, why);
-                    let busy = worker.running.is_some() || !worker.finished.is_empty();
+                    let busy = !worker.running.is_empty() || !worker.finished.is_empty();
                     assert!(!busy, "slot {slot} is stopped in a call");
                 }
                 Effect::Kill { slot, why } => {
@@ -79,7 +80,8 @@ impl World {
         let place = (slot, worker.generation);
         let it = &self.state.slots[slot];
         let room = it.lane.len() <= it.prefetch.capacity() && !held_up(it.since, self.now);
-        assert!(it.lane.len() == 1 || room, "slot {slot} has no room for {id}");
+        let fits = it.lane.len() <= self.limits.capacity;
+        assert!(fits || room, "slot {slot} has no room for {id}");
 
         let now = self.now;
         let may_repeat = self.may_repeat(self.spec(id));

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::World;
 use super::worker::{Frame, Life, Worker};
 use crate::id::CallId;
@@ -102,10 +104,12 @@ impl World {
     /// Who is killed for a call is in it: no other one runs there then, or ever will.
     pub(super) fn check_kill(&self, slot: usize) {
         let Worker { running, finished, inbox, .. } = &self.workers[slot];
-        if finished.iter().any(|&id| self.is_unsaid(id)) {
+        // Of several at once, the others were given their time.
+        let several = self.limits.capacity > 1;
+        if several || finished.iter().any(|&id| self.is_unsaid(id)) {
             return;
         }
-        let suffers = match (running, inbox.front()) {
+        let suffers = match (running.front(), inbox.front()) {
             (Some(Frame { id, word: Some(word) }), _) => !self.page.is_condemned(slot, *word, *id),
             // Without words nothing is behind the call that it is killed for.
             (Some(_), _) | (None, Some(Frame { word: None, .. })) => {
@@ -145,8 +149,8 @@ impl World {
                     sent += 1;
                     let lane = &self.state.slots[slot].lane;
                     assert!(lane.contains(&id));
-                    let first = lane.front() == Some(&id);
-                    assert!(first || call.ancestors().is_empty(), "{id} waits for its ancestors");
+                    let begins = lane.iter().take(self.limits.capacity).any(|at| *at == id);
+                    assert!(begins || call.ancestors().is_empty(), "{id} waits for its ancestors");
                 }
             }
         }
@@ -193,10 +197,14 @@ impl World {
         let condemned = |slot: usize| {
             matches!(self.state.slots[slot].phase, Phase::Condemned | Phase::Outlawed)
         };
+        // What a doomed worker did not let go of in time is not waited for.
+        let overdue = |slot: usize, at: Option<Instant>| {
+            self.state.slots[slot].phase == Phase::Doomed && at.is_some_and(|at| at <= self.now)
+        };
         let due = self.state.table.iter().filter_map(|(_, call)| match call.place {
             Place::Resting(until) => Some(call.deadline.map_or(until, |at| at.min(until))),
             _ if call.job.is_some() => call.deadline,
-            Place::Sent { slot, .. } if condemned(slot) => None,
+            Place::Sent { slot, .. } if condemned(slot) || overdue(slot, call.kill_at()) => None,
             _ => call.kill_at(),
         });
         if let Some(due) = due.chain(self.state.due_of_guards()).min() {
@@ -232,20 +240,21 @@ impl World {
             open().filter(|(_, it)| it.lane.is_empty()).map(|(slot, _)| slot).collect();
         // Whether all those had better not run it.
         let avoids = |id| idle.iter().all(|&slot| state.avoids(id, slot));
-        let held_up =
-            ready().any(|(_, it)| it.lane.len() > 1 && prefetch::held_up(it.since, self.now));
-        // Whether an older call that only that slot may run wants it idle.
+        let held_up = ready().any(|(_, it)| {
+            it.lane.len() > self.limits.capacity && prefetch::held_up(it.since, self.now)
+        });
+        // Whether an older call that only that slot may run wants a place there.
         let holds_up = |slot, front| {
             let older = state.table.iter().filter(|(id, _)| *id < front);
             older
                 .filter(|(_, it)| it.place == Place::Queued(Some(slot)))
-                .any(|(id, _)| state.wants_idle(id, slot))
+                .any(|(id, _)| state.wants_place(id, slot))
         };
         if let Some(front) = state.queue.shared_front() {
             let room = open().any(|(slot, it)| {
                 it.has_room(self.now)
                     && !state.avoids(front, slot)
-                    && !state.wants_idle(front, slot)
+                    && !state.wants_place(front, slot)
                     && !holds_up(slot, front)
             });
             assert!(!room || held_up, "{front} waits though a worker has room");
@@ -260,7 +269,7 @@ impl World {
         }
         // A slot that is trusted again, or needed again, takes nothing over before it is next filled.
         if idle.iter().any(|&slot| state.trust(slot).0 == BreakerState::Closed) {
-            let behind = ready().flat_map(|(_, it)| it.lane.iter().skip(1));
+            let behind = ready().flat_map(|(_, it)| it.lane.iter().skip(self.limits.capacity));
             for id in behind {
                 let call = state.table.get(*id).expect("alive");
                 assert!(

@@ -107,7 +107,7 @@ pub(super) struct Frame {
     pub(super) word: Option<u8>,
 }
 
-/// Runs the frames it was sent in their order, one at a time.
+/// Begins the frames it was sent in their order, and runs as many at once as it can.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) life: Life,
@@ -122,7 +122,9 @@ pub(super) struct Worker {
     /// Probes that it has not answered.
     pub(super) probes: Vec<u64>,
     pub(super) inbox: VecDeque<Frame>,
-    pub(super) running: Option<Frame>,
+    pub(super) running: VecDeque<Frame>,
+    /// So many frames.
+    capacity: usize,
     /// The call that it has just ended was condemned: it begins nothing more.
     pub(super) halted: bool,
     /// Answers that the host has not read.
@@ -143,29 +145,40 @@ impl Worker {
             outlawed: false,
             probes: Vec::new(),
             inbox: VecDeque::new(),
-            running: None,
+            running: VecDeque::new(),
+            capacity: 1,
             halted: false,
             finished: Vec::new(),
             unfilled: false,
         }
     }
 
+    /// It runs so many frames at once.
+    pub(super) fn with_capacity(self, capacity: usize) -> Self {
+        Self { capacity, ..self }
+    }
+
     /// Takes the next call that was not revoked.
     pub(super) fn begin(&mut self, slot: usize, page: &Page) -> Option<CallId> {
-        if self.running.is_some() || self.halted {
+        if self.running.len() >= self.capacity || self.halted {
             return None;
         }
         while let Some(frame) = self.inbox.pop_front() {
             if frame.word.is_none_or(|word| page.start(slot, word, frame.id)) {
-                self.running = Some(frame);
+                self.running.push_back(frame);
                 return Some(frame.id);
             }
         }
         None
     }
 
+    /// Ends the call that it began first.
     pub(super) fn finish(&mut self, slot: usize, page: &Page) -> bool {
-        let Some(frame) = self.running.take() else { return false };
+        self.finish_nth(0, slot, page)
+    }
+
+    pub(super) fn finish_nth(&mut self, nth: usize, slot: usize, page: &Page) -> bool {
+        let Some(frame) = self.running.remove(nth) else { return false };
         if let Some(word) = frame.word {
             self.halted = !page.finish(slot, word, frame.id);
         }

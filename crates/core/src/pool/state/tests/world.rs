@@ -96,9 +96,21 @@ impl World {
     }
 
     pub(super) fn with(size: usize, max_queue: usize, life: config::Life, guards: Guards) -> Self {
+        Self::with_capacity(1, size, max_queue, life, guards)
+    }
+
+    /// As `with`, of workers that run so many calls at once.
+    pub(super) fn with_capacity(
+        capacity: usize,
+        size: usize,
+        max_queue: usize,
+        life: config::Life,
+        guards: Guards,
+    ) -> Self {
         let now = Instant::now();
         let limits = Limits {
             size,
+            capacity,
             max_queue,
             max_queue_bytes: MAX_QUEUE_BYTES,
             start_timeout: Duration::from_secs(20),
@@ -305,37 +317,6 @@ impl World {
     /// The worker runs one call after the other until it gets no more.
     pub(crate) fn work_off(&mut self, slot: usize) -> Vec<CallId> {
         std::iter::from_fn(|| self.work(slot)).collect()
-    }
-
-    /// The worker sends an item of the stream that it is running, where the window has room.
-    pub(crate) fn part(&mut self, slot: usize) {
-        let Some(frame) = self.workers[slot].running else { return };
-        let call = self.record_mut(frame.id);
-        if !call.spec.streaming || call.parts - call.taken >= u64::from(WINDOW.items) {
-            return;
-        }
-        call.parts += 1;
-        if self.workers[slot].outlawed {
-            return;
-        }
-        let said = self.state.partly_answered(slot, frame.id, [1].into_iter());
-        let wanted = said.expect("its stream, within the window").is_some();
-        let call = self.record_mut(frame.id);
-        assert_eq!(wanted, call.outcome.is_none());
-        call.partly |= wanted;
-        self.state.progressed(slot, 0, self.now);
-        self.fill(slot);
-    }
-
-    /// The reader of a stream takes what is there.
-    pub(crate) fn take(&mut self, id: CallId) {
-        let call = self.record_mut(id);
-        if call.partly && call.taken < call.parts {
-            call.taken = call.parts;
-            let taken = call.taken;
-            self.state.grant(id, taken, taken, &mut self.out);
-            self.carry_out();
-        }
     }
 
     /// The process is gone, whatever it was doing.
