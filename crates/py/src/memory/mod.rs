@@ -10,7 +10,7 @@
 //! # Invariants behind the `unsafe` of this module
 //!
 //! 1. Memory that Python gets is kept by the object that exports it, and an export keeps that object.
-//! 2. A [`View`] is never written to through what it exports; other processes may write to its memory
+//! 2. A [`view::View`] is never written to through what it exports; other processes may write to its memory
 //!    meanwhile, which no code of ours relies on (`snakepit::Buffer` says so).
 //! 3. Memory that is copied is kept by a buffer of Python's that outlives the copy. Another thread of
 //!    the program may write to it meanwhile and gets torn data, as with every copy of such memory.

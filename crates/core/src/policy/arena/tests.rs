@@ -286,7 +286,8 @@ proptest! {
                     world.counted.0.retain(|(of, _), _| *of != borrower);
                 }
                 Event::Borrow(bytes) => {
-                    if world.arena.borrow(bytes, &mut world.dropped) {
+                    let has_room = world.arena.borrow(bytes, &mut world.dropped);
+                    if has_room {
                         borrowed.push(bytes);
                     }
                 }

@@ -11,7 +11,7 @@
 //!
 //! Each end has one [`Arena`] of its own and an [`Exchange`] with the other; a host has one arena for a
 //! pool and an exchange with each worker. Which region is free when is decided in
-//! [`crate::policy::arena`]; `memory` alone touches the memory.
+//! `policy/arena`; `memory` alone touches the memory.
 
 mod borrower;
 mod exchange;
