@@ -80,6 +80,10 @@ reliability: $(VENV)/.made  ## write the README's section "How reliable" from th
 bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspec
 	@$(BIN)/python benches/codec.py
 
+.PHONY: bench-data
+bench-data: $(INSTALLED) $(VENV)/.group-bench  ## large data beside a copy in one process, and others
+	@$(BIN)/python benches/data.py
+
 .PHONY: bench-rust
 bench-rust: $(INSTALLED)  ## criterion: dispatch, mux, codec, end to end
 	cargo bench --package snakepit-testkit

@@ -58,6 +58,10 @@ FRAMES = [
     field(4, field(1, 2**64 - 1)),
     field(5, field(1, 7) + field(2, b"\x01") + field(2, b"\x02")),
     field(2, field(1, 7) + field(2, "tool") + field(3, b"\x80") + field(6, 10**6) + field(7, 1)),
+    field(4, field(1, 7) + field(2, b"\x01") + field(20, field(5, b"in the frame"))),
+    field(4, field(1, 7) + field(2, b"\x01") + field(20, field(1, 1) + field(3, 1 << 20))),
+    field(5, field(1, 7) + field(2, b"\x01") + field(20, field(1, 1) + field(3, 1 << 20))),
+    field(11, field(1, 7)),
     b"",
     b"\xff" * 16,
     b"\x0b" * 200,  # groups inside each other: a depth bomb
@@ -143,6 +147,38 @@ def controls() -> Iterator[bytes]:
     yield from (b"", b"?", b"C" + bytes(7), b"X" + bytes(9))
 
 
+def buffer(segment: int, offset: int, length: int, word: int = 0) -> bytes:
+    return field(1, segment) + field(2, offset) + field(3, length) + field(4, word)
+
+
+def record(kind: int, content: bytes) -> bytes:
+    """What comes on the control socket with a file of a kind, or (255) a frame with buffers."""
+    return bytes([kind, len(content)]) + content
+
+
+def buffers() -> Iterator[bytes]:
+    def segment(number: int, length: int = 2 << 20) -> bytes:
+        return b"m" + struct.pack("<IQ", number, length)
+
+    def frame(*table: bytes) -> bytes:
+        return record(255, b"".join(field(20, each) for each in table))
+
+    taken = record(1, b"b") + record(2, segment(1))
+    yield taken + frame(buffer(1, 0, 1000), buffer(1, 4096, (2 << 20) - 4096, 4095))
+    yield (
+        taken + frame(field(5, b"inline"), buffer(1, 0, 1)) + record(0, b"f" + bytes([1, 0, 0, 0]))
+    )
+    yield taken + record(2, segment(2)) + frame(buffer(2, 5, 5)) + frame(buffer(3, 5, 5))
+    yield taken + frame(buffer(1, (2 << 20) - 1, 2), buffer(1, 2**64 - 1, 2))
+    yield taken + frame(buffer(1, 0, 0)) + frame(buffer(1, 0, 1, 4096)) + record(2, segment(1))
+    yield record(2, segment(1)) + record(1, b"b") + frame(buffer(1, 0, 1))
+    for kind in (0, 3, 4, 5):
+        yield record(1, b"b") + record(kind, segment(1)) + frame(buffer(1, 0, 1000))
+        yield record(kind, b"b") + record(2, segment(1)) + frame(buffer(1, 0, 1000))
+    yield record(1, b"b") + record(2, segment(1, 2**63)) + frame(buffer(1, 0, 1000))
+    yield record(0, b"k" + bytes([1, 0, 0, 0])) + record(0, b"n" + bytes([1, 0, 0, 0]))
+
+
 def ledgers() -> Iterator[bytes]:
     head = f"snakepit-ledger 1 42 99 6f2c-{'0' * 8} 4026531836 {'a5' * 16}\n"
     line = "{:<95}\n".format
@@ -164,6 +200,7 @@ def options() -> Iterator[bytes]:
 
 
 SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
+    "buffers": buffers,
     "control": controls,
     "frame": lambda: iter(FRAMES),
     "ledger": ledgers,

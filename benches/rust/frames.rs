@@ -23,5 +23,7 @@ pub fn start_call(arguments: Bytes) -> HostFrame {
 
 pub fn result(value: Bytes) -> WorkerFrame {
     let outcome = Some(Outcome::Value(value));
-    WorkerFrame { frame: Some(ToHost::Result(CallResult { call_id: CALL, outcome })) }
+    WorkerFrame {
+        frame: Some(ToHost::Result(CallResult { call_id: CALL, outcome, buffers: Vec::new() })),
+    }
 }

@@ -69,7 +69,7 @@ async fn answer_all(far: UnixStream) {
     while let Ok(Some(HostFrame { frame: Some(ToWorker::StartCall(call)) })) = calls.message().await
     {
         let outcome = Some(Outcome::Value(call.arguments));
-        let result = CallResult { call_id: call.call_id, outcome };
+        let result = CallResult { call_id: call.call_id, outcome, buffers: Vec::new() };
         if answers.send(WorkerFrame { frame: Some(ToHost::Result(result)) }).is_err() {
             return;
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from snakepit import errors
-from snakepit._core import __version__
+from snakepit._core import SharedRef, __version__
 from snakepit._duration import UNSET
 from snakepit._future import Future
 from snakepit._host_call import HostCall, current_call
@@ -50,7 +50,7 @@ from snakepit.errors import (
 )
 
 if TYPE_CHECKING:
-    from snakepit import executor, hardware
+    from snakepit import executor, hardware, zero_copy
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
@@ -63,7 +63,8 @@ if TYPE_CHECKING:
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
-    from snakepit._stats import PoolStats, SessionInfo, WorkerInfo, WorkerRef
+    from snakepit._shared_memory import SharedMemory
+    from snakepit._stats import PoolStats, SessionInfo, SharedMemoryStats, WorkerInfo, WorkerRef
     from snakepit._tools import ToolInfo
     from snakepit._unserializable import (
         Unserializable,
@@ -126,6 +127,9 @@ __all__ = [
     "SessionLost",
     "SessionQuotaExceeded",
     "ShapeMismatch",
+    "SharedMemory",
+    "SharedMemoryStats",
+    "SharedRef",
     "SnakepitError",
     "StartError",
     "Stream",
@@ -150,6 +154,7 @@ __all__ = [
     "register_decoder",
     "register_encoder",
     "unserializable_info",
+    "zero_copy",
 ]
 
 # Imported at first use: asyncio and dataclasses would double the time that a host takes to start.
@@ -175,6 +180,8 @@ _LAZY = {
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
     "SessionInfo": "snakepit._stats",
+    "SharedMemory": "snakepit._shared_memory",
+    "SharedMemoryStats": "snakepit._stats",
     "ToolInfo": "snakepit._tools",
     "Unserializable": "snakepit._unserializable",
     "UnserializableInfo": "snakepit._unserializable",
@@ -190,6 +197,7 @@ _LAZY = {
     "register_decoder": "snakepit_bridge._registry",
     "register_encoder": "snakepit_bridge._registry",
     "unserializable_info": "snakepit._unserializable",
+    "zero_copy": "snakepit",  # the module itself
 }
 
 
@@ -198,7 +206,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    if name in ("executor", "hardware"):
+    if _LAZY[name] == "snakepit":
         return import_module(f"snakepit.{name}")
     value = globals()[name] = getattr(import_module(_LAZY[name]), name)
     return value

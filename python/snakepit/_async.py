@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from snakepit import SharedRef
     from snakepit._base import Affinity
     from snakepit._duration import Duration, Unset
     from snakepit._retry import RetryPolicy
@@ -308,6 +309,10 @@ class AsyncPool(PoolBase):
         if affinity is None:
             return session_id
         return AsyncSession(self, self._by_id(session_id, affinity), affinity)
+
+    async def put(self, value: Any) -> SharedRef:
+        """As ``Pool.put``; what is large is copied on another thread."""
+        return await asyncio.to_thread(self._engine.put, value)
 
     async def tools(self, timeout: Duration | None = None) -> list[ToolInfo]:
         """Return the adapter's tools; see ``Pool.tools``."""

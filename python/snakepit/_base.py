@@ -22,6 +22,7 @@ from snakepit._config import (
     refuse_unknown,
 )
 from snakepit._duration import UNSET, limit, seconds
+from snakepit._memory import HasMemory
 from snakepit._registering import RegistersTools
 from snakepit._sessions import HasSessions
 from snakepit._source import Program
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth
     from snakepit._retry import RetryPolicy
+    from snakepit._shared_memory import SharedMemory
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
     from snakepit._unserializable import Unserializable
 
@@ -89,10 +91,11 @@ _PARAMETERS = {
     "host_tool_depth",
     "unserializable",
     "errors",
+    "shared_memory",
 }
 
 
-class PoolBase(HasSessions, RegistersTools):
+class PoolBase(HasSessions, HasMemory, RegistersTools):
     """A pool of worker processes with one adapter. Use ``Pool`` or ``AsyncPool``.
 
     Args:
@@ -202,6 +205,8 @@ class PoolBase(HasSessions, RegistersTools):
             them, or of a class derived from one, arrives as an error that is a ``RemoteError`` and
             of that class. Its ``__init__`` is not called; a method ``__snakepit_restore__`` that
             it has gets the exception's arguments, which are ``error.remote_args`` in any case.
+        shared_memory: How arrays, tables and other large values travel: a ``SharedMemory``, or
+            ``None``: over the line as all else. Default: in shared memory from 64 KiB on.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -263,6 +268,7 @@ class PoolBase(HasSessions, RegistersTools):
         host_tool_depth: int = 50,
         unserializable: Literal["error", "marker"] | Unserializable | Mapping[str, Any] = "error",
         errors: Iterable[str | type[Exception]] = (),
+        shared_memory: SharedMemory | Mapping[str, Any] | Unset | None = UNSET,
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
@@ -316,6 +322,7 @@ class PoolBase(HasSessions, RegistersTools):
             host_tool_depth=host_tool_depth,
             unserializable=unserializable,
             errors=errors,
+            shared_memory=shared_memory,
         )
         self._config = config
         heeds_sigterm = (
@@ -351,9 +358,9 @@ class PoolBase(HasSessions, RegistersTools):
 
     def stats(self) -> PoolStats:
         """Return the pool's counters; waits for nothing."""
-        from snakepit._stats import PoolStats
+        from snakepit._stats import read
 
-        return PoolStats(**self._engine.stats())
+        return read(self._engine.stats())
 
     def list_workers(self) -> list[WorkerInfo]:
         """Return the pool's workers as they are now, by slot; waits for nothing."""

@@ -52,6 +52,8 @@ _OUTPUTS = ("show", "log", "drop")
 
 # The fields of ``WorkerBreaker`` in their order. Written here too, as those of ``Life``.
 WORKER_BREAKER: tuple[Any, ...] = (20, 5, 0.5, None, 30.0, False)
+# Those of ``SharedMemory``.
+SHARED_MEMORY: tuple[Any, ...] = (None, 64 * 1024, 1.0, "inline")
 
 _WORKER_LOG = logging.getLogger("snakepit.worker")
 
@@ -149,6 +151,8 @@ class PoolConfig(NamedTuple):
     unserializable: tuple[str, int, int] | None
     """The same for results, as workers are told it."""
     errors: list[str]
+    shared_memory: tuple[Any, ...] | None
+    """Bytes at most, threshold, seconds to wait, what then; ``None``: there is none."""
 
     @classmethod
     def build(
@@ -187,6 +191,7 @@ class PoolConfig(NamedTuple):
         host_tool_depth: int,
         unserializable: object,
         errors: object,
+        shared_memory: object,
     ) -> PoolConfig:
         """Check the parameters of a pool.
 
@@ -248,6 +253,7 @@ class PoolConfig(NamedTuple):
             host_tool_depth=positive("host_tool_depth", host_tool_depth, most=1000),
             **_guards(retry, circuit_breaker, worker_breaker, crash_barrier),
             **_values(unserializable, errors),
+            shared_memory=_shared_memory(shared_memory),
         )
 
 
@@ -298,6 +304,16 @@ def _values(unserializable: object, errors: object) -> dict[str, Any]:
 
         classes = _error_classes.read(errors)
     return {"substitute": substitute, "unserializable": results, "errors": classes}
+
+
+def _shared_memory(value: object) -> tuple[Any, ...] | None:
+    if value is UNSET:
+        return SHARED_MEMORY
+    if value is None:
+        return None
+    from snakepit import _shared_memory
+
+    return _shared_memory.read(value)
 
 
 def refuse_unknown(unknown: Collection[str], known: Iterable[str]) -> None:

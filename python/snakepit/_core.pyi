@@ -36,6 +36,54 @@ def decode(data: bytes, root: str = "value", arrived: list[Any] | None = None) -
     ``arrived`` is what came beside it, by number: objects with the buffer protocol.
     """
 
+def keep(value: object, substitute: Callable[[Any], Any] | None = None) -> SharedRef:
+    """A reference to a value in ordinary memory, for a pool without workers."""
+
+@final
+class View:
+    """Memory that was sent to this process: the buffer protocol, read-only."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __len__(self) -> int: ...
+
+@final
+class Room:
+    """Memory that others see: the buffer protocol, to be written to."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __len__(self) -> int: ...
+
+@final
+class SharedRef:
+    """A value that lies in a pool's memory; see ``Pool.put``."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` was called."""
+
+    def value(self) -> Any:
+        """The value, read where it lies.
+
+        Arrays and tables are views that cannot be written to. They stay when the reference is
+        closed.
+        """
+
+    def close(self) -> None:
+        """Let go of the value. Whoever reads it still keeps it; the reference cannot be sent again.
+
+        Not called, that happens when nothing refers to the reference any more.
+        """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
+
+def worker_room(nbytes: int) -> Room | None:
+    """Room for a result; ``None``: outside of a worker, or its pool has no shared memory."""
+
 def use_registry(
     encoders: dict[type, tuple[str, Callable[[Any], Any]]],
     decoders: dict[str, Callable[[Any], Any]],
@@ -208,6 +256,7 @@ class _Stats(TypedDict):
     circuit: str | None
     barred: int
     restart_reasons: dict[str, int]
+    shared_memory: tuple[int, int, int, int, int, int, int, int] | None
 
 _Facts: TypeAlias = tuple[int, int, str, bool, bool, bool, float, float | None, int, str | None]
 """slot, generation, state, alive, progressing, ready, seconds in this state, seconds since the
@@ -384,6 +433,12 @@ class Pool:
     def close_session(self, session_id: str) -> bool: ...
     def sessions(self) -> list[_SessionRow]: ...
     def session_info(self, session_id: str) -> _SessionRow | None: ...
+    def put(self, value: object) -> SharedRef:
+        """Keep a value in the pool's memory."""
+
+    def room(self, nbytes: int) -> Room | None:
+        """Room for so many bytes; ``None``: the pool has no shared memory."""
+
     def register_tool(
         self,
         queue: HostQueue,

@@ -34,6 +34,7 @@ from snakepit_bridge._adapter import WorkerInfo
 from snakepit_bridge._context import current
 from snakepit_bridge._failure import describe
 from snakepit_bridge._graceful import Substitute
+from snakepit_bridge._interop._part import filled
 from snakepit_bridge._lifecycle import LiveAdapter
 from snakepit_bridge._report import Reporter
 from snakepit_bridge._source import load
@@ -223,7 +224,10 @@ class InlineEngine:
         return bound, call, keywords
 
     def _travel(self, value: Any, root: str, tool: str, direction: str) -> Any:
-        data = _core.encode(value, root, self._substitutes[direction])
+        substitute, memory = self._substitutes[direction], self._config.shared_memory
+        # As with workers: what is large is no part of the message, and has no limit.
+        outside: list[Any] | None = None if memory is None else []
+        data = _core.encode(value, root, substitute, outside, memory[1] if memory else 0)
         limit = self._config.max_message
         if len(data) > limit:
             raise MessageTooLarge(
@@ -233,7 +237,7 @@ class InlineEngine:
                 direction=direction,
                 tool=tool,
             )
-        return _core.decode(data, root)
+        return _core.decode(data, root, [filled(bulk) for bulk in outside] if outside else None)
 
     def _raise(self, error: BaseException, call: InlineCall) -> NoReturn:
         self._counts["errors"] += 1
@@ -394,7 +398,15 @@ class InlineEngine:
             "retry_tokens": 0,
             "circuit": None,
             "barred": 0,
+            "shared_memory": None,
         }
+
+    def put(self, value: Any) -> _core.SharedRef:
+        self._refuse_closed()
+        return _core.keep(value, self._substitutes["request"])
+
+    def room(self, nbytes: int) -> None:
+        self._refuse_closed()
 
     def info(self) -> _core._Info:
         # Whatever the profile: one call at a time, on the caller's thread.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
+    from snakepit import SharedRef
     from snakepit._base import Affinity
     from snakepit._duration import Duration, Unset
     from snakepit._retry import RetryPolicy
@@ -149,6 +150,30 @@ class Pool(PoolBase):
             return self.submit(tool, each, session=session, timeout=timeout, idempotent=idempotent)
 
         return _ordered(start, args, window)
+
+    def put(self, value: Any) -> SharedRef:
+        """Keep a value where every worker of the pool sees it, and return a reference to it.
+
+        The reference is sent in the value's place, anywhere in the arguments of any call, as often
+        as one likes; the worker gets the value. What is large of it, arrays, tables and bytes, is
+        copied once, here, and then only read.
+
+        It is kept until the reference is closed or nothing refers to it any more, and no worker
+        that was sent it still reads. ``with pool.put(value) as ref:`` closes it.
+
+        Args:
+            value: Anything that can travel.
+
+        Raises:
+            EncodeError: It cannot, or there is no room; see ``SharedMemory.max_bytes``.
+            PoolClosed: The pool is closed.
+
+        Example:
+            >>> with pool.put(weights) as ref:
+            ...     for batch in batches:
+            ...         pool.execute("score", {"weights": ref, "batch": batch})
+        """
+        return self._engine.put(value)
 
     @overload
     def execute_stream(

@@ -13,6 +13,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedMemoryStats:
+    """A pool's shared memory now, and what it did since the pool was made. The workers' own, in
+    which their results lie, is part of ``borrowed``."""
+
+    segments: int
+    """Segments of this process."""
+    bytes: int
+    """Bytes of memory behind them."""
+    in_use: int
+    """Of those the bytes of segments that hold something."""
+    borrowed: int
+    """Bytes of segments of workers that are mapped here."""
+    reused: int
+    """Values that were put where others had been."""
+    made: int
+    """Values that needed a new segment."""
+    faults: int
+    """Times that the system refused memory or a descriptor, or a worker a segment."""
+    fallbacks: int
+    """Values that went over the line instead."""
+
+
+@dataclass(frozen=True, slots=True)
 class PoolStats:
     """Counters since the pool was made, and what is under way now.
 
@@ -66,11 +89,21 @@ class PoolStats:
     """``"closed"``, ``"open"`` or ``"half_open"``; ``None``: the pool has no circuit breaker."""
     barred: int
     """Slots that get no new calls, or one at a time, because their workers kept dying."""
+    shared_memory: SharedMemoryStats | None = None
+    """The memory in which large values travel; ``None``: the pool has none."""
     restart_reasons: Mapping[str, int] = field(default_factory=dict)
     """Ends of workers so far, by the words of ``WorkerDied.cause``: ``recycle_calls``,
     ``recycle_age``, ``recycle_memory``, ``recycle_request``, ``deadline``, ``cancel``, ``stall``,
     ``protocol``, ``oom``, ``signal_9``, ``exit_1`` and the like, ``shim``, ``unknown``; and
     ``start`` for starts that failed. Ends with the pool are not counted."""
+
+
+def read(told: _core._Stats) -> PoolStats:
+    """What the engine says, as its users see it."""
+    memory = told["shared_memory"]
+    counters = {name: value for name, value in told.items() if name != "shared_memory"}
+    shared = None if memory is None else SharedMemoryStats(*memory)
+    return PoolStats(**counters, shared_memory=shared)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -26,6 +26,7 @@ from ._tool import tool
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import telemetry
+    from ._interop import empty
     from ._thread_safe import ThreadSafeAdapter, require_thread_safe, thread_safe_method
     from .errors import HostToolError, HostToolNotFound
     from .logging_config import configure_logging, get_logger
@@ -40,6 +41,7 @@ __all__ = [
     "WorkerInfo",
     "__version__",
     "configure_logging",
+    "empty",
     "get_logger",
     "register_decoder",
     "register_encoder",
@@ -54,6 +56,7 @@ _LATE = {
     "HostToolError": "errors",
     "HostToolNotFound": "errors",
     "configure_logging": "logging_config",
+    "empty": "_interop",
     "get_logger": "logging_config",
     "require_thread_safe": "_thread_safe",
     "telemetry": "telemetry",

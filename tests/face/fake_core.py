@@ -15,6 +15,17 @@ from typing import Any, ClassVar
 from snakepit_bridge.errors import EncodeError as BridgeEncodeError
 
 
+class FakeSharedRef:
+    def __init__(self, value: Any) -> None:
+        self._value, self.closed, self.nbytes = value, False, 0
+
+    def value(self) -> Any:
+        return self._value
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class FakeReply:
     def __init__(self, tool: str = "tool") -> None:
         self.tool = tool
@@ -359,7 +370,15 @@ class Pool:
             "worker_deaths restarts workers ready sessions shed retries retries_refused "
             "quarantined queued_bytes retry_tokens circuit barred"
         )
-        return {name: index for index, name in enumerate(names.split())}
+        counted = {name: index for index, name in enumerate(names.split())}
+        return {**counted, "shared_memory": (1, 2, 3, 4, 5, 6, 7, 8)}
+
+    def put(self, value: Any) -> Any:
+        return FakeSharedRef(value)
+
+    def room(self, nbytes: int) -> Any:
+        self.rooms = [*getattr(self, "rooms", ()), nbytes]
+        return bytearray(nbytes)
 
     def workers(self) -> list[tuple[Any, ...]]:
         return [
@@ -411,7 +430,13 @@ class Pool:
         self.close(0.0)
 
 
-def encode(value: object, root: str = "value", substitute: Any = None) -> bytes:
+def encode(
+    value: object,
+    root: str = "value",
+    substitute: Any = None,
+    outside: Any = None,
+    threshold: int = 0,
+) -> bytes:
     """JSON for the codec: tuples arrive as lists and objects are refused, as with the real one."""
     try:
         return json.dumps(value, default=substitute).encode()
@@ -421,7 +446,7 @@ def encode(value: object, root: str = "value", substitute: Any = None) -> bytes:
         raise EncodeError(f"{root}: {error}", path=root) from None
 
 
-def decode(data: bytes, root: str = "value") -> Any:
+def decode(data: bytes, root: str = "value", arrived: Any = None) -> Any:
     return json.loads(data)
 
 
@@ -472,6 +497,8 @@ def module() -> types.ModuleType:
         "decode": decode,
         "diagnose": diagnose,
         "use_registry": use_registry,
+        "keep": lambda value, substitute=None: FakeSharedRef(value),
+        "SharedRef": FakeSharedRef,
         "Pool": Pool,
         "Inbox": Inbox,
         "HostQueue": HostQueue,

@@ -126,7 +126,14 @@ def test_arguments_that_are_no_mapping(one: Any, args: Any) -> None:
         one.execute("echo", args)
 
 
-def test_arguments_above_the_limit(one: Any) -> None:
+@pytest.fixture
+def in_messages(make_pool: Any) -> Any:
+    """One worker to which all goes in messages."""
+    return make_pool(size=1, max_message=100_000, shared_memory=None)
+
+
+def test_arguments_above_the_limit(in_messages: Any) -> None:
+    one = in_messages
     for start in (one.execute, one.submit):
         with pytest.raises(MessageTooLarge) as caught:
             start("echo", {"value": bytes(200_000)})
@@ -138,7 +145,13 @@ def test_arguments_above_the_limit(one: Any) -> None:
         assert str(error.size) in str(error)
 
 
-def test_result_above_the_limit(one: Any) -> None:
+def test_texts_have_the_limit_whatever_memory_there_is(one: Any) -> None:
+    with pytest.raises(MessageTooLarge):
+        one.execute("echo", {"value": "a" * 200_000})
+
+
+def test_result_above_the_limit(in_messages: Any) -> None:
+    one = in_messages
     with pytest.raises(MessageTooLarge) as caught:
         one.execute("large", {"size": 200_000})
     assert (caught.value.size or 0) >= 200_000

@@ -29,6 +29,7 @@ PAGES = {
         "coming-from-snakepit",
         "telemetry",
         "hardware",
+        "data",
     )
 }
 PROGRAMS = [program for programs in PAGES.values() for program in programs]
@@ -111,3 +112,12 @@ def test_the_parameters_of_sessions_have_those_defaults() -> None:
     told = {option.strip("`"): default for option, default, _ in rows(SESSIONS, "parameter")}
     assert told == {name: f"`{parameters[name].default!r}`" for name in told}
     assert told.keys() == {"affinity", "session_ttl", "max_sessions"}
+
+
+def test_the_table_of_shared_memory_is_its_options() -> None:
+    parameters = inspect.signature(snakepit.SharedMemory).parameters.values()
+    told = {
+        option: default
+        for option, default, _ in rows((ROOT / "docs/data.md").read_text(), "option")
+    }
+    assert told == {f"`{it.name}`": f"`{it.default!r}`" for it in parameters}

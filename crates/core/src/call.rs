@@ -8,12 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 pub(crate) use context::Caller;
 pub use context::{HostContext, Origin};
 
 use crate::config::RetryPolicy;
+use crate::payload::Payload;
 pub use session::{Binding, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey};
 pub(crate) use session::{Bound, Life, Resident, check_id};
 pub(crate) use tool_name::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
@@ -58,7 +57,7 @@ pub struct CallSpec {
     /// Name of the tool.
     pub tool: Arc<str>,
     /// Encoded map of keyword arguments.
-    pub arguments: Bytes,
+    pub arguments: Payload,
     /// Routing.
     pub session: Option<SessionKey>,
     /// For the whole call, waiting included. None: no limit.
@@ -94,7 +93,7 @@ impl fmt::Debug for Lineage {
 
 impl CallSpec {
     /// A call without session, limit or retry.
-    pub fn new(tool: impl Into<Arc<str>>, arguments: impl Into<Bytes>) -> Self {
+    pub fn new(tool: impl Into<Arc<str>>, arguments: impl Into<Payload>) -> Self {
         Self {
             tool: tool.into(),
             arguments: arguments.into(),

@@ -22,7 +22,8 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
+    Target { name: "buffers", run: transport::buffers },
     Target { name: "control", run: process::control },
     Target { name: "frame", run: transport::frame },
     Target { name: "ledger", run: process::ledger },

@@ -83,7 +83,7 @@
 //! 2 effects    process  transport  blocking  interpreter        the operating system, the line
 //!              hardware                                         what there is to compute with
 //! 1 decisions  policy  pool::state                              pure state machines
-//! 0 words      id  error  call  config  value  schema                  no I/O
+//! 0 words      id  error  call  config  payload  value  schema                  no I/O
 //! ```
 //!
 //! A ring knows lower rings only; the repository's `cargo xtask layers` checks it.
@@ -110,6 +110,7 @@ pub mod hardware;
 mod health;
 mod id;
 mod interpreter;
+mod payload;
 mod policy;
 mod pool;
 #[doc(hidden)]
@@ -130,7 +131,8 @@ pub use call::{
 pub use config::{
     AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
     Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig,
-    PoolOptions, Profile, Recycle, RetryPolicy, SourceKind, Trip, Unserializable, WorkerConfig,
+    PoolOptions, Profile, Recycle, RetryPolicy, SharedMemory, SourceKind, Trip, Unserializable,
+    WhenFull, WorkerConfig,
 };
 pub use error::{
     Cause, Diagnosis, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure,
@@ -138,6 +140,7 @@ pub use error::{
 };
 pub use health::HealthMonitor;
 pub use id::{CallId, PoolName, WorkerRef};
+pub use payload::{Buffer, Buffers, Payload};
 pub use policy::breaker::{BreakerState, BreakerStats, CircuitOpen};
 pub use policy::health::{HealthConfig, HealthStats, WorkerHealth};
 pub use policy::retry::{Fault, GiveUp, NextAttempt};
@@ -146,13 +149,16 @@ pub use policy::retry::{Fault, GiveUp, NextAttempt};
 pub mod environment {
     pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, STRICT_PREFIXES, THREAD_COUNTS};
 }
+pub use process::arena::{Arena, ArenaStats, NoRoom, Region};
 pub use process::{Cleanup, cleanup, cleanup_in};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod line {
+    pub use crate::payload::Told;
     pub use crate::transport::PROTOCOL;
+    pub use crate::transport::buffers::{read_buffer as told, write_buffer as tell};
     pub use crate::transport::delivery::{Counted, Delivered};
     pub use crate::transport::http2::{channel, frame_limit, server};
 }

@@ -66,6 +66,20 @@ fn repetition(expression: &str) -> Option<Value> {
     })
 }
 
+/// Types of extensions, see `docs/values.md`.
+const MEMORY: u8 = 12;
+const STRUCTURES: u8 = 13;
+
+fn message_is_of(message: &[u8], extension: u8) -> bool {
+    let place = match message.first() {
+        Some(0xd4..=0xd8) => 1,
+        Some(0xc7) => 2,
+        Some(0xc8) => 3,
+        _ => return false,
+    };
+    message.get(place) == Some(&extension)
+}
+
 #[test]
 fn messages_of_the_corpus_are_read_and_written_byte_for_byte() {
     let Some(corpus) = corpus() else { return };
@@ -76,8 +90,15 @@ fn messages_of_the_corpus_are_read_and_written_byte_for_byte() {
         let arrived: Value = decode(&message).unwrap_or_else(|error| panic!("{value}: {error}"));
         let name = if let Value::Ext(ext) = &arrived { ext.name() } else { None };
         let named = value.starts_with("Version(").then_some(OF_THE_PROGRAM);
-        assert_eq!((name, matches!(arrived, Value::Ext(_))), (named, named.is_some()), "{value}");
-        assert_eq!(hex(&encode(&arrived).expect("a value that came")), *told, "{value}");
+        let kept = named.is_some() || message_is_of(&message, STRUCTURES);
+        assert_eq!((name, matches!(arrived, Value::Ext(_))), (named, kept), "{value}");
+        let again = encode(&arrived).expect("a value that came");
+        if value.starts_with("np.asfortranarray") || message_is_of(&message, MEMORY) {
+            // In Rust arrays are in C order, and memory is bytes: the same value in another form.
+            assert_eq!(decode::<Value>(&again).expect("what was made here"), arrived, "{value}");
+        } else {
+            assert_eq!(hex(&again), *told, "{value}");
+        }
         read += 1;
     }
     assert!(read > 150, "the corpus has shrunk to {read}");

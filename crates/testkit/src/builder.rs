@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use snakepit::{
-    AdapterSource, Affinity, Error, Guards, Life, OutputMode, Pool, PoolConfig, Profile,
-    SourceKind, WorkerConfig,
+    AdapterSource, Affinity, Error, Guards, Life, Limits, OutputMode, Pool, PoolConfig, Profile,
+    SharedMemory, SourceKind, WorkerConfig,
 };
 use tokio::runtime::Handle;
 
@@ -114,6 +114,18 @@ impl Builder {
         self
     }
 
+    /// How large buffers travel.
+    pub fn shared_memory(mut self, settings: Option<SharedMemory>) -> Self {
+        self.config.shared_memory = settings;
+        self
+    }
+
+    /// What a worker may take of the machine.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.worker.limits = limits;
+        self
+    }
+
     /// How sessions bind.
     pub fn affinity(mut self, affinity: Affinity) -> Self {
         self.config.affinity = affinity;
@@ -181,7 +193,7 @@ impl TestPool {
     pub async fn run(&self, tool: &str, words: &str) -> Result<String, Error> {
         let reply = self.pool.submit(super::call(tool, words))?;
         let value = soon("the answer of a call", reply).await?;
-        Ok(String::from_utf8_lossy(&value).into_owned())
+        Ok(String::from_utf8_lossy(&value.bytes).into_owned())
     }
 
     /// Generation of the worker in a slot; it starts at 1.

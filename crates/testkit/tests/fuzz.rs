@@ -89,7 +89,7 @@ macro_rules! targets {
     };
 }
 
-targets! { control frame ledger line opening options roundtrip value }
+targets! { buffers control frame ledger line opening options roundtrip value }
 
 /// A connection that breaks off behind any byte of a whole conversation.
 #[test]

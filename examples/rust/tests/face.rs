@@ -83,6 +83,28 @@ async fn values_keep_their_types_both_ways() {
 }
 
 #[tokio::test]
+async fn large_values_lie_in_shared_memory() {
+    for line in [Line::Native, Line::Grpcio] {
+        let Some((builder, mark)) = face() else { return };
+        let pool = builder.line(line).start().await.expect("a pool");
+        let bytes = Value::Bytes((0..=255).cycle().take(300_000).collect::<Vec<u8>>().into());
+        let items: Vec<f64> = (0..100_000).map(f64::from).collect();
+        let array = Value::Array(Array::from_items(&items, &[1000, 100]).expect("items"));
+        let mut values = vec![bytes];
+        if pool.execute::<String>("type_of", One { value: &array }).await.is_ok() {
+            values.push(array); // numpy is there
+        }
+        let value = Value::from(values);
+        for _ in 0..3 {
+            assert_eq!(echo(&pool, &value).await, value);
+        }
+        let memory = pool.stats().shared_memory.expect("by default there is some");
+        assert!(memory.made + memory.reused >= 3, "{memory:?}");
+        finish(pool, mark).await;
+    }
+}
+
+#[tokio::test]
 async fn the_other_end_of_the_line_serves_a_rust_host_too() {
     let Some((builder, mark)) = face() else { return };
     let pool = builder.line(Line::Grpcio).start().await.expect("a pool");

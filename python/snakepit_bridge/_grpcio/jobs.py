@@ -197,7 +197,7 @@ class Job:
             why = failure.plain(messages.EXCEPTION, "TypeError", verb)
         else:
             try:
-                return tool[0], keywords_of(self._start.arguments)
+                return tool[0], keywords_of(self._start)
             except BaseException as error:
                 why = failure.bare(messages.DECODE, error)
         self._answer(failure=why)

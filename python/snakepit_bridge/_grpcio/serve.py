@@ -90,7 +90,7 @@ class Server:
             why = wrong_verb(call.tool, streams)
             return {"failure": failure.plain(messages.EXCEPTION, "TypeError", why)}
         try:
-            arguments = keywords_of(start.arguments)
+            arguments = keywords_of(start)
         except BaseException as error:
             return {"failure": failure.bare(messages.DECODE, error)}
         if call.session_generation:
@@ -139,8 +139,10 @@ class Server:
         return failure.plain(messages.TOOL_NOT_FOUND, "", why, suggestions=suggestions)
 
 
-def keywords_of(encoded: bytes) -> dict[str, Any]:
-    arguments = _values.decode(encoded, "args")
+def keywords_of(start: Any) -> dict[str, Any]:
+    """Of a StartCall, whose buffers are in the frame: no memory is shared with this end."""
+    buffers = [part.inline for part in start.buffers]
+    arguments = _values.decode(start.arguments, "args", buffers)
     if type(arguments) is not dict:
         raise TypeError("args: not a map of keywords")
     for key in arguments:

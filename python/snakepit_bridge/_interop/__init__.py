@@ -20,9 +20,20 @@ from __future__ import annotations
 from typing import Any
 
 from . import _array, _arrow, _tensor
+from ._born import born, empty
 from ._part import Part, UnfitError
 
-__all__ = ["ARROW", "RECORDS", "TENSOR", "UnfitError", "decode", "encode"]
+__all__ = [
+    "ARROW",
+    "RECORDS",
+    "TENSOR",
+    "UnfitError",
+    "born",
+    "decode",
+    "empty",
+    "encode",
+    "is_arrow",
+]
 
 RECORDS = _array.RECORDS
 ARROW = _arrow.ARROW
@@ -43,6 +54,11 @@ def encode(value: Any) -> Part | None:
     """
     kind = type(value)
     return _array.encode(kind, value) or _arrow.encode(kind, value) or _tensor.encode(kind, value)
+
+
+def is_arrow(value: Any) -> bool:
+    """Whether it is Arrow data, or shows itself as such."""
+    return _arrow.shows_arrow(type(value))
 
 
 def decode(tag: int, body: Any, data: Any = None) -> Any:

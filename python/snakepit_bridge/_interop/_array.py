@@ -70,6 +70,8 @@ class _Strided:
 
     def write_into(self, buffer: Any) -> None:
         numpy, array = library("numpy"), self._array
+        if array.dtype.names is not None:  # numpy copies fields, and leaves what is between them
+            array = array.view(f"V{array.itemsize}")
         numpy.copyto(numpy.ndarray(array.shape, array.dtype, buffer), array)
 
 

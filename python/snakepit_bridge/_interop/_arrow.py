@@ -42,6 +42,12 @@ def encode(kind: type[Any], value: Any) -> Part | None:
     return _own(pyarrow, type(shown), shown)
 
 
+def shows_arrow(kind: type[Any]) -> bool:
+    """Whether values of this type travel as Arrow data."""
+    shows = ("__arrow_c_stream__", "__arrow_c_array__", "__arrow_c_schema__")
+    return _pandas_way(kind) is not None or any(_has(kind, name) for name in shows)
+
+
 def _own(pyarrow: Any, kind: type[Any], value: Any) -> Part | None:
     """A value of pyarrow itself."""
     if not getattr(pyarrow, "Table", None):

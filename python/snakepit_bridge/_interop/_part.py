@@ -64,3 +64,12 @@ def bulk(rest: memoryview, data: Any) -> Any:
     if len(rest):
         raise UnfitError("the head is followed by bytes, though its bulk lies elsewhere")
     return data
+
+
+def filled(bulk: Any) -> Any:
+    """The bytes of a part's bulk."""
+    if isinstance(bulk, memoryview):
+        return bulk
+    room = bytearray(bulk.nbytes)
+    bulk.write_into(room)
+    return memoryview(room)

@@ -68,7 +68,7 @@ def walk(data: bytes, root: str = "value", arrived: Sequence[Any] = ()) -> Any:
 class _Decoder:
     def __init__(self, data: bytes, arrived: Sequence[Any]) -> None:
         self._data = data
-        self._arrived = arrived
+        self._arrived = arrived  # from the first one on that is this message's
         self._end = len(data)
         self._at = 0
         self._depth = 0
@@ -170,6 +170,8 @@ class _Decoder:
         if tag == _extension.NAMED:
             return self._named(self._data[at : at + size])
         body = memoryview(self._data)[at : at + size]
+        if tag == _extension.SHARED:
+            return self._shared(body)
         decode = _EXTENSIONS.get(tag)
         if decode is None and tag != _extension.REFERENCE:
             raise Refused(f"unknown extension type {tag}; is the peer newer?")
@@ -193,15 +195,26 @@ class _Decoder:
         if decode is None:
             what = f'no decoder for "{name}" here; register one by register_decoder()'
             raise Refused(what)
-        self._enter()
-        inner = _Decoder(body[1 + size :], self._arrived)
-        inner._depth = self._depth
-        plain = inner.message()
-        self._depth -= 1
+        plain = self._inside_of(body[1 + size :], self._arrived)
         try:
             return decode(plain)
         except Exception as error:
             raise Refused(f'the decoder for "{name}" failed', error) from None
+
+    def _shared(self, body: memoryview) -> Any:
+        """A value that was put once, and has buffers of its own."""
+        if len(body) < 4:
+            raise _truncated().during(f"malformed extension of type {_extension.SHARED}")
+        first = int.from_bytes(body[:4], "big")
+        return self._inside_of(bytes(body[4:]), self._arrived[first:])
+
+    def _inside_of(self, message: bytes, arrived: Sequence[Any]) -> Any:
+        self._enter()
+        inner = _Decoder(message, arrived)
+        inner._depth = self._depth
+        value = inner.message()
+        self._depth -= 1
+        return value
 
     def _enter(self) -> None:
         self._depth += 1

@@ -14,6 +14,7 @@ from typing import Any
 from msgpack import Packer
 
 from snakepit_bridge import _interop
+from snakepit_bridge._interop._part import filled
 from snakepit_bridge._registry import ENCODERS, encoder_of
 
 from . import _array, _number, _plain, _refusal, _time
@@ -303,11 +304,7 @@ class _Encoder:
             reference = self._outside.leave(tag, head, bulk)
             self.out += header(REFERENCE, len(reference)), reference
             return
-        if not isinstance(bulk, memoryview):
-            room = bytearray(size)
-            bulk.write_into(room)
-            bulk = memoryview(room)
-        self.out += header(tag, len(head) + size), head, bulk
+        self.out += header(tag, len(head) + size), head, filled(bulk)
 
     def _extension(self, extension: Extension) -> None:
         tag, head, data = extension

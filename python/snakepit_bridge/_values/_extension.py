@@ -26,6 +26,7 @@ TIMEDELTA = 10
 NAMED = 11
 MEMORY = 12
 # 13 to 15 are those of `_interop`.
+SHARED = 16
 
 Extension = tuple[int, bytes, bytes]
 """Type, and the body in two parts: the second may be large, and is not copied to join them."""

@@ -11,6 +11,7 @@ mod options;
 mod profile;
 mod read;
 mod retry;
+mod shared_memory;
 mod source;
 pub(crate) mod suggest;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use limits::Limits;
 pub use options::PoolOptions;
 pub use profile::Profile;
 pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
+pub use shared_memory::{SharedMemory, WhenFull};
 pub(crate) use source::is_name;
 pub(crate) use suggest::closest;
 pub use unserializable::{Detail, Unserializable};
@@ -72,6 +74,8 @@ pub struct PoolConfig {
     pub life: Life,
     /// What it does while workers fail.
     pub guards: Guards,
+    /// How large buffers travel; none: in frames, whatever their size.
+    pub shared_memory: Option<SharedMemory>,
     /// So many host tools may run inside each other, each called by a call that the one before made.
     pub host_tool_depth: u32,
 }
@@ -94,6 +98,7 @@ impl PoolConfig {
             max_sessions: 10_000,
             life: Life::default(),
             guards: Guards::default(),
+            shared_memory: Some(SharedMemory::default()),
             host_tool_depth: 50,
         }
     }
@@ -138,6 +143,7 @@ impl PoolConfig {
             let message = format!("must be from 1 to {MAX_SESSIONS}, not {}", self.max_sessions);
             return wrong("max_sessions", message);
         }
+        self.shared_memory.as_ref().map_or(Ok(()), SharedMemory::validate)?;
         self.worker.validate_errors()?;
         self.worker.limits.validate()?;
         self.life.validate()?;

@@ -105,6 +105,15 @@ pub enum Violation {
         limit: usize,
     },
 
+    /// A frame names a buffer that is not there.
+    #[error("call {call} has a buffer that cannot be: {detail}")]
+    BadBuffer {
+        /// The call's name.
+        call: CallId,
+        /// What is wrong with it.
+        detail: String,
+    },
+
     /// It spoke of a call that nobody made.
     #[error("word of call {call}, which nobody made")]
     UnknownCall {
@@ -210,6 +219,7 @@ impl Violation {
             Self::AnsweredTwice { .. } => "answered_twice",
             Self::WrongKind { .. } => "wrong_kind",
             Self::CreditExceeded { .. } => "credit_exceeded",
+            Self::BadBuffer { .. } => "bad_buffer",
             Self::EmptyOutcome { .. } => "empty_outcome",
             Self::EmptyChunks { .. } => "empty_chunks",
             Self::HostToolTwice { .. } => "host_tool_twice",

@@ -19,6 +19,7 @@ use crate::call::{CallSpec, HostContext, Lineage, SessionKey};
 use crate::config::{CallDefaults, PoolConfig};
 use crate::error::{Direction, Error};
 use crate::id::WorkerRef;
+use crate::process::arena::Arena;
 use crate::process::{limits::beyond_system, shortage_of, tree_memory};
 use crate::transport::Listener;
 use crate::worker::{Keeper, Order};
@@ -205,12 +206,13 @@ impl Pool {
             policy.validate()?;
         }
         let limit = self.shared.config.max_message;
-        if arguments.len() > limit {
-            let (size, limit) = (arguments.len() as u64, limit as u64);
+        if arguments.bytes.len() > limit {
+            let (size, limit) = (arguments.bytes.len() as u64, limit as u64);
             return Err(Error::TooLarge { tool, direction: Direction::Arguments, size, limit });
         }
         let id = session.as_ref().map(|session| session.id.clone());
-        let bytes = u32::try_from(arguments.len()).unwrap_or(u32::MAX);
+        // Buffers are bounded by the arena that they are in.
+        let bytes = u32::try_from(arguments.bytes.len()).unwrap_or(u32::MAX);
         let job = Job { tool, arguments, session: id, sink, pass: None, lineage: None };
         let new = NewCall { job, session, timeout, idempotent, retry, bytes, ancestors: None };
         let within = || HostContext::current().map(Lineage::from);
@@ -218,6 +220,11 @@ impl Pool {
             None => self.shared.submit(new),
             Some(lineage) => self.admit_nested(lineage, new),
         }
+    }
+
+    /// Where large arguments are put on their way to workers; none where the pool has no shared memory.
+    pub fn arena(&self) -> Option<&Arena> {
+        self.shared.arena.as_ref()
     }
 
     /// Counts; all zero in a fork of the process that made the pool.
@@ -236,6 +243,7 @@ impl Pool {
             retry_tokens: state.retry_tokens(),
             circuit: self.circuit_breaker().map(CircuitBreaker::state),
             barred: state.distrusted(),
+            shared_memory: self.shared.arena.as_ref().map(Arena::stats),
         })
     }
 

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::gate::Pass;
 use super::lineage::Descent;
 use super::reply::Cell;
@@ -12,13 +10,14 @@ use super::state::{Visit, Window};
 use super::stream::{Channel, WINDOW};
 use crate::error::{Direction, Error};
 use crate::id::{CallId, WorkerRef};
+use crate::payload::Payload;
 use crate::transport::{CallSession, ToolCall, WorkerFailure};
-use crate::worker::Port;
+use crate::worker::{Port, TooLong};
 
 /// Payload and reply sink of a call.
 pub(super) struct Job {
     pub(super) tool: Arc<str>,
-    pub(super) arguments: Bytes,
+    pub(super) arguments: Payload,
     pub(super) session: Option<Arc<str>>,
     pub(super) sink: Sink,
     /// Of the pool's circuit breaker; dropped with the call, it says nothing about it.
@@ -43,6 +42,9 @@ impl Job {
     }
 
     /// Sends the call to a worker.
+    ///
+    /// # Errors
+    /// What does not fit into a frame.
     pub(super) fn send(
         &self,
         (port, number): (&Port, usize),
@@ -50,7 +52,7 @@ impl Job {
         word: Option<u8>,
         visit: Option<Visit>,
         left: Option<Duration>,
-    ) {
+    ) -> Result<(), TooLong> {
         match &self.sink {
             Sink::Reply(cell) => cell.sent_to(number),
             Sink::Stream(channel) => channel.sent_to(number),
@@ -66,15 +68,16 @@ impl Job {
             id,
             tool: &self.tool,
             arguments: &self.arguments,
+            told: Vec::new(),
             session,
             left,
             word,
             window,
-        });
+        })
     }
 
     /// The worker's answer: the value of a plain call, nothing at the end of a stream.
-    pub(super) fn succeed(self, value: Bytes) {
+    pub(super) fn succeed(self, value: Payload) {
         // Before the caller knows: what it does next must find the breaker as it will be.
         if let Some(pass) = self.pass {
             pass.succeed();

@@ -126,7 +126,7 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
     /// From ready to gone.
     async fn live(&mut self, page: Arc<Page>) -> ExitReport {
         let (outbox, inlet) = line();
-        let port = Port::new(outbox, None, Some(page.clone()));
+        let port = Port::new(outbox, None, Some(page.clone()), usize::MAX);
         self.office.ready(self.slot, port, Vec::new());
         let mut life = Life { inlet, inbound: Inbound::default(), page, said: Vec::new() };
         loop {
@@ -192,10 +192,10 @@ impl<F: Fn(Call<'_>) -> Answer> Worker<F> {
         }
         match value.filter(|_| !cancelled) {
             Some(Ok(value)) if streaming => {
-                life.said.push(FromWorker::Chunks(id, vec![value]));
+                life.said.push(FromWorker::Chunks(id, vec![value.into()]));
                 life.said.push(FromWorker::End(id));
             }
-            Some(Ok(value)) => life.said.push(FromWorker::Value(id, value)),
+            Some(Ok(value)) => life.said.push(FromWorker::Value(id, value.into())),
             Some(Err(failure)) => life.said.push(FromWorker::Failed(id, failure)),
             None => life.said.push(FromWorker::Failed(id, WorkerFailure::Cancelled)),
         }

@@ -1,6 +1,5 @@
 //! What keepers report, put through the pool's state.
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::job::{Job, Sink};
@@ -9,6 +8,8 @@ use super::state::{Effect, Said, State};
 use crate::config::OutputMode;
 use crate::error::Violation;
 use crate::id::WorkerRef;
+use crate::payload::Payload;
+use crate::process::arena::Arena;
 use crate::process::{Printer, Stream};
 use crate::transport::{FromWorker, PythonInfo, ToolInfo, WorkerFailure};
 use crate::worker::{Ending, Office, Port};
@@ -17,6 +18,10 @@ impl Office for Shared {
     fn starting(&self, slot: usize, generation: u64) -> Option<Instant> {
         let now = Instant::now();
         self.event(|state, _, effects, _| state.starting(slot, generation, now, effects))
+    }
+
+    fn arena(&self) -> Option<&Arena> {
+        self.arena.as_ref()
     }
 
     fn name(&self, slot: usize) -> WorkerRef {
@@ -159,7 +164,7 @@ impl Shared {
             FromWorker::End(id) => {
                 let job = state.answered(slot, id, Said::End, now, effects)?;
                 self.hosting.end_of(slot, id, answers);
-                answers.extend(job.map(|job| Answer::Value(job, Bytes::new())));
+                answers.extend(job.map(|job| Answer::Value(job, Payload::default())));
             }
             FromWorker::Failed(id, mut failure) => {
                 let said = match &mut failure {
@@ -178,9 +183,16 @@ impl Shared {
                 }));
             }
             FromWorker::Chunks(id, items) => {
-                let job = state.partly_answered(slot, id, items.iter().map(Bytes::len))?;
+                let lengths = items.iter().map(|item| item.size() as usize);
+                let job = state.partly_answered(slot, id, lengths)?;
                 if let Some(Job { sink: Sink::Stream(channel), .. }) = job {
                     answers.push(Answer::Chunks(channel.clone(), items));
+                }
+            }
+            FromWorker::Unread(id) => {
+                let arguments = state.unread(slot, id)?.map(|job| &job.arguments);
+                if let Some(port) = &ports.0[slot] {
+                    port.send_bytes(id, arguments);
                 }
             }
             FromWorker::AskHostTool(ask) => self.asked(slot, *ask, (state, ports), answers)?,

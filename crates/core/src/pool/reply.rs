@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::shared::Shared;
 use crate::error::Error;
 use crate::id::CallId;
+use crate::payload::Payload;
 
 /// How a call ended: its encoded result, or why there is none.
-pub type Outcome = Result<Bytes, Error>;
+pub type Outcome = Result<Payload, Error>;
 
 type Hook = Box<dyn FnOnce(&Outcome) + Send>;
 

@@ -1,8 +1,10 @@
 //! Calls with Rust types: arguments in, an answer out.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -16,7 +18,9 @@ use super::{Chunks, Pool, Reply};
 use crate::call::{Affinity, CallSpec, SessionKey};
 use crate::config::RetryPolicy;
 use crate::error::Error;
-use crate::value::{self, CodecError};
+use crate::payload::{Buffer, Payload};
+use crate::process::arena::Arena;
+use crate::value::{self, CodecError, Outside};
 
 impl Pool {
     /// Runs one tool and returns its result.
@@ -116,7 +120,7 @@ impl Pool {
 pub struct Call<'p> {
     pool: &'p Pool,
     tool: Arc<str>,
-    arguments: Option<Result<Bytes, CodecError>>,
+    arguments: Option<Result<Payload, CodecError>>,
     session: Option<SessionKey>,
     /// None: what the pool says.
     timeout: Option<Option<Duration>>,
@@ -131,7 +135,7 @@ pub struct Call<'p> {
 impl Call<'_> {
     /// The keyword arguments; they are encoded at once. Default: none.
     pub fn args(mut self, arguments: impl Serialize) -> Self {
-        self.arguments = Some(value::encode_arguments(&arguments));
+        self.arguments = Some(encoded(self.pool, &arguments));
         self
     }
 
@@ -256,7 +260,7 @@ impl Call<'_> {
             return (span, idle_timeout, Err(error));
         }
         let arguments = match arguments {
-            None => Ok(Bytes::from_static(&[0x80])), // an empty map
+            None => Ok(Payload::from(Bytes::from_static(&[0x80]))), // an empty map
             Some(encoded) => encoded.map_err(|error| Error::Encode {
                 tool: tool.clone(),
                 path: error.path("args"),
@@ -280,6 +284,40 @@ impl Call<'_> {
             lineage: None,
         });
         (span, idle_timeout, spec)
+    }
+}
+
+/// Arguments as they travel: what is large of them lies in the pool's memory, where it has any.
+fn encoded(pool: &Pool, arguments: &impl Serialize) -> Result<Payload, CodecError> {
+    let Some(arena) = pool.arena() else {
+        return value::encode_arguments(arguments).map(Payload::from);
+    };
+    let buffers = Rc::<RefCell<Vec<Buffer>>>::default();
+    let outside = InArena { arena: arena.clone(), buffers: buffers.clone() };
+    let bytes = value::encode_arguments_beside(arguments, Box::new(outside))?;
+    Ok(Payload { bytes, buffers: buffers.take().into() })
+}
+
+struct InArena {
+    arena: Arena,
+    buffers: Rc<RefCell<Vec<Buffer>>>,
+}
+
+impl Outside for InArena {
+    fn leave(&mut self, bulk: &[u8]) -> Result<bool, String> {
+        let buffer = if bulk.len() < self.arena.threshold() {
+            return Ok(false);
+        } else if let Some(found) = self.arena.find(bulk.as_ptr(), bulk.len()) {
+            found // it came from there, or was born there
+        } else {
+            // Room is not waited for: whoever runs this may be needed to make it.
+            let room = self.arena.place(bulk.len(), Some(Duration::ZERO));
+            let Some(mut region) = room.map_err(|full| full.to_string())? else { return Ok(false) };
+            region.write(0, bulk);
+            region.seal()
+        };
+        self.buffers.borrow_mut().push(buffer);
+        Ok(true)
     }
 }
 
@@ -315,9 +353,9 @@ impl<R: DeserializeOwned> Future for Answer<R> {
 pub(super) fn decoded<T: DeserializeOwned>(
     tool: &Arc<str>,
     root: &str,
-    message: &[u8],
+    message: &Payload,
 ) -> Result<T, Error> {
-    value::decode(message).map_err(|error| Error::Decode {
+    value::decode_payload(message).map_err(|error| Error::Decode {
         tool: tool.clone(),
         path: error.path(root),
         message: error.message().to_owned(),

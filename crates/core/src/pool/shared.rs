@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -17,18 +16,20 @@ use super::crashes::Crashes;
 use super::gate::{Gate, Pass};
 use super::hosting::{Asked, Hosting};
 use super::job::Job;
-use super::state::{Effect, Limits, NewCall, Refusal, State, Words};
+use super::state::{Effect, Limits, NewCall, Refusal, Said, State, Words};
 use super::stream::Channel;
 use crate::breaker::CircuitBreaker;
 use crate::config::PoolConfig;
-use crate::error::{Cause, Error, ExitReport, StartFailure};
+use crate::error::{Cause, Direction, Error, ExitReport, StartFailure};
 use crate::id::{CallId, WorkerRef};
+use crate::payload::Payload;
 use crate::policy::breaker::CircuitOpen;
 use crate::policy::session as sessions;
+use crate::process::arena::Arena;
 use crate::process::{Owner, owner};
 use crate::tool::{Registered, Task};
 use crate::transport::{PythonInfo, ToolInfo, WorkerFailure};
-use crate::worker::{Order, Port};
+use crate::worker::{Order, Port, TooLong};
 
 /// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it
 /// is standard error, text. In any case also where a worker was that had to be killed for a call that
@@ -108,9 +109,9 @@ pub(super) type Answers = SmallVec<[Answer; 1]>;
 /// What a caller gets.
 pub(super) enum Answer {
     /// Of a plain call; empty at the end of a stream.
-    Value(Job, Bytes),
+    Value(Job, Payload),
     Failure(Job, Error),
-    Chunks(Arc<Channel>, Vec<Bytes>),
+    Chunks(Arc<Channel>, Vec<Payload>),
     /// A host tool is asked for.
     Ask(Box<Asked>),
     /// Nobody waits for a host tool any more.
@@ -137,6 +138,8 @@ pub(crate) struct Shared {
     /// Who hears of crashes.
     pub(super) crashes: Crashes,
     pub(super) gate: Gate,
+    /// Where large arguments are; none: in frames.
+    pub(super) arena: Option<Arena>,
     pub(super) hosting: Arc<Hosting>,
     /// That a limit of memory is too low is told once.
     pub(super) heavy: Once,
@@ -180,7 +183,8 @@ impl Shared {
         let (timer, changed) = (Notify::new(), Notify::new());
         let (inner, crashes) = (Mutex::new(inner), Crashes::default());
         let (heavy, owner) = (Once::new(), owner());
-        Self { config, inner, timer, changed, lines, crashes, gate, hosting, heavy, owner }
+        let arena = config.shared_memory.map(Arena::new);
+        Self { config, inner, timer, changed, lines, crashes, gate, arena, hosting, heavy, owner }
     }
 
     /// Starts every slot.
@@ -271,6 +275,9 @@ impl Shared {
     pub(super) fn close(&self) {
         let now = Instant::now();
         self.event(|state, ports, effects, _| state.close(now, ports, effects));
+        if let Some(arena) = &self.arena {
+            arena.close();
+        }
     }
 
     /// Ends every worker that is left, without asking it.
@@ -345,13 +352,16 @@ impl Shared {
     }
 
     fn carry_out(&self, inner: &mut Inner, answers: &mut Answers) {
+        let mut unsent = Vec::new();
         let mut effects = std::mem::take(&mut inner.effects);
         for effect in effects.drain(..) {
             match effect {
                 Effect::Send { slot, id, word, session, left } => {
                     let number = inner.state.number(slot);
-                    if let (Some(port), Some(job)) = (&inner.ports.0[slot], inner.state.job(id)) {
-                        job.send((port, number), id, word, session, left);
+                    if let (Some(port), Some(job)) = (&inner.ports.0[slot], inner.state.job(id))
+                        && let Err(long) = job.send((port, number), id, word, session, left)
+                    {
+                        unsent.push((slot, id, long));
                     }
                 }
                 Effect::Cancel { slot, id } => {
@@ -382,6 +392,32 @@ impl Shared {
             }
         }
         inner.effects = effects;
+        if !unsent.is_empty() {
+            self.refuse(inner, unsent, answers);
+        }
+    }
+
+    /// Ends calls that could not be sent to the workers that they were given to.
+    #[cold]
+    fn refuse(
+        &self,
+        inner: &mut Inner,
+        unsent: Vec<(usize, CallId, TooLong)>,
+        answers: &mut Answers,
+    ) {
+        let now = Instant::now();
+        for (slot, id, TooLong { size, limit }) in unsent {
+            let refused = inner.state.answered(slot, id, Said::Failure, now, &mut inner.effects);
+            if let Ok(Some(job)) = refused {
+                let (tool, direction) = (job.tool.clone(), Direction::Arguments);
+                let error = Error::TooLarge { tool, direction, size, limit };
+                answers.push(Answer::Failure(job, error));
+            }
+            inner.state.fill(slot, now, &inner.ports, &mut inner.effects);
+        }
+        if !inner.effects.is_empty() {
+            self.carry_out(inner, answers);
+        }
     }
 
     /// Sleeps until the next deadline, for as long as the pool lives.

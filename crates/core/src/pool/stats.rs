@@ -3,6 +3,7 @@
 use super::state::Counters;
 use crate::id::WorkerRef;
 use crate::policy::breaker::BreakerState;
+use crate::process::arena::ArenaStats;
 
 /// Counts of one pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct PoolStats {
     pub circuit: Option<BreakerState>,
     /// Slots whose own breaker is not closed.
     pub barred: usize,
+    /// What its arena has, where it has one.
+    pub shared_memory: Option<ArenaStats>,
 }
 
 /// One row of the pool's table.

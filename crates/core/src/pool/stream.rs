@@ -17,7 +17,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio_stream::Stream;
 
@@ -26,6 +25,7 @@ use super::shared::Shared;
 use super::state::Window;
 use crate::error::Error;
 use crate::id::CallId;
+use crate::payload::Payload;
 
 /// Items and bytes that a worker may be ahead of the reader (one item may always be).
 pub(super) const WINDOW: Window = Window { items: 1024, bytes: 1 << 20 };
@@ -34,7 +34,7 @@ type Hook = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct Inner {
-    items: VecDeque<Bytes>,
+    items: VecDeque<Payload>,
     end: Option<Result<(), Error>>,
     wakers: SmallVec<[Waker; 1]>,
     hooks: SmallVec<[Hook; 1]>,
@@ -56,7 +56,7 @@ impl Channel {
         self.lock().slot = Some(slot);
     }
 
-    pub(super) fn push(&self, items: Vec<Bytes>) {
+    pub(super) fn push(&self, items: Vec<Payload>) {
         let mut inner = self.lock();
         inner.items.extend(items);
         Self::wake(inner);
@@ -96,7 +96,7 @@ pub struct ChunkStream {
     shared: Arc<Shared>,
     id: CallId,
     /// Chunks that are here already; taken without a lock.
-    here: VecDeque<Bytes>,
+    here: VecDeque<Payload>,
     ended: bool,
     taken: (u64, u64),
     granted: (u64, u64),
@@ -119,13 +119,13 @@ impl ChunkStream {
     }
 
     /// The next chunk, if it is here already: no waiting, usually no lock.
-    pub fn try_next(&mut self) -> Option<Bytes> {
+    pub fn try_next(&mut self) -> Option<Payload> {
         if self.here.is_empty() && !self.ended {
             mem::swap(&mut self.here, &mut self.channel.lock().items);
         }
         let chunk = self.here.pop_front()?;
         self.taken.0 += 1;
-        self.taken.1 += chunk.len() as u64;
+        self.taken.1 += chunk.size();
         self.grant();
         Some(chunk)
     }
@@ -154,12 +154,12 @@ impl ChunkStream {
     ///
     /// # Errors
     /// Why the call failed; the chunks before it were given out.
-    pub async fn next_chunk(&mut self) -> Option<Result<Bytes, Error>> {
+    pub async fn next_chunk(&mut self) -> Option<Result<Payload, Error>> {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
     /// See [`ChunkStream::next_chunk`].
-    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload, Error>>> {
         loop {
             if let Some(chunk) = self.try_next() {
                 return Poll::Ready(Some(Ok(chunk)));
@@ -204,7 +204,7 @@ impl ChunkStream {
 }
 
 impl Stream for ChunkStream {
-    type Item = Result<Bytes, Error>;
+    type Item = Result<Payload, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_chunk(cx)

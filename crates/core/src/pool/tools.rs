@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::Pool;
 use crate::call::Step;
 use crate::error::Error;
+use crate::payload::Payload;
 use crate::schema::Mismatch;
 use crate::transport::ToolInfo;
 
@@ -79,14 +80,14 @@ impl Pool {
     /// # Errors
     /// [`Error::Argument`]; [`Error::NotReady`] where no worker has told its tools yet.
     #[doc(hidden)]
-    pub fn check_arguments(&self, tool: &Arc<str>, arguments: &[u8]) -> Result<(), Error> {
+    pub fn check_arguments(&self, tool: &Arc<str>, arguments: &Payload) -> Result<(), Error> {
         if self.is_forked() {
             return Err(Error::ForkedPool { pool: self.config().name.clone() });
         }
         let tools = self.shared().lock().tools.clone();
         let Some(tools) = tools else { return Err(self.unready(Duration::ZERO)) };
         let Some(info) = tools.iter().find(|info| *info.name == **tool) else { return Ok(()) };
-        info.parameters.check(arguments).map_err(|mismatch| {
+        info.parameters.check_payload(arguments).map_err(|mismatch| {
             let Mismatch { parameter, path, expected, got } = mismatch;
             Error::Argument { tool: tool.clone(), parameter, path, expected, got }
         })

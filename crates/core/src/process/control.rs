@@ -4,9 +4,10 @@
 //! The host's end is async and never blocks; the worker's end is blocking and served by a thread
 //! that needs no interpreter. The shim holds the worker's end too, but only ever writes to it.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -47,12 +48,14 @@ pub struct Received {
 #[derive(Debug)]
 pub struct Control {
     socket: AsyncFd<HostFd>,
+    /// Received while something else was looked for.
+    early: Mutex<VecDeque<Received>>,
 }
 
 impl Control {
     /// Takes the end that [`spawn`](super::spawn()) returned; needs a tokio runtime around it.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self { socket: sys::readable(HostFd::new(fd))? })
+        Ok(Self { socket: sys::readable(HostFd::new(fd))?, early: Mutex::default() })
     }
 
     /// Sends a message with descriptors; never blocks.
@@ -74,6 +77,10 @@ impl Control {
     ///
     /// `InvalidData` for a malformed message; the next one can still be received.
     pub async fn recv(&self) -> io::Result<Option<Received>> {
+        let early = self.early().pop_front();
+        if early.is_some() {
+            return Ok(early);
+        }
         let receive_next = |fd: &HostFd| match receive(fd.as_fd()) {
             // The other end was closed with something unread. That is told once, and before what
             // it said last: how the worker ended.
@@ -85,6 +92,21 @@ impl Control {
             Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Ok(None),
             other => other,
         }
+    }
+
+    /// The next message, where it is here already: what was sent before something that came over the
+    /// line is. Not one that was put aside.
+    pub fn try_recv(&self) -> io::Result<Option<Received>> {
+        receive(self.socket.get_ref().as_fd())
+    }
+
+    /// Has [`Control::recv`] return this before anything else, in the order of such messages.
+    pub fn put_aside(&self, received: Received) {
+        self.early().push_back(received);
+    }
+
+    fn early(&self) -> MutexGuard<'_, VecDeque<Received>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the shim to end the whole tree now, as if the host had died.
@@ -146,9 +168,14 @@ impl WorkerControl {
 
     /// Sends a message; blocks while the host's end is full.
     pub fn send(&self, message: &FromWorker) -> io::Result<()> {
+        self.send_with(message, &[])
+    }
+
+    /// Sends a message with descriptors; blocks as [`WorkerControl::send`] does.
+    pub fn send_with(&self, message: &FromWorker, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let raw = message.encode();
         loop {
-            match send(self.fd.as_fd(), &raw, &[], MsgFlags::empty()) {
+            match send(self.fd.as_fd(), &raw, fds, MsgFlags::empty()) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }

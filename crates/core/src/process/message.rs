@@ -12,6 +12,10 @@
 //! | `E` | worker → host | UTF-8 text | |
 //! | `A` | worker → host | nonce u64 | |
 //! | `T` | worker → host | UTF-8 text | |
+//! | `b` | both ways | | the board of the sender's arena |
+//! | `m` | both ways | segment u32, length u64 | the segment |
+//! | `f` | both ways | segment u32 | |
+//! | `k`, `n` | both ways | segment u32 | |
 //!
 //! Python's boot code writes `E` by hand, before any native code is loaded: keep that one trivial.
 
@@ -26,6 +30,21 @@ pub const MAX_BOOT_ERROR: usize = 32 * 1024;
 
 /// Longest text of stacks in bytes; longer ones are cut.
 pub const MAX_STACK: usize = 64 * 1024;
+
+/// What either end tells the other of its arena, or of the other's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArenaMessage {
+    /// Where to count back what is in segments of mine; once, before the first of them.
+    Board,
+    /// A segment of mine, in which frames will name buffers. Numbers are not used twice.
+    Segment { segment: u32, length: u64 },
+    /// It is gone: nothing will name it.
+    Forget { segment: u32 },
+    /// I have mapped that segment of yours.
+    Taken { segment: u32 },
+    /// I cannot map it, or will not: name nothing in it.
+    Refused { segment: u32 },
+}
 
 /// What the host tells a worker beside its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +67,7 @@ pub enum ToWorker {
     },
     /// Tell me where your threads are; SIGTERM is next.
     Trace,
+    Arena(ArenaMessage),
 }
 
 /// What the host hears. The sender's pid tells whether the shim or the worker says it.
@@ -71,6 +91,32 @@ pub enum FromWorker {
     },
     /// Where the threads of its interpreter are.
     Stack(String),
+    Arena(ArenaMessage),
+}
+
+impl ArenaMessage {
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Board => message(b'b', &[]),
+            Self::Segment { segment, length } => {
+                message(b'm', &[&segment.to_le_bytes(), &length.to_le_bytes()])
+            }
+            Self::Forget { segment } => message(b'f', &[&segment.to_le_bytes()]),
+            Self::Taken { segment } => message(b'k', &[&segment.to_le_bytes()]),
+            Self::Refused { segment } => message(b'n', &[&segment.to_le_bytes()]),
+        }
+    }
+
+    fn decode(raw: &[u8], kind: u8, fields: &mut Fields<'_>) -> io::Result<Self> {
+        Ok(match kind {
+            b'b' => Self::Board,
+            b'm' => Self::Segment { segment: fields.u32()?, length: fields.u64()? },
+            b'f' => Self::Forget { segment: fields.u32()? },
+            b'k' => Self::Taken { segment: fields.u32()? },
+            b'n' => Self::Refused { segment: fields.u32()? },
+            _ => return Err(malformed(raw)),
+        })
+    }
 }
 
 impl ToWorker {
@@ -95,6 +141,7 @@ impl ToWorker {
             }
             Self::Probe { nonce } => message(b'P', &[&nonce.to_le_bytes()]),
             Self::Trace => message(b'T', &[]),
+            Self::Arena(told) => told.encode(),
         })
     }
 
@@ -109,7 +156,7 @@ impl ToWorker {
             b'G' => Self::Grant { call: rest.u64()?, items: rest.u64()?, bytes: rest.u64()? },
             b'P' => Self::Probe { nonce: rest.u64()? },
             b'T' => Self::Trace,
-            _ => return Err(malformed(raw)),
+            _ => Self::Arena(ArenaMessage::decode(raw, kind, &mut rest)?),
         };
         rest.end().map(|()| message)
     }
@@ -127,6 +174,7 @@ impl FromWorker {
             Self::BootError(text) => message(b'E', &[beginning(text, MAX_BOOT_ERROR)]),
             Self::ProbeAnswer { nonce } => message(b'A', &[&nonce.to_le_bytes()]),
             Self::Stack(text) => message(b'T', &[beginning(text, MAX_STACK)]),
+            Self::Arena(told) => told.encode(),
         }
     }
 
@@ -141,7 +189,7 @@ impl FromWorker {
             b'E' => Self::BootError(String::from_utf8_lossy(rest.take_all()).into_owned()),
             b'A' => Self::ProbeAnswer { nonce: rest.u64()? },
             b'T' => Self::Stack(String::from_utf8_lossy(rest.take_all()).into_owned()),
-            _ => return Err(malformed(raw)),
+            _ => Self::Arena(ArenaMessage::decode(raw, kind, &mut rest)?),
         };
         rest.end().map(|()| message)
     }
@@ -222,6 +270,18 @@ mod tests {
             }),
             any::<u64>().prop_map(|nonce| ToWorker::Probe { nonce }),
             Just(ToWorker::Trace),
+            of_arenas().prop_map(ToWorker::Arena),
+        ]
+    }
+
+    fn of_arenas() -> impl Strategy<Value = ArenaMessage> {
+        prop_oneof![
+            Just(ArenaMessage::Board),
+            any::<(u32, u64)>()
+                .prop_map(|(segment, length)| ArenaMessage::Segment { segment, length }),
+            any::<u32>().prop_map(|segment| ArenaMessage::Forget { segment }),
+            any::<u32>().prop_map(|segment| ArenaMessage::Taken { segment }),
+            any::<u32>().prop_map(|segment| ArenaMessage::Refused { segment }),
         ]
     }
 
@@ -233,6 +293,7 @@ mod tests {
             any::<String>().prop_map(FromWorker::BootError),
             any::<u64>().prop_map(|nonce| FromWorker::ProbeAnswer { nonce }),
             any::<String>().prop_map(FromWorker::Stack),
+            of_arenas().prop_map(FromWorker::Arena),
         ]
     }
 

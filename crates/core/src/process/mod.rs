@@ -5,6 +5,7 @@
 //!   │                     │                │
 //!   ├─ control socket ────┴────────────────┤  SOCK_SEQPACKET pair: start, cancel, grant, probe
 //!   ├─ page ───────────────────────────────┤  one word a prefetched call: queued, started, done, …
+//!   ├─ arenas ─────────────────────────────┤  memory that one side writes and the other reads
 //!   └─ output pipes ───────────────────────┘  read line by line
 //! ```
 //!
@@ -17,6 +18,7 @@
 //! This module decides nothing: not when a worker is stopped, not whether one is replaced. All that
 //! is particular to Linux (5.4 or later) stays in here.
 
+pub mod arena;
 pub mod cleanup;
 pub mod control;
 pub mod descriptor;
@@ -59,7 +61,7 @@ pub use fork::{CloseInChild, Owner, PerProcess, close_in_child, owner};
 pub use group::{GROUP_VARIABLE, WorkerGroup};
 pub use limits::LIMITS_VARIABLE;
 pub use memory::tree_memory;
-pub use message::{FromWorker, ToWorker};
+pub use message::{ArenaMessage, FromWorker, ToWorker};
 pub use oom::OomCounter;
 pub(crate) use oom::mount;
 pub use output::{CrashText, Stream, Tail, pump};

@@ -19,8 +19,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value as Json;
 
+use crate::payload::Payload;
 use crate::value::{self, Value};
 
 /// Of a tool that does not tell.
@@ -47,8 +49,16 @@ impl Schema {
     /// # Errors
     /// The first place where they are not.
     pub fn check(&self, arguments: &[u8]) -> Result<(), Mismatch> {
-        match value::decode::<Value>(arguments) {
-            Ok(value) => check::check(&self.0.root, &value, arguments.len()),
+        self.check_payload(&Payload::from(Bytes::copy_from_slice(arguments)))
+    }
+
+    /// [`Schema::check`], of arguments with buffers beside them.
+    ///
+    /// # Errors
+    /// The first place where they are not.
+    pub fn check_payload(&self, arguments: &Payload) -> Result<(), Mismatch> {
+        match value::decode_payload::<Value>(arguments) {
+            Ok(value) => check::check(&self.0.root, &value, arguments.bytes.len()),
             Err(error) => Err(Mismatch {
                 parameter: String::new(),
                 path: error.path("args"),

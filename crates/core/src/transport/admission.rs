@@ -33,6 +33,8 @@ pub(crate) struct Attached {
     pub(crate) control: bool,
     /// This end honours the shared words.
     pub(crate) words: bool,
+    /// This end maps segments.
+    pub(crate) arenas: bool,
     /// Empty, unless it is Python.
     pub(crate) python_version: String,
     pub(crate) inbox: Inbox,

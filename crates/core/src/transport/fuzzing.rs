@@ -1,6 +1,8 @@
 //! What this module reads of others, as functions of bytes: see [`crate::fuzzing`].
 
 use std::cell::RefCell;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,9 +13,14 @@ use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
+use super::buffers::read_buffer;
 use super::opening::{BEFORE_HELLO, Opening};
 use super::{FromWorker, Listener, News, TOKEN_BYTES, wire};
+use crate::config::SharedMemory;
 use crate::error::Violation;
+use crate::process::arena::{Arena, Exchange};
+use crate::process::fuzzing as lies;
+use crate::process::{ArenaMessage, FromWorker as Aside};
 
 /// The token that a line of the corpus says.
 const TOKEN: [u8; TOKEN_BYTES] = [7; TOKEN_BYTES];
@@ -26,10 +33,52 @@ const MESSAGE_HEAD: usize = 5;
 /// Nothing takes so long that works.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What a worker says of its arena, on its socket and in frames: whatever that is, what is found can be
+/// read from its first to its last byte, and nothing of it stays.
+pub(crate) fn buffers(bytes: &[u8]) {
+    /// This instead of a file: not the socket's.
+    const FRAME: u8 = 255;
+    let arena = Arena::new(SharedMemory { max_bytes: Some(16 << 20), ..SharedMemory::default() });
+    let exchange = Exchange::new(&arena, Arc::new(Nobody), false);
+    let mut kept = Vec::new();
+    let mut rest = bytes;
+    while let [kind, length, more @ ..] = rest {
+        let (content, after) = more.split_at(more.len().min(usize::from(*length)));
+        rest = after;
+        if *kind != FRAME {
+            if let Ok(Aside::Arena(message)) = Aside::decode(content) {
+                exchange.heard(message, lies::file(*kind).into_iter().collect());
+            }
+        } else if let Ok(frame) = v1::Chunks::decode(Bytes::copy_from_slice(content)) {
+            let told: Vec<_> = frame.buffers.into_iter().map(read_buffer).collect();
+            let Ok(found) = exchange.read(&told, Duration::ZERO) else { continue };
+            assert_eq!(found.len(), told.len());
+            let ends = found.iter().map(|buffer| (buffer.first().copied(), buffer.last().copied()));
+            std::hint::black_box(ends.collect::<Vec<_>>());
+            kept.push(found);
+        }
+    }
+    drop(exchange);
+    kept.iter().flat_map(|found| found.iter()).for_each(|buffer| {
+        std::hint::black_box(buffer.first());
+    });
+    drop(kept);
+    assert_eq!(arena.stats().borrowed, 0, "all is unmapped");
+}
+
+/// Where answers go.
+struct Nobody;
+
+impl crate::process::arena::Aside for Nobody {
+    fn tell(&self, _: ArenaMessage, _: Option<BorrowedFd<'_>>) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A frame is refused, or it is one of the core's words.
 pub(crate) fn frame(bytes: &[u8]) {
     if let Ok(frame) = v1::WorkerFrame::decode(Bytes::copy_from_slice(bytes)) {
-        let word = wire::read(frame);
+        let word = wire::read(frame, None);
         assert!(!word.name().is_empty());
     }
     if let Ok(frame) = v1::HostFrame::decode(Bytes::copy_from_slice(bytes)) {

@@ -165,6 +165,7 @@ impl Host for Service {
             pid,
             control: hello.control,
             words: hello.words,
+            arenas: hello.arenas && hello.control,
             python_version: hello.python_version,
             inbox: wire::Inbox::new(inbound, self.limit, reading),
             outbox: wire::Outbox::new(frames),

@@ -7,6 +7,7 @@
 //! its own.
 
 mod admission;
+pub(crate) mod buffers;
 #[cfg(feature = "worker-end")]
 pub(crate) mod delivery;
 mod door;
@@ -22,6 +23,7 @@ mod opening;
 pub(crate) mod wire;
 
 pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};
+pub(crate) use buffers::ReadBuffers;
 pub(crate) use host_tool::HostAsk;
 pub(crate) use listener::Listener;
 pub(crate) use wire::{

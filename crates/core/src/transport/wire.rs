@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,12 +19,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
+use super::buffers::{self, ReadBuffers, write_buffer};
 use super::failure::exception;
 use super::host_tool::HostAsk;
 use crate::call::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
 use crate::config::{Profile, SourceKind, Unserializable, WorkerConfig};
 use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
+use crate::payload::{Payload, Told};
+use crate::process::arena::Arena;
 use crate::schema::Schema;
 
 /// Frames handled at a time, so that one worker cannot keep the others waiting.
@@ -40,11 +44,13 @@ const MAX_REPORT: usize = 500;
 pub(crate) enum FromWorker {
     Ready(Vec<ToolInfo>, Option<PythonInfo>),
     StartFailed(Box<StartFailure>),
-    Value(CallId, Bytes),
+    Value(CallId, Payload),
     Failed(CallId, WorkerFailure),
     /// A stream ended well.
     End(CallId),
-    Chunks(CallId, Vec<Bytes>),
+    Chunks(CallId, Vec<Payload>),
+    /// A call of ours names what cannot be read there.
+    Unread(CallId),
     /// Something that people should know.
     Report(String, Option<PythonInfo>),
     /// A tool asks for one of the host's.
@@ -65,6 +71,7 @@ impl FromWorker {
             Self::StartFailed(_) => "StartFailed",
             Self::Value(..) | Self::Failed(..) | Self::End(_) => "Result",
             Self::Chunks(..) => "Chunks",
+            Self::Unread(_) => "Unread",
             Self::Report(..) => "Report",
             Self::AskHostTool(_) => "CallHostTool",
             Self::CancelHostTool(_) => "CancelHostTool",
@@ -121,6 +128,8 @@ pub(crate) struct Inbox {
     failure: Option<Violation>,
     /// Dropped at the end of the frames, which ends the other direction too.
     reading: Option<oneshot::Sender<Infallible>>,
+    /// None: a worker that has no segments.
+    buffers: Option<Arc<dyn ReadBuffers>>,
 }
 
 impl Inbox {
@@ -129,7 +138,12 @@ impl Inbox {
         limit: usize,
         reading: oneshot::Sender<Infallible>,
     ) -> Self {
-        Self { frames, limit, failure: None, reading: Some(reading) }
+        Self { frames, limit, failure: None, reading: Some(reading), buffers: None }
+    }
+
+    /// From now on frames may name what these find.
+    pub(crate) fn find_buffers(&mut self, buffers: Arc<dyn ReadBuffers>) {
+        self.buffers = Some(buffers);
     }
 
     /// What the worker did to HTTP/2, where that ended the line. A process that ends ends the line
@@ -144,7 +158,9 @@ impl Inbox {
         let more = poll_fn(|cx| {
             loop {
                 match Pin::new(&mut self.frames).poll_next(cx) {
-                    Poll::Ready(Some(Ok(frame))) => batch.push(read(frame)),
+                    Poll::Ready(Some(Ok(frame))) => {
+                        batch.push(read(frame, self.buffers.as_deref()))
+                    }
                     // Cut off, or bytes that are no frame: its keeper says what is to be done.
                     Poll::Ready(Some(Err(status))) => {
                         match violation(&status, self.limit) {
@@ -199,19 +215,30 @@ pub(super) fn violation(status: &Status, limit: usize) -> Option<Violation> {
     }
 }
 
-pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
+pub(super) fn read(frame: v1::WorkerFrame, found: Option<&dyn ReadBuffers>) -> FromWorker {
     match frame.frame {
         Some(Frame::Result(result)) => {
             let id = CallId::from_raw(result.call_id);
             match result.outcome {
-                Some(Outcome::Value(value)) => FromWorker::Value(id, value),
+                Some(Outcome::Value(value)) => match buffers::named(result.buffers, found) {
+                    Ok(buffers) => FromWorker::Value(id, Payload { bytes: value, buffers }),
+                    Err(detail) => FromWorker::Violation(Violation::BadBuffer { call: id, detail }),
+                },
+                Some(_) if !result.buffers.is_empty() => {
+                    let detail = "buffers without a value that names them".into();
+                    FromWorker::Violation(Violation::BadBuffer { call: id, detail })
+                }
                 Some(Outcome::End(_)) => FromWorker::End(id),
                 Some(Outcome::Failure(failure)) => FromWorker::Failed(id, failed(*failure)),
                 None => FromWorker::Violation(Violation::EmptyOutcome { call: id }),
             }
         }
         Some(Frame::Chunks(chunks)) => {
-            FromWorker::Chunks(CallId::from_raw(chunks.call_id), chunks.items)
+            let id = CallId::from_raw(chunks.call_id);
+            buffers::items(chunks, found).map_or_else(
+                |detail| FromWorker::Violation(Violation::BadBuffer { call: id, detail }),
+                |items| FromWorker::Chunks(id, items),
+            )
         }
         Some(Frame::CallHostTool(ask)) => FromWorker::AskHostTool(Box::new(ask.into())),
         Some(Frame::CancelHostTool(cancel)) => FromWorker::CancelHostTool(cancel.id),
@@ -245,6 +272,7 @@ pub(super) fn read(frame: v1::WorkerFrame) -> FromWorker {
                 ..StartFailure::default()
             }))
         }
+        Some(Frame::Unread(unread)) => FromWorker::Unread(CallId::from_raw(unread.call_id)),
         Some(Frame::Hello(_)) => FromWorker::Violation(Violation::SecondHello),
         None => FromWorker::Violation(Violation::UnknownFrame),
     }
@@ -307,7 +335,9 @@ pub(crate) struct CallSession<'a> {
 pub(crate) struct ToolCall<'a> {
     pub(crate) id: CallId,
     pub(crate) tool: &'a str,
-    pub(crate) arguments: &'a Bytes,
+    pub(crate) arguments: &'a Payload,
+    /// Its buffers, as this worker can read them.
+    pub(crate) told: Vec<Told>,
     pub(crate) session: Option<CallSession<'a>>,
     pub(crate) left: Option<Duration>,
     pub(crate) word: Option<u8>,
@@ -336,7 +366,7 @@ impl Outbox {
         self.send(ToWorker::StartCall(v1::StartCall {
             call_id: call.id.raw(),
             tool: call.tool.to_owned(),
-            arguments: call.arguments.clone(),
+            arguments: call.arguments.bytes.clone(),
             session_id: session.id.to_owned(),
             session_new: session.is_new,
             time_left_us: call.left.map_or(0, |left| (left.as_micros() as u64).max(1)),
@@ -346,7 +376,15 @@ impl Outbox {
             window_bytes,
             session_generation: session.generation,
             session_metadata: session.metadata,
+            buffers: call.told.into_iter().map(write_buffer).collect(),
         }));
+    }
+
+    /// Bytes of a buffer that could not be read; None: nobody waits for the call any more.
+    pub(crate) fn buffer_bytes(&self, id: CallId, part: Option<(u32, Bytes)>) {
+        let (call_id, gone) = (id.raw(), part.is_none());
+        let (index, bytes) = part.unwrap_or_default();
+        self.send(ToWorker::BufferBytes(v1::BufferBytes { call_id, index, bytes, gone }));
     }
 
     pub(crate) fn end_session(&self, id: &str, generation: u64) {
@@ -366,7 +404,12 @@ impl Outbox {
         self.send(ToWorker::Drain(v1::Drain {}));
     }
 
-    pub(crate) fn initialize(&self, worker: &WorkerRef, config: &WorkerConfig) {
+    pub(crate) fn initialize(
+        &self,
+        worker: &WorkerRef,
+        config: &WorkerConfig,
+        shared_memory: Option<&Arena>,
+    ) {
         use v1::adapter_source::Source;
         let location = config.adapter.location.clone();
         let source = match config.adapter.kind {
@@ -394,6 +437,7 @@ impl Outbox {
             thread_safety_checks: config.thread_safety_checks,
             unserializable: config.results.as_ref().map(unserializable),
             errors: config.errors.clone(),
+            shared_memory: shared_memory.map(buffers::told_of_arenas),
         }));
     }
 }
@@ -434,7 +478,7 @@ mod tests {
             ..v1::Tool::default()
         };
         let ready = v1::Ready { tools: tools.iter().map(tool).collect(), interpreter: None };
-        read(v1::WorkerFrame { frame: Some(Frame::Ready(ready)) })
+        read(v1::WorkerFrame { frame: Some(Frame::Ready(ready)) }, None)
     }
 
     #[test]

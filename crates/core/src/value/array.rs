@@ -127,6 +127,14 @@ impl Array {
         Self { dtype, shape, data: turned.into() }
     }
 
+    /// From what is before the items, and the items.
+    pub(super) fn over(head: &[u8], data: Bytes) -> Result<Self, String> {
+        match Layout::read(head)? {
+            (layout, []) => layout.array(data),
+            _ => Err("the head is followed by bytes, though its bulk lies elsewhere".to_owned()),
+        }
+    }
+
     /// A copy of the items in C order, of whatever byte order.
     ///
     /// # Errors

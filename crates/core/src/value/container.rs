@@ -60,7 +60,9 @@ impl<'a> Container<'a> {
 
     fn key<T: Serialize + ?Sized>(&mut self, key: &T) -> Step {
         let start = self.encoder.len();
+        let outside = self.encoder.outside.take();
         key.serialize(&mut *self.encoder)?;
+        self.encoder.outside = outside;
         self.key = start..self.encoder.len();
         self.count += 1;
         let bytes = &self.encoder.out.as_vec()[self.key.clone()];

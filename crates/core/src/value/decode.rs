@@ -15,12 +15,13 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeser
 use serde::forward_to_deserialize_any;
 
 use super::array::{Array, Plain, Scalar};
+use super::arrived;
 use super::extension::{
     ARRAY, BIG_INT, DATE, DATETIME, DECIMAL, EXTENSION, Extension, NUMPY_SCALAR, TIME, TIMEDELTA,
     UUID, VALUE,
 };
 use super::failure::CodecError;
-use super::format::{ARROW, MEMORY, NAMED, RECORDS, TENSOR, named};
+use super::format::{ARROW, BYTES, MEMORY, NAMED, RECORDS, REFERENCE, TENSOR, named, reference};
 use super::int::Int;
 use super::marker::{Cursor, Head, is_other_extension, key_text};
 use super::{Date, DateTime, Decimal, MAX_DEPTH, Time, TimeDelta, Uuid};
@@ -117,6 +118,7 @@ impl<'de> Decoder<'de> {
                     array.shape()
                 )));
             }
+            REFERENCE => return self.beside(body, visitor),
             NAMED => {
                 let torn = || malformed("it starts with no name".to_owned());
                 let (_, message) = named(body).ok_or_else(torn)?;
@@ -129,6 +131,23 @@ impl<'de> Decoder<'de> {
             }
         };
         visitor.visit_string(shown.map_err(malformed)?)
+    }
+
+    /// A value whose bulk came beside the message, for a type that keeps no buffer.
+    fn beside<V: Visitor<'de>>(&mut self, body: &'de [u8], visitor: V) -> Read<V::Value> {
+        let (number, tag, head) = reference(body).ok_or_else(torn)?;
+        let Some(bulk) = arrived::get(number) else {
+            return Err(CodecError::new(format!("no buffer {number} came with the message")));
+        };
+        match tag {
+            BYTES | MEMORY if head.is_empty() => visitor.visit_byte_buf(bulk.to_vec()),
+            ARRAY | TENSOR | RECORDS | ARROW => Err(CodecError::new(
+                "an array or table; read it as snakepit::value::Array, Value or Ext".to_owned(),
+            )),
+            _ => Err(CodecError::new(format!(
+                "a value of type {tag} does not travel beside the message"
+            ))),
+        }
     }
 
     /// A value of a type of the program, as what its encoder made of it.
@@ -179,7 +198,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
             Head::List(len) => self.inside(len, |items| visitor.visit_seq(items)),
             Head::Map(len) => self.inside(len, |items| visitor.visit_map(items)),
             Head::Ext(tag, body) if as_they_are => {
-                visitor.visit_newtype_struct(ExtensionParts { tag: Some(tag), body })
+                visitor.visit_newtype_struct(ExtensionParts::new(tag, body)?)
             }
             Head::Ext(tag, body) => self.extension(tag, body, visitor),
         }
@@ -207,7 +226,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
                 let Head::Ext(tag, body) = self.cursor.head()? else {
                     return Err(CodecError::new("an extension was expected"));
                 };
-                visitor.visit_newtype_struct(ExtensionParts { tag: Some(tag), body })
+                visitor.visit_newtype_struct(ExtensionParts::new(tag, body)?)
             }
             _ => visitor.visit_newtype_struct(self),
         }
@@ -367,7 +386,24 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
 struct ExtensionParts<'de> {
     /// Taken first.
     tag: Option<i8>,
-    body: &'de [u8],
+    /// Taken second.
+    body: Option<&'de [u8]>,
+    /// The buffer that is the rest of the body, where it is not in the message.
+    bulk: Option<u32>,
+}
+
+impl<'de> ExtensionParts<'de> {
+    fn new(tag: i8, body: &'de [u8]) -> Read<Self> {
+        if tag != REFERENCE {
+            return Ok(Self { tag: Some(tag), body: Some(body), bulk: None });
+        }
+        let (number, tag, head) = reference(body).ok_or_else(torn)?;
+        Ok(Self { tag: Some(tag), body: Some(head), bulk: Some(number) })
+    }
+}
+
+fn torn() -> CodecError {
+    CodecError::new("the bytes end inside a value")
 }
 
 impl<'de> Deserializer<'de> for ExtensionParts<'de> {
@@ -392,13 +428,13 @@ impl<'de> de::SeqAccess<'de> for ExtensionParts<'de> {
     type Error = CodecError;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<Option<S::Value>> {
-        match self.tag.take() {
-            Some(tag) => seed.deserialize(tag.into_deserializer()).map(Some),
-            None => {
-                let body: de::value::BytesDeserializer<'_, CodecError> =
-                    self.body.into_deserializer();
-                seed.deserialize(body).map(Some)
-            }
+        if let Some(tag) = self.tag.take() {
+            return seed.deserialize(tag.into_deserializer()).map(Some);
         }
+        if let Some(body) = self.body.take() {
+            let body: de::value::BytesDeserializer<'_, CodecError> = body.into_deserializer();
+            return seed.deserialize(body).map(Some);
+        }
+        self.bulk.take().map(|number| seed.deserialize(number.into_deserializer())).transpose()
     }
 }

@@ -11,22 +11,25 @@ use rmp::Marker;
 use rmp::encode::{self as write, ByteBuf};
 use serde::ser::{Serialize, Serializer};
 
-use super::MAX_DEPTH;
 use super::container::{Container, Kind, Variant};
-use super::extension::{BIG_INT, EXTENSION};
+use super::extension::{ARRAY, BIG_INT, EXTENSION};
 use super::failure::CodecError;
 use super::int::{Form, Int};
+use super::{MAX_DEPTH, Outside, format};
 
 pub(super) type Step<T = ()> = Result<T, CodecError>;
 
 pub(super) fn value<T: Serialize + ?Sized>(value: &T) -> Step<Bytes> {
-    let mut encoder = Encoder::new(false);
+    let mut encoder = Encoder::new(false, None);
     value.serialize(&mut encoder)?;
     Ok(encoder.out.into_vec().into())
 }
 
-pub(super) fn arguments<T: Serialize + ?Sized>(arguments: &T) -> Step<Bytes> {
-    let mut encoder = Encoder::new(true);
+pub(super) fn arguments<T: Serialize + ?Sized>(
+    arguments: &T,
+    outside: Option<Box<dyn Outside>>,
+) -> Step<Bytes> {
+    let mut encoder = Encoder::new(true, outside);
     arguments.serialize(&mut encoder)?;
     let message = encoder.out.into_vec();
     let what = match message.first().map(|&byte| Marker::from_u8(byte)) {
@@ -48,6 +51,10 @@ pub(super) struct Encoder {
     names: bool,
     /// An extension whose parts are on their way.
     extension: Option<Parts>,
+    /// Takes bodies that are large. Not while a key is written.
+    pub(super) outside: Option<Box<dyn Outside>>,
+    /// Bodies that it took.
+    left: u32,
 }
 
 /// Tag and head of an extension, until its tail is there.
@@ -67,8 +74,21 @@ pub(super) fn length(len: usize) -> Step<u32> {
 }
 
 impl Encoder {
-    fn new(names: bool) -> Self {
-        Self { out: ByteBuf::new(), depth: 0, names, extension: None }
+    fn new(names: bool, outside: Option<Box<dyn Outside>>) -> Self {
+        Self { out: ByteBuf::new(), depth: 0, names, extension: None, outside, left: 0 }
+    }
+
+    /// True: the bulk of a value of type `tag` is outside, and named here.
+    fn leave(&mut self, tag: i8, head: &[u8], bulk: &[u8]) -> Step<bool> {
+        let Some(outside) = &mut self.outside else { return Ok(false) };
+        let has_bulk = matches!(tag, format::BYTES | ARRAY);
+        if !has_bulk || !outside.leave(bulk).map_err(CodecError::new)? {
+            return Ok(false);
+        }
+        let body = [&self.left.to_be_bytes(), &[tag.cast_unsigned()][..], head].concat();
+        self.left += 1;
+        self.extension(format::REFERENCE, &body, &[])?;
+        Ok(true)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -228,9 +248,15 @@ impl<'a> Serializer for &'a mut Encoder {
                 }
                 Some(head) => {
                     let tag = parts.tag;
-                    self.extension(tag, &head, value)
+                    match self.leave(tag, &head, value)? {
+                        true => Ok(()),
+                        false => self.extension(tag, &head, value),
+                    }
                 }
             };
+        }
+        if self.leave(format::BYTES, &[], value)? {
+            return Ok(());
         }
         length(value.len())?;
         sure(write::write_bin(&mut self.out, value));

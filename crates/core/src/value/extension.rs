@@ -19,6 +19,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 use serde::{Deserialize, de::Unexpected};
 
+use super::arrived;
 pub(super) use super::format::{
     ARRAY, BIG_INT, DATE, DATETIME, DECIMAL, NUMPY_SCALAR, TIME, TIMEDELTA, UUID,
 };
@@ -101,7 +102,9 @@ impl Serialize for Raw<'_> {
 /// Tag and body as [`mod@super::decode`] hands them out.
 pub(super) struct Parts {
     pub(super) tag: i8,
+    /// Without the bulk, where that came beside the message.
     pub(super) body: Vec<u8>,
+    pub(super) bulk: Option<bytes::Bytes>,
 }
 
 impl<'de> Deserialize<'de> for Parts {
@@ -119,10 +122,16 @@ impl<'de> Deserialize<'de> for Parts {
                 let missing = |place| de::Error::invalid_length(place, &self);
                 let tag = parts.next_element()?.ok_or_else(|| missing(0))?;
                 let body: Bytes = parts.next_element()?.ok_or_else(|| missing(1))?;
-                Ok(Parts { tag, body: body.0 })
+                let bulk = match parts.next_element::<u32>()? {
+                    None => None,
+                    Some(number) => Some(arrived::get(number).ok_or_else(|| {
+                        de::Error::custom(format!("no buffer {number} came with the message"))
+                    })?),
+                };
+                Ok(Parts { tag, body: body.0, bulk })
             }
         }
-        deserializer.deserialize_tuple(2, Pair)
+        deserializer.deserialize_tuple(3, Pair)
     }
 }
 
@@ -169,8 +178,8 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>, T: Extension>(
             if inner.is_human_readable() {
                 return inner.deserialize_str(Written(self.0, PhantomData));
             }
-            let Parts { tag, body } = Parts::deserialize(inner)?;
-            if tag != T::TAG {
+            let Parts { tag, body, bulk } = Parts::deserialize(inner)?;
+            if tag != T::TAG || bulk.is_some() {
                 let found = format!("extension {tag}");
                 return Err(de::Error::invalid_type(Unexpected::Other(&found), &T::NAME));
             }

@@ -16,6 +16,7 @@ pub const MEMORY: i8 = 12;
 pub const RECORDS: i8 = 13;
 pub const ARROW: i8 = 14;
 pub const TENSOR: i8 = 15;
+pub const SHARED: i8 = 16;
 
 /// In a [`REFERENCE`], instead of an extension's type: plain bytes.
 pub const BYTES: i8 = 0;

@@ -48,6 +48,7 @@
 //! serde keeps such values in a type of its own meanwhile.
 
 mod array;
+mod arrived;
 mod container;
 mod convert;
 mod decode;
@@ -72,6 +73,8 @@ mod tree;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::payload::Payload;
 
 pub use array::{Array, Ext, Scalar, ShapeError};
 pub use dtype::{Dtype, Item};
@@ -140,7 +143,39 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError> {
 /// # Errors
 /// As [`encode()`], and anything else than a map with text keys.
 pub fn encode_arguments<T: Serialize + ?Sized>(arguments: &T) -> Result<Bytes, CodecError> {
-    encode::arguments(arguments)
+    encode::arguments(arguments, None)
+}
+
+/// Takes what is large of a value that is being encoded, so that it travels beside the message.
+pub trait Outside {
+    /// Takes a copy of `bulk`, as the next buffer of the message. False: it is to be in the message.
+    ///
+    /// # Errors
+    /// It can be neither; the text says why.
+    fn leave(&mut self, bulk: &[u8]) -> Result<bool, String>;
+}
+
+/// [`encode_arguments`], but `outside` takes what it wants of arrays and bytes.
+///
+/// # Errors
+/// As [`encode_arguments`], and what `outside` says.
+pub fn encode_arguments_beside<T: Serialize + ?Sized>(
+    arguments: &T,
+    outside: Box<dyn Outside>,
+) -> Result<Bytes, CodecError> {
+    encode::arguments(arguments, Some(outside))
+}
+
+/// Decodes a message with the buffers beside it. A [`Value`] and an [`Array`] keep them: no copy.
+///
+/// # Errors
+/// As [`decode()`].
+pub fn decode_payload<T: DeserializeOwned>(payload: &Payload) -> Result<T, CodecError> {
+    if payload.buffers.is_empty() {
+        return decode(&payload.bytes);
+    }
+    let _scope = arrived::enter(&payload.buffers);
+    decode::message(&payload.bytes)
 }
 
 /// Decodes a message.

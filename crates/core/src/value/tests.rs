@@ -286,3 +286,100 @@ fn what_is_malformed_under_a_name_is_refused() {
     let error = decode::<u8>(&message).expect_err("too deep");
     assert!(error.to_string().contains("nested deeper"), "{error}");
 }
+
+/// Takes what has so many bytes.
+struct Beside(usize, std::rc::Rc<std::cell::RefCell<Vec<crate::payload::Buffer>>>);
+
+impl super::Outside for Beside {
+    fn leave(&mut self, bulk: &[u8]) -> Result<bool, String> {
+        let takes = bulk.len() >= self.0;
+        if takes {
+            self.1.borrow_mut().push(bytes::Bytes::copy_from_slice(bulk).into());
+        }
+        Ok(takes)
+    }
+}
+
+fn beside(value: &Value, threshold: usize) -> crate::Payload {
+    let buffers = std::rc::Rc::default();
+    let outside = Beside(threshold, std::rc::Rc::clone(&buffers));
+    let arguments = Map::from([("value", value.clone())]);
+    let bytes = super::encode_arguments_beside(&arguments, Box::new(outside)).expect("it travels");
+    crate::Payload { bytes, buffers: buffers.take().into() }
+}
+
+#[test]
+fn large_bodies_leave_the_message_and_come_back_without_a_copy() {
+    let array = Array::from_items(&[1.5_f64; 100], &[10, 10]).expect("a hundred");
+    let value = Value::List(vec![
+        Value::Bytes(vec![7; 800].into()),
+        Value::Array(array),
+        Value::Bytes(vec![8; 10].into()),
+        Value::Str("s".repeat(900)),
+    ]);
+    for (threshold, left) in [(11, 2), (800, 2), (801, 0)] {
+        let payload = beside(&value, threshold);
+        assert_eq!(payload.buffers.len(), left);
+        let back: Map = super::decode_payload(&payload).expect("what was sent");
+        assert_eq!(back.get("value"), Some(&value));
+        if let Some(Value::List(items)) = back.get("value")
+            && let [Value::Bytes(bytes), Value::Array(array), ..] = &items[..]
+            && left > 0
+        {
+            assert_eq!(bytes.as_ptr(), payload.buffers[0].as_ptr());
+            assert_eq!(array.data().as_ptr(), payload.buffers[1].as_ptr());
+        }
+    }
+}
+
+#[test]
+fn keys_stay_in_the_message() {
+    let map = Map::from([(Value::Bytes(vec![1; 50].into()), Value::Bytes(vec![2; 50].into()))]);
+    let payload = beside(&Value::Map(map.clone()), 50);
+    assert_eq!(payload.buffers.len(), 1);
+    let back: Map = super::decode_payload(&payload).expect("what was sent");
+    assert_eq!(back.get("value"), Some(&Value::Map(map)));
+}
+
+#[test]
+fn types_that_keep_no_buffer_copy_it() {
+    let payload = beside(&Value::Bytes(vec![9; 64].into()), 1);
+    #[derive(serde::Deserialize)]
+    struct Holder {
+        value: serde_bytes::ByteBuf,
+    }
+    let holder: Holder = super::decode_payload(&payload).expect("bytes");
+    assert_eq!(&holder.value[..], &[9; 64]);
+}
+
+#[test]
+fn lies_about_buffers_are_refused() {
+    let reference = |number: u32, tag: u8, head: &[u8]| {
+        let body = [&number.to_be_bytes()[..], &[tag], head].concat();
+        [&[0xc7, body.len() as u8, 8], &body[..]].concat()
+    };
+    let one_f8 = [&b"\x03<f8\x01"[..], &1_u64.to_be_bytes()].concat();
+    let two_f8 = [&b"\x03<f8\x01"[..], &2_u64.to_be_bytes()].concat();
+    let decode = |message: Vec<u8>| {
+        let buffers = vec![bytes::Bytes::from_static(&[0; 8]).into()];
+        super::decode_payload::<Value>(&crate::Payload {
+            bytes: message.into(),
+            buffers: buffers.into(),
+        })
+    };
+    assert!(matches!(decode(reference(0, 6, &one_f8)), Ok(Value::Array(_))));
+    assert!(matches!(decode(reference(0, 0, &[])), Ok(Value::Bytes(_))));
+    for lie in [
+        reference(1, 6, &one_f8),
+        reference(0, 6, &two_f8),
+        reference(0, 6, &[&one_f8[..], &[0]].concat()),
+        reference(0, 0, &[1]),
+        reference(0, 2, &[]),
+        reference(0, 8, &[]),
+        vec![0xd4, 8, 0],
+    ] {
+        assert!(decode(lie.clone()).is_err(), "{lie:?}");
+    }
+    let alone = super::decode::<Value>(&reference(0, 0, &[]));
+    assert!(alone.is_err(), "nothing came with it");
+}

@@ -198,22 +198,37 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
-        let Parts { tag, body } = Parts::deserialize(inner)?;
-        let value = match tag {
-            Int::TAG => Int::from_body(&body).map(Value::Int),
-            DateTime::TAG => DateTime::from_body(&body).map(Value::DateTime),
-            Date::TAG => Date::from_body(&body).map(Value::Date),
-            Time::TAG => Time::from_body(&body).map(Value::Time),
-            TimeDelta::TAG => TimeDelta::from_body(&body).map(Value::TimeDelta),
-            Decimal::TAG => Decimal::from_body(&body).map(Value::Decimal),
-            Uuid::TAG => Uuid::from_body(&body).map(Value::Uuid),
-            format::MEMORY => Ok(Value::Bytes(body.into())),
-            Array::TAG | format::TENSOR => Array::from_body(&body).map(Value::Array),
-            Scalar::TAG => Scalar::from_body(&body).map(Value::Scalar),
-            _ => Ok(Value::Ext(Ext { tag, body: body.into() })),
+        let Parts { tag, body, bulk } = Parts::deserialize(inner)?;
+        let value = match (tag, bulk) {
+            (format::BYTES | format::MEMORY, Some(bulk)) if body.is_empty() => {
+                Ok(Value::Bytes(bulk))
+            }
+            (Array::TAG | format::TENSOR, Some(bulk)) => Array::over(&body, bulk).map(Value::Array),
+            (format::RECORDS | format::ARROW, Some(bulk)) => {
+                Ok(Value::Ext(Ext { tag, body: [&body[..], &bulk].concat().into() }))
+            }
+            (_, Some(_)) => Err("a value that does not travel beside the message".to_owned()),
+            (tag, None) => whole(tag, body),
         };
         value
             .map_err(|what| de::Error::custom(format!("malformed extension of type {tag}: {what}")))
+    }
+}
+
+/// A value that is all in the message.
+fn whole(tag: i8, body: Vec<u8>) -> Result<Value, String> {
+    match tag {
+        Int::TAG => Int::from_body(&body).map(Value::Int),
+        DateTime::TAG => DateTime::from_body(&body).map(Value::DateTime),
+        Date::TAG => Date::from_body(&body).map(Value::Date),
+        Time::TAG => Time::from_body(&body).map(Value::Time),
+        TimeDelta::TAG => TimeDelta::from_body(&body).map(Value::TimeDelta),
+        Decimal::TAG => Decimal::from_body(&body).map(Value::Decimal),
+        Uuid::TAG => Uuid::from_body(&body).map(Value::Uuid),
+        format::MEMORY => Ok(Value::Bytes(body.into())),
+        Array::TAG | format::TENSOR => Array::from_body(&body).map(Value::Array),
+        Scalar::TAG => Scalar::from_body(&body).map(Value::Scalar),
+        _ => Ok(Value::Ext(Ext { tag, body: body.into() })),
     }
 }
 

@@ -14,11 +14,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::keeper::{Keeper, Order};
+use super::loans::Loans;
 use super::watch::{LINE_AFTER_STATUS, Process, STATUS_AFTER_LINE, malformed};
 use super::{Office, Port, command};
 use crate::config::{PoolConfig, SourceKind};
 use crate::error::{Shortage, StartFailure, Violation};
 use crate::id::WorkerRef;
+use crate::process::arena::Arena;
 use crate::process::shim::REFUSED_BY_SYSTEM;
 use crate::process::{FromWorker as Aside, Page, Received, shortage_of, shortage_told, spawn};
 use crate::transport::{
@@ -53,9 +55,11 @@ pub(super) async fn launch<O: Office>(
     let config = keeper.config.clone();
     let (process, page) = begin(keeper, &config, worker.slot).map_err(|failure| (failure, None))?;
     let page = Arc::new(page);
+    let office = keeper.office.clone();
     let mut handshake = Handshake {
         config: &config,
         worker,
+        arena: office.arena(),
         process,
         page,
         line: None,
@@ -149,6 +153,7 @@ fn begin<O: Office>(
 struct Handshake<'a> {
     config: &'a PoolConfig,
     worker: &'a WorkerRef,
+    arena: Option<&'a Arena>,
     process: Process,
     page: Arc<Page>,
     /// Once it dialled in.
@@ -293,9 +298,16 @@ impl Handshake<'_> {
         self.check_process()?;
         let control = attached.control.then(|| self.process.control.clone());
         let page = attached.words.then(|| self.page.clone());
-        let port = Port::new(attached.outbox, control, page);
+        let mut inbox = attached.inbox;
+        let mut port = Port::new(attached.outbox, control, page, self.config.max_message);
+        if let Some(arena) = self.arena.filter(|_| attached.arenas) {
+            let loans = Arc::new(Loans::new(arena, &self.process.control));
+            self.process.loans = Some(loans.clone());
+            inbox.find_buffers(loans.clone());
+            port.lend_by(loans);
+        }
         port.initialize(self.worker, &self.config.worker);
-        self.line = Some((attached.inbox, port));
+        self.line = Some((inbox, port));
         self.python_version = attached.python_version;
         Ok(())
     }

@@ -12,6 +12,7 @@
 mod command;
 mod keeper;
 mod launch;
+mod loans;
 mod output;
 mod port;
 mod watch;
@@ -21,11 +22,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use keeper::{Keeper, Order};
-pub(crate) use port::Port;
+pub(crate) use port::{Port, TooLong};
 
 use crate::error::{ExitReport, StartFailure, Violation};
 use crate::id::WorkerRef;
 use crate::process::Stream;
+use crate::process::arena::Arena;
 use crate::transport::{FromWorker, PythonInfo, ToolInfo};
 
 /// SIGKILL comes so long after SIGTERM, and after the order to kill. A little less than a second:
@@ -40,6 +42,9 @@ pub(crate) trait Office: Send + Sync + 'static {
     /// A worker can be started. None: it is not wanted, or not before it is ordered again. Else
     /// when it must be ready.
     fn starting(&self, slot: usize, generation: u64) -> Option<Instant>;
+
+    /// Where buffers for workers are; none: in frames alone.
+    fn arena(&self) -> Option<&Arena>;
 
     /// The worker that is in a slot.
     fn name(&self, slot: usize) -> WorkerRef;

@@ -2,10 +2,24 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use super::loans::Loans;
 use crate::config::WorkerConfig;
 use crate::id::{CallId, WorkerRef};
+use crate::payload::{Buffers, Payload, Told};
 use crate::process::{Control, Page, ToWorker, WordState};
 use crate::transport::{Outbox, ToolCall};
+
+/// Bytes of a buffer that go in one frame, where they have to.
+const PART: usize = 1 << 20;
+
+/// A frame would be larger than `max_message` allows: its buffers have to go in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLong {
+    pub(crate) size: u64,
+    pub(crate) limit: u64,
+}
 
 /// Sends to one worker. Cheap to clone, never waits, never fails: a worker that is gone is noticed
 /// by its keeper.
@@ -16,6 +30,10 @@ pub(crate) struct Port {
     /// tool runs.
     control: Option<Arc<Control>>,
     page: Option<Arc<Page>>,
+    /// None: all that it is to read goes in frames.
+    loans: Option<Arc<Loans>>,
+    /// Bytes of one value in a frame.
+    max_message: usize,
 }
 
 impl Port {
@@ -23,8 +41,14 @@ impl Port {
         outbox: Outbox,
         control: Option<Arc<Control>>,
         page: Option<Arc<Page>>,
+        max_message: usize,
     ) -> Self {
-        Self { outbox, control, page }
+        Self { outbox, control, page, loans: None, max_message }
+    }
+
+    /// From now on buffers are lent to it.
+    pub(super) fn lend_by(&mut self, loans: Arc<Loans>) {
+        self.loans = Some(loans);
     }
 
     /// Where what has no order with the rest is sent from elsewhere: answers of host tools.
@@ -47,7 +71,14 @@ impl Port {
         self.tell(&ToWorker::Probe { nonce: probe });
     }
 
-    pub(crate) fn start_call(&self, mut call: ToolCall<'_>) {
+    /// Sends a call.
+    ///
+    /// # Errors
+    /// It is not sent: this worker would have to be sent its buffers in the frame, and they do not fit.
+    pub(crate) fn start_call(&self, mut call: ToolCall<'_>) -> Result<(), TooLong> {
+        if !call.arguments.buffers.is_empty() {
+            call.told = self.told(call.arguments)?;
+        }
         match (&self.page, call.word) {
             (Some(page), Some(word)) => {
                 page.queue(u32::from(word), call.id.raw());
@@ -55,6 +86,43 @@ impl Port {
             _ => call.word = None,
         }
         self.outbox.start_call(call);
+        Ok(())
+    }
+
+    /// The buffers of a call as its frame tells them.
+    fn told(&self, arguments: &Payload) -> Result<Vec<Told>, TooLong> {
+        let told = match &self.loans {
+            Some(loans) => loans.lend(&arguments.buffers),
+            None => inline(&arguments.buffers),
+        };
+        let inline = told.iter().map(|told| match told {
+            Told::Inline(bytes) => bytes.len(),
+            Told::Shared { .. } => 0,
+        });
+        let size = inline.fold(arguments.bytes.len(), usize::saturating_add);
+        if size > self.max_message {
+            if let Some(loans) = self.loans.as_ref().filter(|_| told.iter().any(is_shared)) {
+                loans.take_back(&arguments.buffers);
+            }
+            return Err(TooLong { size: size as u64, limit: self.max_message as u64 });
+        }
+        Ok(told)
+    }
+
+    /// The bytes of a call that the worker could not read; None: nobody waits for it any more.
+    pub(crate) fn send_bytes(&self, id: CallId, arguments: Option<&Payload>) {
+        let Some(arguments) = arguments else { return self.outbox.buffer_bytes(id, None) };
+        if let Some(loans) = &self.loans {
+            loans.take_back(&arguments.buffers);
+        }
+        for (index, buffer) in arguments.buffers.iter().enumerate() {
+            // What had no place in a segment was in the frame.
+            let mut left: Bytes = buffer.bytes().clone();
+            while buffer.is_shared() && !left.is_empty() {
+                let part = left.split_to(left.len().min(PART));
+                self.outbox.buffer_bytes(id, Some((index as u32, part)));
+            }
+        }
     }
 
     pub(crate) fn cancel(&self, id: CallId) {
@@ -115,10 +183,19 @@ impl Port {
     }
 
     pub(super) fn initialize(&self, worker: &WorkerRef, config: &WorkerConfig) {
-        self.outbox.initialize(worker, config);
+        let loans = self.loans.as_ref();
+        self.outbox.initialize(worker, config, loans.map(|loans| loans.arena()));
     }
 
     pub(super) fn drain(&self) {
         self.outbox.drain();
     }
+}
+
+fn inline(buffers: &Buffers) -> Vec<Told> {
+    buffers.iter().map(|buffer| Told::Inline(buffer.bytes().clone())).collect()
+}
+
+fn is_shared(told: &Told) -> bool {
+    matches!(told, Told::Shared { .. })
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::keeper::{Keeper, Order};
+use super::loans::Loans;
 use super::output::Output;
 use super::{KILL_AFTER, Office, Port, STOP_LIMIT};
 use crate::error::{Cause, ExitReport, Violation};
@@ -34,6 +35,8 @@ const SIGTERM: i32 = 15;
 pub(super) struct Process {
     pub(super) control: Arc<Control>,
     pub(super) output: Output,
+    /// What it and the pool lend each other, where they do.
+    pub(super) loans: Option<Arc<Loans>>,
     /// Its token is known as long as it lives.
     pub(super) admission: Admission,
     /// Known once the shim said so.
@@ -70,6 +73,7 @@ impl Process {
         Ok(Self {
             control: Arc::new(Control::new(control)?),
             output: Output::start(office, slot, stdout, stderr),
+            loans: None,
             admission,
             pid: None,
             shim: Shim::new(pid, pidfd)?,
@@ -106,6 +110,12 @@ impl Process {
             Aside::Stack(_) => {
                 if let Aside::Stack(text) = received.message {
                     self.stack = Some(text).filter(|text| !text.is_empty());
+                }
+            }
+            Aside::Arena(message) => {
+                // Whoever was told of no arena has none to speak of.
+                if let Some(loans) = &self.loans {
+                    loans.heard(*message, received);
                 }
             }
             Aside::BootError(_) | Aside::ProbeAnswer { .. } => {}
@@ -290,7 +300,9 @@ impl Process {
             Aside::WorkerIs { .. } | Aside::WorkerExited { .. } => {
                 received.sender_pid == 0 || received.sender_pid == self.shim.pid()
             }
-            Aside::BootError(_) | Aside::ProbeAnswer { .. } | Aside::Stack(_) => true,
+            Aside::BootError(_) | Aside::ProbeAnswer { .. } | Aside::Stack(_) | Aside::Arena(_) => {
+                true
+            }
         }
     }
 

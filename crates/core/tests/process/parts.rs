@@ -163,7 +163,7 @@ fn play_worker() {
             ToWorker::Cancel { call } => exit(call as i32),
             ToWorker::Grant { call, .. } => raise(Signal::try_from(call as i32).unwrap()).unwrap(),
             ToWorker::Trace => control.send(&FromWorker::Stack("here".into())).unwrap(),
-            ToWorker::Start(_) => panic!("started twice"),
+            ToWorker::Start(_) | ToWorker::Arena(_) => panic!("started twice"),
         }
     }
     wait_for_the_end() // does not even leave when its host is gone: the shim must see to it

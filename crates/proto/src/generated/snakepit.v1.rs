@@ -121,6 +121,28 @@ pub mod adapter_source {
         MainModule(::prost::alloc::string::String),
     }
 }
+/// Bytes that an encoded value names by position: in a segment of the sender's, or here.
+///
+/// A segment is a file of memory that its owner sends over the control socket before a frame names
+/// it, sealed so that its length never changes. The reader maps it and never writes. Once it needs the
+/// buffer no more, it adds one to the word of the owner's board; an owner does not touch a region
+/// before it was counted back as often as it was named, or the reader's process is gone.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Buffer {
+    /// 0: `inline` has the bytes.
+    #[prost(uint32, tag = "1")]
+    pub segment: u32,
+    #[prost(uint64, tag = "2")]
+    pub offset: u64,
+    /// Above 0; offset and length together are inside the segment.
+    #[prost(uint64, tag = "3")]
+    pub length: u64,
+    /// Index in the owner's board.
+    #[prost(uint32, tag = "4")]
+    pub word: u32,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub inline: ::prost::bytes::Bytes,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Tool {
     /// \[A-Za-z0-9\]\[A-Za-z0-9\_.-\]{0,63}, another one for each tool.
@@ -141,7 +163,7 @@ pub struct Tool {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HostFrame {
-    #[prost(oneof = "host_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "host_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub frame: ::core::option::Option<host_frame::Frame>,
 }
 /// Nested message and enum types in `HostFrame`.
@@ -169,13 +191,16 @@ pub mod host_frame {
         /// The same.
         #[prost(message, tag = "8")]
         HostToolChunks(super::HostToolChunks),
+        /// After Unread alone.
+        #[prost(message, tag = "9")]
+        BufferBytes(super::BufferBytes),
     }
 }
 /// No larger than `max_message` and 64 KiB for what a frame has beside a value. One of the frames,
 /// always.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerFrame {
-    #[prost(oneof = "worker_frame::Frame", tags = "1, 2, 3, 4, 5, 10, 6, 7, 8")]
+    #[prost(oneof = "worker_frame::Frame", tags = "1, 2, 3, 4, 5, 10, 6, 7, 8, 11")]
     pub frame: ::core::option::Option<worker_frame::Frame>,
 }
 /// Nested message and enum types in `WorkerFrame`.
@@ -209,6 +234,9 @@ pub mod worker_frame {
         /// After `ready`.
         #[prost(message, tag = "8")]
         GrantHostToolChunks(super::GrantHostToolChunks),
+        /// After `ready`, before the Result.
+        #[prost(message, tag = "11")]
+        Unread(super::Unread),
     }
 }
 /// What a spawned worker reads from its control socket before it dials. Secret: never in argv or
@@ -250,6 +278,9 @@ pub struct Hello {
     /// This end honours the shared page: calls may be prefetched.
     #[prost(bool, tag = "7")]
     pub words: bool,
+    /// This end maps segments, and has `control`; see Buffer.
+    #[prost(bool, tag = "12")]
+    pub arenas: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Initialize {
@@ -283,6 +314,25 @@ pub struct Initialize {
     /// Classes of exceptions, `package.module:Name`; see Failure.class.
     #[prost(string, repeated, tag = "11")]
     pub errors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Absent: buffers travel in frames alone, in both directions.
+    #[prost(message, optional, tag = "12")]
+    pub shared_memory: ::core::option::Option<SharedMemory>,
+}
+/// How large buffers travel; told to who said `arenas`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SharedMemory {
+    /// Of all segments that this worker makes or maps.
+    #[prost(uint64, tag = "1")]
+    pub max_bytes: u64,
+    /// Buffers of fewer bytes are not worth a segment.
+    #[prost(uint64, tag = "2")]
+    pub threshold: u64,
+    /// How long one waits for room.
+    #[prost(uint64, tag = "3")]
+    pub wait_us: u64,
+    /// Then: the value cannot travel. Else: it goes in the frame.
+    #[prost(bool, tag = "4")]
+    pub error_when_full: bool,
 }
 /// What becomes of a value in a result or chunk that cannot travel: what it says itself (by the first
 /// of `model_dump`, `to_dict`, `_asdict`, `tolist`, `isoformat` that it has), else a marker.
@@ -337,7 +387,7 @@ pub struct StartFailed {
     #[prost(bool, tag = "2")]
     pub permanent: bool,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StartCall {
     /// Unique on this stream; never reused.
     #[prost(uint64, tag = "1")]
@@ -380,6 +430,9 @@ pub struct StartCall {
     /// Encoded map, what the host's session was given; empty: nothing.
     #[prost(bytes = "bytes", tag = "13")]
     pub session_metadata: ::prost::bytes::Bytes,
+    /// What `arguments` names.
+    #[prost(message, repeated, tag = "20")]
+    pub buffers: ::prost::alloc::vec::Vec<Buffer>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CancelCall {
@@ -416,6 +469,9 @@ pub struct Result {
     /// Of a call that was sent to this worker and has no Result yet.
     #[prost(uint64, tag = "1")]
     pub call_id: u64,
+    /// What `value` names.
+    #[prost(message, repeated, tag = "20")]
+    pub buffers: ::prost::alloc::vec::Vec<Buffer>,
     /// One of them, always.
     #[prost(oneof = "result::Outcome", tags = "2, 3, 4")]
     pub outcome: ::core::option::Option<result::Outcome>,
@@ -435,9 +491,32 @@ pub mod result {
         End(super::StreamEnd),
     }
 }
+/// A call has not begun and waits, since a buffer of it cannot be read: its segment was refused. None
+/// of the call's buffers is counted back. They come again in BufferBytes, unless the call is over by then.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unread {
+    /// As in Result.
+    #[prost(uint64, tag = "1")]
+    pub call_id: u64,
+}
+/// Bytes of a call that was Unread, in order, until each of its buffers is complete.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BufferBytes {
+    #[prost(uint64, tag = "1")]
+    pub call_id: u64,
+    /// Of the buffer in StartCall.
+    #[prost(uint32, tag = "2")]
+    pub index: u32,
+    /// What comes next of it.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub bytes: ::prost::bytes::Bytes,
+    /// Nothing comes any more: nobody waits for the call. It ends as one that was cancelled.
+    #[prost(bool, tag = "4")]
+    pub gone: bool,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StreamEnd {}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Chunks {
     /// As in Result, of a stream.
     #[prost(uint64, tag = "1")]
@@ -445,6 +524,9 @@ pub struct Chunks {
     /// At least one; see the window in StartCall.
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub items: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// What the item names; then there is one alone. Their bytes count in the window as the item's.
+    #[prost(message, repeated, tag = "20")]
+    pub buffers: ::prost::alloc::vec::Vec<Buffer>,
 }
 /// A tool of the worker calls a function of the host, which the host's program has registered.
 ///

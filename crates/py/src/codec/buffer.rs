@@ -4,12 +4,16 @@
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
-use std::slice;
+use std::{ptr, slice};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::write::Writer;
+
+/// A copy that takes no longer than to detach and attach again where another thread wants to run.
+const SHORT_COPY: usize = 1 << 20;
 
 /// Memory in C order that stays where it is as long as this lives.
 pub(crate) struct Buffer<'py> {
@@ -33,6 +37,33 @@ impl<'py> Buffer<'py> {
 
     pub(crate) fn len(&self) -> usize {
         self.view.len.cast_unsigned()
+    }
+
+    /// Where it begins.
+    pub(crate) fn address(&self) -> usize {
+        self.view.buf as usize
+    }
+
+    /// A copy; a long one without the interpreter.
+    pub(super) fn to_bytes(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        // SAFETY: new bytes that nobody else knows, or null with an error.
+        let bytes: Bound<'_, PyBytes> = unsafe {
+            let made = ffi::PyBytes_FromStringAndSize(ptr::null(), self.view.len);
+            Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked()
+        };
+        // SAFETY: bytes that are alive; what they hold may be written to until others know them.
+        let to = unsafe { ffi::PyBytes_AsString(bytes.as_ptr()) } as usize;
+        let (from, len) = (self.address(), self.len());
+        // SAFETY: `len` bytes at both ends, which do not overlap: these are kept by the view, those
+        // by `bytes`.
+        let copy = move || unsafe {
+            ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, len);
+        };
+        match len {
+            ..SHORT_COPY => copy(),
+            _ => py.detach(copy),
+        }
+        Ok(bytes)
     }
 
     pub(super) fn item_size(&self) -> usize {

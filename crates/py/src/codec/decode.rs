@@ -25,6 +25,8 @@ pub(super) struct Decoder<'a, 'py> {
     /// None: another thread, or a decode further up this stack, has it.
     keys: Option<&'a mut KeyCache>,
     arrived: &'a dyn Arrived,
+    /// Number of the first buffer that is this message's.
+    base: usize,
 }
 
 impl<'a, 'py> Decoder<'a, 'py> {
@@ -34,7 +36,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
         keys: Option<&'a mut KeyCache>,
         arrived: &'a dyn Arrived,
     ) -> Self {
-        Self { input: Reader::new(data), py, depth: 0, owed: 0, keys, arrived }
+        Self { input: Reader::new(data), py, depth: 0, owed: 0, keys, arrived, base: 0 }
     }
 
     /// The one value that the whole message is.
@@ -227,7 +229,8 @@ impl<'a, 'py> Decoder<'a, 'py> {
             extension::RECORDS | extension::ARROW | extension::TENSOR => {
                 interop::decode(py, tag, body, None)
             }
-            extension::REFERENCE => outside::resolve(py, body, self.arrived),
+            extension::REFERENCE => outside::resolve(py, body, (self.arrived, self.base)),
+            extension::SHARED => self.shared(body),
             _ => Err(Failure::new(format!("unknown extension type {tag}; is the peer newer?"))),
         };
         value.map_err(|failure| failure.during(format!("malformed extension of type {tag}")))
@@ -242,6 +245,20 @@ impl<'a, 'py> Decoder<'a, 'py> {
                 "no decoder for \"{name}\" here; register one by register_decoder()"
             ))
         })?;
+        let plain = self.inside_of(message, self.base)?;
+        decode
+            .call1((plain,))
+            .map_err(|error| Failure::raised(format!("the decoder for \"{name}\" failed"), error))
+    }
+
+    /// A value that was put once, and has buffers of its own.
+    fn shared(&mut self, body: &[u8]) -> Step<Bound<'py, PyAny>> {
+        let (first, message) = body.split_first_chunk().ok_or_else(truncated)?;
+        let first = u32::from_be_bytes(*first) as usize;
+        self.inside_of(message, self.base.saturating_add(first))
+    }
+
+    fn inside_of(&mut self, message: &[u8], base: usize) -> Step<Bound<'py, PyAny>> {
         self.deeper()?;
         let mut inner = Decoder {
             input: Reader::new(message),
@@ -250,12 +267,11 @@ impl<'a, 'py> Decoder<'a, 'py> {
             owed: 0,
             keys: self.keys.as_deref_mut(),
             arrived: self.arrived,
+            base,
         };
-        let plain = inner.message()?;
+        let value = inner.message()?;
         self.depth -= 1;
-        decode
-            .call1((plain,))
-            .map_err(|error| Failure::raised(format!("the decoder for \"{name}\" failed"), error))
+        Ok(value)
     }
 
     #[inline]

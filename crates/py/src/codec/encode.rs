@@ -19,6 +19,7 @@ use super::failure::{Failure, Step, type_name};
 use super::outside::{Bulk, Encoded};
 use super::write::Writer;
 use super::{MAX_DEPTH, array, interop, number, refusal, registry, time, types};
+use crate::memory::{CLOSED, SharedRef};
 
 pub(super) struct Encoder<'py> {
     pub(super) out: Writer,
@@ -234,6 +235,9 @@ impl<'py> Encoder<'py> {
     #[cold]
     #[inline(never)]
     fn other(&mut self, value: &Bound<'py, PyAny>) -> Step {
+        if let Ok(shared) = value.cast_exact::<SharedRef>() {
+            return self.shared(shared);
+        }
         if let Some((name, encode)) = registry::encoder(value)? {
             return self.named(value, &name, &encode);
         }
@@ -265,6 +269,23 @@ impl<'py> Encoder<'py> {
         self.out.append(&[name.len() as u8]);
         self.out.append(name.as_bytes());
         self.out.append(&message);
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// A value that was put before: its message as it is, and its buffers.
+    fn shared(&mut self, shared: &Bound<'py, SharedRef>) -> Step {
+        let payload = shared.get().payload().ok_or_else(|| Failure::new(CLOSED).of(shared))?;
+        self.deeper(shared)?;
+        if self.threshold == usize::MAX && !payload.buffers.is_empty() {
+            let value = super::decode_payload(self.py, &payload, "value")?;
+            self.value(&value)?;
+        } else {
+            self.out.extension(extension::SHARED, 4 + payload.bytes.len())?;
+            self.out.append(&(self.outside.len() as u32).to_be_bytes());
+            self.out.append(&payload.bytes);
+            self.outside.extend(payload.buffers.iter().cloned().map(Bulk::Kept));
+        }
         self.depth -= 1;
         Ok(())
     }

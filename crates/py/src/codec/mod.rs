@@ -58,7 +58,7 @@ use decode::Decoder;
 use encode::Encoder;
 use failure::{Failure, type_name};
 use keys::KeyCache;
-pub(crate) use outside::{Arrived, Encoded};
+pub(crate) use outside::{Arrived, Bulk, Encoded};
 pub(crate) use registry::{adopt, use_registry};
 
 /// Containers inside each other, both ways.
@@ -150,6 +150,27 @@ pub(crate) fn decode_with<'py>(
     let decoded = Decoder::new(py, data, keys, arrived).message();
     drop(cache);
     decoded.map_err(|failure| failure.raise_decode(py, root))
+}
+
+/// Decodes a value with what came beside its message.
+///
+/// # Errors
+///
+/// As [`decode()`].
+pub(crate) fn decode_payload<'py>(
+    py: Python<'py>,
+    payload: &snakepit::Payload,
+    root: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    match payload.buffers.is_empty() {
+        true => decode(py, &payload.bytes, root),
+        false => decode_with(py, &payload.bytes, root, &&payload.buffers[..]),
+    }
+}
+
+/// An `EncodeError` about a whole value.
+pub(crate) fn refuse(py: Python<'_>, root: &str, what: impl Into<String>) -> PyErr {
+    Failure::new(what).raise_encode(py, root)
 }
 
 /// Makes decoded keys that equal one of `names` that very object, so that Python matches keyword

@@ -5,7 +5,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyList, PyMemoryView};
+use pyo3::types::{PyByteArray, PyList, PyMemoryView};
 use snakepit::value::format as extension;
 
 use super::buffer::Buffer;
@@ -27,6 +27,8 @@ pub(crate) enum Bulk<'py> {
     Memory(Buffer<'py>),
     /// What writes itself: `write_into(buffer)` fills a writable buffer of so many bytes.
     Writes(Bound<'py, PyAny>, usize),
+    /// What has been put already.
+    Kept(snakepit::Buffer),
 }
 
 impl<'py> Bulk<'py> {
@@ -43,6 +45,7 @@ impl<'py> Bulk<'py> {
         match self {
             Self::Memory(buffer) => buffer.len(),
             Self::Writes(_, len) => *len,
+            Self::Kept(buffer) => buffer.len(),
         }
     }
 
@@ -54,6 +57,7 @@ impl<'py> Bulk<'py> {
                 writes.call_method1(intern!(writes.py(), "write_into"), (&room,))?;
                 Buffer::contiguous(&room)?.append_to(out);
             }
+            Self::Kept(buffer) => out.append(buffer),
         }
         Ok(())
     }
@@ -67,6 +71,9 @@ impl<'py> Bulk<'py> {
                 Ok(PyMemoryView::from(new_bytes(py, &out.finish())?.as_any())?.into_any())
             }
             Self::Writes(writes, _) => Ok(writes),
+            Self::Kept(buffer) => {
+                Ok(PyMemoryView::from(new_bytes(py, &buffer)?.as_any())?.into_any())
+            }
         }
     }
 }
@@ -106,18 +113,18 @@ impl Arrived for Bound<'_, PyList> {
 pub(super) fn resolve<'py>(
     py: Python<'py>,
     body: &[u8],
-    arrived: &dyn Arrived,
+    (arrived, base): (&dyn Arrived, usize),
 ) -> Step<Bound<'py, PyAny>> {
     let (number, tag, head) = extension::reference(body).ok_or_else(super::read::truncated)?;
-    let came = usize::try_from(number).ok().and_then(|number| arrived.get(py, number));
-    let Some(data) = came.transpose()? else {
+    let number = base.saturating_add(number as usize);
+    let Some(data) = arrived.get(py, number).transpose()? else {
         return Err(Failure::new(format!("no buffer {number} came with the message")));
     };
     match tag {
         extension::BYTES | extension::MEMORY if !head.is_empty() => {
             Err(Failure::new("plain bytes have no head"))
         }
-        extension::BYTES => Ok(py.get_type::<PyBytes>().call1((data,))?),
+        extension::BYTES => Ok(Buffer::contiguous(&data)?.to_bytes(py)?.into_any()),
         extension::MEMORY => read_only(&data),
         extension::ARRAY => array::decode_array_over(py, head, &data),
         extension::TENSOR => {

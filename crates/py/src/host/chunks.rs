@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use pyo3::prelude::*;
 use snakepit::blocking::Driver;
-use snakepit::{Canceller, ChunkStream, Error};
+use snakepit::{Canceller, ChunkStream, Error, Payload};
 
 use super::errors;
 use super::inbox::{Inbox, chunk_result, complete};
@@ -19,13 +18,13 @@ use crate::codec;
 
 /// What a stream has next.
 pub(super) enum Next {
-    Chunk(Bytes),
+    Chunk(Payload),
     Failed(Error),
     End,
 }
 
-impl From<Option<Result<Bytes, Error>>> for Next {
-    fn from(next: Option<Result<Bytes, Error>>) -> Self {
+impl From<Option<Result<Payload, Error>>> for Next {
+    fn from(next: Option<Result<Payload, Error>>) -> Self {
         match next {
             Some(Ok(chunk)) => Self::Chunk(chunk),
             Some(Err(error)) => Self::Failed(error),
@@ -158,7 +157,7 @@ impl Chunks {
         match next {
             // A close that came while this thread waited; its cancel is no news to the reader.
             Next::Failed(_) if self.closed.load(Ordering::Acquire) => Ok(None),
-            Next::Chunk(chunk) => codec::decode(py, &chunk, "chunk").map(Some),
+            Next::Chunk(chunk) => codec::decode_payload(py, &chunk, "chunk").map(Some),
             Next::Failed(error) => Err(errors::exception(py, &error)),
             Next::End => Ok(None),
         }

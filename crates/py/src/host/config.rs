@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::{
     AdapterSource, BreakerConfig, BreakerRule, ByPlace, CrashBarrier, Guards, Limits, OutputMode,
-    PoolConfig, SourceKind, Trip, Unserializable, WorkerConfig,
+    PoolConfig, SharedMemory, SourceKind, Trip, Unserializable, WorkerConfig,
 };
 
 use super::breaker::CircuitBreaker;
@@ -71,9 +71,28 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         life: life::read(&config.getattr("life")?)?,
         max_queue_bytes: config.getattr("max_queue_bytes")?.extract()?,
         guards: guards(config)?,
+        shared_memory: shared_memory(config)?,
         host_tool_depth: config.getattr("host_tool_depth")?.extract()?,
     };
     Ok((config, lines.unbind()))
+}
+
+/// Bytes at most, threshold, seconds to wait, what then.
+type Memory = (Option<u64>, usize, f64, String);
+
+/// None: buffers travel in frames alone.
+fn shared_memory(config: &Bound<'_, PyAny>) -> PyResult<Option<SharedMemory>> {
+    let Some(told) = config.getattr_opt("shared_memory")? else {
+        return Ok(Some(SharedMemory::default()));
+    };
+    let read = |(max_bytes, threshold, wait, when_full): Memory| {
+        let when_full = when_full
+            .parse()
+            .map_err(|message| config_error(config.py(), "shared_memory", message))?;
+        let wait = duration(Some(wait)).unwrap_or(Duration::MAX);
+        Ok(SharedMemory { max_bytes, threshold, wait, when_full })
+    };
+    told.extract::<Option<Memory>>()?.map(read).transpose()
 }
 
 /// As the fields of `snakepit.WorkerBreaker`; none: no slot is barred.

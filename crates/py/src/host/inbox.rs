@@ -193,7 +193,7 @@ pub(super) fn complete(
 /// What an asyncio future of a chunk gets.
 pub(super) fn chunk_result<'py>(py: Python<'py>, next: Next) -> PyResult<Bound<'py, PyAny>> {
     match next {
-        Next::Chunk(chunk) => crate::codec::decode(py, &chunk, "chunk"),
+        Next::Chunk(chunk) => crate::codec::decode_payload(py, &chunk, "chunk"),
         Next::Failed(error) => Err(super::errors::exception(py, &error)),
         Next::End => Err(PyStopAsyncIteration::new_err(())),
     }

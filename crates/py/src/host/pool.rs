@@ -22,6 +22,7 @@ use super::session::{self, Session};
 use super::submitted::Submitted;
 use super::{callbacks, config, errors, info, life, tools};
 use crate::codec;
+use crate::memory::{self, Place, Room, SharedRef};
 
 /// After a second Ctrl-C, workers have so long to be gone.
 const HURRY: Duration = Duration::from_secs(1);
@@ -49,7 +50,7 @@ type Row = (usize, u64, Option<u32>, &'static str, u64, Option<u64>, u32, &'stat
 /// The value of an outcome, or its exception.
 pub(super) fn deliver(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
     match outcome {
-        Ok(value) => codec::decode(py, &value, "result"),
+        Ok(value) => codec::decode_payload(py, &value, "result"),
         Err(error) => Err(errors::exception(py, &error)),
     }
 }
@@ -72,13 +73,19 @@ impl Pool {
     ) -> PyResult<CallSpec> {
         Ok(CallSpec {
             tool: tool.into(),
-            arguments: tools::encoded(args, self.substitute.as_ref())?,
+            arguments: tools::encoded(args, self.substitute.as_ref(), self.place(timeout))?,
             session: session.map(Session::key),
             timeout: duration(timeout),
             idempotent,
             retry: retry.map(|policy| policy.0.clone()),
             lineage,
         })
+    }
+
+    /// Where what is large of a call's arguments goes.
+    fn place(&self, timeout: Option<f64>) -> Place<'_> {
+        let (arena, limit) = (self.core().arena(), duration(timeout));
+        Place { arena, limit, come_back: leave::come_back, insist: false }
     }
 
     /// Ends the pool without patience; for a thread that is detached.
@@ -335,7 +342,27 @@ impl Pool {
         dict.set_item("retry_tokens", stats.retry_tokens)?;
         dict.set_item("circuit", stats.circuit.map(BreakerState::as_str))?;
         dict.set_item("barred", stats.barred)?;
+        let memory = stats.shared_memory.map(|memory| {
+            let snakepit::ArenaStats { segments, bytes, in_use, borrowed, .. } = memory;
+            let snakepit::ArenaStats { reused, made, faults, fallbacks, .. } = memory;
+            (segments, bytes, in_use, borrowed, reused, made, faults, fallbacks)
+        });
+        dict.set_item("shared_memory", memory)?;
         Ok(dict)
+    }
+
+    fn put(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<SharedRef> {
+        let (_, _inside) = self.here(py)?;
+        let place = Place { insist: true, ..self.place(None) };
+        let substitute = self.substitute.as_ref();
+        let encoded = codec::encode_or(value, "value", substitute, place.threshold())?;
+        memory::payload(py, encoded, place, "value").map(SharedRef::new)
+    }
+
+    fn room(&self, py: Python<'_>, nbytes: usize) -> PyResult<Option<Room>> {
+        let (pool, _inside) = self.here(py)?;
+        let room = |arena| memory::room(py, arena, nbytes, leave::come_back);
+        pool.arena().map(room).transpose()
     }
 
     fn health(&self, py: Python<'_>) -> PyResult<life::Health> {
@@ -397,7 +424,7 @@ impl Pool {
     ) -> PyResult<(tools::Arguments, Option<f64>)> {
         let (pool, _inside) = self.here(py)?;
         let limit = duration(timeout);
-        let arguments = tools::encoded(args, self.substitute.as_ref())?;
+        let arguments = tools::encoded(args, self.substitute.as_ref(), self.place(timeout))?;
         tools::checked(py, pool, &self.driver, tool, arguments, wait.then_some(limit))
     }
 

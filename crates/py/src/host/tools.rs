@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use snakepit::Error;
 use snakepit::blocking::Driver;
+use snakepit::{Error, Payload};
 
 use super::errors;
 use super::runtime::{self, Ended};
 use crate::codec;
+use crate::memory::{self, Place};
 
 /// Name, description, whether it streams, schema of the parameters, whether it may overlap with
 /// itself; see `_Tool` in the stub.
@@ -21,20 +21,25 @@ pub(super) type Row = (String, String, bool, String, bool);
 /// Arguments that have been encoded, and are what the tool's schema says. A call takes them in the
 /// place of a mapping.
 #[pyclass(frozen, module = "snakepit._core")]
-pub(super) struct Arguments(Bytes);
+pub(super) struct Arguments(Payload);
 
 /// A call's arguments as they travel.
 pub(super) fn encoded(
     args: Option<&Bound<'_, PyAny>>,
     substitute: Option<&Py<PyAny>>,
-) -> PyResult<Bytes> {
+    place: Place<'_>,
+) -> PyResult<Payload> {
     if let Some(args) = args
         && !args.is_exact_instance_of::<PyDict>()
         && let Ok(arguments) = args.cast_exact::<Arguments>()
     {
         return Ok(arguments.get().0.clone());
     }
-    Ok(codec::encode_args(args, substitute, None)?.message.into())
+    let encoded = codec::encode_args(args, substitute, place.threshold())?;
+    match args {
+        Some(args) => memory::payload(args.py(), encoded, place, "args"),
+        None => Ok(encoded.message.into()),
+    }
 }
 
 pub(super) fn list(
@@ -58,7 +63,7 @@ pub(super) fn checked(
     pool: &snakepit::Pool,
     driver: &Driver,
     tool: &str,
-    arguments: Bytes,
+    arguments: Payload,
     waits: Option<Option<Duration>>,
 ) -> PyResult<(Arguments, Option<f64>)> {
     let tool: Arc<str> = tool.into();

@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
+use super::arenas;
 use super::attendant::Attendant;
 use super::boot;
 use super::engine::Engine;
@@ -42,6 +43,7 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
         python_version: py.version().split(' ').next().unwrap_or_default().to_owned(),
         control: true,
         words: side.page().is_some(),
+        arenas: true,
     };
     let attendant = Attendant::new(py, side)?;
     let dialled = py.detach(|| {
@@ -56,7 +58,8 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
         let path = &start.socket_path;
         PyConnectionError::new_err(format!("no line to the host at {path}: {}", status.message()))
     })?;
-    watch::start(py, side, Arc::clone(&engine.running))?;
+    let exchange = arenas::open(side, initialize.shared_memory.as_ref());
+    watch::start(py, side, Arc::clone(&engine.running), exchange)?;
     let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
     let line = Py::new(py, Line::new(initialize, max_message, side.page(), engine))?;
     let closed = line.clone_ref(py);

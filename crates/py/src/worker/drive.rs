@@ -27,6 +27,9 @@ pub(super) fn drive(py: Python<'_>, engine: &mut Engine, floor: &Floor) -> bool 
                 Some(Ok(Some(HostFrame { frame: Some(FromHost::StartCall(start)) }))) => {
                     floor.arrived(start);
                 }
+                Some(Ok(Some(HostFrame { frame: Some(FromHost::BufferBytes(part)) }))) => {
+                    floor.more(&part);
+                }
                 Some(Ok(Some(HostFrame { frame: Some(FromHost::EndSession(end)) }))) => {
                     floor.session_ended(end.session_generation);
                 }

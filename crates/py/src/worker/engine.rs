@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::thread::Thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use pyo3::prelude::*;
 use snakepit::process::CloseInChild;
 use snakepit_proto::v1::HostFrame;
@@ -102,9 +103,9 @@ impl Engine {
     }
 
     /// Adds an item to the stream's open chunk. True: a chunk was full and is queued.
-    pub(super) fn add_item(&mut self, call: &RunningCall, item: Vec<u8>) -> bool {
+    pub(super) fn add_item(&mut self, call: &RunningCall, item: Bytes) -> bool {
         let bytes = item.len();
-        let full = self.outbox.add(call.id(), item.into());
+        let full = self.outbox.add(call.id(), item);
         self.queued(bytes);
         full
     }

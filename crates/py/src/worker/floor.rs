@@ -14,11 +14,14 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use bytes::Bytes;
 use pyo3::prelude::*;
+use snakepit::Buffers;
+use snakepit::process::arena::Parked;
 use snakepit::process::{Owner, Page};
 use snakepit_proto::v1::worker_frame::Frame;
-use snakepit_proto::v1::{Chunks, Result as CallResult, StartCall};
+use snakepit_proto::v1::{Buffer, BufferBytes, Chunks, Result as CallResult, StartCall, Unread};
 use tokio::sync::Notify;
 
+use super::arenas::{self, Found};
 use super::bell::Bell;
 use super::host_reply::Link;
 use super::lock;
@@ -47,13 +50,15 @@ pub(super) struct Floor {
     /// For the one thread that ends sessions: one is over, or no more are told of.
     ending: Condvar,
     said: Mutex<Vec<Said>>,
+    /// Calls that wait for bytes of theirs.
+    parked: Mutex<Parked<StartCall>>,
     /// Calls that were sent and are not answered.
     under_way: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Waiting {
-    calls: VecDeque<StartCall>,
+    calls: VecDeque<Arrival>,
     /// Sessions that are over, the first of which is being ended. Calls wait for that: the adapter
     /// hears of the end before the next session of the same id begins.
     ends: VecDeque<u64>,
@@ -67,14 +72,20 @@ impl Waiting {
         !self.calls.is_empty() && (self.ends.is_empty() || self.closed)
     }
 
-    fn next(&mut self) -> Option<StartCall> {
+    fn next(&mut self) -> Option<Arrival> {
         if self.has_call() { self.calls.pop_front() } else { None }
     }
 }
 
+/// A call as the host sent it; or one that was taken up before, and the buffers that it has got since.
+struct Arrival(StartCall, Option<Buffers>);
+
 enum Said {
-    Item(u64, Bytes),
+    /// With the buffers that it names.
+    Item(u64, Bytes, Vec<Buffer>),
     End(CallResult),
+    /// A call cannot read what it names.
+    Unread(u64),
 }
 
 /// Frames in the making: each call's items since its last frame.
@@ -83,7 +94,8 @@ struct Gathering(Vec<(Chunks, usize)>);
 
 /// What there is to take up.
 pub(super) enum Taken {
-    Call(Box<StartCall>, Arc<RunningCall>),
+    /// With its buffers, or what is wrong with them.
+    Call(Box<StartCall>, Arc<RunningCall>, Result<Buffers, String>),
     Nothing,
     /// And nothing will come.
     Closed,
@@ -118,6 +130,7 @@ impl Floor {
             arrival: Condvar::new(),
             ending: Condvar::new(),
             said: Mutex::default(),
+            parked: Mutex::default(),
             under_way: AtomicUsize::new(0),
         })
     }
@@ -125,8 +138,29 @@ impl Floor {
     /// A call came.
     pub(super) fn arrived(&self, start: StartCall) {
         self.under_way.fetch_add(1, SeqCst);
+        self.wait_for_a_thread(Arrival(start, None));
+    }
+
+    /// More came of a buffer of a call that could not read it.
+    pub(super) fn more(&self, part: &BufferBytes) {
+        let id = part.call_id;
+        let found = {
+            let mut parked = lock(&self.parked);
+            match part.gone {
+                true => parked.gone(id).map(|start| (start, Buffers::default())),
+                false => parked.more(id, part.index, &part.bytes),
+            }
+        };
+        let Some((start, buffers)) = found else { return };
+        if part.gone {
+            self.running.cancel(id);
+        }
+        self.wait_for_a_thread(Arrival(start, Some(buffers)));
+    }
+
+    fn wait_for_a_thread(&self, arrival: Arrival) {
         let mut waiting = lock(&self.waiting);
-        waiting.calls.push_back(start);
+        waiting.calls.push_back(arrival);
         let may_begin = waiting.has_call();
         drop(waiting);
         if may_begin {
@@ -175,26 +209,40 @@ impl Floor {
     }
 
     /// The next call, claimed; waits for none.
-    pub(super) fn take(&self) -> Taken {
+    pub(super) fn take(&self, py: Python<'_>) -> Taken {
         loop {
-            let start = {
+            let Arrival(mut start, buffers) = {
                 let mut waiting = lock(&self.waiting);
                 match waiting.next() {
-                    Some(start) => start,
+                    Some(arrival) => arrival,
                     None if waiting.closed => return Taken::Closed,
                     None => return Taken::Nothing,
                 }
             };
             // The word is claimed before anything else is looked at: from here on the host cannot
             // give the call to another worker any more.
-            if let Some((page, index)) = self.word(&start)
-                && !page.start(index, start.call_id)
-            {
-                self.forget_one(); // revoked
-                continue;
-            }
+            let claimed = buffers.is_some()
+                || self.word(&start).is_none_or(|(page, index)| page.start(index, start.call_id));
+            let found = match buffers {
+                Some(buffers) => Found::All(buffers),
+                None => arenas::find(py, std::mem::take(&mut start.buffers)),
+            };
+            let buffers = match found {
+                _ if !claimed => {
+                    self.forget_one(); // revoked; what it borrowed is given back
+                    continue;
+                }
+                Found::All(buffers) => Ok(buffers),
+                Found::Wrong(detail) => Err(detail),
+                Found::Missing(table) => {
+                    let id = start.call_id;
+                    lock(&self.parked).add(id, start, table);
+                    self.say(Said::Unread(id));
+                    continue;
+                }
+            };
             let running = self.running.begin(start.call_id);
-            return Taken::Call(Box::new(start), running);
+            return Taken::Call(Box::new(start), running, buffers);
         }
     }
 
@@ -212,8 +260,8 @@ impl Floor {
     }
 
     /// One more item of a stream.
-    pub(super) fn item(&self, call_id: u64, item: Vec<u8>) {
-        self.say(Said::Item(call_id, item.into()));
+    pub(super) fn item(&self, call_id: u64, item: Bytes, buffers: Vec<Buffer>) {
+        self.say(Said::Item(call_id, item, buffers));
     }
 
     /// The last word about a call. Must be called attached.
@@ -248,7 +296,15 @@ impl Floor {
         let mut gathering = Gathering::default();
         for said in said {
             match said {
-                Said::Item(call_id, item) => gathering.add(call_id, item, &self.outbox),
+                Said::Item(call_id, item, buffers) if buffers.is_empty() => {
+                    gathering.add(call_id, item, &self.outbox);
+                }
+                Said::Item(call_id, item, buffers) => {
+                    gathering.seal(call_id, &self.outbox);
+                    let items = vec![item];
+                    self.outbox.push(Frame::Chunks(Chunks { call_id, items, buffers }));
+                }
+                Said::Unread(call_id) => self.outbox.push(Frame::Unread(Unread { call_id })),
                 Said::End(result) => {
                     gathering.seal(result.call_id, &self.outbox);
                     self.outbox.push(Frame::Result(result));
@@ -275,7 +331,10 @@ impl Gathering {
                 chunk.items.push(item);
                 *bytes += length;
             }
-            None => self.0.push((Chunks { call_id, items: vec![item] }, length)),
+            None => {
+                let chunk = Chunks { call_id, items: vec![item], buffers: Vec::new() };
+                self.0.push((chunk, length));
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use snakepit::{Buffers, Payload};
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::{Failure, FailureKind, Result as CallResult, StartCall, StreamEnd};
 
@@ -17,7 +18,7 @@ use super::failure;
 use super::floor::Floor;
 use super::lock;
 use super::running::RunningCall;
-use super::serve::{Desk, Hooks, failed, wrong_verb};
+use super::serve::{Answer, Desk, Hooks, failed, lend, wrong_verb};
 use super::sessions;
 use super::stream::Window;
 
@@ -29,6 +30,8 @@ pub(crate) struct Job {
     call: Py<Call>,
     tool: String,
     arguments: Bytes,
+    /// What they name, until the call begins; or why that cannot be.
+    buffers: Mutex<Result<Buffers, String>>,
     streaming: bool,
     word: Option<u32>,
     flow: Mutex<Flow>,
@@ -39,7 +42,7 @@ pub(crate) struct Job {
 struct Flow {
     window: Window,
     /// An item for which there was no room.
-    kept: Option<Vec<u8>>,
+    kept: Option<Payload>,
     /// Why one cannot travel.
     unfit: Option<Box<Failure>>,
 }
@@ -50,6 +53,7 @@ impl Job {
         floor: &Arc<Floor>,
         mut start: StartCall,
         running: Arc<RunningCall>,
+        buffers: Result<Buffers, String>,
     ) -> PyResult<Self> {
         let tool = start.tool.clone();
         if start.session_generation != 0 {
@@ -66,6 +70,7 @@ impl Job {
             streaming: start.streaming,
             word: start.word.checked_sub(1),
             arguments: start.arguments,
+            buffers: Mutex::new(buffers),
             flow: Mutex::new(flow),
             answered: AtomicBool::new(false),
         })
@@ -81,8 +86,13 @@ impl Job {
     }
 
     fn answer(&self, outcome: Outcome) {
+        self.answer_with((outcome, Vec::new()));
+    }
+
+    fn answer_with(&self, (outcome, buffers): Answer) {
         if !self.answered.swap(true, SeqCst) {
-            let result = CallResult { call_id: self.running.id(), outcome: Some(outcome) };
+            let outcome = Some(outcome);
+            let result = CallResult { call_id: self.running.id(), outcome, buffers };
             self.floor.end(&self.running, self.word, result);
         }
     }
@@ -96,19 +106,33 @@ impl Job {
             return Some(false);
         }
         if let Some(item) = flow.kept.take() {
-            if !flow.window.has_room(item.len(), &self.running) {
+            if !flow.window.has_room(size(&item), &self.running) {
                 flow.kept = Some(item);
                 return None;
             }
             self.send(&mut flow, item);
+            if flow.unfit.is_some() {
+                return Some(false);
+            }
         }
         flow.window.has_room(0, &self.running).then_some(true)
     }
 
-    fn send(&self, flow: &mut Flow, item: Vec<u8>) {
-        flow.window.send(item.len());
-        self.floor.item(self.running.id(), item);
+    /// Waits for nothing: what the host has to map for it has been offered when it was encoded.
+    fn send(&self, flow: &mut Flow, item: Payload) {
+        match lend(&item, "chunk", self.floor.max_message) {
+            Err(failure) => flow.unfit = Some(failure),
+            Ok(table) => {
+                flow.window.send(size(&item));
+                self.floor.item(self.running.id(), item.bytes, table);
+            }
+        }
     }
+}
+
+/// Bytes that an item takes of its stream's window.
+fn size(item: &Payload) -> usize {
+    usize::try_from(item.size()).unwrap_or(usize::MAX)
 }
 
 #[pymethods]
@@ -136,6 +160,7 @@ impl Job {
         &self,
         py: Python<'py>,
     ) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyDict>)>> {
+        let buffers = std::mem::replace(&mut *lock(&self.buffers), Ok(Buffers::default()));
         let refused = if self.running.is_cancelled() {
             failure::plain(FailureKind::Cancelled, "", "cancelled before it started".to_owned())
         } else {
@@ -145,7 +170,7 @@ impl Job {
                     let message = wrong_verb(&self.tool, *streams);
                     failure::plain(FailureKind::Exception, "TypeError", message)
                 }
-                Some((callable, _)) => match self.desk(py).arguments(&self.arguments) {
+                Some((callable, _)) => match self.desk(py).arguments(&self.arguments, buffers) {
                     Ok(arguments) => return Ok(Some((callable.bind(py).clone(), arguments))),
                     Err(error) => failure::bare(py, FailureKind::Decode, &error),
                 },
@@ -159,10 +184,10 @@ impl Job {
     fn reply(&self, value: &Bound<'_, PyAny>) {
         let desk = self.desk(value.py());
         desk.stay_ourselves();
-        self.answer(match desk.encode(value, "result") {
-            Err(failure) => failed(*failure),
-            Ok(value) => Outcome::Value(value.into()),
-        });
+        match desk.value(value) {
+            Err(failure) => self.answer(failed(*failure)),
+            Ok(answer) => self.answer_with(answer),
+        }
     }
 
     /// Answer with what the tool raised.
@@ -187,7 +212,7 @@ impl Job {
             py.detach(|| {
                 self.floor.bell.wait_until(|| {
                     let flow = lock(&self.flow);
-                    let kept = flow.kept.as_ref().map_or(0, Vec::len);
+                    let kept = flow.kept.as_ref().map_or(0, size);
                     self.running.is_cancelled()
                         || self.floor.outbox.is_closed()
                         || flow.window.has_room(kept, &self.running)
@@ -204,7 +229,7 @@ impl Job {
         let mut flow = lock(&self.flow);
         match encoded {
             Err(failure) => flow.unfit = Some(failure),
-            Ok(item) if flow.window.has_room(item.len(), &self.running) => {
+            Ok(item) if flow.window.has_room(size(&item), &self.running) => {
                 self.send(&mut flow, item);
             }
             Ok(item) => flow.kept = Some(item),

@@ -19,9 +19,9 @@ impl Jobs {
     /// Wait for the next call; None: no more come.
     fn get(&self, py: Python<'_>) -> PyResult<Option<Job>> {
         loop {
-            match self.floor.take() {
-                Taken::Call(start, running) => {
-                    return Job::new(py, &self.floor, *start, running).map(Some);
+            match self.floor.take(py) {
+                Taken::Call(start, running, buffers) => {
+                    return Job::new(py, &self.floor, *start, running, buffers).map(Some);
                 }
                 Taken::Closed => return Ok(None),
                 Taken::Nothing => py.detach(|| self.floor.wait()),
@@ -31,8 +31,10 @@ impl Jobs {
 
     /// The next call, if one is there.
     fn get_nowait(&self, py: Python<'_>) -> PyResult<Option<Job>> {
-        match self.floor.take() {
-            Taken::Call(start, running) => Job::new(py, &self.floor, *start, running).map(Some),
+        match self.floor.take(py) {
+            Taken::Call(start, running, buffers) => {
+                Job::new(py, &self.floor, *start, running, buffers).map(Some)
+            }
             Taken::Closed | Taken::Nothing => Ok(None),
         }
     }

@@ -7,6 +7,7 @@
 //! serve      frame ─▶ decode ─▶ tool ─▶ encode ─▶ outbox           main thread: the only one that runs
 //!                                                                  tools, and the one that does the I/O
 //! watch      control socket ─▶ cancel, grant, probe, end of host   own thread, never attaches to Python
+//! arenas     large buffers: segments of the host, and our own
 //! attendant  cancel callbacks, answers to probes                   own thread, attaches
 //! sessions   which sessions have been here, and their end          main thread
 //! standby    drives the line while a tool runs long                own thread, never attaches
@@ -31,6 +32,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 
+mod arenas;
 mod attendant;
 mod bell;
 mod boot;
@@ -62,6 +64,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(boot::report_boot_error, module)?)?;
     module.add_function(wrap_pyfunction!(boot::start_message, module)?)?;
     module.add_function(wrap_pyfunction!(dial::attach, module)?)?;
+    module.add_function(wrap_pyfunction!(arenas::room, module)?)?;
     module.add_class::<call::Call>()?;
     module.add_class::<job::Job>()?;
     module.add_class::<jobs::Jobs>()?;

@@ -3,8 +3,11 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use snakepit::Payload;
 
+use super::arenas;
 use crate::codec;
+use crate::memory::{self, Place};
 
 /// Makes something that can travel of a value that cannot; there is one worker in a process.
 static SUBSTITUTE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -19,8 +22,11 @@ pub(super) fn substitute_by(py: Python<'_>, substitute: Py<PyAny>) {
 /// # Errors
 ///
 /// `EncodeError` with the path of what cannot travel.
-pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Vec<u8>> {
-    Ok(codec::encode_or(value, root, SUBSTITUTE.get(value.py()), None)?.message)
+pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Payload> {
+    let py = value.py();
+    let place = Place { arena: arenas::arena(), limit: None, come_back: || {}, insist: false };
+    let encoded = codec::encode_or(value, root, SUBSTITUTE.get(py), place.threshold())?;
+    memory::payload(py, encoded, place, root)
 }
 
 /// The same, for the arguments of a host tool.

@@ -6,17 +6,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyTypeError;
+use bytes::Bytes;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use snakepit::process::arena::Parked;
 use snakepit::process::{Owner, Page, WordState};
+use snakepit::{Buffers, Payload};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{
-    EndSession, Failure, FailureKind, HostFrame, Result as CallResult, StartCall,
+    Buffer, BufferBytes, EndSession, Failure, FailureKind, HostFrame, Result as CallResult,
+    StartCall, Unread,
 };
 
+use super::arenas::{self, Found};
 use super::boot;
 use super::call::Call;
 use super::engine::Engine;
@@ -68,6 +73,9 @@ pub(super) struct Desk<'py> {
     pub(super) owner: Owner,
 }
 
+/// How a call ended, and the buffers that its value names.
+pub(super) type Answer = (Outcome, Vec<Buffer>);
+
 /// What comes after a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
@@ -84,6 +92,8 @@ pub(super) struct Server<'py, 'line> {
     /// one look at the clock per call is enough.
     pub(super) now: Instant,
     page: Option<&'static Page>,
+    /// Calls that wait for bytes of theirs.
+    parked: Parked<StartCall>,
     tools: Tools<'py>,
     sessions: Sessions,
     /// When the oldest reply that is not sent yet was queued.
@@ -101,8 +111,8 @@ impl<'py, 'line> Server<'py, 'line> {
     ) -> PyResult<Self> {
         let desk = Desk { py, hooks, max_message, owner: boot::side()?.owner };
         let now = Instant::now();
-        let (sessions, unsent_since) = (Sessions::default(), None);
-        Ok(Self { py, line, desk, now, page, tools, sessions, unsent_since })
+        let (parked, sessions, unsent_since) = (Parked::default(), Sessions::default(), None);
+        Ok(Self { py, line, desk, now, page, parked, tools, sessions, unsent_since })
     }
 
     /// Runs calls until the host drains (true) or the line ends (false).
@@ -115,6 +125,12 @@ impl<'py, 'line> Server<'py, 'line> {
             match frame {
                 Ok(Some(HostFrame { frame: Some(FromHost::StartCall(start)) })) => {
                     if self.take_up(start)? == Next::End {
+                        self.line.await_end(self.py, None);
+                        return Ok(false);
+                    }
+                }
+                Ok(Some(HostFrame { frame: Some(FromHost::BufferBytes(part)) })) => {
+                    if self.take_up_parked(&part)? == Next::End {
                         self.line.await_end(self.py, None);
                         return Ok(false);
                     }
@@ -156,16 +172,55 @@ impl<'py, 'line> Server<'py, 'line> {
         }
         // The word is claimed before anything else is looked at: from here on the host cannot give
         // the call to another worker any more.
-        let (id, word) = (start.call_id, start.word.checked_sub(1));
-        let word = word.and_then(|index| Some((self.page?, index)));
-        if let Some((page, index)) = word
-            && !page.start(index, id)
-        {
-            return Ok(Next::Serve); // revoked
+        let id = start.call_id;
+        let revoked = self.word(&start).is_some_and(|(page, index)| !page.start(index, id));
+        match arenas::find(self.py, std::mem::take(&mut start.buffers)) {
+            // What it borrowed is given back.
+            _ if revoked => Ok(Next::Serve),
+            Found::All(buffers) => self.run_call(number, start, Ok(buffers)),
+            Found::Wrong(detail) => self.run_call(number, start, Err(detail)),
+            Found::Missing(table) => {
+                self.parked.add(id, start, table);
+                self.line.push(Frame::Unread(Unread { call_id: id }), 0);
+                Ok(Next::Serve)
+            }
         }
+    }
+
+    /// More of a buffer that could not be read in its segment.
+    fn take_up_parked(&mut self, part: &BufferBytes) -> PyResult<Next> {
+        let id = part.call_id;
+        let found = match part.gone {
+            true => self.parked.gone(id).map(|start| (start, Buffers::default())),
+            false => self.parked.more(id, part.index, &part.bytes),
+        };
+        let Some((start, buffers)) = found else { return Ok(Next::Serve) };
+        if part.gone {
+            self.line.running.cancel(id);
+        }
+        let number = self.tools.names.find(&start).copied();
+        // It may be slow, and has waited already.
+        self.line.deliver(self.py);
+        self.unsent_since = None;
+        self.run_call(number, start, Ok(buffers))
+    }
+
+    /// The word of a call, where it has one.
+    fn word(&self, start: &StartCall) -> Option<(&'static Page, u32)> {
+        Some((self.page?, start.word.checked_sub(1)?))
+    }
+
+    /// Runs a call that was claimed.
+    fn run_call(
+        &mut self,
+        number: Option<usize>,
+        mut start: StartCall,
+        buffers: Result<Buffers, String>,
+    ) -> PyResult<Next> {
+        let (id, word) = (start.call_id, self.word(&start));
         let (running, began) = (self.line.running.begin(id), self.now);
         self.line.enter_python();
-        let outcome = self.outcome(number, &mut start, &running);
+        let outcome = self.outcome(number, &mut start, buffers, &running);
         self.desk.stay_ourselves();
         self.line.leave_python();
         self.line.running.end(&running);
@@ -199,13 +254,13 @@ impl<'py, 'line> Server<'py, 'line> {
         ended
     }
 
-    fn reply(&mut self, call_id: u64, outcome: Outcome) {
+    fn reply(&mut self, call_id: u64, (outcome, buffers): Answer) {
         let bytes = match &outcome {
-            Outcome::Value(value) => value.len(),
+            Outcome::Value(value) => value.len() + arenas::inline_bytes(&buffers),
             Outcome::Failure(_) | Outcome::End(_) => 0,
         };
         let outcome = Some(outcome);
-        self.line.push(Frame::Result(CallResult { call_id, outcome }), bytes);
+        self.line.push(Frame::Result(CallResult { call_id, outcome, buffers }), bytes);
         self.now = Instant::now();
         self.unsent_since.get_or_insert(self.now);
     }
@@ -214,8 +269,10 @@ impl<'py, 'line> Server<'py, 'line> {
         &mut self,
         number: Option<usize>,
         start: &mut StartCall,
+        buffers: Result<Buffers, String>,
         running: &Arc<RunningCall>,
-    ) -> PyResult<Outcome> {
+    ) -> PyResult<Answer> {
+        let failed = |failure| (failed(failure), Vec::new());
         if running.is_cancelled() {
             let message = "cancelled before it started".to_owned();
             return Ok(failed(failure::plain(FailureKind::Cancelled, "", message)));
@@ -226,7 +283,7 @@ impl<'py, 'line> Server<'py, 'line> {
             let message = wrong_verb(&start.tool, tool.streams);
             return Ok(failed(failure::plain(FailureKind::Exception, "TypeError", message)));
         }
-        let arguments = match self.desk.arguments(&start.arguments) {
+        let arguments = match self.desk.arguments(&start.arguments, buffers) {
             Ok(arguments) => arguments,
             Err(error) => return Ok(failed(failure::bare(self.py, FailureKind::Decode, &error))),
         };
@@ -239,19 +296,22 @@ impl<'py, 'line> Server<'py, 'line> {
         let returned = callable.call((), Some(&arguments));
         Ok(match returned {
             Err(error) => failed(self.desk.raised(error, running)),
-            Ok(items) if streams => self.stream(&items, start, running),
-            Ok(value) => match self.desk.encode(&value, "result") {
-                Err(failure) => failed(*failure),
-                Ok(value) => Outcome::Value(value.into()),
-            },
+            Ok(items) if streams => (self.stream(&items, start, running), Vec::new()),
+            Ok(value) => self.desk.value(&value).unwrap_or_else(|failure| failed(*failure)),
         })
     }
 }
 
 impl<'py> Desk<'py> {
-    /// The keywords of a call.
-    pub(super) fn arguments(&self, encoded: &[u8]) -> PyResult<Bound<'py, PyDict>> {
-        let arguments = codec::decode(self.py, encoded, "args")?;
+    /// The keywords of a call. `buffers`: what they name, or why that cannot be.
+    pub(super) fn arguments(
+        &self,
+        encoded: &Bytes,
+        buffers: Result<Buffers, String>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let buffers = buffers.map_err(|detail| PyValueError::new_err(format!("args: {detail}")))?;
+        let encoded = Payload { bytes: encoded.clone(), buffers };
+        let arguments = codec::decode_payload(self.py, &encoded, "args")?;
         let arguments = arguments
             .cast_into_exact::<PyDict>()
             .map_err(|_| PyTypeError::new_err("args: not a map of keywords"))?;
@@ -268,13 +328,21 @@ impl<'py> Desk<'py> {
         &self,
         value: &Bound<'py, PyAny>,
         root: &str,
-    ) -> Result<Vec<u8>, Box<Failure>> {
+    ) -> Result<Payload, Box<Failure>> {
         let encoded =
             results::encode(value, root).map_err(|error| failure::unfit(self.py, &error))?;
-        if encoded.len() > self.max_message {
-            return Err(failure::too_large(root, encoded.len(), self.max_message).into());
+        if encoded.bytes.len() > self.max_message {
+            return Err(failure::too_large(root, encoded.bytes.len(), self.max_message).into());
         }
+        arenas::offer(self.py, &encoded.buffers);
         Ok(encoded)
+    }
+
+    /// The answer of a tool that returned.
+    pub(super) fn value(&self, value: &Bound<'py, PyAny>) -> Result<Answer, Box<Failure>> {
+        let encoded = self.encode(value, "result")?;
+        let table = lend(&encoded, "result", self.max_message)?;
+        Ok((Outcome::Value(encoded.bytes), table))
     }
 
     pub(super) fn not_found(&self, name: &str) -> Failure {
@@ -311,6 +379,21 @@ impl<'py> Desk<'py> {
         if !self.owner.is_here() {
             boot::exit_now();
         }
+    }
+}
+
+/// The buffers of a value as its frame tells them, unless they would have to go in it and the host
+/// would not take that. Waits for nothing.
+pub(super) fn lend(
+    value: &Payload,
+    root: &str,
+    max_message: usize,
+) -> Result<Vec<Buffer>, Box<Failure>> {
+    let table = arenas::lend(&value.buffers);
+    let size = value.bytes.len().saturating_add(arenas::inline_bytes(&table));
+    match size > max_message {
+        true => Err(failure::too_large(root, size, max_message).into()),
+        false => Ok(table),
     }
 }
 

@@ -10,11 +10,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 use snakepit_proto::v1::result::Outcome;
-use snakepit_proto::v1::{Failure, FailureKind, StartCall, StreamEnd};
+use snakepit_proto::v1::worker_frame::Frame;
+use snakepit_proto::v1::{Chunks, Failure, FailureKind, StartCall, StreamEnd};
 
 use super::failure;
 use super::running::RunningCall;
-use super::serve::{Server, failed};
+use super::serve::{Server, failed, lend};
 
 /// An item that took longer is sent at once: its reader waits for it.
 const SLOW_ITEM: Duration = Duration::from_micros(100);
@@ -63,9 +64,20 @@ impl<'py> Server<'py, '_> {
             self.desk.stay_ourselves();
             let item =
                 self.desk.encode(&item.map_err(Stop::Raised)?, "chunk").map_err(Stop::Unfit)?;
-            self.await_room(&window, item.len(), running)?;
-            window.send(item.len());
-            let full = self.line.add_item(running, item);
+            let size = usize::try_from(item.size()).unwrap_or(usize::MAX);
+            self.await_room(&window, size, running)?;
+            window.send(size);
+            let full = match item.buffers.is_empty() {
+                true => self.line.add_item(running, item.bytes),
+                false => {
+                    let buffers =
+                        lend(&item, "chunk", self.desk.max_message).map_err(Stop::Unfit)?;
+                    self.line.outbox.seal();
+                    let (call_id, items) = (running.id(), vec![item.bytes]);
+                    self.line.push(Frame::Chunks(Chunks { call_id, items, buffers }), size);
+                    true
+                }
+            };
             let now = Instant::now();
             let oldest_age = now.duration_since(*oldest.get_or_insert(now));
             if full || now.duration_since(before) > SLOW_ITEM || oldest_age > OLDEST_ITEM {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use snakepit::process::arena::Exchange;
 use snakepit::process::{FromWorker, StackDump, ToWorker, end_in_place_of_shim};
 
 use super::attendant::Attendant;
@@ -19,12 +20,17 @@ use super::running::Running;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Starts the thread; it lives as long as the process.
-pub(super) fn start(py: Python<'_>, side: &'static Side, running: Arc<Running>) -> PyResult<()> {
+pub(super) fn start(
+    py: Python<'_>,
+    side: &'static Side,
+    running: Arc<Running>,
+    exchange: Option<Arc<Exchange>>,
+) -> PyResult<()> {
     let mut attendant = Attendant::new(py, side)?;
     let stack = register_stack_dump(py).inspect_err(|error| error.display(py)).ok();
     let body = move || {
         let _end = EndWithHost(side);
-        watch(side, &running, &mut attendant, stack.as_ref());
+        watch((side, exchange.as_deref()), &running, &mut attendant, stack.as_ref());
     };
     thread::Builder::new().name("snakepit-watch".into()).spawn(body)?;
     Ok(())
@@ -40,7 +46,12 @@ fn register_stack_dump(py: Python<'_>) -> PyResult<StackDump> {
     Ok(stack)
 }
 
-fn watch(side: &Side, running: &Running, attendant: &mut Attendant, stack: Option<&StackDump>) {
+fn watch(
+    (side, exchange): (&Side, Option<&Exchange>),
+    running: &Running,
+    attendant: &mut Attendant,
+    stack: Option<&StackDump>,
+) {
     loop {
         match side.control.recv() {
             Ok(Some((ToWorker::Cancel { call }, _))) => {
@@ -55,6 +66,11 @@ fn watch(side: &Side, running: &Running, attendant: &mut Attendant, stack: Optio
             Ok(Some((ToWorker::Trace, _))) => {
                 let text = stack.and_then(StackDump::take).unwrap_or_default();
                 let _host_is_gone = side.control.send(&FromWorker::Stack(text));
+            }
+            Ok(Some((ToWorker::Arena(message), fds))) => {
+                if let Some(exchange) = exchange {
+                    exchange.heard(message, fds);
+                }
             }
             Ok(Some((ToWorker::Start(_), _))) => {} // a second one means nothing
             // A newer host may say what we do not know.

@@ -39,7 +39,7 @@ async fn an_answer_at_the_deadline_is_the_outcome_or_is_not_and_costs_no_worker(
                 });
                 match snakepit_testkit::soon("an outcome", reply).await {
                     Ok(value) => {
-                        assert_eq!(value, offset.to_string().as_bytes(), "its own answer");
+                        assert_eq!(value.bytes, offset.to_string().as_bytes(), "its own answer");
                         answered += 1;
                     }
                     Err(Error::Timeout { limit: LIMIT, .. }) => late += 1,

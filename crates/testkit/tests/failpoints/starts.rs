@@ -18,7 +18,7 @@ async fn while_nothing_can_be_started_the_workers_that_are_there_serve_all_calls
             .collect();
         for (n, reply) in replies {
             let answer = soon("an answer", reply).await.expect("a call that was not lost");
-            assert_eq!(answer, n.to_string().as_bytes());
+            assert_eq!(answer.bytes, n.to_string().as_bytes());
         }
         snakepit_testkit::until("the slot is filled", || pool.stats().ready == 2).await;
         assert_eq!(armed.plan.fired(Point::Spawn), 3);

@@ -140,14 +140,18 @@ async fn calls(pool: &TestPool, count: usize) -> Vec<Result<(), Error>> {
     let mut ends = Vec::new();
     for (n, reply) in plain {
         let answer = soon("the end of a call", reply).await;
-        ends.push(answer.map(|value| assert_eq!(value, n.to_string().as_bytes())));
+        ends.push(answer.map(|value| assert_eq!(value.bytes, n.to_string().as_bytes())));
     }
     for mut stream in streams {
         let mut items = 0;
         ends.push(loop {
             match soon("the end of a stream", stream.next_chunk()).await {
                 Some(Ok(item)) => {
-                    assert_eq!(item, items.to_string().as_bytes(), "each item once, in order");
+                    assert_eq!(
+                        item.bytes,
+                        items.to_string().as_bytes(),
+                        "each item once, in order"
+                    );
                     items += 1;
                 }
                 Some(Err(error)) => break Err(error),

@@ -27,7 +27,7 @@ async fn a_dropped_stream_cancels_its_generator() {
     let gate = Gate::new();
     let mut stream = pool.stream(call("count", &gate.after("1000000"))).expect("admitted");
     let mut visit = gate.visit().await;
-    assert_eq!(stream.next_chunk().await.expect("a chunk").expect("well"), "0");
+    assert_eq!(stream.next_chunk().await.expect("a chunk").expect("well").bytes, "0");
     drop(stream);
     let mut last = String::new();
     while let Some(line) = visit.line().await {
@@ -58,7 +58,7 @@ async fn a_stream_that_ignores_being_dropped_loses_its_worker() {
     let gate = Gate::new();
     let mut stream = pool.stream(call("stall", &gate.after("3"))).expect("admitted");
     let visit = gate.visit().await;
-    assert_eq!(stream.next_chunk().await.expect("a chunk").expect("well"), "0");
+    assert_eq!(stream.next_chunk().await.expect("a chunk").expect("well").bytes, "0");
     drop(stream);
     visit.left().await;
     assert_eq!(pool.run("echo", "on").await.expect("a new worker"), "on");

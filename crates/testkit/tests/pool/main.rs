@@ -3,6 +3,7 @@
 //! Nothing here sleeps to be in time: calls wait at gates, tests wait for visits and outcomes.
 //! Each test ends with "no process of ours is left".
 
+mod arenas;
 mod chaos;
 mod closing;
 mod deadlines;
@@ -27,7 +28,8 @@ use snakepit::{CallSpec, Error, ExitReport, Outcome, Pool, Reply};
 use snakepit_testkit::{TestPool, call, soon};
 
 fn text(outcome: Outcome) -> Result<String, Error> {
-    outcome.map(|value| String::from_utf8(value.to_vec()).expect("scripted workers speak UTF-8"))
+    outcome
+        .map(|value| String::from_utf8(value.bytes.to_vec()).expect("scripted workers speak UTF-8"))
 }
 
 async fn answer(reply: Reply) -> Result<String, Error> {

@@ -11,7 +11,7 @@ const WINDOW: u64 = 1024;
 async fn read(stream: &mut ChunkStream, from: u64, most: u64) -> Result<u64, (u64, Error)> {
     for n in from..from + most {
         match soon("a chunk", stream.next_chunk()).await {
-            Some(Ok(chunk)) => assert_eq!(chunk, n.to_string()),
+            Some(Ok(chunk)) => assert_eq!(chunk.bytes, n.to_string()),
             Some(Err(error)) => return Err((n, error)),
             None => return Ok(n),
         }
@@ -63,7 +63,7 @@ async fn an_item_larger_than_the_window_travels_alone() {
         let mut stream = pool.stream(call("weigh", &format!("5 {size}"))).expect("admitted");
         for _ in 0..5 {
             let chunk = soon("a chunk", stream.next_chunk()).await.expect("an item").expect("well");
-            assert_eq!(chunk.len(), size);
+            assert_eq!(chunk.bytes.len(), size);
         }
         assert!(soon("the end", stream.next_chunk()).await.is_none());
         pool.finish().await;

@@ -142,7 +142,7 @@ fn resident() -> usize {
 async fn a_value_that_is_too_deep_is_an_error_of_its_call_alone() {
     let pool = pool(1).start().await;
     let before = pool.run("whoami", "").await.expect("an answer");
-    let raw = pool.submit(call("bomb", "1000000")).expect("admitted").await.expect("bytes");
+    let raw = pool.submit(call("bomb", "1000000")).expect("admitted").await.expect("bytes").bytes;
     assert_eq!(raw.len(), 1_000_000);
     let told = snakepit::value::decode::<snakepit::Value>(&raw).expect_err("too deep");
     assert!(told.to_string().contains("nested deeper than 128"), "{told}");

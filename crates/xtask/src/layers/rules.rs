@@ -5,7 +5,7 @@
 pub const RINGS: &[Ring] = &[
     Ring {
         word: "words",
-        modules: &["id", "error", "call", "config", "value", "schema"],
+        modules: &["id", "error", "call", "config", "payload", "value", "schema"],
         rule: "words do no I/O and know no runtime",
     },
     Ring {
@@ -92,11 +92,13 @@ pub const RING_WITHOUT_CLOCK: usize = 1;
 
 /// Files under `crates/` where `unsafe` may stand, one a border; `/**` is a whole folder.
 pub const UNSAFE_HOMES: &[&str] = &[
-    "core/src/process/sys.rs",  // system calls that nix does not wrap
-    "core/src/process/page.rs", // the page that a host and its worker both write
-    "core/src/process/shim.rs", // the fork that makes a worker
-    "py/src/worker/boot.rs",    // the interpreter's hooks around that fork
-    "py/src/codec/**",          // values, read through the C API
+    "core/src/process/sys.rs",          // system calls that nix does not wrap
+    "core/src/process/arena/memory.rs", // segments that one side writes and the other reads
+    "core/src/process/page.rs",         // the page that a host and its worker both write
+    "core/src/process/shim.rs",         // the fork that makes a worker
+    "py/src/worker/boot.rs",            // the interpreter's hooks around that fork
+    "py/src/codec/**",                  // values, read through the C API
+    "py/src/memory/**",                 // what Python reads and writes by the buffer protocol
     "testkit/src/bin/scripted-worker/boot.rs", // the fork again, in a worker without Python
 ];
 

@@ -116,6 +116,20 @@ impl<J> State<J> {
         Ok(call.job.as_mut())
     }
 
+    /// A worker cannot read what a call names beside its frame, and waits. The job, if the caller
+    /// still does.
+    ///
+    /// # Errors
+    /// No honest worker says that.
+    pub(crate) fn unread(&mut self, slot: usize, id: CallId) -> Result<Option<&J>, Violation> {
+        match self.table.get(id) {
+            Some(Call { place: Place::Sent { slot: at, .. }, job, .. }) if *at == slot => {
+                Ok(job.as_ref())
+            }
+            _ => Err(self.not_in(slot, id)),
+        }
+    }
+
     /// Why a worker may not speak of a call.
     #[cold]
     pub(super) fn not_in(&self, slot: usize, call: CallId) -> Violation {

@@ -64,6 +64,10 @@ impl Process {
         if self.shim_left_work() {
             self.sweep().await;
         }
+        // Only now: nobody of the tree reads any more what it was lent.
+        if let Some(loans) = &self.loans {
+            loans.reaped();
+        }
     }
 
     /// Whether the shim ended before its work was done: it was killed.

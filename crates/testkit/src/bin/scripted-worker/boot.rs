@@ -9,6 +9,7 @@ use snakepit::process::{self, ForkHooks, FromWorker, Page, ToWorker, WorkerContr
 use snakepit_proto::v1::Start;
 
 use super::calls::Calls;
+use super::memory::Memory;
 use super::script::{Beginning, Script};
 use super::{NO_HOST, stay};
 
@@ -21,6 +22,7 @@ pub struct Side {
     pub start: Start,
     /// None: it does not honour one.
     pub page: Option<Page>,
+    pub memory: Memory,
 }
 
 /// Splits off the shim and waits for the start message; returns in the worker only.
@@ -56,7 +58,7 @@ pub fn become_worker(script: &Script) -> Side {
                 let start = Start::decode(message).expect("a start message");
                 let page = fds.into_iter().next().filter(|_| script.words);
                 let page = page.map(|fd| Page::map(fd).expect("a shared page"));
-                return Side { control: Arc::new(control), start, page };
+                return Side { control: Arc::new(control), start, page, memory: Memory::default() };
             }
             Ok(Some(_)) => {}
             Ok(None) | Err(_) => exit(NO_HOST),
@@ -65,8 +67,8 @@ pub fn become_worker(script: &Script) -> Side {
 }
 
 /// Passes on what comes beside the line, until the host is gone.
-pub fn serve_control(control: &WorkerControl, calls: &Calls) {
-    while let Ok(Some((message, _))) = control.recv() {
+pub fn serve_control(control: &WorkerControl, calls: &Calls, memory: &Memory) {
+    while let Ok(Some((message, fds))) = control.recv() {
         match message {
             ToWorker::Cancel { call } => calls.cancel(call),
             ToWorker::Grant { call, items, bytes } => calls.grant(call, items, bytes),
@@ -74,6 +76,7 @@ pub fn serve_control(control: &WorkerControl, calls: &Calls) {
                 // A host that is gone is noticed by the next `recv`.
                 let _ = control.send(&FromWorker::ProbeAnswer { nonce });
             }
+            ToWorker::Arena(message) => memory.heard(message, fds),
             ToWorker::Trace | ToWorker::Start(_) => {}
         }
     }

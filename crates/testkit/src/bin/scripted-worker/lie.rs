@@ -113,7 +113,7 @@ pub async fn tell(what: &str, call: Option<&StartCall>, script: &Script, side: &
     let mut number = || words.next().and_then(|word| word.parse::<u64>().ok()).expect("a number");
     let call_id = call.map_or(1, |call| call.call_id);
     let items = |count| vec![Bytes::from_static(b"item"); count];
-    let chunks = |call_id, items| Frame::Chunks(Chunks { call_id, items });
+    let chunks = |call_id, items| Frame::Chunks(Chunks { call_id, items, buffers: Vec::new() });
     match word {
         "hello" => line.say(Frame::Hello(hello(script, &side.start))),
         "ready" => line.say(Frame::Ready(Ready::default())),
@@ -125,7 +125,9 @@ pub async fn tell(what: &str, call: Option<&StartCall>, script: &Script, side: &
         "result" | "value" => line.answer(call_id, value("out of turn")),
         "chunks" => line.say(chunks(call_id, items(1))),
         "end" => line.answer(call_id, Outcome::End(StreamEnd {})),
-        "no-outcome" => line.say(Frame::Result(CallResult { call_id, outcome: None })),
+        "no-outcome" => {
+            line.say(Frame::Result(CallResult { call_id, outcome: None, buffers: Vec::new() }))
+        }
         "no-items" => line.say(chunks(call_id, Vec::new())),
         "blank" => line.say_bytes(Bytes::new()),
         "no-frame" => line.say_bytes(NO_FRAME),

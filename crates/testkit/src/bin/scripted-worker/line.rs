@@ -9,7 +9,9 @@ use prost::Message;
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame as ToHost;
-use snakepit_proto::v1::{Hello, HostFrame, Ready, Result as CallResult, Start, WorkerFrame};
+use snakepit_proto::v1::{
+    Buffer, Hello, HostFrame, Ready, Result as CallResult, Start, WorkerFrame,
+};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -50,7 +52,11 @@ impl Line {
     }
 
     pub fn answer(&self, call_id: u64, outcome: Outcome) {
-        self.say(ToHost::Result(CallResult { call_id, outcome: Some(outcome) }));
+        self.answer_with(call_id, outcome, Vec::new());
+    }
+
+    pub fn answer_with(&self, call_id: u64, outcome: Outcome, buffers: Vec<Buffer>) {
+        self.say(ToHost::Result(CallResult { call_id, outcome: Some(outcome), buffers }));
     }
 
     /// Something in the place of a frame.
@@ -117,6 +123,7 @@ pub fn hello(script: &Script, start: &Start) -> Hello {
         python_version: String::new(),
         control: script.control,
         words: script.words,
+        arenas: script.arenas,
     }
 }
 

@@ -6,6 +6,7 @@
 //! line    dial, hello, frames                                         main thread
 //! calls   what cancels and grants say about calls                     written by the control thread
 //! tool    what a call does
+//! memory  large buffers, and the tools that have to do with them
 //! lie     what is said that no honest worker says
 //! point   where it fails because its host's test says so
 //! ```
@@ -17,6 +18,7 @@ mod boot;
 mod calls;
 mod lie;
 mod line;
+mod memory;
 mod point;
 mod script;
 mod tool;
@@ -25,7 +27,9 @@ use std::future::pending;
 use std::process::exit;
 use std::sync::Arc;
 
-use snakepit::process::WordState;
+use snakepit::Buffers;
+use snakepit::process::arena::Parked;
+use snakepit::process::{Page, WordState};
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame as ToHost;
@@ -75,8 +79,7 @@ fn stay() -> ! {
 async fn live(script: &Script, side: Side) {
     let calls = Arc::new(Calls::default());
     let control = side.control.clone();
-    let heard = calls.clone();
-    std::thread::spawn(move || boot::serve_control(&control, &heard));
+    let (heard, memory) = (calls.clone(), side.memory.clone());
 
     lie::instead_of_dialling(script, &side.start).await;
     if fails(Point::Dial) {
@@ -84,6 +87,8 @@ async fn live(script: &Script, side: Side) {
     }
     let Ok((line, mut incoming)) = line::dial(script, &side.start).await else { exit(REFUSED) };
     let Some(FromHost::Initialize(initialize)) = incoming.next().await else { exit(REFUSED) };
+    side.memory.open(&side.control, initialize.shared_memory.as_ref());
+    std::thread::spawn(move || boot::serve_control(&control, &heard, &memory));
     match fails(Point::Warmup) {
         true => fail(&line, "planned to fail", false).await,
         false => initialize_as(script, &side, &line, &initialize).await,
@@ -91,9 +96,36 @@ async fn live(script: &Script, side: Side) {
 
     let (sender, mut queue) = mpsc::unbounded_channel();
     tokio::spawn(read(incoming, sender, calls.clone()));
+    let mut parked = Parked::default();
     while let Some(frame) = queue.recv().await {
         match frame {
-            FromHost::StartCall(call) => take_up(&call, &calls, script, &side, &line).await,
+            FromHost::StartCall(mut call) => {
+                if fails(Point::Take) {
+                    exit(FAILED);
+                }
+                let revoked =
+                    word(&call, &side).is_some_and(|(at, page)| !page.start(at, call.call_id));
+                // What it borrowed is given back where it was taken back.
+                match side.memory.read(std::mem::take(&mut call.buffers)) {
+                    _ if revoked => {}
+                    Ok(buffers) => take_up(&call, &buffers, &calls, script, &side, &line).await,
+                    Err(told) => {
+                        line.say(ToHost::Unread(v1::Unread { call_id: call.call_id }));
+                        parked.add(call.call_id, call, told);
+                    }
+                }
+            }
+            FromHost::BufferBytes(part) if part.gone => {
+                if let Some(call) = parked.gone(part.call_id) {
+                    line.answer(call.call_id, tool::cancelled());
+                }
+            }
+            FromHost::BufferBytes(part) => {
+                let whole = parked.more(part.call_id, part.index, &part.bytes);
+                if let Some((call, buffers)) = whole {
+                    take_up(&call, &buffers, &calls, script, &side, &line).await;
+                }
+            }
             FromHost::Drain(_) if script.heeds_drain && !fails(Point::Shutdown) => {
                 line.flush().await;
                 exit(0);
@@ -154,34 +186,39 @@ async fn fail(line: &Line, message: &str, permanent: bool) {
     exit(1);
 }
 
-async fn take_up(start: &v1::StartCall, calls: &Calls, script: &Script, side: &Side, line: &Line) {
-    if fails(Point::Take) {
-        exit(FAILED);
-    }
-    let word = start.word.checked_sub(1).zip(side.page.as_ref());
-    if let Some((index, page)) = word
-        && !page.start(index, start.call_id)
-    {
-        return; // taken back
-    }
+/// The word of a call, where it has one.
+fn word<'a>(start: &v1::StartCall, side: &'a Side) -> Option<(u32, &'a Page)> {
+    start.word.checked_sub(1).zip(side.page.as_ref())
+}
+
+async fn take_up(
+    start: &v1::StartCall,
+    buffers: &Buffers,
+    calls: &Calls,
+    script: &Script,
+    side: &Side,
+    line: &Line,
+) {
+    let word = word(start, side);
     if start.tool == "lie" {
         lie::call(start, script, side, line).await;
     }
     let call = calls.begin(start.call_id);
+    let mut answered = Buffers::default();
     let outcome = match planned(&[Point::Decode, Point::Run]) {
         Some(failure) => failure,
-        None => tool::run(start, &call, side, line).await,
+        None => tool::run(start, buffers, &call, (side, &mut answered), line).await,
     };
     let outcome = match outcome {
         Outcome::Value(value) if start.streaming => {
-            tool::say_items(start, vec![value], line);
+            tool::say_item(start, value, std::mem::take(&mut answered), side, line);
             Outcome::End(v1::StreamEnd {})
         }
         outcome => planned(&[Point::Encode]).unwrap_or(outcome),
     };
     calls.end(start.call_id);
     if !fails(Point::Answer) {
-        line.answer(start.call_id, outcome);
+        line.answer_with(start.call_id, outcome, side.memory.lend(&answered));
     }
     let done = !fails(Point::Ack);
     if let Some((index, page)) = word

@@ -55,6 +55,8 @@ pub struct Script {
     pub control: bool,
     /// Honours the shared page.
     pub words: bool,
+    /// Maps segments.
+    pub arenas: bool,
     pub heeds_sigterm: bool,
     pub heeds_drain: bool,
     /// It is no worker but something that one left behind.
@@ -67,7 +69,7 @@ impl Script {
     /// Words, each changing one thing: `mute`, `exit N`, `boot-error`, `wrong-token`, `protocol N`,
     /// `no-hello`, `bad-hello`, `silent`, `no-http`, `half-http`, `long-frame`, `lend`; `ready-from
     /// GENERATION`, `fail`, `fail-for-good`, `no-source`, `exit-late N`, `hang`, `lie WHAT`; `plain`
-    /// (no control socket, no shared page), `deaf` (to SIGTERM), `clingy` (does not leave when told
+    /// (no control socket, no shared page), `no-arenas` (buffers in frames), `deaf` (to SIGTERM), `clingy` (does not leave when told
     /// to finish); `linger`, `borrow TOKEN PATH`. `once PATH` takes back what stands before it,
     /// unless this is the first worker that comes by that path.
     pub fn from_args() -> Self {
@@ -76,6 +78,7 @@ impl Script {
             ending: Ending::Ready { from: 1 },
             control: true,
             words: true,
+            arenas: true,
             heeds_sigterm: true,
             heeds_drain: true,
             lingers: false,
@@ -107,6 +110,7 @@ impl Script {
                 "hang" => script.ending = Ending::Hang,
                 "lie" => script.ending = Ending::Lie(text()),
                 "plain" => (script.control, script.words) = (false, false),
+                "no-arenas" => script.arenas = false,
                 "deaf" => script.heeds_sigterm = false,
                 "clingy" => script.heeds_drain = false,
                 "linger" => script.lingers = true,

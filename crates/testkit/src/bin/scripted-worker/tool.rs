@@ -32,6 +32,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::socket::{Shutdown, shutdown};
+use snakepit::Buffers;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{Chunks, Failure, FailureKind, StartCall, StreamEnd, Tool};
@@ -41,6 +42,7 @@ use tokio::net::UnixStream;
 use super::boot::Side;
 use super::calls::Running;
 use super::line::Line;
+use super::memory;
 use super::point::{Point, fails};
 use super::stay;
 
@@ -74,18 +76,29 @@ pub fn failure(kind: FailureKind, message: &str) -> Failure {
     }
 }
 
-fn cancelled() -> Outcome {
+pub fn cancelled() -> Outcome {
     Outcome::Failure(failure(FailureKind::Cancelled, "cancelled").into())
 }
 
 /// Runs a call to its end, where it has one.
-pub async fn run(start: &StartCall, call: &Running, side: &Side, line: &Line) -> Outcome {
+pub async fn run(
+    start: &StartCall,
+    buffers: &Buffers,
+    call: &Running,
+    (side, answered): (&Side, &mut Buffers),
+    line: &Line,
+) -> Outcome {
     let text = String::from_utf8_lossy(&start.arguments).into_owned();
     let words: Vec<&str> = text.split_whitespace().collect();
     let word = |index: usize| words.get(index).copied();
     let number = || word(0).and_then(|word| word.parse::<i32>().ok()).expect("a number");
     match start.tool.as_str() {
         "echo" => value(text),
+        "sum" | "keep" | "let-go" | "make" | "mirror" | "exhaust" | "memory" => {
+            let (text, made) = memory::run(&start.tool, &words, buffers, &side.memory);
+            *answered = made;
+            value(text)
+        }
         "raise" => Outcome::Failure(failure(FailureKind::Exception, &text).into()),
         "unfit" => {
             Outcome::Failure(failure(FailureKind::Encode, "result: a set is refused").into())
@@ -183,6 +196,10 @@ pub async fn run(start: &StartCall, call: &Running, side: &Side, line: &Line) ->
             Gate::enter(word(1)).await.pass().await;
             Outcome::End(StreamEnd {})
         }
+        "lie-buffer" => {
+            memory::lie(word(0).expect("what"), start.call_id, side, line).await;
+            stay()
+        }
         other => {
             let failure = failure(FailureKind::ToolNotFound, &format!("no tool {other}"));
             Outcome::Failure(Failure { suggestions: vec!["echo".into()], ..failure }.into())
@@ -234,7 +251,14 @@ async fn count(
 }
 
 pub fn say_items(start: &StartCall, items: Vec<Bytes>, line: &Line) {
-    line.say(Frame::Chunks(Chunks { call_id: start.call_id, items }));
+    let (call_id, buffers) = (start.call_id, Vec::new());
+    line.say(Frame::Chunks(Chunks { call_id, items, buffers }));
+}
+
+/// One item with its buffers.
+pub fn say_item(start: &StartCall, item: Bytes, buffers: Buffers, side: &Side, line: &Line) {
+    let (call_id, items, buffers) = (start.call_id, vec![item], side.memory.lend(&buffers));
+    line.say(Frame::Chunks(Chunks { call_id, items, buffers }));
 }
 
 fn write_down(name: &str, ledger: &str) {

@@ -1,0 +1,85 @@
+"""Tools that take and give large values."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import snakepit_bridge
+from snakepit_bridge import BaseAdapter, tool
+
+
+def anonymous() -> int:
+    """Bytes of memory that are this process's own."""
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith("RssAnon:"))
+    return int(line.split()[1]) * 1024
+
+
+class Data(BaseAdapter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = []
+
+    @tool
+    def echo(self, value: Any) -> Any:
+        return value
+
+    @tool
+    def describe(self, value: Any) -> list[Any]:
+        """Its type; whether it may be written to; whether it owns its memory."""
+        if type(value).__name__ == "ndarray":
+            return ["ndarray", value.flags.writeable, value.base is None, str(value.dtype)]
+        return [type(value).__name__, not getattr(value, "readonly", True), None, None]
+
+    @tool
+    def total(self, array: Any) -> float:
+        return float(array.sum())
+
+    @tool
+    def column(self, table: Any, name: str) -> list[Any]:
+        """Sum of one column, and by how much this process has grown."""
+        import pyarrow.compute as pc
+
+        before = anonymous()
+        total = pc.sum(table.column(name)).as_py()
+        return [total, anonymous() - before]
+
+    @tool
+    def keep(self, value: Any) -> int:
+        self.kept.append(value)
+        return len(self.kept)
+
+    @tool
+    def kept_total(self) -> float:
+        return float(sum(float(value.sum()) for value in self.kept))
+
+    @tool
+    def forget(self) -> None:
+        self.kept.clear()
+
+    @tool
+    def born(self, length: int) -> Any:
+        array = snakepit_bridge.empty(length)
+        array[:] = range(length) if length < 100_000 else 1.0
+        return {"whole": array, "part": array[length // 2 :], "kind": type(array.base).__name__}
+
+    @tool
+    def make(self, length: int) -> Any:
+        import numpy as np
+
+        return np.arange(float(length))
+
+    @tool(supports_streaming=True)
+    def frames(self, count: int, length: int) -> Iterator[Any]:
+        import numpy as np
+
+        for number in range(count):
+            yield {"number": number, "frame": np.full(length, float(number))}
+
+    @tool
+    def die(self, array: Any) -> None:
+        array.sum()
+        os.kill(os.getpid(), signal.SIGKILL)
