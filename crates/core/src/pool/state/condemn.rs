@@ -41,7 +41,7 @@ impl<J> State<J> {
         if let Some(until) = until {
             self.watch(until, out);
         }
-        self.forsake_sessions(slot, out);
+        self.forsake_sessions(slot, now, out);
         if self.door != Door::Closed {
             self.supersede(slot, now, out);
         }
@@ -79,13 +79,13 @@ impl<J> State<J> {
     }
 
     /// The sessions of a worker are lost while it still runs.
-    fn forsake_sessions(&mut self, slot: usize, out: &mut Vec<Effect<J>>) {
+    fn forsake_sessions(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
         let it = &self.slots[slot];
         let (cause, under) = (it.loss(), it.resident(slot));
         self.sessions.evict(slot);
         for id in self.queue.take_pinned(slot) {
             self.release(id);
-            self.session_lost(id, under, cause, out);
+            self.session_lost(id, under, cause, now, out);
         }
     }
 

@@ -237,20 +237,20 @@ impl<J> State<J> {
                     self.queue.release(call.bytes);
                 }
                 let nested = !call.ancestors().is_empty();
-                self.end(id, end(ran_before), out);
+                self.end(id, end(ran_before), now, out);
                 // It may have held up what waited for its worker.
                 return lane.filter(|_| nested);
             }
             Place::Resting(_) => {
                 self.queue.wake(call.bytes);
-                self.end(id, end(ran_before), out);
+                self.end(id, end(ran_before), now, out);
                 return None;
             }
             Place::Sent { slot, word } => (slot, word),
         };
         if word.is_some_and(|word| words.revoke(slot, word, id)) {
             self.leave(slot, id, word);
-            self.end(id, end(ran_before), out);
+            self.end(id, end(ran_before), now, out);
             return Some(slot);
         }
         let job = call.job.take()?;

@@ -71,7 +71,7 @@ impl<J> State<J> {
         self.leave(slot, id, word);
         self.slots[slot].note_answer(id);
         self.used_session(id, now);
-        let job = self.remove(id, out).and_then(|call| call.job);
+        let job = self.remove(id, now, out).and_then(|call| call.job);
         if wanted {
             let failed = matches!(said, Said::Raised | Said::Failure);
             let count =
@@ -269,7 +269,7 @@ impl<J> State<J> {
                 let ran_before = call.died_under().is_some();
                 let step = if ran_before { Step::Running } else { Step::Queued };
                 let end = End::TimedOut { limit: call.limit, step };
-                self.end(id, end, out);
+                self.end(id, end, now, out);
                 continue;
             }
             let Some(session) = &call.session else { return Some(id) };
@@ -278,7 +278,7 @@ impl<J> State<J> {
             }
             let homes = &self.sessions.get(session.place).homes;
             if let Some(home) = lost_home(homes, session.object.as_ref()) {
-                self.session_lost(id, home, "its worker is gone", out);
+                self.session_lost(id, home, "its worker is gone", now, out);
                 continue;
             }
             match homes.home() {

@@ -356,7 +356,7 @@ impl<J> State<J> {
         self.door = Door::Closed;
         for id in self.take_waiting() {
             let may_have_run = self.table.get(id).is_some_and(|call| call.died_under().is_some());
-            self.end(id, End::Closed { may_have_run }, out);
+            self.end(id, End::Closed { may_have_run }, now, out);
         }
         let sent: Vec<_> = self.slots.iter().flat_map(|slot| slot.lane.iter().copied()).collect();
         for id in sent {
@@ -368,8 +368,8 @@ impl<J> State<J> {
     }
 
     /// Removes a call for good and hands its job out, if the caller still waits.
-    fn end(&mut self, id: CallId, end: End, out: &mut Vec<Effect<J>>) {
-        let Some(call) = self.remove(id, out) else { return };
+    fn end(&mut self, id: CallId, end: End, now: Instant, out: &mut Vec<Effect<J>>) {
+        let Some(call) = self.remove(id, now, out) else { return };
         let Some(job) = call.job else { return };
         self.count(&end);
         out.push(Effect::End { job, end });

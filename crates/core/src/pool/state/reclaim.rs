@@ -1,5 +1,7 @@
 //! Calls that come back from a worker which had not begun them, for another one to run.
 
+use std::ops::Range;
+
 use tokio::time::Instant;
 
 use super::slot::UNAVAILABLE;
@@ -10,9 +12,10 @@ impl<J> State<J> {
     /// Takes back what waits behind long calls, so that it keeps its turn. How many calls.
     pub(super) fn relieve_held_up(&mut self, now: Instant, words: &impl Words) -> usize {
         let mut taken = 0;
+        let waiting = self.loads_that_wait();
         for slot in 0..self.slots.len() {
-            let load = self.loads[slot];
-            if self.keeps_waiting(load) && prefetch::held_up(self.slots[slot].since, now) {
+            if waiting.contains(&self.loads[slot]) && prefetch::held_up(self.slots[slot].since, now)
+            {
                 taken += self.take_back(slot, usize::MAX, words);
             }
         }
@@ -22,13 +25,14 @@ impl<J> State<J> {
     /// Moves half of what waits in another worker, the fullest first, back to the queue, yet no
     /// more than `slot` may have. False: nothing can be moved.
     pub(super) fn take_over(&mut self, slot: usize, words: &impl Words) -> bool {
-        let loads = || self.loads.iter().enumerate();
-        let waiting = loads().filter(|(_, load)| self.keeps_waiting(**load));
+        let loads_that_wait = self.loads_that_wait();
+        let loads = self.loads.iter().enumerate();
+        let waiting = loads.filter(|(_, load)| loads_that_wait.contains(load));
         let Some((fullest, _)) = waiting.max_by_key(|(_, load)| **load) else { return false };
         let room = self.slots[slot].prefetch.capacity();
         for from in std::iter::once(fullest).chain(0..self.loads.len()) {
             let load = self.loads[from];
-            if self.keeps_waiting(load) {
+            if loads_that_wait.contains(&load) {
                 let half = load as usize / 2;
                 if self.take_back(from, half.min(room), words) > 0 {
                     return true;
@@ -38,9 +42,9 @@ impl<J> State<J> {
         false
     }
 
-    /// Whether calls wait in a worker of such a load.
-    fn keeps_waiting(&self, load: u32) -> bool {
-        load as usize > self.limits.capacity && load != UNAVAILABLE
+    /// Of a worker in which calls wait. Asked once for all slots: each dispatch looks at them.
+    fn loads_that_wait(&self) -> Range<u32> {
+        self.limits.capacity as u32 + 1..UNAVAILABLE
     }
 
     /// Takes up to `most` calls that any worker may run back from `slot`, the last sent first, but

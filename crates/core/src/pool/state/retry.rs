@@ -31,7 +31,7 @@ impl<J> State<J> {
         let rare = call.rare();
         if rare.died_under.replace(under).is_some() {
             self.counters.quarantined += 1;
-            return self.end(id, End::Poison { under, deaths: 2 }, out);
+            return self.end(id, End::Poison { under, deaths: 2 }, now, out);
         }
         let policy = rare.retry.as_deref().unwrap_or(&self.limits.guards.retry);
         let restarts = self.limits.guards.crash_barrier.map_or(1, |barrier| barrier.max_restarts);
@@ -50,7 +50,7 @@ impl<J> State<J> {
             }
             NextAttempt::Stop(why) => {
                 self.counters.retries_refused += u64::from(why == GiveUp::Budget);
-                self.end(id, End::WorkerDied(under), out);
+                self.end(id, End::WorkerDied(under), now, out);
             }
         }
     }

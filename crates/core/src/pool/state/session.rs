@@ -206,11 +206,16 @@ impl<J> State<J> {
     }
 
     /// Takes a call out for good.
-    pub(super) fn remove(&mut self, id: CallId, out: &mut Vec<Effect<J>>) -> Option<Call<J>> {
+    pub(super) fn remove(
+        &mut self,
+        id: CallId,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
+    ) -> Option<Call<J>> {
         let call = self.table.remove(id)?;
         if let Some(session) = &call.session {
             match self.sessions.leave(session.place) {
-                Some(gone) => tell(gone, out),
+                Some(gone) => self.bury(gone, now, out),
                 None => self.watch_expiry(session.place, out),
             }
         }

@@ -212,7 +212,7 @@ impl<J> State<J> {
             if self.loses_nothing(id, &unbegun) {
                 self.requeue(id);
             } else {
-                self.session_lost(id, under, cause, out);
+                self.session_lost(id, under, cause, now, out);
             }
         }
         self.start_is_through(slot, now, out);
@@ -226,7 +226,7 @@ impl<J> State<J> {
             self.renew(slot);
         }
         if self.is_replaced(slot) {
-            self.give_up_hope(out);
+            self.give_up_hope(now, out);
             return self.spread(now, out);
         }
         let it = &mut self.slots[slot];
@@ -249,16 +249,16 @@ impl<J> State<J> {
         };
         self.counters.restarts += 1;
         self.plan(slot, after, out);
-        self.give_up_hope(out);
+        self.give_up_hope(now, out);
         self.spread(now, out);
     }
 
     /// Where no worker can start nobody waits for one.
-    fn give_up_hope(&mut self, out: &mut Vec<Effect<J>>) {
+    fn give_up_hope(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
         if self.is_hopeless() {
             for id in self.take_waiting() {
                 let died_under = self.table.get(id).and_then(|call| call.died_under());
-                self.end(id, died_under.map_or(End::NoWorker, End::WorkerDied), out);
+                self.end(id, died_under.map_or(End::NoWorker, End::WorkerDied), now, out);
             }
         }
     }
@@ -339,9 +339,9 @@ impl<J> State<J> {
         let untouched = call.is_untouched(id, under.slot, words);
         let strict = call.session.as_ref().is_some_and(|session| session.affinity.is_strict());
         if call.job.is_none() {
-            self.remove(id, out);
+            self.remove(id, now, out);
         } else if untouched && strict {
-            self.session_lost(id, under, cause, out);
+            self.session_lost(id, under, cause, now, out);
         } else if untouched {
             self.requeue(id);
         } else {
@@ -355,11 +355,12 @@ impl<J> State<J> {
         id: CallId,
         home: Resident,
         cause: &'static str,
+        now: Instant,
         out: &mut Vec<Effect<J>>,
     ) {
         let Some(call) = self.table.get(id) else { return };
         let Some(key) = &call.session else { return };
         let session = key.id.clone();
-        self.end(id, End::SessionLost { session, cause, home, may_have_run: false }, out);
+        self.end(id, End::SessionLost { session, cause, home, may_have_run: false }, now, out);
     }
 }
