@@ -143,18 +143,17 @@ def not_to_be_joined(record: dict[str, Any], scale: float, here: dict[str, Any])
     would."""
     if record["scale"] != scale:
         return f"it is of scale {record['scale']:g}, not {scale:g}"
-    for what in ("cpu", "cpus", "architecture", "kernel", "python", "versions"):
+    for what in ("cpu", "cpus", "architecture", "python", "versions"):
         if record["machine"].get(what) != here.get(what):
             return f"its {what} was {record['machine'].get(what)}, here it is {here.get(what)}"
     return None
 
 
 def joined(record: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
-    """A record with some rows measured anew; those say when, if on another day."""
-    day = fresh["machine"]["date"]
-    anew = {int(row["row"]): row for row in fresh["rows"]}
-    if day != record["machine"]["date"]:
-        anew = {number: {**row, "date": day} for number, row in anew.items()}
+    """A record with some rows measured anew; those say when and on which kernel, if on another."""
+    there, here = record["machine"], fresh["machine"]
+    other = {what: here[what] for what in ("date", "kernel") if here[what] != there[what]}
+    anew = {int(row["row"]): {**row, **other} for row in fresh["rows"]}
     rows = {int(row["row"]): row for row in record["rows"]} | anew
     return {**record, "rows": [rows[number] for number in sorted(rows)]}
 
@@ -193,8 +192,10 @@ def markdown(report: dict[str, Any]) -> Iterator[str]:
         yield ""
         yield f"## {row['row']}: {row['fault']}"
         yield ""
-        if "date" in row:
-            yield f"Measured anew on {row['date']}."
+        if "date" in row or "kernel" in row:
+            day = row.get("date", report["machine"]["date"])
+            kernel = f", Linux {row['kernel']}" if "kernel" in row else ""
+            yield f"Measured anew on {day}{kernel}."
             yield ""
         if row["failed"]:
             yield f"Not measured: {row['failed']}"

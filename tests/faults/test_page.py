@@ -20,7 +20,7 @@ TABLE = [
     for line in PAGE.splitlines()
     if re.match(r"\| \d+ \|", line)
 ]
-LATER = {24, 30}
+LATER = {30}
 NAMES = {row.name for row in ROWS}
 RESULTS = ROOT / "benches/results"
 

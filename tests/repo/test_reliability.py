@@ -93,6 +93,10 @@ def test_rows_that_are_measured_anew_leave_the_others_in_the_record(reliability:
     assert (now["machine"], now["seconds"]) == (record["machine"], 600)
     told = [*soak.markdown(now)]
     assert told.count("Measured anew on 2026-01-02.") == 2
+    newer = report("2026-01-01", 2)
+    newer["machine"]["kernel"] = "6.2"
+    told = [*soak.markdown(soak.joined(record, newer))]
+    assert told.count("Measured anew on 2026-01-01, Linux 6.2.") == 1
     same_day = soak.joined(record, report("2026-01-01", 2))
     assert same_day == record, "nothing more to say"
 
