@@ -13,6 +13,10 @@ impl<J> State<J> {
     pub(super) fn relieve_held_up(&mut self, now: Instant, words: &impl Words) -> usize {
         let mut taken = 0;
         let waiting = self.loads_that_wait();
+        // Mostly none, and this loop the processor does for several slots at a time.
+        if !self.loads.iter().fold(false, |any, load| any | waiting.contains(load)) {
+            return 0;
+        }
         for slot in 0..self.slots.len() {
             if waiting.contains(&self.loads[slot]) && prefetch::held_up(self.slots[slot].since, now)
             {
