@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,8 @@ def _adapter(value: Any, at: At, kind: Kind) -> Any:
     if isinstance(value, list | tuple) and value and all(isinstance(it, str) for it in value):
         from snakepit._source import Program
 
-        return Program(*value)
+        first = _beside(value[0], at) if os.sep in value[0] else value[0]
+        return Program(first, *value[1:])
     return kind.wrong(value, at)
 
 
@@ -129,6 +131,25 @@ def _variables(table: Mapping[str, Any], at: At) -> dict[str, Any]:
     return read
 
 
+def _beside(path: str, at: At) -> str:
+    """A path of a file of settings is meant from there, wherever the program runs."""
+    if at.origin.file is None:
+        return path
+    return os.path.join(os.path.dirname(at.origin.file), os.path.expanduser(path))
+
+
+def _interpreter(value: Any, at: At, kind: Kind) -> Any:
+    if not isinstance(value, str):
+        return kind.wrong(value, at)
+    return _beside(value, at) if os.sep in value else value
+
+
+def _directories(value: Any, at: At, kind: Kind) -> Any:
+    return [
+        _beside(each, at) if isinstance(each, str) else each for each in WORDS.take(value, at, kind)
+    ]
+
+
 def _sigterm_in(text: str) -> Any:
     return FLAG.parse(text)
 
@@ -143,8 +164,8 @@ POOL: dict[str, Kind | Group] = {
     "thread_safety_checks": FLAG,
     "condemn_drain": SPAN,
     "adapter_args": FREE,
-    "python": TEXT,
-    "pythonpath": WORDS,
+    "python": Kind(TEXT.expected, _interpreter, str),
+    "pythonpath": Kind(WORDS.expected, _directories, WORDS.parse),
     "timeout": SPAN_OR_NONE,
     "stream_timeout": SPAN_OR_NONE,
     "idle_timeout": SPAN_OR_NONE,
@@ -259,13 +280,18 @@ POOL: dict[str, Kind | Group] = {
 }
 """What each pool has: the parameters of ``Pool``."""
 
+
+def _categories(value: Any, at: At, kind: Kind) -> Any:
+    return [choice(*CATEGORIES).read(each, at) for each in WORDS.take(value, at, kind)]
+
+
 TIMEOUT_PROFILE = "timeout_profile"
 OF_POOLS: dict[str, Kind | Group] = {**POOL, TIMEOUT_PROFILE: choice(*TIMEOUT_PROFILES)}
 
 HOST: dict[str, Kind] = {
     "pooling_enabled": FLAG,
     "log_level": choice(*LEVELS),
-    "log_categories": Kind(WORDS.expected, WORDS.take, WORDS.parse),
+    "log_categories": Kind(f"an array of {', '.join(CATEGORIES)}", _categories, WORDS.parse),
 }
 """What is said once."""
 

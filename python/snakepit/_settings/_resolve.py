@@ -136,6 +136,13 @@ class Settings:
         """Return one of ``host``; ``None`` where it is not set."""
         return plain(self.host.entries[key]) if key in self.host.entries else None
 
+    def same(self, other: Settings) -> bool:
+        """Whether the values are the same, wherever they come from."""
+        return self._plain() == other._plain()
+
+    def _plain(self) -> dict[str, Any]:
+        return {"": plain(self.host), **{it.name: plain(it.tree) for it in self.pools.values()}}
+
     def _nothing(self) -> str:
         where = (
             f"in {', '.join(self.files)}"
