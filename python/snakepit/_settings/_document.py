@@ -146,7 +146,10 @@ def _ours(
 
 
 def _toml(value: Any) -> Any:
-    return as_toml(str(value)) if type(value) is Text else value
+    if type(value) is not Text:
+        return value
+    read = as_toml(str(value))
+    return value if read == value else read  # Still to be read by what its key is.
 
 
 def _leaf(ours: tuple[str, ...], value: Any, place: At) -> tuple[tuple[str, ...], Leaf]:

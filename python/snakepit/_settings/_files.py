@@ -120,4 +120,4 @@ def _malformed(path: Path, line: int, column: int, why: str) -> NoReturn:
         source=f"{path}:{line}",
         line=line,
         column=column,
-    )
+    ) from None

@@ -135,7 +135,8 @@ def _beside(path: str, at: At) -> str:
     """A path of a file of settings is meant from there, wherever the program runs."""
     if at.origin.file is None:
         return path
-    return os.path.join(os.path.dirname(at.origin.file), os.path.expanduser(path))
+    folder = os.path.dirname(at.origin.file)
+    return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
 
 
 def _interpreter(value: Any, at: At, kind: Kind) -> Any:
