@@ -69,7 +69,7 @@ except snakepit.NotStarted:
     [
         "raise ValueError('mine')",
         "sys.exit(7)",
-        "snakepit.execute('fail', {{'kind': 'ValueError'}})",
+        "snakepit.execute('fail', {'kind': 'ValueError'})",
     ],
     ids=["error", "exit", "remote"],
 )
