@@ -81,8 +81,8 @@ bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspe
 	@$(BIN)/python benches/codec.py
 
 .PHONY: bench-data
-bench-data: $(INSTALLED) $(VENV)/.group-bench  ## large data beside a copy in one process, and others
-	@$(BIN)/python benches/data.py
+bench-data: $(INSTALLED) $(VENV)/.group-bench $(VENV)/.group-rivals  ## large data beside a copy in one process, and others
+	@$(BIN)/python benches/data.py --record benches/results
 
 .PHONY: bench-rust
 bench-rust: $(INSTALLED)  ## criterion: dispatch, mux, codec, end to end

@@ -14,19 +14,18 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
-from multiprocessing import get_context, shared_memory
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import data_rivals
+import report
 import snakepit
 import snakepit_bridge
 from snakepit_bridge import BaseAdapter, tool
@@ -97,56 +96,18 @@ def measure(figures: list[Figure], turns: int, repeats: int = 1) -> dict[str, fl
     return {figure.name: figure.median for figure in figures}
 
 
-def take(array: Any) -> None:
-    """What a worker of the others does."""
-
-
-def touch_segment(name: str, items: int) -> None:
-    segment = shared_memory.SharedMemory(name=name)
-    try:
-        np.ndarray(items, buffer=segment.buf)[0]
-    finally:
-        segment.close()
-
-
-def touch_map(path: str) -> None:
-    np.load(path, mmap_mode="r")[0]
-
-
-@contextmanager
-def others(array: Any) -> Iterator[list[Figure]]:
-    """The same array to a worker of other libraries, as their users send it."""
-    with ExitStack() as stack:
-        executor = stack.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
-        executor.submit(take, None).result()
-        segment = shared_memory.SharedMemory(create=True, size=array.nbytes)
-        stack.callback(segment.unlink)
-        stack.callback(segment.close)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
-        dumped = folder / "array.npy"
-
-        def by_segment() -> None:
-            np.copyto(np.ndarray(array.shape, buffer=segment.buf), array)
-            executor.submit(touch_segment, segment.name, len(array)).result()
-
-        def by_map() -> None:
-            np.save(dumped, array)
-            executor.submit(touch_map, str(dumped)).result()
-
-        yield [
-            Figure("ProcessPoolExecutor", lambda: executor.submit(take, array).result()),
-            Figure("multiprocessing.shared_memory by hand", by_segment),
-            Figure("a memory map in /dev/shm, as joblib's", by_map),
-        ]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure large data.")
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--mib", type=int, default=256)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--record", type=Path, metavar="FOLDER", help="write data.json, data.md")
+    parser.add_argument("--table", action="store_true", help="print the README's table")
     parser.add_argument("--without-others", action="store_true")
     options = parser.parse_args()
+    if options.table:
+        recorded = json.loads((Path(__file__).parent / "results/data.json").read_text())
+        print("\n".join(headlines(recorded)))
+        return 0
     found: dict[str, Any] = {"mib": options.mib}
     with snakepit.Pool(Worker, size=1, shared_memory={"max_bytes": 8 << 30}) as pool:
         pool.execute("nothing")
@@ -156,9 +117,61 @@ def main() -> int:
         found |= arrow(pool)
     for name, figure in found.items():
         print(f"{figure:>12.4g}  {name}" if isinstance(figure, float) else f"{figure:>12}  {name}")
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
+    if options.record:
+        record = {"machine": report.machine(), "figures": found}
+        (options.record / "data.json").write_text(json.dumps(record, indent=1) + "\n")
+        (options.record / "data.md").write_text("\n".join(markdown(record)) + "\n")
     return 0
+
+
+TARGETS: dict[str, tuple[str, float]] = {
+    "first argument: speed, of np.copyto's": ("≥", 0.5),
+    "argument: speed, of np.copyto's": ("≥", 0.9),
+    "result: speed, of np.copyto's": ("≥", 0.9),
+    "1 MiB argument: time, of a no-op and its copy": ("≤", 2.0),
+    "SharedRef, µs beyond a no-op": ("≤", 50.0),
+    "born array, µs beyond a no-op": ("≤", 50.0),
+    "Arrow, 1 GiB, one column read: MiB that the worker grew": ("≤", 5.0),
+}
+
+
+def markdown(record: dict[str, Any]) -> Iterator[str]:
+    """The record for people."""
+    where, figures = record["machine"], record["figures"]
+    yield "# Large data"
+    yield ""
+    yield "Made by `make bench-data`; `benches/data.py` says how each figure is measured."
+    yield ""
+    versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
+    yield (
+        f"{where['date']}, {where['cpus']} cores of {where['cpu']}, Python {where['python']}, "
+        f"Linux {where['kernel']}; {versions}. Arrays of {figures['mib']} MiB where none is named."
+    )
+    yield ""
+    yield "| figure | measured | target | |"
+    yield "|---|---:|---:|---|"
+    for name, value in figures.items():
+        if name == "mib":
+            continue
+        relation, bound = TARGETS.get(name, ("", 0.0))
+        met = "met" if (value >= bound if relation == "≥" else value <= bound) else "missed"
+        target = f"{relation} {bound:g}" if relation else ""
+        yield f"| {name} | {value:.3g} | {target} | {met if relation else ''} |"
+
+
+def headlines(record: dict[str, Any]) -> Iterator[str]:
+    """The README's table."""
+    figures, ray = record["figures"], record["machine"]["versions"]["ray"]
+    rows = {
+        f"array of {figures['mib']} MiB as an argument": ("argument", "Ray, argument", "joblib"),
+        "the same as a result": ("result", "Ray, result"),
+    }
+    yield f"| speed, × `np.copyto` | Snakepit | Ray {ray} | joblib |"
+    yield "|---|---|---|---|"
+    for what, contenders in rows.items():
+        speeds = [figures[name + ": speed, of np.copyto's"] for name in contenders]
+        cells = [what, *(f"{speed:.2f}" for speed in speeds), *[""] * (3 - len(speeds))]
+        yield f"| {' | '.join(cells)} |"
 
 
 def large(pool: snakepit.Pool, options: argparse.Namespace) -> dict[str, Any]:
@@ -178,7 +191,8 @@ def large(pool: snakepit.Pool, options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with ExitStack() as stack:
         if not options.without_others:
-            figures += stack.enter_context(others(array))
+            contenders = stack.enter_context(data_rivals.others(array))
+            figures += [Figure(name, run) for name, run in contenders]
         medians = measure(figures, options.turns)
     copy = medians["copyto"]
     found["np.copyto, ms"] = copy * 1e3

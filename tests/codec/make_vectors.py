@@ -165,7 +165,9 @@ def _extend(value: Any) -> Any:
         fortran = value.flags.f_contiguous and not value.flags.c_contiguous
         shape = struct.pack(f">{value.ndim}Q", *value.shape)
         shape = bytes([value.ndim | 0x80 * fortran]) + shape
-        items = shape + value.tobytes(order="F" if fortran else "C")
+        # As plain bytes: a copy of structures leaves what is between the fields to chance.
+        whole = value if value.dtype.names is None else value.view(f"V{value.itemsize}")
+        items = shape + whole.tobytes(order="F" if fortran else "C")
         if value.dtype.names is None:
             return msgpack.ExtType(6, _dtype(value.dtype.str) + items)
         described = json.dumps(_structure(value.dtype), separators=(",", ":")).encode()

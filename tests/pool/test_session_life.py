@@ -178,10 +178,14 @@ def test_a_hook_that_raises_harms_nobody(keeper: Any, capfd: pytest.CaptureFixtu
     assert pool.close_session("u")
     assert pool.execute("pid") == pid
     assert pool.execute_in_session("u", "visit")[:2] == [1, True]
-    said = until(
-        lambda: "hook is broken" in (text := capfd.readouterr().err) and text, "it is told"
-    )
-    assert "session_closed('u') of the adapter failed" in said
+    said = [""]
+
+    def is_told() -> bool:
+        said[0] += capfd.readouterr().err
+        return "hook is broken" in said[0]
+
+    until(is_told, "it is told")
+    assert "session_closed('u') of the adapter failed" in said[0]
 
 
 def test_hooks_and_tools_may_be_coroutines(keeper: Any, notes: Notes) -> None:

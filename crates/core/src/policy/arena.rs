@@ -36,10 +36,10 @@ pub(crate) const WORDS: usize = 4096;
 const LEAST_SLOT: u64 = 16 << 10;
 
 /// Half of the high-water mark is forgotten in so long.
-const HALF_LIFE: Duration = Duration::from_secs(10);
+pub(crate) const HALF_LIFE: Duration = Duration::from_secs(10);
 
 /// Below this nothing idle is dropped, whatever the mark.
-const LEAST_WATER: u64 = 64 << 20;
+pub(crate) const LEAST_WATER: u64 = 64 << 20;
 
 /// What an arena may have.
 #[derive(Clone, Copy, Debug)]

@@ -51,6 +51,8 @@ struct Tasks {
     keepers: std::sync::Mutex<Vec<JoinHandle<()>>>,
     timer: JoinHandle<()>,
     scales: Option<JoinHandle<()>>,
+    /// Gives memory back.
+    attic: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
     runtime: Handle,
 }
@@ -72,8 +74,8 @@ impl Drop for Tasks {
         self.shared.close();
         self.shared.dismiss();
         self.timer.abort();
-        if let Some(scales) = &self.scales {
-            scales.abort();
+        for task in [&self.scales, &self.attic].into_iter().flatten() {
+            task.abort();
         }
     }
 }
@@ -134,9 +136,10 @@ impl Pool {
         let timer = runtime.spawn(shared.clone().keep_time());
         let weighs = shared.weighs();
         let scales = weighs.then(|| runtime.spawn(shared.clone().keep_weighing()));
+        let attic = shared.arena.clone().map(|arena| runtime.spawn(arena.keep_small()));
         shared.open();
-        let tasks =
-            Tasks { keepers, timer, scales, shared: shared.clone(), runtime: runtime.clone() };
+        let (shared_too, runtime) = (shared.clone(), runtime.clone());
+        let tasks = Tasks { keepers, timer, scales, attic, shared: shared_too, runtime };
         Self { shared, tasks: Arc::new(tasks), defaults: CallDefaults::default() }
     }
 

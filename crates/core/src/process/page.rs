@@ -210,6 +210,7 @@ fn pack(call: u64, state: u64) -> u64 {
 mod tests {
     use std::sync::Barrier;
     use std::thread;
+    use std::time::Duration;
 
     use nix::unistd::ftruncate;
     use proptest::prelude::*;
@@ -361,12 +362,19 @@ mod tests {
         const ROUNDS: u64 = 20_000;
         let (host, worker) = both_sides();
         let (go, end) = (Barrier::new(2), Barrier::new(2));
+        // Each side comes late at times: where there is one processor for both, one is always first.
+        let lag = |late: bool| {
+            if late {
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
         let mut won_by_worker = 0;
         thread::scope(|scope| {
             let worker_side = scope.spawn(|| {
                 let mut won = Vec::new();
                 for call in 1..=ROUNDS {
                     go.wait();
+                    lag(call % 100 == 50);
                     won.push(worker_does(&worker, call as u32 % 64, call));
                     end.wait();
                 }
@@ -380,6 +388,7 @@ mod tests {
                 go.wait();
                 // Who comes first varies with this delay, so that both do, often.
                 (0..call % 50).for_each(|_| std::hint::spin_loop());
+                lag(call % 100 == 0);
                 let mine = host_does(&host, index, call);
                 end.wait();
                 let expected = if mine { hosts } else { workers };

@@ -59,6 +59,9 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
         PyConnectionError::new_err(format!("no line to the host at {path}: {}", status.message()))
     })?;
     let exchange = arenas::open(side, initialize.shared_memory.as_ref());
+    if let Some(exchange) = &exchange {
+        engine.runtime.spawn(exchange.arena().clone().keep_small());
+    }
     watch::start(py, side, Arc::clone(&engine.running), exchange)?;
     let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
     let line = Py::new(py, Line::new(initialize, max_message, side.page(), engine))?;

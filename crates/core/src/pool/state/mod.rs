@@ -69,7 +69,7 @@ pub(crate) trait Words {
     /// The worker is in the middle of this call.
     fn runs(&self, slot: usize, word: u8, id: CallId) -> bool;
 
-    /// Asked about a dead worker: it certainly had not begun the call.
+    /// Asked once about a dead worker: it certainly had not begun the call. Takes the call back.
     fn untouched(&self, slot: usize, word: u8, id: CallId) -> bool;
 }
 

@@ -1,6 +1,5 @@
 //! Sessions in the pool: calls find them, enter and leave; they are opened, closed, swept.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio::time::Instant;
 
 use super::slot::Phase;
 use super::table::InSession;
-use super::{Call, Effect, Refusal, State, Words};
+use super::{Call, Effect, Refusal, State};
 use crate::call::{Binding, Bound, Ended, Resident, SessionKey};
 use crate::id::CallId;
 use crate::policy::session::{Entry, Found, Gone, Place, Sessions};
@@ -223,19 +222,14 @@ impl<J> State<J> {
     }
 
     /// The sessions that lose nothing with the worker of that slot: of all they ever sent there none
-    /// has begun. Their objects take the next binding for their first.
-    pub(super) fn unbegun_sessions(
-        &self,
-        slot: usize,
-        lane: &VecDeque<CallId>,
-        words: &impl Words,
-    ) -> Vec<Place> {
-        let in_session = |&id: &CallId| Some((id, self.table.get(id)?.session.as_ref()?));
+    /// has begun. `lane`: the calls that were in it, and whether they are certainly untouched. Their objects take the next binding for their first.
+    pub(super) fn unbegun_sessions(&self, slot: usize, lane: &[(CallId, bool)]) -> Vec<Place> {
+        let sessions = lane
+            .iter()
+            .filter(|(_, untouched)| *untouched)
+            .filter_map(|(id, _)| self.table.get(*id)?.session.as_ref());
         let mut untouched: Vec<(Place, u32)> = Vec::new();
-        for (id, session) in lane.iter().filter_map(in_session) {
-            if !self.table.get(id).is_some_and(|call| call.is_untouched(id, slot, words)) {
-                continue;
-            }
+        for session in sessions.clone() {
             match untouched.iter_mut().find(|(place, _)| *place == session.place) {
                 Some((_, calls)) => *calls += 1,
                 None => untouched.push((session.place, 1)),
@@ -244,7 +238,7 @@ impl<J> State<J> {
         let home = |place| self.sessions.get(place).homes.home().filter(|home| home.slot == slot);
         untouched.retain(|&(place, calls)| home(place).is_some_and(|home| home.sent == calls));
         let unbegun: Vec<_> = untouched.into_iter().map(|(place, _)| place).collect();
-        for (_, session) in lane.iter().filter_map(in_session) {
+        for session in sessions {
             if unbegun.contains(&session.place)
                 && let (Some(object), Some(home)) = (&session.object, home(session.place))
             {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 pub(super) use super::phase::Phase;
 use super::standing::{Role, Standing};
-use super::{Door, Effect, End, Fallen, Limits, State, Words};
+use super::{Door, Effect, End, Fallen, Limits, Place, State, Words};
 use crate::call::Resident;
 use crate::error::{Cause, Recycled};
 use crate::id::CallId;
@@ -197,14 +197,17 @@ impl<J> State<J> {
         it.phase = Phase::Empty;
         it.standing.end_life(now);
         self.loads[slot] = UNAVAILABLE;
-        let lane = std::mem::take(&mut it.lane);
-        let unbegun = self.unbegun_sessions(slot, &lane, words);
+        let lane: Vec<_> = std::mem::take(&mut it.lane)
+            .into_iter()
+            .map(|id| (id, self.is_untouched(id, slot, words)))
+            .collect();
+        let unbegun = self.unbegun_sessions(slot, &lane);
         self.sessions.evict(slot);
-        for id in lane {
+        for (id, untouched) in lane {
             if self.loses_nothing(id, &unbegun) {
                 self.requeue(id);
             } else {
-                self.orphan(id, under, cause, now, words, out);
+                self.orphan(id, untouched, under, cause, now, out);
             }
         }
         for id in self.queue.take_pinned(slot) {
@@ -325,18 +328,24 @@ impl<J> State<J> {
         }
     }
 
+    /// Whether the worker of a slot had certainly not begun a call. To ask takes the call back, so
+    /// it is asked once.
+    fn is_untouched(&self, id: CallId, slot: usize, words: &impl Words) -> bool {
+        let place = self.table.get(id).map(|call| call.place);
+        matches!(place, Some(Place::Sent { word: Some(word), .. }) if words.untouched(slot, word, id))
+    }
+
     /// A call whose worker is gone.
     fn orphan(
         &mut self,
         id: CallId,
+        untouched: bool,
         under: Fallen,
         cause: &'static str,
         now: Instant,
-        words: &impl Words,
         out: &mut Vec<Effect<J>>,
     ) {
         let Some(call) = self.table.get(id) else { return };
-        let untouched = call.is_untouched(id, under.slot, words);
         let strict = call.session.as_ref().is_some_and(|session| session.affinity.is_strict());
         if call.job.is_none() {
             self.remove(id, now, out);

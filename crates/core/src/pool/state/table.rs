@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Fallen;
 use super::credit::Credit;
-use super::{Fallen, Words};
 use crate::call::{Affinity, Binding, SessionKey};
 use crate::config::RetryPolicy;
 use crate::error::Cause;
@@ -104,11 +104,6 @@ impl<J> Call<J> {
 
     pub(super) fn given_up(&self) -> Cause {
         self.rare.as_ref().map(|rare| rare.given_up).unwrap_or_default()
-    }
-
-    /// It is in the worker of that slot, which certainly had not begun it.
-    pub(super) fn is_untouched(&self, id: CallId, slot: usize, words: &impl Words) -> bool {
-        matches!(self.place, Place::Sent { word: Some(word), .. } if words.untouched(slot, word, id))
     }
 
     /// The calls from inside which it was made; mostly none.

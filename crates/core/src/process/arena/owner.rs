@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{self, Instant};
 
 use super::lender::Lender;
 use super::memory::{self, Board, Mapping};
@@ -78,6 +79,8 @@ struct Inner {
     settings: SharedMemory,
     max_bytes: u64,
     state: Mutex<State>,
+    /// There is one more segment.
+    made: Notify,
     faults: AtomicU64,
     fallbacks: AtomicU64,
     owner: Owner,
@@ -216,6 +219,7 @@ impl Arena {
             settings,
             max_bytes,
             state: Mutex::new(state),
+            made: Notify::new(),
             faults: AtomicU64::new(0),
             fallbacks: AtomicU64::new(0),
             owner: owner(),
@@ -327,6 +331,19 @@ impl Arena {
         });
     }
 
+    /// Drops what has been idle for long, now and then, as long as there is much; to be aborted.
+    /// Memory that goes unused is given back though nobody asks for any, and an arena without
+    /// such costs no timer.
+    pub async fn keep_small(self) {
+        loop {
+            self.0.made.notified().await;
+            while self.stats().bytes > policy::LEAST_WATER {
+                time::sleep(policy::HALF_LIFE).await;
+                self.tend();
+            }
+        }
+    }
+
     /// Takes nothing in any more. What somebody holds stays until it is dropped.
     pub fn close(&self) {
         if self.0.owner.is_here() {
@@ -385,6 +402,7 @@ impl Arena {
                     state.segments.insert(number, segment.clone());
                     state.lenders.clone()
                 };
+                self.0.made.notify_one();
                 // While it is being filled, who must answer for it can.
                 for lender in lenders.iter().filter_map(Weak::upgrade) {
                     lender.made(&segment);

@@ -264,3 +264,21 @@ fn many_threads_write_without_meeting() {
     });
     assert_eq!(ends.in_use(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn memory_that_goes_unused_is_given_back_though_nobody_asks_for_any() {
+    let arena = Arena::new(settings(512 << 20));
+    let keeps = tokio::spawn(arena.clone().keep_small());
+    let hold = |mib: usize| arena.allocate(mib * MIB, Duration::ZERO).expect("room").seal();
+    drop([hold(128), hold(128)]);
+    assert_eq!(arena.stats().bytes, 256 << 20, "warm, for whoever comes next");
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert!(arena.stats().bytes <= 64 << 20, "{:?}", arena.stats());
+    let held = hold(128);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert!(arena.stats().in_use >= 128 << 20, "what somebody holds stays");
+    drop(held);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert!(arena.stats().bytes <= 64 << 20, "{:?}", arena.stats());
+    keeps.abort();
+}

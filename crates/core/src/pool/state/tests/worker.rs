@@ -85,7 +85,7 @@ impl Words for Page {
     }
 
     fn untouched(&self, slot: usize, word: u8, id: CallId) -> bool {
-        self.read(slot, word) == Word::Queued(id)
+        self.revoke(slot, word, id)
     }
 }
 
