@@ -93,7 +93,9 @@ def _config(chosen: argparse.Namespace) -> int:
         # What TOML has and JSON has not, like dates, is shown as a text.
         text = json.dumps([row.as_json() for row in rows], indent=2, default=str)
     else:
-        lines = [(row.pool or "-", row.key, _written(row.value), str(row.origin)) for row in rows]
+        lines = [
+            (row.pool or "-", row.key, _written(row.value), _place(str(row.origin))) for row in rows
+        ]
         lines = [("POOL", "KEY", "VALUE", "FROM"), *lines]
         widths = [max(len(line[column]) for line in lines) for column in range(3)]
         text = "\n".join("  ".join([*map(str.ljust, line, widths), line[3]]) for line in lines)
@@ -102,6 +104,11 @@ def _config(chosen: argparse.Namespace) -> int:
     except BrokenPipeError:  # `… | head` has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DONE
+
+
+def _place(source: str) -> str:
+    """From the working directory, what is in it."""
+    return source.removeprefix(os.path.join(os.getcwd(), ""))
 
 
 def _written(value: object) -> str:

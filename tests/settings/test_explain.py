@@ -67,11 +67,11 @@ def test_origins(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_command(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write(TEXT)
+    path = write(TEXT)  # Texts tell what is here from here, JSON in full.
     assert command.main(["config", "--pool", "a"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["POOL", "KEY", "VALUE", "FROM"]
-    assert ["a", "size", "2", f"{path}:8"] in [line.split() for line in lines]
+    assert ["a", "size", "2", "snakepit.toml:8"] in [line.split() for line in lines]
     assert "max_queue" not in str(lines)
     assert "s3cret" not in str(lines)
     assert command.main(["config", "--explain", "--json"]) == 0

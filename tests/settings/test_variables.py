@@ -43,6 +43,7 @@ def of_default(**environ: str) -> dict[str, Any]:
         ("HANDLE_SIGTERM", "false", "handle_sigterm", False),
         ("LINE", "grpcio", "line", "grpcio"),
         ("RETRY__BACKOFF", '["100ms", 1]', "retry.backoff", [0.1, 1]),
+        ("PYTHON", "python3.12", "python", "python3.12"),
         ("POOL_SIZE", "3", "size", 3),
         ("STARTUP_BATCH_DELAY_MS", "500", "startup_batch_delay", 0.5),
         ("HEARTBEAT__PING_INTERVAL_MS", "500", "heartbeat.interval", 0.5),
@@ -116,7 +117,7 @@ def test_a_table_is_told_whole_or_by_its_keys() -> None:
 
 
 def test_names_of_others_are_left_alone() -> None:
-    others = ["RUN", "GROUP", "LIMITS", "FAIL", "CONFIG", "SCRIPT_HALT", "PYTHON"]
+    others = ["RUN", "GROUP", "LIMITS", "FAIL", "CONFIG", "SCRIPT_HALT"]
     others += ["TEST_RUN", "CHAOS_SECONDS", "OTEL_ENDPOINT", "X"]
     assert of_default(**dict.fromkeys(others, "1")) == {}
     assert of_default(SIZE="", LINE="") == {}

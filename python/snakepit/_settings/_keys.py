@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from snakepit._config import AFFINITIES, LINES, PROFILES
@@ -151,6 +151,22 @@ def _directories(value: Any, at: At, kind: Kind) -> Any:
     ]
 
 
+def _stream_timeout(value: Any, at: At, kind: Kind) -> Any:
+    # The original has a key of this name, in milliseconds: taken for seconds, it would be none.
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and value >= _MORE_THAN_A_DAY and at.origin.kind != "code":
+        at.refuse(
+            f"{value} would be seconds, which is more than a day; write its unit",
+            expected=kind.expected,
+            got=str(value),
+            suggestion=f"{value}ms",
+        )
+    return SPAN_OR_NONE.take(value, at, kind)
+
+
+_MORE_THAN_A_DAY = 100_000
+
+
 def _sigterm_in(text: str) -> Any:
     return FLAG.parse(text)
 
@@ -168,7 +184,7 @@ POOL: dict[str, Kind | Group] = {
     "python": Kind(TEXT.expected, _interpreter, str),
     "pythonpath": Kind(WORDS.expected, _directories, WORDS.parse),
     "timeout": SPAN_OR_NONE,
-    "stream_timeout": SPAN_OR_NONE,
+    "stream_timeout": replace(SPAN_OR_NONE, take=_stream_timeout),
     "idle_timeout": SPAN_OR_NONE,
     "validate_arguments": FLAG,
     "max_queue": WHOLE,
@@ -292,7 +308,9 @@ OF_POOLS: dict[str, Kind | Group] = {**POOL, TIMEOUT_PROFILE: choice(*TIMEOUT_PR
 HOST: dict[str, Kind] = {
     "pooling_enabled": FLAG,
     "log_level": choice(*LEVELS),
-    "log_categories": Kind(f"an array of {', '.join(CATEGORIES)}", _categories, WORDS.parse),
+    "log_categories": Kind(
+        "an array of " + ", ".join(f'"{it}"' for it in CATEGORIES), _categories, WORDS.parse
+    ),
 }
 """What is said once."""
 

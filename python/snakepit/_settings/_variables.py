@@ -21,10 +21,10 @@ PREFIX = "SNAKEPIT_"
 CONFIG = "SNAKEPIT_CONFIG"
 HALT = "SNAKEPIT_SCRIPT_HALT"
 
-OTHERS = frozenset({"CONFIG", "SCRIPT_HALT", "RUN", "GROUP", "LIMITS", "FAIL", "PYTHON"})
-"""Names that are no keys: these two, those by which a worker is told what it is, the points of
-failure of our own tests, and a Rust host's interpreter. ``SNAKEPIT_LIMITS`` is a worker's, so what
-workers may take is told key by key: ``SNAKEPIT_LIMITS__NICE``."""
+OTHERS = frozenset({"CONFIG", "SCRIPT_HALT", "RUN", "GROUP", "LIMITS", "FAIL"})
+"""Names that are no keys: these two, those by which a worker is told what it is, and the points of
+failure of our own tests. ``SNAKEPIT_LIMITS`` is a worker's, so what workers may take is told key by
+key: ``SNAKEPIT_LIMITS__NICE``."""
 
 
 def variables(environ: Mapping[str, str]) -> Source:
