@@ -88,6 +88,8 @@ def run_as_script(
         >>> snakepit.run_as_script(lambda: snakepit.execute("ping"))
         'pong'
     """
+    if not callable(fn):
+        raise TypeError(f"run_as_script: a function is needed, not {fn!r:.80}")
     if halt is None:
         halt = os.environ.get(HALT, "").strip().lower() in _YES
     signals = _Signals()

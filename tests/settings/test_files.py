@@ -109,24 +109,40 @@ def test_a_file_above_that_belongs_to_another_user_is_refused(
     here = tmp_path / "mine"
     here.mkdir()
     monkeypatch.chdir(here)
-    monkeypatch.setattr(_files.os, "geteuid", lambda: os.getuid() + 4711)
-    real = Path.stat
+    real = os.fstat
 
     class Of:
-        def __init__(self, there: Path, user: int) -> None:
-            self.st_uid, self._of = user, real(there)
+        def __init__(self, descriptor: int) -> None:
+            self.st_uid, self._of = 666, real(descriptor)
 
         def __getattr__(self, name: str) -> object:
             return getattr(self._of, name)
 
-    users = {path: 666}
-    monkeypatch.setattr(
-        Path, "stat", lambda it, **more: Of(it, users[it]) if it in users else real(it, **more)
-    )
+    monkeypatch.setattr(_files.os, "fstat", Of)
     with pytest.raises(ConfigError, match="belongs to user 666") as caught:
         settings()
     assert caught.value.source == str(path)
     assert settings(path).pool().values()["adapter"] == "evil:C"  # Somebody says so.
+
+
+def test_a_file_that_may_not_be_read(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("size = 1")
+
+    def refuse(*_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ConfigError, match="Permission denied") as caught:
+        settings()
+    assert caught.value.source == str(path)
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert settings(adapter="m:C").pool().values()["adapter"] == "m:C"
 
 
 def test_nothing_at_all_says_where_was_looked(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ def found(start: Path) -> list[Source]:
         sources = []
         for name in (OWN, PROJECT):
             path = folder / name
-            # A file that cannot be looked at is as good as none: nobody has named it.
-            if path.is_file() and (source := _one(path, owners)) is not None:
+            # What is no file, or in a folder that may not be entered, is as good as none.
+            if os.path.isfile(path) and (source := _one(path, owners)) is not None:
                 sources.append(source)
         if sources:
             return sources
@@ -56,8 +56,8 @@ def named(path: Path) -> Source:
 
 def _one(path: Path, owners: set[int] | None) -> Source | None:
     try:
-        raw = path.read_bytes()
-        owner = path.stat().st_uid
+        with path.open("rb") as file:
+            raw, owner = file.read(), os.fstat(file.fileno()).st_uid
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read: {error.strerror}", field="path", source=str(path)

@@ -25,6 +25,7 @@ from snakepit._settings._units import (
     choice,
     either,
 )
+from snakepit.errors import ConfigError
 
 OUTPUTS = ("show", "log", "drop")
 LEVELS = ("debug", "info", "warning", "error", "none")
@@ -101,7 +102,10 @@ def _adapter(value: Any, at: At, kind: Kind) -> Any:
         from snakepit._source import Program
 
         first = _beside(value[0], at) if os.sep in value[0] else value[0]
-        return Program(first, *value[1:])
+        try:
+            return Program(first, *value[1:])
+        except ConfigError as error:
+            at.refuse(error.message.removeprefix("adapter: "))
     return kind.wrong(value, at)
 
 

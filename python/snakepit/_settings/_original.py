@@ -103,8 +103,8 @@ def adapter_words(value: list[Any], at: At) -> Iterator[Given]:
 
 def _adapter_env(value: Any, at: At) -> Iterator[Given]:
     if isinstance(value, list):
-        pairs = all(isinstance(each, list) and len(each) == 2 for each in value)
-        if not pairs:
+        pairs = (isinstance(it, list) and len(it) == 2 and isinstance(it[0], str) for it in value)
+        if not all(pairs):
             at.wrong("a table, or an array of [name, value]", value)
         value = dict(value)
     yield ("env",), value

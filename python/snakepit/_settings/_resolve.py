@@ -138,7 +138,10 @@ class Settings:
 
     def same(self, other: Settings) -> bool:
         """Whether the values are the same, wherever they come from."""
-        return self._plain() == other._plain()
+        try:
+            return self._plain() == other._plain()
+        except Exception:  # Of values in code: arrays do not say whether they are equal.
+            return False
 
     def _plain(self) -> dict[str, Any]:
         return {"": plain(self.host), **{it.name: plain(it.tree) for it in self.pools.values()}}
@@ -203,13 +206,20 @@ def settings(path: str | PathLike[str] | None = None, **code: Any) -> Settings:
     """
     given = os.environ.get(CONFIG) if path is None else path
     start = None
-    if given is None:
-        start = Path.cwd()
-        files = found(start)
+    if given is not None:
+        files = [named(Path(os.path.abspath(given)))]
     else:
-        files = [named(Path(given).absolute())]
+        start = _working_directory()
+        files = [] if start is None else found(start)
     sources = [read(code, lambda _: CODE), variables(os.environ), *files]
     return resolve(sources, looked_in=None if start is None else str(start))
+
+
+def _working_directory() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # It has been removed.
+        return None
 
 
 def resolve(sources: Sequence[Source], *, looked_in: str | None = None) -> Settings:
