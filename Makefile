@@ -193,7 +193,7 @@ test-workflows: $(VENV)/.group-lint
 	@.ci/step "workflows are safe" $(BIN)/zizmor --offline --quiet .github/workflows
 
 test-clippy: $(VENV)/.made
-	@.ci/step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+	@.ci/step "clippy" cargo clippy --workspace --all-targets --features snakepit-testkit/instructions --locked -- -D warnings
 
 # The published crate with no feature, with each, with all. An array of its features would only
 # repeat what there is: one.

@@ -187,7 +187,7 @@ fn result(size: usize) -> Bytes {
 
 fn chunks(items: usize) -> Bytes {
     let items = vec![opaque(16); items];
-    let frame = Some(Frame::Chunks(Chunks { call_id: 7, items }));
+    let frame = Some(Frame::Chunks(Chunks { call_id: 7, items, ..Chunks::default() }));
     WorkerFrame { frame }.encode_to_vec().into()
 }
 
