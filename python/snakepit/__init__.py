@@ -1,7 +1,8 @@
 """Pools of warm, supervised worker processes that run Python tools.
 
-``Pool`` for threads, ``AsyncPool`` for asyncio; every error is a ``SnakepitError``. Adapters are
-written with the package ``snakepit_bridge``.
+``Pool`` for threads, ``AsyncPool`` for asyncio; every error is a ``SnakepitError``. ``start()``
+starts the pools that are configured by file or environment, for the functions of this module.
+Adapters are written with the package ``snakepit_bridge``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from snakepit.errors import (
     EncodeError,
     ForkedPool,
     MessageTooLarge,
+    NotStarted,
     OutOfMemory,
     PoisonCall,
     PoolClosed,
@@ -63,7 +65,22 @@ if TYPE_CHECKING:
     from snakepit._limits import Limits
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
+    from snakepit._script import run_as_script
+    from snakepit._settings import PoolSettings, Settings, settings
     from snakepit._shared_memory import SharedMemory
+    from snakepit._started import (
+        await_ready,
+        execute,
+        execute_in_session,
+        execute_in_session_stream,
+        execute_stream,
+        get_pool,
+        get_stats,
+        list_workers,
+        start,
+        stop,
+        submit,
+    )
     from snakepit._stats import PoolStats, SessionInfo, SharedMemoryStats, WorkerInfo, WorkerRef
     from snakepit._tools import ToolInfo
     from snakepit._unserializable import (
@@ -103,12 +120,14 @@ __all__ = [
     "HostTool",
     "Limits",
     "MessageTooLarge",
+    "NotStarted",
     "OutOfMemory",
     "PoisonCall",
     "Pool",
     "PoolClosed",
     "PoolHealth",
     "PoolInfo",
+    "PoolSettings",
     "PoolStats",
     "Program",
     "PythonInfo",
@@ -126,6 +145,7 @@ __all__ = [
     "SessionInfo",
     "SessionLost",
     "SessionQuotaExceeded",
+    "Settings",
     "ShapeMismatch",
     "SharedMemory",
     "SharedMemoryStats",
@@ -145,14 +165,27 @@ __all__ = [
     "WorkerInfo",
     "WorkerRef",
     "__version__",
+    "await_ready",
     "cleanup",
     "current_call",
     "errors",
+    "execute",
+    "execute_in_session",
+    "execute_in_session_stream",
+    "execute_stream",
     "executor",
+    "get_pool",
+    "get_stats",
     "hardware",
     "is_unserializable",
+    "list_workers",
     "register_decoder",
     "register_encoder",
+    "run_as_script",
+    "settings",
+    "start",
+    "stop",
+    "submit",
     "unserializable_info",
     "zero_copy",
 ]
@@ -197,6 +230,21 @@ _LAZY = {
     "register_decoder": "snakepit_bridge._registry",
     "register_encoder": "snakepit_bridge._registry",
     "unserializable_info": "snakepit._unserializable",
+    "PoolSettings": "snakepit._settings",
+    "Settings": "snakepit._settings",
+    "await_ready": "snakepit._started",
+    "execute": "snakepit._started",
+    "execute_in_session": "snakepit._started",
+    "execute_in_session_stream": "snakepit._started",
+    "execute_stream": "snakepit._started",
+    "get_pool": "snakepit._started",
+    "get_stats": "snakepit._started",
+    "list_workers": "snakepit._started",
+    "run_as_script": "snakepit._script",
+    "settings": "snakepit._settings",
+    "start": "snakepit._started",
+    "stop": "snakepit._started",
+    "submit": "snakepit._started",
     "zero_copy": "snakepit",  # the module itself
 }
 

@@ -163,8 +163,8 @@ class AsyncPool(PoolBase):
         *,
         on_chunk: None = None,
         session: AsyncSession | str | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
         validate_arguments: bool | None = None,
     ) -> AsyncStream: ...
     @overload
@@ -175,8 +175,8 @@ class AsyncPool(PoolBase):
         *,
         on_chunk: Callable[[Any], object],
         session: AsyncSession | str | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
         validate_arguments: bool | None = None,
     ) -> Awaitable[None]: ...
     @overload
@@ -187,8 +187,8 @@ class AsyncPool(PoolBase):
         *,
         on_chunk: Callable[[Any], object] | None,
         session: AsyncSession | str | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
         validate_arguments: bool | None = None,
     ) -> AsyncStream | Awaitable[None]: ...
     def execute_stream(
@@ -198,8 +198,8 @@ class AsyncPool(PoolBase):
         *,
         on_chunk: Callable[[Any], object] | None = None,
         session: AsyncSession | str | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
         validate_arguments: bool | None = None,
     ) -> AsyncStream | Awaitable[None]:
         """Run one streaming tool; see ``Pool.execute_stream``.
@@ -211,7 +211,7 @@ class AsyncPool(PoolBase):
             The stream, for ``async for``. With ``on_chunk``, a function or a coroutine function:
             what to await for the end of the stream.
         """
-        total, idle = limit("timeout", timeout), limit("idle_timeout", idle_timeout)
+        total, idle = self._stream_limits(timeout, idle_timeout)
         native = self._route(session)
         if self._validates if validate_arguments is None else validate_arguments:
             args, _ = self._checked(tool, args, None, wait=False)
@@ -266,8 +266,8 @@ class AsyncPool(PoolBase):
         *,
         affinity: Affinity | None = None,
         on_chunk: None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> AsyncStream: ...
     @overload
     def execute_in_session_stream(
@@ -278,8 +278,8 @@ class AsyncPool(PoolBase):
         *,
         affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object],
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> Awaitable[None]: ...
     def execute_in_session_stream(
         self,
@@ -289,8 +289,8 @@ class AsyncPool(PoolBase):
         *,
         affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object] | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> AsyncStream | Awaitable[None]:
         """Run one streaming tool in the session of that id.
 

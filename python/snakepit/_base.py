@@ -59,6 +59,8 @@ _PARAMETERS = {
     "python",
     "pythonpath",
     "timeout",
+    "stream_timeout",
+    "idle_timeout",
     "validate_arguments",
     "max_queue",
     "max_queue_bytes",
@@ -125,6 +127,9 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             for a ``Program``.
         timeout: Seconds that a call may take, waiting included, unless the call says otherwise;
             ``None``: no limit.
+        stream_timeout: The same for whole streams. Default: no limit.
+        idle_timeout: Seconds from one chunk of a stream to the next, unless the call says
+            otherwise; ``None``: no limit.
         validate_arguments: Hold the arguments of calls against the tool's schema before they are
             sent, unless the call says otherwise: ``ArgumentError`` names the parameter. See
             ``tools()``.
@@ -236,6 +241,8 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
         python: str | PathLike[str] | None = None,
         pythonpath: Iterable[str | PathLike[str]] = (),
         timeout: Duration | None = 300.0,
+        stream_timeout: Duration | None = None,
+        idle_timeout: Duration | None = 300.0,
         validate_arguments: bool = False,
         max_queue: int = 1000,
         max_queue_bytes: int = 256 * 1024 * 1024,
@@ -271,6 +278,8 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
         shared_memory: SharedMemory | Mapping[str, Any] | Unset | None = UNSET,
     ) -> None:
         self._timeout = limit("timeout", timeout)
+        self._stream_timeout = limit("stream_timeout", stream_timeout)
+        self._idle_timeout = limit("idle_timeout", idle_timeout)
         self._drain_timeout = seconds("drain_timeout", drain_timeout)
         self._validates = flag("validate_arguments", validate_arguments)
         if handle_sigterm not in ("auto", True, False):
@@ -341,6 +350,34 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             _sigterm.watch(self)
         PoolBase._open.add(self)
 
+    @classmethod
+    def from_config(
+        cls,
+        name: str | None = None,
+        path: str | PathLike[str] | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Make a pool as it is configured; see ``docs/configuration.md``.
+
+        Args:
+            name: Which one, where several pools are configured. Default: the one of the name
+                ``default``, or the only one.
+            path: The file that configures it, instead of the ``snakepit.toml`` and
+                ``pyproject.toml`` that are found upwards from the working directory.
+            **overrides: Parameters of this class that count more than file and environment.
+
+        Raises:
+            ConfigError: The configuration is wrong, or has no such pool; ``error.source`` tells
+                where what is wrong is written.
+
+        Example:
+            >>> with snakepit.Pool.from_config(timeout=10) as pool:
+            ...     pool.execute("ping")
+        """
+        from snakepit._settings import settings
+
+        return settings(path, **overrides).pool(name).make(cls)
+
     @property
     def name(self) -> str:
         """Name of the pool."""
@@ -404,6 +441,14 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
 
     def _limit(self, timeout: Duration | Unset | None) -> float | None:
         return self._timeout if timeout is UNSET else limit("timeout", timeout)
+
+    def _stream_limits(
+        self, timeout: Duration | Unset | None, idle_timeout: Duration | Unset | None
+    ) -> tuple[float | None, float | None]:
+        return (
+            self._stream_timeout if timeout is UNSET else limit("timeout", timeout),
+            self._idle_timeout if idle_timeout is UNSET else limit("idle_timeout", idle_timeout),
+        )
 
     def _more(self, retry: RetryPolicy | None) -> tuple[Any, ...]:
         if retry is None and not _nesting.seen:

@@ -183,8 +183,8 @@ class Pool(PoolBase):
         *,
         on_chunk: None = None,
         session: Session | str | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
         validate_arguments: bool | None = None,
     ) -> Stream: ...
     @overload
@@ -195,8 +195,8 @@ class Pool(PoolBase):
         *,
         on_chunk: Callable[[Any], object],
         session: Session | str | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
         validate_arguments: bool | None = None,
     ) -> None: ...
     @overload
@@ -207,8 +207,8 @@ class Pool(PoolBase):
         *,
         on_chunk: Callable[[Any], object] | None,
         session: Session | str | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
         validate_arguments: bool | None = None,
     ) -> Stream | None: ...
     def execute_stream(
@@ -218,8 +218,8 @@ class Pool(PoolBase):
         *,
         on_chunk: Callable[[Any], object] | None = None,
         session: Session | str | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
         validate_arguments: bool | None = None,
     ) -> Stream | None:
         """Run one streaming tool: iterate over its chunks, or have ``on_chunk`` called with each.
@@ -230,8 +230,10 @@ class Pool(PoolBase):
             on_chunk: Called with each chunk on this thread; this method then returns ``None`` at
                 the end of the stream. What it raises cancels the call and passes through.
             session: As in ``execute``.
-            timeout: Seconds for the whole stream. Default: no limit.
-            idle_timeout: Seconds from one chunk to the next; ``None``: no limit.
+            timeout: Seconds for the whole stream; ``None``: no limit. Default: the pool's
+                ``stream_timeout``.
+            idle_timeout: Seconds from one chunk to the next; ``None``: no limit. Default: the
+                pool's.
             validate_arguments: As in ``execute``.
 
         Returns:
@@ -240,7 +242,7 @@ class Pool(PoolBase):
         Raises:
             SnakepitError: As in ``execute``; while iterating, where the call had been sent.
         """
-        total, idle = limit("timeout", timeout), limit("idle_timeout", idle_timeout)
+        total, idle = self._stream_limits(timeout, idle_timeout)
         native = self._route(session)
         if self._validates if validate_arguments is None else validate_arguments:
             args, total = self._checked(tool, args, total)
@@ -327,8 +329,8 @@ class Pool(PoolBase):
         *,
         affinity: Affinity | None = None,
         on_chunk: None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> Stream: ...
     @overload
     def execute_in_session_stream(
@@ -339,8 +341,8 @@ class Pool(PoolBase):
         *,
         affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object],
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> None: ...
     def execute_in_session_stream(
         self,
@@ -350,8 +352,8 @@ class Pool(PoolBase):
         *,
         affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object] | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> Stream | None:
         """Run one streaming tool in the session of that id.
 

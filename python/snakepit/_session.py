@@ -130,8 +130,8 @@ class Session(BoundSession):
         *,
         affinity: Affinity | None = None,
         on_chunk: None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> Stream: ...
     @overload
     def execute_stream(
@@ -141,8 +141,8 @@ class Session(BoundSession):
         *,
         affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object],
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> None: ...
     def execute_stream(
         self,
@@ -151,8 +151,8 @@ class Session(BoundSession):
         *,
         affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object] | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> Stream | None:
         """Run one streaming tool in this session; see ``Pool.execute_stream``."""
         return self._pool.execute_stream(
@@ -226,8 +226,8 @@ class AsyncSession(BoundSession):
         *,
         affinity: Affinity | None = None,
         on_chunk: None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> AsyncStream: ...
     @overload
     def execute_stream(
@@ -237,8 +237,8 @@ class AsyncSession(BoundSession):
         *,
         affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object],
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> Awaitable[None]: ...
     def execute_stream(
         self,
@@ -247,8 +247,8 @@ class AsyncSession(BoundSession):
         *,
         affinity: Affinity | None = None,
         on_chunk: Callable[[Any], object] | None = None,
-        timeout: Duration | None = None,
-        idle_timeout: Duration | None = 300.0,
+        timeout: Duration | Unset | None = UNSET,
+        idle_timeout: Duration | Unset | None = UNSET,
     ) -> AsyncStream | Awaitable[None]:
         """Run one streaming tool in this session; see ``AsyncPool.execute_stream``."""
         return self._pool.execute_stream(

@@ -20,6 +20,7 @@ from snakepit import _core
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from snakepit._base import PoolBase
@@ -30,6 +31,7 @@ _LIMIT = 24.0  # Seconds after which workers are killed; that takes one more at 
 _pools: weakref.WeakSet[PoolBase] = weakref.WeakSet()
 _forking = threading.local()
 _ending: threading.Thread | None = None
+_script: Callable[[int, FrameType | None], None] | None = None
 
 
 def install(wish: Literal["auto", True]) -> bool:
@@ -60,8 +62,32 @@ def forget(pool: PoolBase) -> None:
     which ends the process at once, as soon as the main thread runs Python.
     """
     _pools.discard(pool)
-    if not _pools and _ending is None and _is_ours() and _on_main_thread():
+    handler = signal.getsignal(signal.SIGTERM)
+    if not _pools and _ending is None and handler is _on_sigterm and _on_main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def left_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Leave the signal to ``handler`` for a block, where it is nobody else's."""
+    global _script
+    now = signal.getsignal(signal.SIGTERM)
+    if not _on_main_thread() or now not in (signal.SIG_DFL, _on_sigterm):
+        yield
+        return
+    _script = handler
+    try:
+        signal.signal(signal.SIGTERM, handler)
+    except ValueError:  # A subinterpreter.
+        _script = None
+        yield
+        return
+    try:
+        yield
+    finally:
+        _script = None
+        if signal.getsignal(signal.SIGTERM) is handler:
+            signal.signal(signal.SIGTERM, _on_sigterm if _pools else signal.SIG_DFL)
 
 
 def finish() -> None:
@@ -86,7 +112,8 @@ def _install() -> str | None:
 
 
 def _is_ours() -> bool:
-    return signal.getsignal(signal.SIGTERM) is _on_sigterm
+    handler = signal.getsignal(signal.SIGTERM)
+    return handler is _on_sigterm or (handler is _script and _script is not None)
 
 
 def _on_main_thread() -> bool:
@@ -126,7 +153,7 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
     global _ending
     pools = [*_pools]
     if _ending is not None or not pools:
-        _die()
+        die()
     _ending = threading.Thread(target=_end, args=(pools,), name="snakepit-sigterm", daemon=True)
     _ending.start()
     if _loop_is_running():
@@ -134,7 +161,7 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
     try:
         _ending.join()
     except KeyboardInterrupt:
-        _die()
+        die()
 
 
 def _end(pools: list[PoolBase]) -> None:
@@ -152,10 +179,11 @@ def _end(pools: list[PoolBase]) -> None:
     for pool, thread in zip(pools, closing, strict=True):
         if thread.is_alive():
             pool._engine.kill()
-    _die()
+    die()
 
 
-def _die() -> None:
+def die() -> None:
+    """End this process as by the signal."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # Closed, or the handler interrupted a write.
             stream.flush()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from snakepit import _core
 
@@ -104,6 +105,38 @@ def read(told: _core._Stats) -> PoolStats:
     counters = {name: value for name, value in told.items() if name != "shared_memory"}
     shared = None if memory is None else SharedMemoryStats(*memory)
     return PoolStats(**counters, shared_memory=shared)  # type: ignore[arg-type]
+
+
+def total(each: Sequence[PoolStats]) -> PoolStats:
+    """The counters of several pools together; of breakers the one that is worst off."""
+    added = {
+        item.name: sum(getattr(stats, item.name) for stats in each)
+        for item in fields(PoolStats)
+        if item.name not in ("circuit", "shared_memory", "restart_reasons")
+    }
+    circuits = [stats.circuit for stats in each]
+    memories = [stats.shared_memory for stats in each if stats.shared_memory is not None]
+    reasons = Counter[str]()
+    for stats in each:
+        reasons.update(stats.restart_reasons)
+    return PoolStats(
+        **added,
+        circuit=next((it for it in ("open", "half_open", "closed") if it in circuits), None),
+        shared_memory=SharedMemoryStats(
+            *(
+                sum(getattr(it, field.name) for it in memories)
+                for field in fields(SharedMemoryStats)
+            )
+        )
+        if memories
+        else None,
+        restart_reasons=dict(reasons),
+    )
+
+
+def _memory(each: Sequence[SharedMemoryStats]) -> SharedMemoryStats:
+    names = [item.name for item in fields(SharedMemoryStats)]
+    return SharedMemoryStats(*(sum(getattr(memory, name) for memory in each) for name in names))
 
 
 @dataclass(frozen=True, slots=True, order=True)

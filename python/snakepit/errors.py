@@ -4,6 +4,7 @@
 
     SnakepitError
     ├── ConfigError (ValueError)        a parameter or configuration key is wrong
+    ├── NotStarted (RuntimeError)       snakepit.start() has not been called
     ├── DeviceNotAvailable              this process sees no such device
     ├── StartError                      no worker can start
     │   └── AdapterSourceError          the adapter's class cannot be found in a worker
@@ -157,7 +158,22 @@ class ConfigError(SnakepitError, ValueError):
     """A parameter or a configuration key is wrong. Nothing was started."""
 
     field: str | None = None
+    """The parameter or key, like ``"heartbeat.interval"``."""
     suggestion: str | None = None
+    """What would do, or was meant."""
+    expected: str | None = None
+    """What is needed there, in words; of values that a file or a variable gives."""
+    got: str | None = None
+    """What stands there."""
+    source: str | None = None
+    """Where it stands: ``"/srv/app/snakepit.toml:12"``, the name of a variable, or ``"code"``."""
+    line: int | None = None
+    column: int | None = None
+    """Of a file that is no TOML."""
+
+
+class NotStarted(SnakepitError, RuntimeError):
+    """A function of the module needs the pools that ``snakepit.start()`` starts. Nothing ran."""
 
 
 class DeviceNotAvailable(SnakepitError):

@@ -246,6 +246,19 @@ def test_a_stream_is_an_iterator(make_pool: Any) -> None:
     assert pool._engine.calls[-1][3:] == (None, None), "no total limit unless it is given"
 
 
+@pytest.mark.parametrize("face", ["Pool", "AsyncPool"])
+def test_a_pool_has_limits_for_its_streams(face: str) -> None:
+    pool = getattr(snakepit, face)(Adapter, size=1, stream_timeout=9, idle_timeout=None)
+    pool.execute_stream("train")
+    pool.execute_in_session_stream("user", "train", timeout=None, idle_timeout=3)
+    pool.session("user").execute_stream("train")
+    assert [call[3:5] for call in pool._engine.calls] == [(9.0, None), (None, 3.0), (9.0, None)]
+    for wrong in ("stream_timeout", "idle_timeout"):
+        with pytest.raises(ConfigError) as caught:
+            getattr(snakepit, face)(Adapter, size=1, **{wrong: -1})
+        assert caught.value.field == wrong
+
+
 def test_a_stream_closes(make_pool: Any) -> None:
     pool = make_pool()
     pool._engine.items = [1, 2, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,6 +13,9 @@ import pytest
 from markdown import Block, blocks, rows
 
 import snakepit
+from snakepit._settings._keys import HOST, POOL, Group
+from snakepit._settings._original import NAMES
+from snakepit._settings._timeouts import PROFILES
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARDS, SESSIONS = ((ROOT / f"docs/{name}.md").read_text() for name in ("guards", "sessions"))
@@ -30,6 +34,7 @@ PAGES = {
         "telemetry",
         "hardware",
         "data",
+        "configuration",
     )
 }
 PROGRAMS = [program for programs in PAGES.values() for program in programs]
@@ -121,3 +126,51 @@ def test_the_table_of_shared_memory_is_its_options() -> None:
         for option, default, _ in rows((ROOT / "docs/data.md").read_text(), "option")
     }
     assert told == {f"`{it.name}`": f"`{it.default!r}`" for it in parameters}
+
+
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+
+
+def test_the_guide_of_configuration_names_every_key_with_its_default() -> None:
+    parameters = inspect.signature(snakepit.Pool.__init__).parameters
+    told = {key.strip("`"): (form, default) for key, form, default in rows(CONFIGURATION, "key")}
+    pool = {key: it for key, it in told.items() if key in POOL}
+    assert pool.keys() == POOL.keys()
+    for key, (form, default) in pool.items():
+        assert form.startswith(POOL[key].expected), key
+        kind = POOL[key]
+        if isinstance(kind, Group):
+            assert [it.strip(" `") for it in form.partition(": ")[2].split(",")] == [*kind.keys]
+        if default.startswith("`") and key != "size":
+            value = parameters[key].default
+            literal = list(value) if isinstance(value, tuple) else value
+            assert json.loads(default.strip("`")) == literal, key
+        else:
+            assert parameters[key].default in (None, snakepit.UNSET, inspect.Parameter.empty), key
+    host = {it[0].strip("`"): it[1] for it in host_rows()}
+    assert host == {key: kind.expected for key, kind in HOST.items()}
+
+
+def host_rows() -> list[list[str]]:
+    return [*rows(CONFIGURATION.partition("## Keys of the host")[2], "key")]
+
+
+def test_the_guide_of_configuration_names_the_profiles_of_timeouts() -> None:
+    told = {
+        name.strip("`"): {"timeout": seconds(one), "stream_timeout": seconds(other)}
+        for name, one, other in rows(CONFIGURATION, "profile")
+    }
+    assert told == PROFILES
+
+
+def seconds(text: str) -> float | None:
+    return None if text == "none" else float(text.removesuffix(" s"))
+
+
+def test_the_guide_of_configuration_says_what_becomes_of_the_originals_names() -> None:
+    told = {key.strip("`"): becomes for key, becomes in rows(CONFIGURATION, "there")}
+    also = {"adapter_args", "heartbeat", "crash_barrier", "stream_timeout"}
+    assert {key: it for key, it in told.items() if key not in also} == {
+        key: name.becomes for key, name in NAMES.items()
+    }
+    assert also <= told.keys()

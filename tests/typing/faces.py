@@ -85,6 +85,32 @@ def two_faces(pool: snakepit.Pool, other: snakepit.AsyncPool) -> None:
     pool.execute("ping", session=other.session("user"))  # type: ignore[arg-type]
 
 
+def configured() -> None:
+    assert_type(snakepit.Pool.from_config("large", size=4), snakepit.Pool)
+    assert_type(snakepit.AsyncPool.from_config(path="pool.toml"), snakepit.AsyncPool)
+    assert_type(snakepit.settings(timeout="30s").pool(), snakepit.PoolSettings)
+    snakepit.start()
+    snakepit.start({"adapter": Adapter, "size": 2}, path="pool.toml", timeout=5)
+    snakepit.start(["size"])  # type: ignore[arg-type]
+    assert_type(snakepit.execute("ping", pool="large"), Any)
+    assert_type(snakepit.submit("ping"), snakepit.Future)
+    assert_type(snakepit.execute_stream("train", idle_timeout=None), snakepit.Stream)
+    snakepit.execute_in_session_stream("user", "train", on_chunk=print)
+    assert_type(snakepit.get_stats(), snakepit.PoolStats)
+    assert_type(snakepit.list_workers("large"), list[snakepit.WorkerInfo])
+    assert_type(snakepit.get_pool(), snakepit.Pool)
+    snakepit.stop(drain=timedelta(seconds=1))
+
+    async def later() -> int:
+        return 1
+
+    def now() -> str:
+        return "now"
+
+    assert_type(snakepit.run_as_script(later), int)
+    assert_type(snakepit.run_as_script(now, {"adapter": Adapter}, halt=False), str)
+
+
 def errors(error: snakepit.WorkerDied, timeout: snakepit.CallTimeout) -> None:
     assert_type(error.may_have_run, bool)
     assert_type(error.exit_code, int | None)
