@@ -222,7 +222,8 @@ impl<J> State<J> {
     }
 
     /// The sessions that lose nothing with the worker of that slot: of all they ever sent there none
-    /// has begun. `lane`: the calls that were in it, and whether they are certainly untouched. Their objects take the next binding for their first.
+    /// has begun. Their objects take the next binding for their first. `lane`: the calls that were in
+    /// it, and whether they are certainly untouched.
     pub(super) fn unbegun_sessions(&self, slot: usize, lane: &[(CallId, bool)]) -> Vec<Place> {
         let sessions = lane
             .iter()

@@ -262,9 +262,11 @@ impl<J> State<J> {
                 continue;
             }
             self.tick_beat(slot, now, words, out);
-            let standing = &self.slots[slot].standing;
+            let (phase, standing) = (self.slots[slot].phase, &self.slots[slot].standing);
             let (expires, leaves_at) = (standing.limits.expires(), standing.leaves_at);
-            if let Some(expires) = expires.filter(|_| !standing.is_worn()) {
+            // Whoever is on its way out has no age to be replaced at.
+            let ages = phase == Phase::Ready && !standing.is_worn();
+            if let Some(expires) = expires.filter(|_| ages) {
                 match expires <= now {
                     true => _ = self.wear_out(slot, Recycled::Age, now, out),
                     false => self.watch(expires, out),

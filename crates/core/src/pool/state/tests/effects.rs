@@ -24,7 +24,10 @@ impl World {
                     assert!(self.outcome(id).is_some_and(Outcome::may_have_run), "{id}");
                 }
                 Effect::Grant { slot, id, items, .. } => {
-                    assert!(self.workers[slot].running.iter().any(|frame| frame.id == id));
+                    // It may cross the end of the call on its way.
+                    let Worker { running, finished, .. } = &self.workers[slot];
+                    let has = running.iter().any(|frame| frame.id == id) || finished.contains(&id);
+                    assert!(has, "{id} is not in slot {slot}");
                     assert_eq!(items, self.calls[self.by_id[&id]].taken);
                 }
                 Effect::EndSession { slot, id, binding } => self.end_session(slot, &id, binding),
