@@ -234,4 +234,5 @@ def test_nothing_is_leaked(codec: Codec) -> None:
 
     rounds()  # fills caches
     before = rounds()
-    assert rounds() - before < 100
+    # One block in a round would be 300; what else runs in this process has some of its own.
+    assert rounds() - before < 250
