@@ -273,11 +273,11 @@ ROWS = [
     ),
     Row(
         23,
-        "reader of a stream stops, then is gone",
+        "reader of a stream is slow, stops, then is gone",
         wear.reader_gone,
-        {"rounds": 2},
-        {"rounds": 50},
-        ("rounds",),
+        {"rounds": 2, "items": 5_000},
+        {"rounds": 50, "items": 100_000},
+        ("rounds", "items"),
     ),
     Row(
         24,

@@ -186,7 +186,7 @@ def run_files() -> list[str]:
     return found
 
 
-def resident_bytes() -> int:
-    """Memory of this process that is in RAM and its own."""
-    fields = Path("/proc/self/status").read_text().split("RssAnon:")[1].split()
+def resident_bytes(pid: int | str = "self") -> int:
+    """Memory of a process that is in RAM and its own."""
+    fields = Path(f"/proc/{pid}/status").read_text().split("RssAnon:")[1].split()
     return int(fields[0]) * 1024

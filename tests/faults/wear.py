@@ -14,7 +14,7 @@ from snakepit import Recycle, SnakepitError, WorkerDied
 
 from .figures import Figure, exactly, none, shown, spread
 from .hosts import FAULTY, gates
-from .processes import until
+from .processes import resident_bytes, until
 from .worker_faults import Load
 
 MIB = 1 << 20
@@ -69,12 +69,13 @@ def leaking(seconds: float, size: int = 4) -> Iterator[Figure]:
     )
 
 
-def reader_gone(rounds: int) -> Iterator[Figure]:
-    """Row 23: a reader of a stream stops reading, then is gone."""
+def reader_gone(rounds: int, items: int) -> Iterator[Figure]:
+    """Row 23: a reader of a stream is slow, then stops reading, then is gone."""
     ahead: list[int] = []
     closed: list[float] = []
     with snakepit.Pool(FAULTY, size=1) as pool, gates() as folder:
         pid = pool.execute("pid", timeout=60)
+        grown = _read_slowly(pool, pid, items, str(folder / "slowly"))
         for number in range(rounds):
             progress, ended = folder / f"progress-{number}", folder / f"ended-{number}"
             args = {"progress": str(progress), "ended": str(ended)}
@@ -89,10 +90,30 @@ def reader_gone(rounds: int) -> Iterator[Figure]:
             until(ended.exists, "the generator is closed")
             closed.append(1000 * (time.monotonic() - begin))
         same = pool.execute("pid", timeout=60) == pid
+    yield shown("items to a slow reader", items)
+    for where, growth in zip(("the worker", "the host"), grown, strict=True):
+        yield Figure(f"memory that {where} grows by meanwhile", growth / 2**20, "MiB", most=5)
     yield shown("streams", rounds)
     yield Figure("items ahead of the reader", max(ahead), most=2 * WINDOW)
-    yield from spread("reader gone → generator closed", closed, 1000, "ms")
+    yield from spread("reader gone → generator closed", closed, 50, "ms")
     yield exactly("worker serves on", int(same), 1)
+
+
+def _read_slowly(pool: snakepit.Pool, pid: int, items: int, path: str) -> tuple[int, int]:
+    """By how many bytes the worker and this process grow while that many items are read more slowly
+    than they are made."""
+    stream = pool.execute_stream("count", {"progress": path, "ended": path + "-ended"})
+    for _ in range(2 * WINDOW):
+        next(stream)
+    before = after = resident_bytes(pid), resident_bytes()
+    for number in range(items):
+        next(stream)
+        if not number % 20:
+            time.sleep(0.001)
+        if not number % 1000:
+            after = max(after[0], resident_bytes(pid)), max(after[1], resident_bytes())
+    stream.close()
+    return after[0] - before[0], after[1] - before[1]
 
 
 def _standstill(read: object) -> int:
