@@ -13,6 +13,7 @@ there is one.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ._context import current
@@ -22,6 +23,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
+
+
+CLOSED_LIMIT = 30.0
+"""Seconds that ``session_closed`` of an adapter may take. No call begins meanwhile, so a worker
+whose hook never returned would never serve again, and nothing would tell."""
 
 
 class EndedSession:
@@ -88,7 +94,7 @@ class Sessions:
         token = current.set(EndedSession(self, generation, session_id))
         try:
             if self.closed is not None:
-                self.closed(session_id)
+                _bounded(self.closed, session_id)
         except BaseException as error:
             # Whoever closed the session waits for nothing: tell people.
             text = describe(type(error), error, error.__traceback__)[2]
@@ -102,6 +108,28 @@ class Sessions:
         """End every session, since the worker does."""
         for generation in [*self._begun]:
             self.end(generation)
+
+
+def _bounded(closed: Callable[[str], object], session_id: str) -> None:
+    """Call the hook; where it takes too long, the worker ends, and another one serves."""
+    from threading import Timer  # only adapters with that hook need it
+
+    timer = Timer(CLOSED_LIMIT, _overdue, (session_id,))
+    timer.daemon = True
+    timer.start()
+    try:
+        closed(session_id)
+    finally:
+        timer.cancel()
+
+
+def _overdue(session_id: str) -> None:
+    sys.stderr.write(
+        f"session_closed({session_id!r}) of the adapter has not returned for {CLOSED_LIMIT:g} s; "
+        "this worker ends, since no call can begin in it\n"
+    )
+    sys.stderr.flush()
+    os._exit(os.EX_SOFTWARE)
 
 
 of_this_worker = Sessions()

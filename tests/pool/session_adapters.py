@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from snakepit_bridge import BaseAdapter, thread_safe_method, tool
+from snakepit_bridge import BaseAdapter, _sessions, thread_safe_method, tool
 
 
 class Keeper(BaseAdapter):
@@ -19,8 +20,12 @@ class Keeper(BaseAdapter):
         self.notes = notes
         self.hook = hook
         self.main = threading.get_ident()
+        if hook == "hang":
+            _sessions.CLOSED_LIMIT = 0.5
 
     def session_closed(self, session_id: str) -> None:
+        if self.hook == "hang":
+            time.sleep(1000)
         if self.hook == "raise":
             raise ValueError("the hook is broken")
         context = self.session_context

@@ -188,6 +188,18 @@ def test_a_hook_that_raises_harms_nobody(keeper: Any, capfd: pytest.CaptureFixtu
     assert "session_closed('u') of the adapter failed" in said[0]
 
 
+def test_a_hook_that_hangs_costs_a_worker_and_no_call(
+    keeper: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pool = keeper(hook="hang")
+    pid = pool.execute("pid")
+    pool.execute_in_session("u", "visit")
+    assert pool.close_session("u")
+    assert pool.execute("pid", idempotent=True) != pid, "what waited for it runs in the next one"
+    said = capfd.readouterr().err
+    assert "session_closed('u') of the adapter has not returned for 0.5 s" in said
+
+
 def test_hooks_and_tools_may_be_coroutines(keeper: Any, notes: Notes) -> None:
     pool = keeper(ASYNC_KEEPER)
     with pool.session("u") as session:
