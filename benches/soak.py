@@ -143,10 +143,11 @@ def not_to_be_joined(record: dict[str, Any], scale: float, here: dict[str, Any])
     would."""
     if record["scale"] != scale:
         return f"it is of scale {record['scale']:g}, not {scale:g}"
-    for what in ("cpu", "cpus", "architecture", "python", "versions"):
+    for what in ("cpu", "cpus", "architecture", "python"):
         if record["machine"].get(what) != here.get(what):
             return f"its {what} was {record['machine'].get(what)}, here it is {here.get(what)}"
-    return None
+    ours, now = (it["versions"].get("snakepit-pool") for it in (record["machine"], here))
+    return None if ours == now else f"its snakepit was {ours}, here it is {now}"
 
 
 def joined(record: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:

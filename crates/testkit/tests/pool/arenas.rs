@@ -172,12 +172,13 @@ async fn a_worker_without_descriptors_is_sent_the_bytes() {
     let opened = text(&pool, with("exhaust", "", vec![])).await;
     assert!(opened.parse::<u32>().expect("a number") < 64);
     let bytes = pattern(5 * MIB + 3, 4);
-    // The first is named and cannot be mapped; those after it are not even tried for a while.
+    // The first is named and cannot be mapped; those after it are not even tried for a second, which
+    // on a busy machine is soon over.
     for _ in 0..3 {
         assert_eq!(text(&pool, with("sum", "", vec![store(&pool, &bytes)])).await, sum(&bytes));
     }
     let stats = pool.stats().shared_memory.expect("shared memory");
-    assert!(stats.faults >= 1 && stats.fallbacks >= 2, "{stats:?}");
+    assert!(stats.faults >= 1 && stats.faults + stats.fallbacks >= 3, "{stats:?}");
     unused(&pool).await;
     pool.finish().await;
 }

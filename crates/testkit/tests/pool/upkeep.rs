@@ -12,7 +12,7 @@ use super::{answer, death, submit};
 fn quick() -> Life {
     let heartbeat = Heartbeat {
         interval: Duration::from_millis(20),
-        timeout: Duration::from_millis(200),
+        timeout: Duration::from_secs(1),
         ..Heartbeat::default()
     };
     Life { heartbeat: Some(heartbeat), ..Life::default() }
