@@ -83,3 +83,13 @@ class Data(BaseAdapter):
     def die(self, array: Any) -> None:
         array.sum()
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class SharedData(BaseAdapter):
+    """For workers that run several calls at once."""
+
+    __thread_safe__ = True
+
+    @tool
+    async def echo(self, value: Any) -> Any:
+        return value
