@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::{face, finish};
 use serde::{Deserialize, Serialize};
 use snakepit::value::{Array, Date, DateTime, Decimal, Int, Map, Time, TimeDelta, Uuid};
-use snakepit::{Affinity, Env, Error, Line, Pool, PoolOptions, Step, Value};
+use snakepit::{Affinity, Env, Error, Line, Pool, PoolOptions, SharedMemory, Step, Value};
 use snakepit_testkit::until;
 
 #[derive(Serialize)]
@@ -79,6 +79,23 @@ async fn values_keep_their_types_both_ways() {
         }
         Err(error) => assert!(error.to_string().contains("numpy"), "no numpy there: {error}"),
     }
+    finish(pool, mark).await;
+}
+
+#[tokio::test]
+async fn shared_memory_is_the_builders_choice() {
+    let large = Value::Bytes(vec![7; 300_000].into());
+    let Some((builder, mark)) = face() else { return };
+    let pool = builder.shared_memory(None).start().await.expect("a pool");
+    assert_eq!(echo(&pool, &large).await, large);
+    assert!(pool.stats().shared_memory.is_none());
+    finish(pool, mark).await;
+
+    let Some((builder, mark)) = face() else { return };
+    let memory = SharedMemory { threshold: 1 << 20, ..SharedMemory::default() };
+    let pool = builder.shared_memory(memory).start().await.expect("a pool");
+    assert_eq!(echo(&pool, &large).await, large);
+    assert_eq!(pool.stats().shared_memory.map(|memory| memory.made), Some(0));
     finish(pool, mark).await;
 }
 

@@ -13,7 +13,7 @@ use super::suggest::closest;
 use super::upkeep::{Table, Whole};
 use super::{
     BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode, Profile,
-    Recycle, RetryPolicy, Unserializable,
+    Recycle, RetryPolicy, SharedMemory, Unserializable,
 };
 use crate::call::Affinity;
 use crate::value::Map;
@@ -200,6 +200,9 @@ parameters! {
     worker_output: OutputMode, read as Named<OutputMode>;
     /// The workers' end of the line. Default: that of `SNAKEPIT_LINE`, else `auto`.
     line: Line, read as Named<Line>;
+    /// Memory in which large buffers travel: a table of `max_bytes`, `threshold`, `wait` and
+    /// `when_full` (`inline` or `error`); or `"none"`: in frames. Default: all of its defaults.
+    shared_memory: Option<SharedMemory>, read as Table<SharedMemory>;
     /// What becomes of what cannot travel in a result: a table of `detail`, `max_repr` and
     /// `max_elements`, or `"none"`: an error. Default: none.
     unserializable: Option<Unserializable>, read as Table<Unserializable>;

@@ -9,7 +9,7 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::read::{Limited, Named, Size};
 use super::suggest::closest;
-use super::{Detail, Heartbeat, Limits, Recycle, Unserializable};
+use super::{Detail, Heartbeat, Limits, Recycle, SharedMemory, Unserializable, WhenFull};
 
 /// A table, or `"none"`.
 pub(super) struct Table<T>(Option<T>);
@@ -99,6 +99,15 @@ keys! {
 }
 
 keys! {
+    SharedMemory {
+        max_bytes as Size => |bytes: Size| Some(usize::from(bytes) as u64);
+        threshold as Size => usize::from;
+        wait as Limited => Limited::into;
+        when_full as Named<WhenFull> => Named::into;
+    }
+}
+
+keys! {
     Recycle {
         calls as u64 => Some;
         age as Limited => |age: Limited| Some(age.into());
@@ -160,7 +169,9 @@ impl<'de, T: Keys> Visitor<'de> for Reader<T> {
 mod tests {
     use std::time::Duration;
 
-    use crate::{Detail, Heartbeat, Limits, PoolOptions, Recycle, Unserializable};
+    use crate::{
+        Detail, Heartbeat, Limits, PoolOptions, Recycle, SharedMemory, Unserializable, WhenFull,
+    };
 
     fn read(toml: &str) -> Result<PoolOptions, String> {
         toml::from_str(toml).map_err(|error: toml::de::Error| error.message().to_owned())
@@ -223,6 +234,23 @@ mod tests {
         assert_eq!(off.map(|options| options.unserializable), Ok(Some(None)));
         let told = read("unserializable = { detail = 'repr' }").expect_err("no such detail");
         assert!(told.starts_with("unserializable: detail: unknown detail \"repr\""), "{told}");
+    }
+
+    #[test]
+    fn shared_memory_is_described_by_a_table() {
+        let options =
+            read("shared_memory = { max_bytes = '1 GiB', wait = '2s', when_full = 'error' }");
+        let told = SharedMemory {
+            max_bytes: Some(1 << 30),
+            wait: Duration::from_secs(2),
+            when_full: WhenFull::Error,
+            ..SharedMemory::default()
+        };
+        assert_eq!(options.map(|options| options.shared_memory), Ok(Some(Some(told))));
+        let off = read("shared_memory = 'none'");
+        assert_eq!(off.map(|options| options.shared_memory), Ok(Some(None)));
+        let told = read("shared_memory = { when_full = 'wait' }").expect_err("no such way");
+        assert!(told.starts_with("shared_memory: when_full: unknown when_full \"wait\""), "{told}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{LineHandler, Pool};
 use crate::call::Affinity;
 use crate::config::{
     AdapterSource, BreakerRule, BudgetConfig, CallDefaults, CrashBarrier, Env, Guards, Heartbeat,
-    Limits, Line, OutputMode, PoolConfig, PoolOptions, Profile, Recycle, RetryPolicy,
+    Limits, Line, OutputMode, PoolConfig, PoolOptions, Profile, Recycle, RetryPolicy, SharedMemory,
     Unserializable, WorkerConfig, is_name,
 };
 use crate::error::{Error, StartFailure};
@@ -151,6 +151,8 @@ impl Builder {
         worker_output: OutputMode;
         /// The workers' end of the line.
         line: Line;
+        /// Memory in which large buffers travel; `None`: in frames.
+        shared_memory: impl Into<Option<SharedMemory>>;
         /// What becomes of what cannot travel in a result; `None`: an error.
         unserializable: impl Into<Option<Unserializable>>;
     }
@@ -249,6 +251,7 @@ impl Builder {
             errors: options.errors.clone().unwrap_or_default(),
         };
         let mut config = PoolConfig::new(name, size, worker);
+        config.shared_memory = options.shared_memory.unwrap_or(config.shared_memory);
         limits(&mut config, &options);
         config.validate()?;
         assign_devices(&mut config.worker, &options).await?;
