@@ -67,6 +67,8 @@
 //!   supported yet.
 //! - *Tracing*: each typed call is a span `snakepit.call` with `pool`, `tool`, `session`, `worker`
 //!   and `outcome`; lives of workers are events of the target `snakepit`.
+//! - *Telemetry*: [`Pool::events`] is the stream of what happens, by the names of
+//!   [`telemetry::CATALOGUE`]; `tracing` hears the same under the target `snakepit::telemetry`.
 //!
 //! # Features
 //!
@@ -81,7 +83,7 @@
 //!              breaker  budget  health  executor                values for whatever may fail
 //! 3 owners     worker                                           one keeper task a slot
 //! 2 effects    process  transport  blocking  interpreter        the operating system, the line
-//!              hardware                                         what there is to compute with
+//!              hardware  telemetry                              what there is to compute with, to tell
 //! 1 decisions  policy  pool::state                              pure state machines
 //! 0 words      id  error  call  config  payload  value  schema                  no I/O
 //! ```
@@ -117,6 +119,7 @@ mod pool;
 #[allow(missing_docs)]
 pub mod process;
 mod schema;
+pub mod telemetry;
 mod tool;
 mod transport;
 pub mod value;

@@ -216,7 +216,7 @@ impl Pool {
         let id = session.as_ref().map(|session| session.id.clone());
         // Buffers are bounded by the arena that they are in.
         let bytes = u32::try_from(arguments.bytes.len()).unwrap_or(u32::MAX);
-        let job = Job { tool, arguments, session: id, sink, pass: None, lineage: None };
+        let job = Job { tool, arguments, session: id, sink, pass: None, told: None, lineage: None };
         let new = NewCall { job, session, timeout, idempotent, retry, bytes, ancestors: None };
         let within = || HostContext::current().map(Lineage::from);
         match lineage.or_else(within) {

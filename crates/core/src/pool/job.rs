@@ -8,6 +8,7 @@ use super::lineage::Descent;
 use super::reply::Cell;
 use super::state::{Visit, Window};
 use super::stream::{Channel, WINDOW};
+use super::telling::ToldCall;
 use crate::error::{Direction, Error};
 use crate::id::{CallId, WorkerRef};
 use crate::payload::Payload;
@@ -22,6 +23,8 @@ pub(super) struct Job {
     pub(super) sink: Sink,
     /// Of the pool's circuit breaker; dropped with the call, it says nothing about it.
     pub(super) pass: Option<Pass>,
+    /// What its end must tell, where somebody heard that it was made.
+    pub(super) told: Option<Arc<ToldCall>>,
     /// From inside which calls it was made, and what host tools get back; mostly nothing.
     pub(super) lineage: Option<Box<Descent>>,
 }
@@ -38,6 +41,14 @@ impl Job {
         match self.sink {
             Sink::Reply(_) => None,
             Sink::Stream(_) => Some(WINDOW),
+        }
+    }
+
+    /// Number of the worker that had it last.
+    pub(super) fn last_worker(&self) -> Option<usize> {
+        match &self.sink {
+            Sink::Reply(cell) => cell.slot(),
+            Sink::Stream(channel) => channel.slot(),
         }
     }
 

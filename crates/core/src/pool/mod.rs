@@ -33,6 +33,7 @@ mod shared;
 mod state;
 mod stats;
 mod stream;
+mod telling;
 mod tools;
 mod trace;
 mod verdict;

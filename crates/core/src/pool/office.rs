@@ -17,6 +17,7 @@ use crate::worker::{Ending, Office, Port};
 impl Office for Shared {
     fn starting(&self, slot: usize, generation: u64) -> Option<Instant> {
         let now = Instant::now();
+        self.lock().records[slot].started = Some(now);
         self.event(|state, _, effects, _| state.starting(slot, generation, now, effects))
     }
 
@@ -46,6 +47,7 @@ impl Office for Shared {
             inner.tools = Some(tools.into());
         }
         self.tell_ready(slot);
+        self.tell_spawned(slot);
         let weight = self.first_weight(slot);
         let now = Instant::now();
         let limit = self.event(|state, ports, effects, _| {
@@ -101,6 +103,7 @@ impl Office for Shared {
     fn gone(&self, slot: usize, end: Ending) {
         self.hosting.clear(slot);
         self.tell_end(slot, &end);
+        self.tell_terminated(slot, &end);
         self.count_end(slot, &end);
         let permanent = {
             let mut inner = self.lock();

@@ -51,6 +51,10 @@ impl Cell {
         self.slot.store(slot, Ordering::Relaxed);
     }
 
+    pub(super) fn slot(&self) -> Option<usize> {
+        Some(self.slot.load(Ordering::Relaxed)).filter(|&slot| slot != NO_SLOT)
+    }
+
     /// The first outcome counts; a later one is dropped.
     pub(super) fn complete(&self, outcome: Outcome) {
         let mut inner = self.lock();
@@ -136,7 +140,7 @@ impl Reply {
 
     /// The number of the worker that the call was sent to last.
     pub(super) fn slot(&self) -> Option<usize> {
-        Some(self.cell.slot.load(Ordering::Relaxed)).filter(|&slot| slot != NO_SLOT)
+        self.cell.slot()
     }
 
     /// Whether the outcome is here.

@@ -27,6 +27,7 @@ use crate::policy::breaker::CircuitOpen;
 use crate::policy::session as sessions;
 use crate::process::arena::Arena;
 use crate::process::{Owner, owner};
+use crate::telemetry::Sink;
 use crate::tool::{Registered, Task};
 use crate::transport::{PythonInfo, ToolInfo, WorkerFailure};
 use crate::worker::{Order, Port, TooLong};
@@ -68,6 +69,8 @@ impl Words for Ports {
 #[derive(Clone, Default)]
 pub(super) struct Record {
     pub(super) pid: Option<u32>,
+    /// When the start of the present one began.
+    pub(super) started: Option<Instant>,
     pub(super) exit: Arc<ExitReport>,
     /// Whose exit that is.
     pub(super) exited: u64,
@@ -141,6 +144,7 @@ pub(crate) struct Shared {
     /// Where large arguments are; none: in frames.
     pub(super) arena: Option<Arena>,
     pub(super) hosting: Arc<Hosting>,
+    pub(super) events: Sink,
     /// That a limit of memory is too low is told once.
     pub(super) heavy: Once,
     owner: Owner,
@@ -184,7 +188,21 @@ impl Shared {
         let (inner, crashes) = (Mutex::new(inner), Crashes::default());
         let (heavy, owner) = (Once::new(), owner());
         let arena = config.shared_memory.map(Arena::new);
-        Self { config, inner, timer, changed, lines, crashes, gate, arena, hosting, heavy, owner }
+        let events = Sink::default();
+        Self {
+            config,
+            inner,
+            timer,
+            changed,
+            lines,
+            crashes,
+            gate,
+            arena,
+            hosting,
+            events,
+            heavy,
+            owner,
+        }
     }
 
     /// Starts every slot.
@@ -193,8 +211,10 @@ impl Shared {
     }
 
     /// Admits a call.
-    pub(super) fn submit(&self, new: NewCall<Job>) -> Result<CallId, Error> {
+    pub(super) fn submit(&self, mut new: NewCall<Job>) -> Result<CallId, Error> {
         let now = Instant::now();
+        new.job.told = self.tell_call(&new.job, now);
+        let told = new.job.told.clone();
         let window = new.job.window();
         let admitted = self.event(|state, _, effects, _| {
             let pass = self.gate.admit().map_err(|open| {
@@ -214,17 +234,21 @@ impl Shared {
                 Err(refusal) => Err(Refused::ByState(refusal, pass)),
             }
         });
-        admitted.map_err(|refused| match refused {
-            Refused::ByBreaker(CircuitOpen { retry_after }) => {
-                Error::CircuitOpen { pool: self.config.name.clone(), retry_after }
-            }
-            Refused::ByState(refusal, pass) => {
-                let error = self.refused(refusal);
-                if let Some(pass) = pass {
-                    pass.fail(&error);
+        admitted.map_err(|refused| {
+            let error = match refused {
+                Refused::ByBreaker(CircuitOpen { retry_after }) => {
+                    Error::CircuitOpen { pool: self.config.name.clone(), retry_after }
                 }
-                error
-            }
+                Refused::ByState(refusal, pass) => {
+                    let error = self.refused(refusal);
+                    if let Some(pass) = pass {
+                        pass.fail(&error);
+                    }
+                    error
+                }
+            };
+            self.tell_end_of_call(told, None, Err(&error));
+            error
         })
     }
 
@@ -343,7 +367,7 @@ impl Shared {
             (result, !inner.state.is_open())
         };
         for answer in answers {
-            answer.give();
+            answer.give(self);
         }
         if closing {
             self.changed.notify_waiters();
@@ -448,10 +472,16 @@ impl Shared {
 }
 
 impl Answer {
-    fn give(self) {
+    fn give(self, shared: &Shared) {
         match self {
-            Self::Value(job, value) => job.succeed(value),
-            Self::Failure(job, error) => job.fail(error),
+            Self::Value(job, value) => {
+                shared.tell_end_of_call(job.told.clone(), job.last_worker(), Ok(()));
+                job.succeed(value);
+            }
+            Self::Failure(job, error) => {
+                shared.tell_end_of_call(job.told.clone(), job.last_worker(), Err(&error));
+                job.fail(error);
+            }
             Self::Chunks(channel, items) => channel.push(items),
             Self::Ask(asked) => asked.give(),
             Self::CalledOff(task) => task.call_off(WorkerFailure::Cancelled),

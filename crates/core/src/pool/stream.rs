@@ -56,6 +56,10 @@ impl Channel {
         self.lock().slot = Some(slot);
     }
 
+    pub(super) fn slot(&self) -> Option<usize> {
+        self.lock().slot
+    }
+
     pub(super) fn push(&self, items: Vec<Payload>) {
         let mut inner = self.lock();
         inner.items.extend(items);
@@ -115,7 +119,7 @@ impl ChunkStream {
 
     /// The number of the worker that the call was sent to last.
     pub(super) fn slot(&self) -> Option<usize> {
-        self.channel.lock().slot
+        self.channel.slot()
     }
 
     /// The next chunk, if it is here already: no waiting, usually no lock.

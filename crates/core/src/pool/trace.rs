@@ -114,7 +114,7 @@ impl Shared {
 }
 
 /// One word for each way a call can end.
-fn word(error: &Error) -> &'static str {
+pub(super) fn word(error: &Error) -> &'static str {
     match error {
         Error::Config { .. } => "config",
         Error::Start { .. } => "start",

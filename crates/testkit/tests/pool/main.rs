@@ -19,6 +19,7 @@ mod sessions;
 mod starting;
 mod strangers;
 mod streaming;
+mod telemetry;
 mod upkeep;
 mod violations;
 

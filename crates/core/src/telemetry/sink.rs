@@ -1,0 +1,139 @@
+//! From a pool to whoever listens, never waiting.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use super::Event;
+
+/// Events that wait for the slowest listener.
+const ROOM: usize = 4096;
+
+/// Where a pool puts its events. Costs one load of a counter while nobody listens, and no memory
+/// before somebody did.
+#[derive(Default)]
+pub(crate) struct Sink {
+    sender: OnceLock<broadcast::Sender<Arc<Event>>>,
+    listeners: Arc<AtomicUsize>,
+}
+
+impl Sink {
+    /// Whether it is worth making an event.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.listeners.load(Ordering::Relaxed) != 0
+            || tracing::enabled!(target: "snakepit::telemetry", tracing::Level::DEBUG)
+    }
+
+    /// Tells an event. Wakes listeners, so no lock may be held.
+    pub(crate) fn tell(&self, event: Event) {
+        tracing::debug!(
+            target: "snakepit::telemetry",
+            name = &*event.name,
+            measurements = ?event.measurements,
+            metadata = ?event.metadata,
+        );
+        if let Some(sender) = self.sender.get() {
+            // The last listener may have left meanwhile.
+            let _ = sender.send(Arc::new(event));
+        }
+    }
+
+    pub(crate) fn listen(&self) -> Events {
+        let receiver = self.sender.get_or_init(|| broadcast::channel(ROOM).0).subscribe();
+        self.listeners.fetch_add(1, Ordering::Relaxed);
+        Events { receiver, listeners: self.listeners.clone(), dropped: 0 }
+    }
+}
+
+/// The events of a pool from the moment at which it was asked for them.
+///
+/// It holds up nobody: of more than 4096 that wait the oldest are dropped and counted.
+pub struct Events {
+    receiver: broadcast::Receiver<Arc<Event>>,
+    listeners: Arc<AtomicUsize>,
+    dropped: u64,
+}
+
+impl Events {
+    /// The next event; None when the pool is gone and all was taken. Losing the future loses no event.
+    pub async fn next(&mut self) -> Option<Arc<Event>> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(event) => return Some(event),
+                Err(RecvError::Lagged(missed)) => self.dropped += missed,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// The next event, if it is here already.
+    pub fn try_next(&mut self) -> Option<Arc<Event>> {
+        loop {
+            match self.receiver.try_recv() {
+                Ok(event) => return Some(event),
+                Err(TryRecvError::Lagged(missed)) => self.dropped += missed,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// Events that were not taken in time, as far as the last look found.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events").field("dropped", &self.dropped).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.listeners.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::EXECUTE_START;
+    use super::*;
+
+    #[test]
+    fn nobody_is_heard_before_and_after_somebody_listens() {
+        let sink = Sink::default();
+        assert!(!sink.is_heard());
+        let events = sink.listen();
+        assert!(sink.is_heard());
+        drop(events);
+        assert!(!sink.is_heard());
+    }
+
+    #[test]
+    fn a_slow_listener_loses_the_oldest_and_is_told_how_many() {
+        let sink = Sink::default();
+        let mut events = sink.listen();
+        for number in 0..ROOM + 3 {
+            sink.tell(Event::new(EXECUTE_START).with("command", number.to_string()));
+        }
+        let first = events.try_next().expect("an event");
+        assert_eq!(first.metadata("command"), Some("3"));
+        assert_eq!(events.dropped(), 3);
+        assert_eq!(std::iter::from_fn(|| events.try_next()).count(), ROOM - 1);
+    }
+
+    #[test]
+    fn the_end_of_the_pool_is_the_end_of_its_events() {
+        let sink = Sink::default();
+        let mut events = sink.listen();
+        sink.tell(Event::new(EXECUTE_START));
+        drop(sink);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        assert!(runtime.block_on(events.next()).is_some());
+        assert!(runtime.block_on(events.next()).is_none());
+    }
+}

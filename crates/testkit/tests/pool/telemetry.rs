@@ -1,0 +1,125 @@
+//! Every event of the catalogue is told, with what the catalogue says of it, and the guide shows the same.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use snakepit::telemetry::{CATALOGUE, Event, Events, Field, Number, table};
+use snakepit::{Affinity, Error, SessionKey};
+use snakepit_testkit::{PATIENCE, call, pool, soon};
+
+use super::{answer, submit, submit_spec};
+
+/// All events until one of this name is there.
+async fn until(events: &mut Events, name: &str) -> Vec<Arc<Event>> {
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|event: &Arc<Event>| event.name != name) {
+        seen.push(soon("an event", events.next()).await.expect("an open pool"));
+    }
+    seen
+}
+
+/// Holds an event against its row: what is always there is, and nothing is that the row does not name.
+#[track_caller]
+fn check(event: &Event) {
+    let spec =
+        CATALOGUE.iter().find(|spec| spec.name == event.name).expect("a row of the catalogue");
+    let measured: Vec<_> = event.measurements.iter().map(|(name, _)| &**name).collect();
+    let described: Vec<_> = event.metadata.iter().map(|(name, _)| &**name).collect();
+    for (fields, told) in [(spec.measurements, measured), (spec.metadata, described)] {
+        for Field { name, always, .. } in fields {
+            assert!(!always || told.contains(name), "{event:?} has no {name}");
+        }
+        for name in &told {
+            assert!(fields.iter().any(|field| field.name == *name), "{event:?}: no row has {name}");
+            assert_eq!(told.iter().filter(|other| *other == name).count(), 1, "{event:?}");
+        }
+    }
+    for (name, number) in &event.measurements {
+        let positive = match number {
+            Number::Count(count) => *count > 0,
+            Number::Real(real) => real.is_finite() && *real >= 0.0,
+        };
+        assert!(positive, "{name} of {event:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_event_of_the_catalogue_is_told_as_it_says() {
+    let works = pool(1).open();
+    let mut events = works.events();
+    works.await_ready(Some(PATIENCE)).await.expect("scripted workers start");
+    assert_eq!(works.run("echo", "hello").await.expect("an answer"), "hello");
+    let mut seen = until(&mut events, "snakepit.grpc_worker.execute.stop").await;
+    let stop = seen.last().expect("an event").clone();
+    assert_eq!(stop.metadata("command"), Some("echo"));
+    assert_eq!(stop.metadata("worker_id"), Some("test/0"));
+    assert_eq!(stop.metadata("session_id"), None);
+
+    let mut spec = call("echo", "again");
+    spec.session = Some(SessionKey { id: "s".into(), affinity: Affinity::default(), object: None });
+    answer(submit_spec(&works, spec)).await.expect("an answer");
+    seen.extend(until(&mut events, "snakepit.grpc_worker.execute.stop").await);
+    let stop = seen.last().expect("an event").clone();
+    assert_eq!(stop.metadata("session_id"), Some("s"));
+
+    works.run("exit", "3").await.expect_err("a death");
+    works.refilled(2).await;
+    seen.extend(until(&mut events, "snakepit.worker.restarted").await);
+    let find = |name: &str| {
+        let found = seen.iter().find(|event| event.name == name);
+        found.unwrap_or_else(|| panic!("no {name}")).clone()
+    };
+    let failed = find("snakepit.grpc_worker.execute.exception");
+    assert_eq!(failed.metadata("error"), Some("worker_died"));
+    assert_eq!(failed.metadata("worker_id"), Some("test/0"));
+    let ended = find("snakepit.pool.worker.terminated");
+    assert_eq!(ended.metadata("crash"), Some("true"));
+    assert_eq!(ended.metadata("generation"), Some("1"));
+    works.finish().await;
+
+    let broken = pool(1).start_as("exit 3").open();
+    let mut events = broken.events();
+    broken.await_ready(Some(PATIENCE)).await.expect_err("it does not start");
+    seen.extend(until(&mut events, "snakepit.pool.worker.spawn_failed").await);
+    let reason = seen.last().and_then(|event| event.metadata("reason")).expect("a reason");
+    assert_eq!(reason, "it ended before it was ready: exit code 3");
+    broken.finish().await;
+
+    seen.iter().for_each(|event| check(event));
+    let told: BTreeSet<_> = seen.iter().map(|event| &*event.name).collect();
+    let known: BTreeSet<_> = CATALOGUE.iter().map(|spec| spec.name).collect();
+    assert_eq!(told, known);
+}
+
+#[tokio::test]
+async fn a_refused_call_has_a_start_and_an_end_too() {
+    let pool = pool(1).max_queue(0).open();
+    let mut events = pool.events();
+    let refused = pool.submit(call("echo", "")).err().expect("no worker, and no room to wait");
+    assert!(matches!(refused, Error::QueueFull { .. }), "{refused:?}");
+    let seen = until(&mut events, "snakepit.grpc_worker.execute.exception").await;
+    seen.iter().for_each(|event| check(event));
+    let end = seen.last().expect("an event");
+    assert_eq!((end.metadata("error"), end.metadata("worker_id")), (Some("queue_full"), None));
+    pool.finish().await;
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_heard_begin_is_not_told_to_end() {
+    let pool = pool(1).open();
+    let early = submit(&pool, "echo", "early");
+    let mut events = pool.events();
+    answer(early).await.expect("an answer");
+    answer(submit(&pool, "echo", "late")).await.expect("an answer");
+    let seen = until(&mut events, "snakepit.grpc_worker.execute.stop").await;
+    let calls = seen.iter().filter(|event| event.metadata("command").is_some()).count();
+    assert_eq!(calls, 2, "start and end of the second one: {seen:?}");
+    pool.finish().await;
+}
+
+#[test]
+fn the_guide_shows_the_catalogue() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/telemetry.md");
+    let guide = std::fs::read_to_string(path).expect("the guide");
+    assert!(guide.contains(&table()), "docs/telemetry.md must hold this table:\n\n{}", table());
+}
