@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
+#[cfg(doctest)]
+mod documents;
+
 /// The folder of the examples and of the adapters beside them.
 pub const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 
