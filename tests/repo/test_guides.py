@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,44 @@ def test_the_guide_of_configuration_says_what_becomes_of_the_originals_names() -
         key: name.becomes for key, name in NAMES.items()
     }
     assert also <= told.keys()
+
+
+HANGS_UP = """
+import asyncio
+from service import app
+
+async def main():
+    told = []
+    async def receive():
+        if not told:
+            told.append("request")
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while not any(it.state == "busy" for it in app.state.pool.list_workers()):
+            await asyncio.sleep(0.01)
+        return {"type": "http.disconnect"}
+    async def send(message):
+        told.append(message.get("status"))
+    scope = {
+        "type": "http", "method": "POST", "path": "/predict", "query_string": b"text=slow",
+        "headers": [], "http_version": "1.1", "scheme": "http", "server": ("x", 80),
+    }
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+        while app.state.pool.stats().running:
+            await asyncio.sleep(0.01)
+        print(told[1], app.state.pool.stats().cancelled)
+
+asyncio.run(main())
+"""
+
+
+def test_a_client_of_the_service_that_hangs_up_cancels_its_call(tmp_path: Path) -> None:
+    for block in blocks((ROOT / "docs/production.md").read_text()):
+        if block.title in ("service.py", "models.py"):
+            (tmp_path / block.title).write_text(block.text)
+    script = tmp_path / "hangs_up.py"
+    script.write_text(HANGS_UP)
+    ended = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "499 1\n"), ended.stderr
