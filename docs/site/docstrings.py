@@ -23,8 +23,12 @@ class MadeDocstrings(Extension):
     """Gives classes whose body assigns ``__doc__`` the text that it has when they are imported."""
 
     def on_object(self, *, obj: Object, **_: Any) -> None:
-        """Called for each thing that has been read: one example is a section, as several are."""
+        """Called for each thing that has been read: its text as Markdown is written.
+
+        One example is a section, as several are; what is indented is code without a directive.
+        """
         if obj.docstring:
+            obj.docstring.value = re.sub(r"\.\. code-block:: \w+\n\n", "", obj.docstring.value)
             obj.docstring.value = re.sub(r"(?m)^( *)Example:$", r"\1Examples:", obj.docstring.value)
 
     def on_package(self, *, pkg: Module, loader: GriffeLoader, **_: Any) -> None:
