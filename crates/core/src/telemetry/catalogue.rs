@@ -96,6 +96,13 @@ pub(crate) const EXECUTE_EXCEPTION: &Spec = &Spec {
     metadata: &[POOL, COMMAND, LAST_WORKER, SESSION, always("error", "which, in one word")],
 };
 
+pub(crate) const ADAPTER_DROPPED: &Spec = &Spec {
+    name: "snakepit.python.dropped",
+    when: "events or spans of an adapter were dropped, since it told more than there was room for",
+    measurements: &[always("count", "since this was told last"), NOW],
+    metadata: &[POOL, WORKER],
+};
+
 /// All of them.
 pub const CATALOGUE: &[&Spec] = &[
     WORKER_SPAWNED,
@@ -105,6 +112,7 @@ pub const CATALOGUE: &[&Spec] = &[
     EXECUTE_START,
     EXECUTE_STOP,
     EXECUTE_EXCEPTION,
+    ADAPTER_DROPPED,
 ];
 
 /// The catalogue as a table of Markdown, one row an event.

@@ -7,15 +7,20 @@
 //!
 //! Where nobody listens an event is not even made. The names are in [`CATALOGUE`].
 
+mod adapter;
 mod catalogue;
 mod event;
+mod interest;
 mod sink;
 
-pub use catalogue::{CATALOGUE, Field, Spec, table};
+pub(crate) use adapter::{AdapterEvent, AdapterTelemetry};
+pub use adapter::{SpanRecord, SpanStatus};
 pub(crate) use catalogue::{
-    EXECUTE_EXCEPTION, EXECUTE_START, EXECUTE_STOP, SPAWN_FAILED, WORKER_RESTARTED, WORKER_SPAWNED,
-    WORKER_TERMINATED,
+    ADAPTER_DROPPED, EXECUTE_EXCEPTION, EXECUTE_START, EXECUTE_STOP, SPAWN_FAILED,
+    WORKER_RESTARTED, WORKER_SPAWNED, WORKER_TERMINATED,
 };
-pub use event::{Event, Number};
+pub use catalogue::{CATALOGUE, Field, Spec, table};
+pub use event::{Event, Fact, Number};
+pub(crate) use interest::{Interest, changed as interest_changed};
 pub use sink::Events;
 pub(crate) use sink::Sink;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-use super::Event;
+use super::{Event, interest_changed};
 
 /// Events that wait for the slowest listener.
 const ROOM: usize = 4096;
@@ -43,6 +43,7 @@ impl Sink {
     pub(crate) fn listen(&self) -> Events {
         let receiver = self.sender.get_or_init(|| broadcast::channel(ROOM).0).subscribe();
         self.listeners.fetch_add(1, Ordering::Relaxed);
+        interest_changed();
         Events { receiver, listeners: self.listeners.clone(), dropped: 0 }
     }
 }
@@ -95,6 +96,7 @@ impl std::fmt::Debug for Events {
 impl Drop for Events {
     fn drop(&mut self) {
         self.listeners.fetch_sub(1, Ordering::Relaxed);
+        interest_changed();
     }
 }
 

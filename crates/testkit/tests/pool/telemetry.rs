@@ -37,6 +37,7 @@ fn check(event: &Event) {
     for (name, number) in &event.measurements {
         let positive = match number {
             Number::Count(count) => *count > 0,
+            Number::Int(_) => false, // of adapters alone
             Number::Real(real) => real.is_finite() && *real >= 0.0,
         };
         assert!(positive, "{name} of {event:?}");
@@ -61,6 +62,11 @@ async fn every_event_of_the_catalogue_is_told_as_it_says() {
     seen.extend(until(&mut events, "snakepit.grpc_worker.execute.stop").await);
     let stop = seen.last().expect("an event").clone();
     assert_eq!(stop.metadata("session_id"), Some("s"));
+
+    works.run("dropped", "3").await.expect("an answer");
+    seen.extend(until(&mut events, "snakepit.python.dropped").await);
+    let count = seen.last().and_then(|event| event.measurement("count"));
+    assert_eq!(count, Some(Number::Count(3)));
 
     works.run("exit", "3").await.expect_err("a death");
     works.refilled(2).await;
