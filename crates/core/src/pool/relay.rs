@@ -20,7 +20,7 @@ use crate::config::TelemetryFilter;
 use crate::error::Error;
 use crate::id::WorkerRef;
 use crate::policy::allowance::Allowance;
-use crate::telemetry::{ADAPTER_DROPPED, AdapterTelemetry, Event, Interest, SpanRecord};
+use crate::telemetry::{AdapterTelemetry, Event, Interest, SpanRecord, interest};
 
 /// Events of one worker at once, and a second in the long run: far more than anybody reads, and far
 /// less than would keep the runtime from its calls.
@@ -96,7 +96,7 @@ impl Shared {
     pub(super) fn first_telemetry(&self, slot: usize) -> (bool, TelemetryFilter) {
         let number = self.read(|state| state.number(slot));
         let mut kept = self.relay.lock();
-        let wanted = kept.wanted(number, self.events.is_heard());
+        let wanted = kept.wanted(number, self.events.hears(Interest::ADAPTERS));
         kept.workers[slot] = Heard { sent: Some(wanted.clone()), ..Heard::new() };
         wanted
     }
@@ -104,7 +104,7 @@ impl Shared {
     /// Tells workers what is wanted now, where they do not know.
     pub(super) fn update_telemetry(&self) {
         let inner = self.lock();
-        let enabled = self.events.is_heard();
+        let enabled = self.events.hears(Interest::ADAPTERS);
         let mut kept = self.relay.lock();
         for (slot, port) in inner.ports.0.iter().enumerate() {
             let Some(port) = port.as_ref().filter(|port| port.tells()) else { continue };
@@ -118,10 +118,11 @@ impl Shared {
 
     /// Sees to it that workers know who listens, for as long as the pool lives.
     pub(super) async fn keep_listening(self: Arc<Self>) {
-        let mut interest = Interest::new();
+        let mut process = interest();
         loop {
+            process.mark_unchanged();
             self.update_telemetry();
-            interest.changed().await;
+            self.events.changed(&mut process).await;
         }
     }
 
@@ -134,7 +135,8 @@ impl Shared {
     ) -> Told {
         let worker = self.worker(state.number(slot), state.generation(slot));
         let mut last = None;
-        let sessions = told.events.iter().filter(|_| self.events.is_heard()).map(|event| {
+        let heard = self.events.hears(Interest::ADAPTERS);
+        let sessions = told.events.iter().filter(|_| heard).map(|event| {
             let call = event.call?;
             if last.as_ref().is_none_or(|(id, _)| *id != call) {
                 last = Some((call, state.job(call).and_then(|job| job.session.clone())));
@@ -156,7 +158,7 @@ impl Told {
         {
             handler(&worker, spans);
         }
-        if !shared.events.is_heard() {
+        if !shared.events.hears(Interest::ADAPTERS) {
             return;
         }
         let lost = {
@@ -172,7 +174,7 @@ impl Told {
             shared.events.tell(event.into_event(&worker, session));
         }
         if lost > 0 {
-            let event = Event::new(ADAPTER_DROPPED).counted("count", lost).now();
+            let event = Event::of_adapter("dropped").count("count", lost).now();
             shared.events.tell(event.of_worker(&worker));
         }
     }

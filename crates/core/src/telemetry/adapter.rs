@@ -3,20 +3,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Event, Fact, Number};
+use super::{Event, Number, Value};
 use crate::id::{CallId, WorkerRef};
-
-/// What comes before the names that adapters give their events.
-const PREFIX: &str = "snakepit.python.";
 
 /// An event of an adapter.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AdapterEvent {
     pub(crate) name: String,
     /// Nanoseconds since the epoch.
-    pub(crate) time: u64,
+    pub(crate) time: i64,
     pub(crate) measurements: Vec<(String, Number)>,
-    pub(crate) metadata: Vec<(String, Fact)>,
+    pub(crate) metadata: Vec<(String, Value)>,
     pub(crate) correlation_id: Option<String>,
     /// In whose course it was emitted; may be one that is over.
     pub(crate) call: Option<CallId>,
@@ -38,7 +35,7 @@ pub struct SpanRecord {
     /// The same; None: it has begun.
     pub end: Option<u64>,
     /// What describes it.
-    pub attributes: Vec<(String, Fact)>,
+    pub attributes: Vec<(String, Value)>,
     /// How it went.
     pub status: SpanStatus,
     /// The call in whose course it began; may be one that is over.
@@ -69,17 +66,12 @@ pub(crate) struct AdapterTelemetry {
 impl AdapterEvent {
     /// As an event of the pool. What the host knows stands before what the adapter says.
     pub(crate) fn into_event(self, worker: &WorkerRef, session: Option<Arc<str>>) -> Event {
-        let mut event = Event {
-            name: Cow::Owned(format!("{PREFIX}{}", self.name)),
-            measurements: Vec::with_capacity(self.measurements.len() + 1),
-            metadata: Vec::with_capacity(self.metadata.len() + 4),
-        };
-        event = event.of_worker(worker);
+        let mut event = Event::of_adapter(&self.name).of_worker(worker);
         event = event.with_any("correlation_id", self.correlation_id);
         event = event.with_any("session_id", session);
-        for (key, fact) in self.metadata {
-            if event.fact(&key).is_none() {
-                event.metadata.push((Cow::Owned(key), fact));
+        for (key, value) in self.metadata {
+            if event.metadata(&key).is_none() {
+                event.metadata.push((Cow::Owned(key), value));
             }
         }
         for (key, number) in self.measurements {
@@ -88,7 +80,7 @@ impl AdapterEvent {
             }
         }
         if event.measurement("system_time").is_none() {
-            event.measurements.push((Cow::Borrowed("system_time"), Number::Count(self.time)));
+            event.measurements.push((Cow::Borrowed("system_time"), Number::Whole(self.time)));
         }
         event
     }
@@ -100,11 +92,11 @@ mod tests {
 
     #[test]
     fn the_host_knows_better_who_an_event_is_of() {
-        let text = |key: &str, text: &str| (key.to_owned(), Fact::from(text));
+        let text = |key: &str, text: &str| (key.to_owned(), Value::from(text));
         let event = AdapterEvent {
             name: "model.inference".into(),
             time: 7,
-            measurements: vec![("tokens".into(), Number::Int(-1))],
+            measurements: vec![("tokens".into(), Number::Whole(-1))],
             metadata: vec![text("pool", "forged"), text("model", "m"), text("model", "again")],
             correlation_id: Some("id".into()),
             call: None,
@@ -112,12 +104,12 @@ mod tests {
         let worker = WorkerRef { pool: "p".into(), slot: 3, generation: 1 };
         let event = event.into_event(&worker, Some("s".into()));
         assert_eq!(event.name, "snakepit.python.model.inference");
-        assert_eq!(event.metadata("pool"), Some("p"));
-        assert_eq!(event.metadata("worker_id"), Some("p/3"));
-        assert_eq!(event.metadata("model"), Some("m"));
-        assert_eq!(event.metadata("correlation_id"), Some("id"));
-        assert_eq!(event.metadata("session_id"), Some("s"));
-        assert_eq!(event.measurement("system_time"), Some(Number::Count(7)));
-        assert_eq!(event.measurement("tokens"), Some(Number::Int(-1)));
+        assert_eq!(event.text("pool"), Some("p"));
+        assert_eq!(event.text("worker_id"), Some("p/3"));
+        assert_eq!(event.text("model"), Some("m"));
+        assert_eq!(event.text("correlation_id"), Some("id"));
+        assert_eq!(event.text("session_id"), Some("s"));
+        assert_eq!(event.measurement("system_time"), Some(Number::Whole(7)));
+        assert_eq!(event.measurement("tokens"), Some(Number::Whole(-1)));
     }
 }

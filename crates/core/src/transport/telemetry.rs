@@ -8,7 +8,7 @@ use super::wire::Outbox;
 use crate::config::TelemetryFilter;
 use crate::error::Violation;
 use crate::id::CallId;
-use crate::telemetry::{AdapterEvent, AdapterTelemetry, Fact, Number, SpanRecord, SpanStatus};
+use crate::telemetry::{AdapterEvent, AdapterTelemetry, Number, SpanRecord, SpanStatus, Value};
 
 /// Events and spans of one frame, and its bytes.
 const MAX_RECORDS: usize = 1024;
@@ -45,7 +45,7 @@ fn event(told: v1::Event) -> Result<AdapterEvent, Violation> {
     let number = |measurement: v1::Measurement| {
         use v1::measurement::Number::{Count, Real};
         let number = match measurement.number {
-            Some(Count(count)) => u64::try_from(count).map_or(Number::Int(count), Number::Count),
+            Some(Count(count)) => Number::Whole(count),
             Some(Real(real)) => Number::Real(real),
             None => return Err(bad("a measurement without a number")),
         };
@@ -53,7 +53,7 @@ fn event(told: v1::Event) -> Result<AdapterEvent, Violation> {
     };
     Ok(AdapterEvent {
         name,
-        time: time_ns,
+        time: i64::try_from(time_ns).unwrap_or(i64::MAX),
         measurements: measurements.into_iter().map(number).collect::<Result<_, _>>()?,
         metadata: facts(metadata)?,
         correlation_id: Some(correlation_id).filter(|id| !id.is_empty()),
@@ -96,17 +96,17 @@ fn call(id: u64) -> Option<CallId> {
     (id != 0).then(|| CallId::from_raw(id))
 }
 
-fn facts(told: Vec<v1::Attribute>) -> Result<Vec<(String, Fact)>, Violation> {
+fn facts(told: Vec<v1::Attribute>) -> Result<Vec<(String, Value)>, Violation> {
     let fact = |attribute: v1::Attribute| {
         use v1::attribute::Value::{Count, Flag, Real, Text};
-        let fact = match attribute.value {
-            Some(Text(text)) => Fact::from(text),
-            Some(Count(count)) => Fact::Int(count),
-            Some(Real(real)) => Fact::Real(real),
-            Some(Flag(flag)) => Fact::Flag(flag),
+        let value = match attribute.value {
+            Some(Text(text)) => Value::from(text),
+            Some(Count(count)) => Value::Number(Number::Whole(count)),
+            Some(Real(real)) => Value::Number(Number::Real(real)),
+            Some(Flag(flag)) => Value::Flag(flag),
             None => return Err(bad("metadata without a value")),
         };
-        Ok((key(attribute.key)?, fact))
+        Ok((key(attribute.key)?, value))
     };
     told.into_iter().map(fact).collect()
 }
@@ -169,9 +169,9 @@ mod tests {
         };
         let told = read(of(vec![event], vec![spanned(&[2; 8])])).expect("an honest frame");
         let [event] = &told.events[..] else { panic!("{told:?}") };
-        assert_eq!(event.measurements[0], ("up".into(), Number::Count(3)));
-        assert_eq!(event.measurements[1], ("down".into(), Number::Int(-3)));
-        assert_eq!(event.metadata, [("hit".into(), Fact::Flag(true))]);
+        assert_eq!(event.measurements[0], ("up".into(), Number::Whole(3)));
+        assert_eq!(event.measurements[1], ("down".into(), Number::Whole(-3)));
+        assert_eq!(event.metadata, [("hit".into(), Value::Flag(true))]);
         assert_eq!((event.correlation_id.clone(), event.call), (None, Some(CallId::from_raw(9))));
         let [span] = &told.spans[..] else { panic!("{told:?}") };
         assert_eq!((span.parent_span_id, span.end, span.span_id), (None, None, [2; 8]));

@@ -51,9 +51,9 @@ impl Engine {
         let link = Link::new(Arc::clone(&runtime), inbox, Arc::clone(&outbox), max_message);
         runtime.spawn(telemetry::keep_sending(Arc::clone(&outbox)));
         Self {
-            runtime,
             running: Arc::default(),
             standby: Standby::new(Arc::clone(&outbox), Arc::clone(&runtime)),
+            runtime,
             outbox,
             link,
             _closed_in_forks: closed_in_forks,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use snakepit::telemetry::{Event, Events, Fact, Number};
+use snakepit::telemetry::{Event, Events, Number, Value};
 use snakepit::{Affinity, SessionKey, TelemetryFilter};
 use snakepit_testkit::{Gate, call, pool, soon, until};
 
@@ -22,12 +22,12 @@ async fn events_of_a_call_come_before_its_answer_with_what_the_host_knows() {
     answer(submit_spec(&pool, spec)).await.expect("an answer");
     let told = told(&mut events, "snakepit.python.model.inference");
     let numbers: Vec<_> = told.iter().filter_map(|event| event.measurement("number")).collect();
-    assert_eq!(numbers, [0, 1, 2].map(Number::Count));
-    assert_eq!(told[0].metadata("pool"), Some("test"));
-    assert_eq!(told[0].metadata("worker_id"), Some("test/0"));
-    assert_eq!(told[0].metadata("session_id"), Some("s"));
-    assert_eq!(told[0].fact("scripted"), Some(&Fact::Flag(true)));
-    assert_eq!(told[0].measurement("system_time"), Some(Number::Count(1)));
+    assert_eq!(numbers, [0, 1, 2].map(Number::Whole));
+    assert_eq!(told[0].text("pool"), Some("test"));
+    assert_eq!(told[0].text("worker_id"), Some("test/0"));
+    assert_eq!(told[0].text("session_id"), Some("s"));
+    assert_eq!(told[0].metadata("scripted"), Some(&Value::Flag(true)));
+    assert_eq!(told[0].measurement("system_time"), Some(Number::Whole(1)));
     pool.finish().await;
 }
 
@@ -61,7 +61,7 @@ async fn a_worker_is_told_who_listens_and_to_what() {
 
 #[tokio::test]
 async fn a_flood_costs_drops_that_are_counted_and_nobody_else() {
-    const FLOOD: usize = 300_000;
+    const FLOOD: u64 = 200_000;
     let pool = pool(2).start().await;
     let mut events = pool.events();
     let gate = Gate::new();
@@ -78,14 +78,14 @@ async fn a_flood_costs_drops_that_are_counted_and_nobody_else() {
         match &*event.name {
             "snakepit.python.flood" => seen += 1,
             "snakepit.python.dropped" => match event.measurement("count") {
-                Some(Number::Count(count)) => counted += count,
+                Some(Number::Whole(count)) => counted += count,
                 other => panic!("{other:?}"),
             },
             _ => {}
         }
     }
     let missed = events.dropped();
-    assert!(seen + missed < FLOOD as u64 + 1000, "{seen} and {missed}");
+    assert!(seen <= 4096 && seen + missed <= FLOOD + 100, "{seen} and {missed}");
     assert!(counted >= 7, "{counted}");
     pool.finish().await;
 }
