@@ -15,11 +15,13 @@ from typer.core import TyperGroup
 from snakepit import __version__
 from snakepit._cli import output
 from snakepit._cli.outcome import Failed, Status
+from snakepit._cli.signals import Terminated
 from snakepit.errors import SnakepitError
 
 COMMANDS = {
     "cleanup": "snakepit._cli.cleanup:cleanup",
     "config": "snakepit._cli.config:config",
+    "run": "snakepit._cli.run:run",
 }
 """Name, and where its function is; or, of a command that has commands, its application."""
 
@@ -120,6 +122,8 @@ def _ended(run: Callable[[], Any]) -> int:
         status = done.exit_code
     except (KeyboardInterrupt, typer.Abort):
         status = Status.INTERRUPTED
+    except Terminated:
+        status = Status.TERMINATED
     except BrokenPipeError:  # `… | head` has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = Status.DONE

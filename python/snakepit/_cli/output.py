@@ -26,7 +26,9 @@ def out_json(value: object, *, indent: int | None = 2) -> None:
     """Print one JSON document. What JSON has not, like dates of TOML, is shown as a text."""
     import json
 
-    print(json.dumps(value, indent=indent, default=str, ensure_ascii=False))
+    # Elsewhere than in UTF-8, what the encoding lacks would be no JSON any more.
+    ascii_only = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
+    print(json.dumps(value, indent=indent, default=str, ensure_ascii=ascii_only))
 
 
 def say(text: str) -> None:
