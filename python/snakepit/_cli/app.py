@@ -21,6 +21,7 @@ from snakepit.errors import SnakepitError
 COMMANDS = {
     "cleanup": "snakepit._cli.cleanup:cleanup",
     "config": "snakepit._cli.config:config",
+    "gen": "snakepit._cli.gen:app",
     "run": "snakepit._cli.run:run",
 }
 """Name, and where its function is; or, of a command that has commands, its application."""

@@ -46,8 +46,8 @@ def run(
         typer.Option(
             "--timeout",
             metavar="TIME",
-            help="Seconds that the call may take once the worker is ready, or a number with a unit, "
-            "like 500ms or 2m; none: no limit.",
+            help="Seconds that the call may take once the worker is ready, or a number with a "
+            "unit, like 500ms or 2m; none: no limit.",
         ),
     ] = "300",
     adapter_args: Annotated[

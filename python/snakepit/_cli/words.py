@@ -1,4 +1,4 @@
-"""What people write on a command line: JSON objects, durations. What is wrong is said with where."""
+"""What people write on a command line: JSON objects, durations. What is wrong is told."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def json_object(text: str, name: str) -> dict[str, Any]:
     """The object that ``text`` is, or standard input where it is ``-``.
 
     Raises:
-        typer.BadParameter: It is none; with the column, and the place shown.
+        typer.BadParameter: It is none; tells the column and shows the place.
     """
     import json
 
@@ -22,8 +22,10 @@ def json_object(text: str, name: str) -> dict[str, Any]:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         line = text.splitlines()[error.lineno - 1] if text.strip() else ""
-        where = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}, " + (
+        where = (
             f"column {error.colno}"
+            if error.lineno == 1
+            else f"line {error.lineno}, " + (f"column {error.colno}")
         )
         raise typer.BadParameter(
             f"no JSON at {where}: {error.msg}\n{_shown(line, error.colno - 1)}", param_hint=name
