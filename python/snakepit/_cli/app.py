@@ -23,6 +23,7 @@ COMMANDS = {
     "config": "snakepit._cli.config:config",
     "gen": "snakepit._cli.gen:app",
     "run": "snakepit._cli.run:run",
+    "setup": "snakepit._cli.setup:setup",
 }
 """Name, and where its function is; or, of a command that has commands, its application."""
 
