@@ -21,6 +21,7 @@ from snakepit.errors import SnakepitError
 COMMANDS = {
     "cleanup": "snakepit._cli.cleanup:cleanup",
     "config": "snakepit._cli.config:config",
+    "doctor": "snakepit._cli.doctor:doctor",
     "gen": "snakepit._cli.gen:app",
     "run": "snakepit._cli.run:run",
     "setup": "snakepit._cli.setup:setup",
