@@ -23,6 +23,7 @@ MARKS = {
     "grpcio_end": ["process"],
     "node": ["process"],
     "conformance": ["process"],
+    "examples": ["process", "repo"],
 }
 
 
