@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
+#[cfg(doctest)]
+mod documents;
+
 /// The folder of the examples and of the adapters beside them.
 pub const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 
