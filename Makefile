@@ -249,7 +249,7 @@ test-stubs: $(INSTALLED) $(VENV)/.group-lint
 # Most tests wait for processes more than they compute: four at once use two cores.
 PYTEST := $(BIN)/python -m pytest -n 4 --dist worksteal
 
-test-python: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-demo
+test-python: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-demo $(VENV)/.group-examples
 	@.ci/step "pytest on $$($(BIN)/python --version)" $(PYTEST)
 
 # What calls, streams, sessions and deaths are does not depend on the end of the line.

@@ -22,7 +22,9 @@ MARKS = {
     "line": ["process"],
     "grpcio_end": ["process"],
     "node": ["process"],
+    "cli": ["process"],
     "conformance": ["process"],
+    "examples": ["process", "repo"],
 }
 
 

@@ -49,6 +49,9 @@ def test_every_feature_names_a_test_that_exists() -> None:
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "benches/README.md",
+        "examples/README.md",
+        "examples/node-worker/README.md",
+        "examples/rust/README.md",
         *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("**/*.md")),
     ],
 )
