@@ -6,8 +6,8 @@
              program of a fragment, which takes the place of the comment's line ``[block]``.
 ``console``  what is after a ``$`` runs, and prints what follows it. Without a ``$`` it is for the
              reader's machine: the commands exist.
-``toml``     is read as a configuration.
-``ini``      has the form of such files.
+``toml``     is read as a configuration, unless it is a file of another name.
+``ini``      has the form of such files, and so has ``json``.
 ``rust``     is compiled, by a test of the examples in Rust.
 ``text``     is what a program prints, or a drawing.
 ===========  =====================================================================================
@@ -19,10 +19,12 @@ with ``title="name"`` is that file, for the blocks of the page that come after i
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +36,8 @@ import snakepit
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md"))]
-LANGUAGES = {"python", "console", "toml", "rust", "text", "ini"}
+MARK = "-- and then --"
+LANGUAGES = {"python", "console", "toml", "rust", "text", "ini", "json"}
 # Of the files of a Rust program alone; a test in Rust compares that table with the defaults.
 OF_RUST = re.compile(r"^retry_budget = .*\n", re.MULTILINE)
 COMPILED = "examples/rust/src/documents.rs"
@@ -79,8 +82,9 @@ def shown() -> list[Shown]:
 SHOWN = shown()
 
 
-def of(*languages: str) -> pytest.MarkDecorator:
+def of(*languages: str, having: str = "") -> pytest.MarkDecorator:
     chosen = [it for it in SHOWN if it.block.language in languages and not it.is_module]
+    chosen = [it for it in chosen if re.search(having, it.block.text, re.MULTILINE)]
     return pytest.mark.parametrize(
         "it", chosen, ids=[f"{Path(it.page).stem}-line{it.block.line}" for it in chosen]
     )
@@ -107,19 +111,22 @@ def test_a_module_of_a_page_is_used_by_it(it: Shown) -> None:
     assert any(re.search(rf"\b{stem}\b", block.text) for block in others)
 
 
-@of("console")
+@of("console", having=r"^\$ ")
 def test_commands_print_what_follows_them(it: Shown, tmp_path: Path) -> None:
     it.lay(tmp_path)
-    for command, expected in commands(it.block.text):
-        ended = run(["bash", "-c", command], tmp_path, stderr=subprocess.STDOUT)
-        assert matches(expected, ended.stdout), f"$ {command}\n{ended.stdout}"
+    told = commands(it.block.text)
+    # In one shell, since a command may change its directory; a mark is between them.
+    script = f"printf %s '{MARK}'\n".join(f"{command}\n" for command, _ in told)
+    ended = run(["bash", "-c", script], tmp_path, stderr=subprocess.STDOUT)
+    for (command, expected), said in zip(told, ended.stdout.split(MARK), strict=True):
+        assert matches(expected, said), f"$ {command}\n{said}"
 
 
-@of("console")
+@of("console", having=r"\A(?!\$ )")
 def test_a_command_for_the_reader_exists(it: Shown) -> None:
     makefile = (ROOT / "Makefile").read_text()
     known = run([sys.executable, "-m", "snakepit", "--help"], ROOT).stdout
-    for line in it.block.text.splitlines() if "$ " not in it.block.text else ():
+    for line in it.block.text.splitlines():
         words = line.partition(" #")[0].split()
         match words:
             case ["make", target, *_]:
@@ -134,7 +141,12 @@ def test_a_command_for_the_reader_exists(it: Shown) -> None:
 def test_a_configuration_is_read(
     it: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = it.block.title or "snakepit.toml"
+    name = it.block.title or (
+        "pyproject.toml" if "[tool.snakepit" in it.block.text else "snakepit.toml"
+    )
+    if name not in ("snakepit.toml", "pyproject.toml"):
+        assert tomllib.loads(it.block.text)
+        return
     it.lay(tmp_path)
     (tmp_path / name).write_text(OF_RUST.sub("", it.block.program))
     monkeypatch.chdir(tmp_path)
@@ -145,8 +157,11 @@ def test_a_configuration_is_read(
         assert read.pool(pool).values()
 
 
-@of("ini")
+@of("ini", "json")
 def test_a_file_for_another_program_has_its_form(it: Shown) -> None:
+    if it.block.language == "json":
+        assert json.loads(it.block.text)
+        return
     parser = configparser.ConfigParser(strict=False)
     parser.read_string(it.block.text)
     assert parser.sections()
