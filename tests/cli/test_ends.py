@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 from snakepit import __main__, __version__
 from snakepit._cli import app, output
 from snakepit._cli.outcome import Failed, Status
-from snakepit._cli.signals import Terminated
+from snakepit._cli.signals import Terminated, held_back, put_away_on_sigterm
 from snakepit.errors import StartError
 
 from .conftest import Command
@@ -139,6 +140,27 @@ def test_whoever_closes_the_pipe_hears_nothing(arguments: list[str]) -> None:
     )
     os.close(wrote)
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_a_signal_waits_for_the_end_of_the_block(
+    number: signal.Signals, raised: type[BaseException]
+) -> None:
+    done = []
+
+    def work() -> None:
+        with put_away_on_sigterm():
+            with held_back():
+                signal.raise_signal(number)
+                done.append("in the block")
+            done.append("behind it")
+
+    with pytest.raises(raised):
+        work()
+    assert done == ["in the block"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 class Terminal:

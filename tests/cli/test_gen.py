@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from snakepit import __version__
@@ -81,6 +81,7 @@ def test_one_that_cannot_be_written_leaves_nothing(
         ("a/../b", "a_b"),
         ("json", "json_adapter"),
         ("class", "class_adapter"),
+        ("none", "none_adapter"),
         ("snakepit", "snakepit_adapter"),
         ("_", None),
         ("", None),
@@ -96,7 +97,8 @@ def test_a_name_that_cannot_be_one_is_told(
     assert [*tmp_path.iterdir()] == []
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
+@example("None")
 @given(st.text(st.characters(max_codepoint=127)) | st.from_regex(r"[A-Za-z_0-9]{1,12}"))
 def test_every_name_that_is_taken_gives_python(name: str) -> None:
     if scaffold.fault(name) is not None:

@@ -41,10 +41,27 @@ def test_an_adapter_gets_what_it_needs(command: Command) -> None:
         "end": "native",
     }
 
-    Path("needs.txt").write_text("teeth\n")
-    status, out, err = command("setup", "needs.txt", *offline)
-    assert (status, out) == (1, "")
-    assert "No matching distribution found for teeth" in err
+
+def test_a_program_that_fails_is_quoted() -> None:
+    told: list[str] = []
+    program = "for i in range(30): print('line', i)\nraise SystemExit(3)"
+    with pytest.raises(Failed) as caught:
+        environment._run([sys.executable, "-c", program], told.append)
+    assert len(told) == 30
+    assert caught.value.message.endswith("line 28\nline 29")
+    assert "line 14" not in caught.value.message
+
+
+def test_an_sdk_that_is_on_no_index_has_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise Failed("ERROR: No matching distribution found for snakepit-bridge==1.0")
+
+    monkeypatch.setattr(environment, "_run", fail)
+    with pytest.raises(Failed) as caught:
+        environment.Environment(tmp_path).install(["snakepit-bridge==1.0"], print)
+    assert caught.value.remedy == "name the folder with its wheel: --find-links DIR"
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ COMMANDS = {
 
 STATUSES = (
     "exit status: 0 done, 1 something could not be done, 2 wrong command line, "
-    "3 no running host, 130 Ctrl-C"
+    "3 no running host, 130 Ctrl-C, 143 SIGTERM"
 )
 
 # Plain: with rich's help, `--help` would take three times as long.
@@ -54,11 +54,27 @@ class Commands(TyperGroup):
             return None
         return command(cmd_name)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """From docstrings: to make every command for that is most of what help would cost."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary(name)) for name in COMMANDS])
+
+
+def summary(name: str) -> str:
+    """What the command of that name does, in a line."""
+    found = _imported(name)
+    told: str = (found.info.help if isinstance(found, typer.Typer) else found.__doc__) or ""
+    return told.partition("\n")[0]
+
+
+def _imported(name: str) -> Any:
+    module, _, attribute = COMMANDS[name].partition(":")
+    return getattr(import_module(module), attribute)
+
 
 def command(name: str) -> Any:
     """The command of that name, as typer runs it."""
-    module, _, attribute = COMMANDS[name].partition(":")
-    found = getattr(import_module(module), attribute)
+    found = _imported(name)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(**{**SETTINGS, "no_args_is_help": False})
         alone.command(name)(found)

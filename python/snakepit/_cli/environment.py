@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from snakepit._cli.outcome import Failed
+from snakepit._cli.signals import held_back
 
 MARKER = "snakepit-setup.json"
 _OLDEST = (3, 10)  # of workers
@@ -202,24 +203,30 @@ class Environment:
 def _run(command: Sequence[str], progress: Progress) -> None:
     """Run a program to its end, its last line as progress; whatever happens, none of it is left."""
     said: list[str] = []
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as program:
+    program: subprocess.Popen[str] | None = None
+    try:
+        with held_back():
+            program = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
         assert program.stdout is not None
-        try:
-            for line in program.stdout:
+        with program.stdout as lines:
+            for line in lines:
                 said.append(line.rstrip())
                 progress(line.strip())
-        except BaseException:
+        status = program.wait()
+    except BaseException:
+        if program is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(program.pid, signal.SIGKILL)
-            raise
-    if program.returncode != 0:
+            program.wait()
+        raise
+    if status != 0:
         quoted = "\n".join(said[-_QUOTED:])
         raise Failed(f"{' '.join(command)} failed:\n{quoted}")

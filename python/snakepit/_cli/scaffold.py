@@ -132,7 +132,8 @@ def fault(name: str) -> tuple[str, str | None] | None:
             suggestion(name),
         )
     module = module_of(name)
-    if keyword.iskeyword(module) or keyword.issoftkeyword(module):
+    words = (module, class_of(name))  # None, True and False are words, too
+    if any(keyword.iskeyword(it) or keyword.issoftkeyword(it) for it in words):
         return f"{name!r} is a word of the language", suggestion(f"{module}_adapter")
     if module in sys.stdlib_module_names or module in ("snakepit", "snakepit_bridge", "tests"):
         return (

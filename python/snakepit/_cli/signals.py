@@ -1,4 +1,4 @@
-"""SIGTERM while a command has something under way that must be put away first."""
+"""Ctrl-C and SIGTERM while a command has something under way that must be put away first."""
 
 from __future__ import annotations
 
@@ -33,3 +33,23 @@ def put_away_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM wait for the end of the block: what it starts must get a name."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for each in came:
+            signal.raise_signal(each)
