@@ -134,6 +134,8 @@ struct Queue {
     waiting: bool,
     /// Whoever gathers a batch shall come at once.
     hurry: bool,
+    /// Batches.
+    taken: u64,
     closed: bool,
 }
 
@@ -210,6 +212,7 @@ impl Subscription {
         (queue.waiting, queue.hurry) = (false, false);
         let mut batch: Vec<_> = std::mem::take(&mut queue.events).into();
         let missed = std::mem::take(&mut queue.missed);
+        queue.taken += 1;
         drop(queue);
         if missed > 0 {
             batch.push(Arc::new(Event::new(DROPPED).count("count", missed).now()));
@@ -217,10 +220,15 @@ impl Subscription {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Has whoever gathers a batch take what is there now.
-    pub fn hurry(&self) {
-        self.shared.queue().hurry = true;
+    /// Has whoever gathers a batch take what is there now. Returns in which batch that is, or was, by
+    /// number from 1 on.
+    pub fn hurry(&self) -> u64 {
+        let mut queue = self.shared.queue();
+        queue.hurry = !queue.events.is_empty();
+        let batch = queue.taken + u64::from(queue.hurry);
+        drop(queue);
         self.shared.bell.notify_all();
+        batch
     }
 
     /// Hears nothing more. What waits is still there to be taken.
@@ -319,10 +327,11 @@ mod tests {
             while heard.shared.queue().events.len() < 2 {
                 std::thread::yield_now();
             }
-            heard.hurry();
+            assert_eq!(heard.hurry(), 1);
             reader.join().expect("no panic")
         });
         assert_eq!(commands(&batches.expect("events")), ["a", "b"]);
+        assert_eq!(heard.hurry(), 1, "nothing has come since");
         let rest = std::thread::scope(|scope| {
             let reader = scope.spawn(|| heard.next_batch(Duration::from_secs(3600)));
             hub.tell(&one("c"));

@@ -42,8 +42,8 @@ impl Subscription {
         batch.map(|batch| list(py, &batch)).transpose()
     }
 
-    fn hurry(&self) {
-        self.0.hurry();
+    fn hurry(&self) -> u64 {
+        self.0.hurry()
     }
 
     fn close(&self) {
@@ -97,6 +97,9 @@ pub(super) fn tell(
     measurements: &Bound<'_, PyDict>,
     metadata: &Bound<'_, PyDict>,
 ) -> PyResult<()> {
+    if !hears(&name) {
+        return Ok(());
+    }
     let mut event = Event::named(name);
     for (key, value) in measurements {
         let number = match value.extract::<i64>() {
