@@ -474,9 +474,7 @@ class Pool:
         """
     def await_ready(self, timeout: float | None) -> None:
         """Wait until every slot is ready; StartError (also after ``timeout``) or PoolClosed."""
-    def set_telemetry(
-        self, worker: int | None, filter: tuple[float, list[str], list[str]]
-    ) -> None:
+    def set_telemetry(self, worker: int | None, wanted: tuple[float, list[str], list[str]]) -> None:
         """Which events of adapters are wanted from now on, of one worker or of all; see
         ``snakepit.TelemetryFilter``."""
     def recycle(self, slot: int, generation: int | None) -> bool:

@@ -450,9 +450,7 @@ class Pool:
         if self.readiness is not None:
             raise self.readiness
 
-    def set_telemetry(
-        self, worker: int | None, wanted: tuple[float, list[str], list[str]]
-    ) -> None:
+    def set_telemetry(self, worker: int | None, wanted: tuple[float, list[str], list[str]]) -> None:
         self.wanted_telemetry = (worker, wanted)
 
     def recycle(self, slot: int, generation: int | None) -> None:

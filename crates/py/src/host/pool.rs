@@ -433,10 +433,10 @@ impl Pool {
         &self,
         py: Python<'_>,
         worker: Option<usize>,
-        filter: (f64, Vec<String>, Vec<String>),
+        wanted: (f64, Vec<String>, Vec<String>),
     ) -> PyResult<()> {
         let (pool, _inside) = self.here(py)?;
-        let set = pool.set_telemetry(worker, config::filter(filter));
+        let set = pool.set_telemetry(worker, config::filter(wanted));
         self.driver.kick();
         set.map_err(|error| errors::exception(py, &error))
     }
