@@ -24,7 +24,9 @@ def test_every_parameter_of_a_pool_is_a_key() -> None:
 @pytest.mark.parametrize("group", [key for key, kind in POOL.items() if isinstance(kind, Group)])
 def test_every_field_of_a_parameter_is_a_key(group: str) -> None:
     name = "".join(part.capitalize() for part in group.split("_"))
-    kind = getattr(snakepit, {"Retry": "RetryPolicy"}.get(name, name))
+    kind = getattr(
+        snakepit, {"Retry": "RetryPolicy", "Telemetry": "TelemetryFilter"}.get(name, name)
+    )
     fields = set(inspect.signature(kind).parameters)
     # What only a function of Python can say, or a pool's guard may not have.
     keys = POOL[group].keys  # type: ignore[union-attr]
