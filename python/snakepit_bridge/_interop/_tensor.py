@@ -130,7 +130,7 @@ def _staged(device: str, nbytes: int) -> None:
 
 
 def _emit(device: str, nbytes: int) -> None:
-    from ..telemetry import emit
+    from snakepit_bridge.telemetry import emit
 
     emit("zero_copy.staged", {"bytes": nbytes}, {"device": device})
 
