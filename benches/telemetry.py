@@ -78,23 +78,34 @@ def compare(
     pattern: str,
     turns: int,
     calls: int,
-) -> tuple[float, float, float]:
-    """Medians without and with a handler, and of the ratios within one turn."""
+) -> tuple[float, float, float, float]:
+    """Medians without and with a handler, of the ratios within one turn, and of those of the host's
+    processor time for one call, handlers included.
+    """
     handler = Handler()
-    without, attached = [], []
+    without, attached = list[tuple[float, float]](), list[tuple[float, float]]()
+
+    def measured() -> tuple[float, float]:
+        begin = time.process_time()
+        took = measure(pool, calls)
+        telemetry.flush(60)
+        return took, time.process_time() - begin
+
     for _ in range(turns + 2):
-        without.append(measure(pool, calls))
+        without.append(measured())
         telemetry.attach("bench", pattern, handler)
-        attached.append(measure(pool, calls))
+        attached.append(measured())
         telemetry.detach("bench")
     # The first turns warm up.
-    without, attached = without[2:], attached[2:]
-    ratios = [on / off for on, off in zip(attached, without, strict=True)]
+    pairs = [*zip(attached, without, strict=True)][2:]
+    ratios = [on[0] / off[0] for on, off in pairs]
+    times = [on[1] / off[1] for on, off in pairs]
     if pattern == "*":
         telemetry.flush(60)
         told = handler.events + telemetry.dropped()
         assert told >= 2 * calls * turns, f"{told} events of {calls * (turns + 2)} calls"
-    return statistics.median(without), statistics.median(attached), statistics.median(ratios)
+    off, on = (statistics.median(took for took, _ in each[2:]) for each in (without, attached))
+    return off, on, statistics.median(ratios), statistics.median(times)
 
 
 def main() -> int:
@@ -111,11 +122,15 @@ def main() -> int:
             ("64 in flight: time", in_flight, "*", "everything"),
             ("one at a time: p50", one_at_a_time, "snakepit.pool.*", "other events"),
         ):
-            off, on, ratio = compare(pool, measure, pattern, options.turns, options.calls)
+            figures = compare(pool, measure, pattern, options.turns, options.calls)
+            off, on, ratio, processor = figures
             unit = name if what == "everything" else f"{name} (other events)"
             found[f"{unit} without, µs"] = off * 1e6
             found[f"{unit} with, µs"] = on * 1e6
             found[f"{name} with a handler of {what}, of that without"] = ratio
+            found[f"{name.split(':')[0]}: host CPU with a handler of {what}, of that without"] = (
+                processor
+            )
     found["events dropped"] = telemetry.dropped()
     for name, figure in found.items():
         print(f"{figure:>12.4g}  {name}")

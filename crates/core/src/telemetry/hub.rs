@@ -20,10 +20,13 @@ use crate::process::{Owner, PerProcess, owner};
 /// Whatever anybody in this process may want, so that a pool which nobody hears asks no further.
 /// In a child of a fork it may say too much, which costs a look at its hub.
 static HEARD: AtomicU64 = AtomicU64::new(0);
+/// The part of it that is wanted of all pools.
+static WANTED: AtomicU64 = AtomicU64::new(0);
 static HUB: PerProcess<Hub> = PerProcess::new();
 
 struct Hub {
     heard: &'static AtomicU64,
+    wanted: &'static AtomicU64,
     subscribers: RwLock<Vec<Arc<Shared>>>,
     /// Listeners of single pools.
     others: AtomicUsize,
@@ -31,7 +34,7 @@ struct Hub {
 }
 
 fn hub() -> &'static Hub {
-    HUB.get(|| Hub::new(&HEARD))
+    HUB.get(|| Hub::new(&HEARD, &WANTED))
 }
 
 /// Whether anybody may want such an event. One load of an atomic where nobody wants anything.
@@ -46,7 +49,7 @@ pub fn interest() -> watch::Receiver<Interest> {
 
 /// Whether a subscriber of the process wants such an event.
 pub(super) fn is_wanted(kind: Interest) -> bool {
-    hub().changes.borrow().meets(kind)
+    Interest(WANTED.load(Ordering::Relaxed)).meets(kind)
 }
 
 /// Gives an event to those who want it.
@@ -62,9 +65,10 @@ pub(super) fn others(change: isize) {
 }
 
 impl Hub {
-    fn new(heard: &'static AtomicU64) -> Self {
+    fn new(heard: &'static AtomicU64, wanted: &'static AtomicU64) -> Self {
         let changes = watch::Sender::new(Interest::NONE);
-        Self { heard, subscribers: RwLock::default(), others: AtomicUsize::new(0), changes }
+        let (subscribers, others) = (RwLock::default(), AtomicUsize::new(0));
+        Self { heard, wanted, subscribers, others, changes }
     }
 
     fn tell(&self, event: &Arc<Event>) {
@@ -87,6 +91,7 @@ impl Hub {
             let wanted = wanted.fold(Interest::NONE, Interest::and);
             let others = self.others.load(Ordering::Relaxed) != 0;
             let heard = if others { Interest::ALL } else { wanted };
+            self.wanted.store(wanted.0, Ordering::Relaxed);
             self.heard.store(heard.0, Ordering::Relaxed);
             std::mem::replace(now, wanted) != wanted
         });
@@ -270,7 +275,8 @@ mod tests {
 
     /// Other tests of this process tell events, too.
     fn apart() -> &'static Hub {
-        Box::leak(Box::new(Hub::new(Box::leak(Box::new(AtomicU64::new(0))))))
+        let never = || &*Box::leak(Box::new(AtomicU64::new(0)));
+        Box::leak(Box::new(Hub::new(never(), never())))
     }
 
     fn one(name: &str) -> Arc<Event> {

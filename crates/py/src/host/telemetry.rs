@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyString, PyTuple};
 use snakepit::telemetry::{self, CATALOGUE, Event, Interest, Number, Value};
 
 use super::leave::{self, Inside};
@@ -57,24 +57,57 @@ impl Subscription {
 }
 
 fn list<'py>(py: Python<'py>, batch: &[Arc<Event>]) -> PyResult<Bound<'py, PyList>> {
-    let rows: PyResult<Vec<_>> = batch.iter().map(|event| row(py, event)).collect();
+    let mut words = Words { py, known: Vec::with_capacity(REMEMBERED), next: 0 };
+    let rows: PyResult<Vec<_>> = batch.iter().map(|event| row(&mut words, event)).collect();
     PyList::new(py, rows?)
 }
 
+/// Texts that are remembered of a batch: its events say the same of the same pools and tools.
+const REMEMBERED: usize = 32;
+
+/// Texts of a batch that are Python's already.
+struct Words<'py, 'batch> {
+    py: Python<'py>,
+    known: Vec<(&'batch str, Bound<'py, PyString>)>,
+    /// Where the next one takes the place of another, once there are enough.
+    next: usize,
+}
+
+impl<'py, 'batch> Words<'py, 'batch> {
+    fn of(&mut self, text: &'batch str) -> Bound<'py, PyString> {
+        if let Some((_, word)) = self.known.iter().find(|(known, _)| *known == text) {
+            return word.clone();
+        }
+        let word = PyString::new(self.py, text);
+        if self.known.len() < REMEMBERED {
+            self.known.push((text, word.clone()));
+        } else {
+            self.known[self.next] = (text, word.clone());
+            self.next = (self.next + 1) % REMEMBERED;
+        }
+        word
+    }
+}
+
 /// Its name, its measurements, its metadata.
-fn row<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyTuple>> {
+fn row<'py, 'batch>(
+    words: &mut Words<'py, 'batch>,
+    event: &'batch Event,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let py = words.py;
     let (measurements, metadata) = (PyDict::new(py), PyDict::new(py));
     for (name, value) in &event.measurements {
-        measurements.set_item(&**name, number(py, *value)?)?;
+        measurements.set_item(words.of(name), number(py, *value)?)?;
     }
     for (name, value) in &event.metadata {
+        let name = words.of(name);
         match value {
-            Value::Text(text) => metadata.set_item(&**name, &**text)?,
-            Value::Number(value) => metadata.set_item(&**name, number(py, *value)?)?,
-            Value::Flag(flag) => metadata.set_item(&**name, flag)?,
+            Value::Text(text) => metadata.set_item(name, words.of(text))?,
+            Value::Number(value) => metadata.set_item(name, number(py, *value)?)?,
+            Value::Flag(flag) => metadata.set_item(name, flag)?,
         }
     }
-    (&*event.name, measurements, metadata).into_pyobject(py)
+    (words.of(&event.name), measurements, metadata).into_pyobject(py)
 }
 
 fn number(py: Python<'_>, number: Number) -> PyResult<Bound<'_, PyAny>> {
