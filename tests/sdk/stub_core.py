@@ -57,6 +57,9 @@ class Line:
     def start_failed(self, failure, adapter_source, permanent):
         posix.write(control, b"F" + "\n".join(failure).encode())
 
+    def report(self, topic, text):
+        pass
+
     def serve(self, tools, current, describe, suggest):
         import json
 
