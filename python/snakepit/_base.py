@@ -334,6 +334,8 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             shared_memory=shared_memory,
         )
         self._config = config
+        if dispatch := sys.modules.get("snakepit._dispatch"):
+            dispatch.dispatcher.resume()
         heeds_sigterm = (
             handle_sigterm is not False and not inline and _sigterm.install(handle_sigterm)
         )
@@ -489,5 +491,7 @@ def _close_open_pools() -> None:
         if not pool._engine.forked:
             pool._engine.close(0.0)
             pool._close_tools()
+    if dispatch := sys.modules.get("snakepit._dispatch"):
+        dispatch.dispatcher.finish()
     # The thread that calls into Python must have ended before the interpreter goes.
     _core.leave()

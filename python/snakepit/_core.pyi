@@ -652,6 +652,46 @@ class HealthMonitor:
         """Healthy, crashes in the window, seconds since the last one."""
     def stats(self) -> _HealthStats: ...
 
+# --- telemetry ----------------------------------------------------------------------------------
+
+TELEMETRY_EVENTS: tuple[str, ...]  # Names of all events that pools tell by themselves.
+
+@final
+class Subscription:
+    """Events of all pools of this process, for one thread."""
+
+    def __new__(cls, room: int) -> Self:
+        """It wants nothing yet. ``room``: events that wait at most; the oldest make room."""
+
+    def want(self, names: Sequence[str]) -> None:
+        """Hear events of these names, and no others; ``"snakepit.python."``: those of adapters."""
+
+    def next(self, gather: float) -> list[tuple[str, dict[str, Any], dict[str, Any]]] | None:
+        """Wait for events, and take all: name, measurements, metadata.
+
+        With the first come those that are told within ``gather`` seconds. Where events were
+        dropped, ``"snakepit.telemetry.dropped"`` is the last one. ``None``: it is closed, and all
+        was taken.
+        """
+
+    def hurry(self) -> int:
+        """Have a batch gathered at once; its number, from 1 on."""
+
+    def close(self) -> None:
+        """Hear nothing more. What waits can still be taken."""
+
+    @property
+    def dropped(self) -> int:
+        """Events that made room for later ones."""
+
+def hears(name: str) -> bool:
+    """Whether anybody in this process wants to hear of such events."""
+
+def tell(
+    name: str, measurements: dict[str, int | float], metadata: dict[str, str | int | float | bool]
+) -> None:
+    """Tell an event that is no native pool's."""
+
 def leave() -> None:
     """For the interpreter's exit: run queued callbacks, end their thread, let no thread back in."""
 
