@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::interest::Interest;
 use super::{PYTHON, Spec};
+use crate::id::WorkerRef;
 
 /// A number, as it was measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -134,6 +135,11 @@ impl Event {
     pub(crate) fn count(mut self, name: &'static str, count: u64) -> Self {
         self.measurements.push((Cow::Borrowed(name), whole(count)));
         self
+    }
+
+    /// With pool and worker.
+    pub(crate) fn of_worker(self, worker: &WorkerRef) -> Self {
+        self.with("pool", worker.pool.as_str()).with("worker_id", worker.to_string())
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {

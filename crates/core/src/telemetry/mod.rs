@@ -9,12 +9,15 @@
 //! An event that nobody wants is not even made. Whoever listens holds up nobody: of what waits for it
 //! for too long the oldest is dropped, and counted. The names are in [`CATALOGUE`].
 
+mod adapter;
 mod catalogue;
 mod event;
 mod hub;
 mod interest;
 mod sink;
 
+pub(crate) use adapter::{AdapterEvent, AdapterTelemetry};
+pub use adapter::{SpanRecord, SpanStatus};
 pub(crate) use catalogue::*;
 pub use catalogue::{CATALOGUE, Field, PYTHON, Spec, table};
 pub use event::{Event, Number, Value};

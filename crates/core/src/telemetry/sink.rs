@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{Notify, broadcast, watch};
 
 use super::interest::Interest;
 use super::{Event, hub};
@@ -19,6 +19,8 @@ const ROOM: usize = 4096;
 pub(crate) struct Sink {
     sender: OnceLock<broadcast::Sender<Arc<Event>>>,
     listeners: Arc<AtomicUsize>,
+    /// Rung when a listener of this pool alone comes or goes.
+    changed: Arc<Notify>,
 }
 
 impl Sink {
@@ -46,7 +48,20 @@ impl Sink {
         let receiver = self.sender.get_or_init(|| broadcast::channel(ROOM).0).subscribe();
         self.listeners.fetch_add(1, Ordering::Relaxed);
         hub::others(1);
-        Events { receiver, listeners: self.listeners.clone(), dropped: 0, owner: owner() }
+        self.changed.notify_one();
+        let (listeners, changed) = (self.listeners.clone(), self.changed.clone());
+        Events { receiver, listeners, changed, dropped: 0, owner: owner() }
+    }
+
+    /// Waits until somebody may have begun or ceased to listen; `process`: what tells of those who
+    /// listen to all pools. For one task.
+    pub(crate) async fn changed(&self, process: &mut watch::Receiver<Interest>) {
+        tokio::select! {
+            () = self.changed.notified() => {}
+            change = process.changed() => if change.is_err() {
+                std::future::pending().await // a hub lives as long as its process
+            }
+        }
     }
 }
 
@@ -79,6 +94,7 @@ fn is_traced() -> bool {
 pub struct Events {
     receiver: broadcast::Receiver<Arc<Event>>,
     listeners: Arc<AtomicUsize>,
+    changed: Arc<Notify>,
     dropped: u64,
     owner: Owner,
 }
@@ -125,6 +141,7 @@ impl Drop for Events {
         // In a child of a fork nobody has counted it.
         if self.owner.is_here() {
             hub::others(-1);
+            self.changed.notify_one();
         }
     }
 }
