@@ -82,6 +82,7 @@ if TYPE_CHECKING:
         submit,
     )
     from snakepit._stats import PoolStats, SessionInfo, SharedMemoryStats, WorkerInfo, WorkerRef
+    from snakepit._telemetry_filter import TelemetryFilter
     from snakepit._tools import ToolInfo
     from snakepit._unserializable import (
         Unserializable,
@@ -153,6 +154,7 @@ __all__ = [
     "SnakepitError",
     "StartError",
     "Stream",
+    "TelemetryFilter",
     "ToolInfo",
     "ToolNotFound",
     "Unserializable",
@@ -217,6 +219,7 @@ _LAZY = {
     "SharedMemory": "snakepit._shared_memory",
     "SharedMemoryStats": "snakepit._stats",
     "ToolInfo": "snakepit._tools",
+    "TelemetryFilter": "snakepit._telemetry_filter",
     "Unserializable": "snakepit._unserializable",
     "UnserializableInfo": "snakepit._unserializable",
     "WorkerBreaker": "snakepit._guard",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import sys
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from snakepit._retry import RetryPolicy
     from snakepit._shared_memory import SharedMemory
     from snakepit._stats import PoolStats, WorkerInfo, WorkerRef
+    from snakepit._telemetry_filter import TelemetryFilter
     from snakepit._unserializable import Unserializable
 
 Affinity = Literal["strict_queue", "strict_fail_fast", "hint"]
@@ -94,6 +95,7 @@ _PARAMETERS = {
     "unserializable",
     "errors",
     "shared_memory",
+    "telemetry",
 }
 
 
@@ -212,6 +214,8 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             it has gets the exception's arguments, which are ``error.remote_args`` in any case.
         shared_memory: How arrays, tables and other large values travel: a ``SharedMemory``, or
             ``None``: over the line as all else. Default: in shared memory from 64 KiB on.
+        telemetry: Which events of adapters reach the host, of those that somebody listens to: a
+            ``TelemetryFilter``. Default: all. ``set_telemetry`` changes it.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -276,6 +280,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
         unserializable: Literal["error", "marker"] | Unserializable | Mapping[str, Any] = "error",
         errors: Iterable[str | type[Exception]] = (),
         shared_memory: SharedMemory | Mapping[str, Any] | Unset | None = UNSET,
+        telemetry: TelemetryFilter | Mapping[str, Any] | Unset = UNSET,
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._stream_timeout = limit("stream_timeout", stream_timeout)
@@ -332,6 +337,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             unserializable=unserializable,
             errors=errors,
             shared_memory=shared_memory,
+            telemetry=telemetry,
         )
         self._config = config
         if dispatch := sys.modules.get("snakepit._dispatch"):
@@ -421,6 +427,37 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
         from snakepit._pool_health import read
 
         return read(self.name, self._engine.health())
+
+    def set_telemetry(
+        self,
+        *,
+        sampling: float = 1.0,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+        worker: int | None = None,
+    ) -> None:
+        """Change which events of adapters reach the host, of those that somebody listens to.
+
+        It counts from now on, also for workers that come later. A worker hears of it between two
+        calls; one that runs several at once, at once.
+
+        Args:
+            sampling: The part of them that is sent, from 0 to 1.
+            allow: Globs over the adapter's names, of which one must match; none: every name does.
+            deny: Globs of which none may match.
+            worker: The number of the only worker that it is meant for. Default: all, whatever was
+                said of one.
+
+        Raises:
+            ConfigError: A value is wrong, or there is no such worker.
+
+        Example:
+            >>> pool.set_telemetry(sampling=0.01, deny=["debug.*"])
+            >>> pool.set_telemetry(worker=0)  # all of the first one
+        """
+        from snakepit._telemetry_filter import changed
+
+        self._engine.set_telemetry(worker, changed(sampling, allow, deny))
 
     def recycle(self, ref: WorkerRef) -> None:
         """Replace one worker by a fresh one, once its calls have ended; does not wait for it.

@@ -153,6 +153,8 @@ class PoolConfig(NamedTuple):
     errors: list[str]
     shared_memory: tuple[Any, ...] | None
     """Bytes at most, threshold, seconds to wait, what then; ``None``: there is none."""
+    telemetry: tuple[float, list[str], list[str]]
+    """Which events of adapters are sent: as the fields of ``TelemetryFilter``."""
 
     @classmethod
     def build(
@@ -192,6 +194,7 @@ class PoolConfig(NamedTuple):
         unserializable: object,
         errors: object,
         shared_memory: object,
+        telemetry: object,
     ) -> PoolConfig:
         """Check the parameters of a pool.
 
@@ -254,6 +257,7 @@ class PoolConfig(NamedTuple):
             **_guards(retry, circuit_breaker, worker_breaker, crash_barrier),
             **_values(unserializable, errors),
             shared_memory=_shared_memory(shared_memory),
+            telemetry=_telemetry(telemetry),
         )
 
 
@@ -314,6 +318,14 @@ def _shared_memory(value: object) -> tuple[Any, ...] | None:
     from snakepit import _shared_memory
 
     return _shared_memory.read(value)
+
+
+def _telemetry(value: object) -> tuple[float, list[str], list[str]]:
+    if value is UNSET:
+        return 1.0, [], []
+    from snakepit import _telemetry_filter
+
+    return _telemetry_filter.read(value)
 
 
 def refuse_unknown(unknown: Collection[str], known: Iterable[str]) -> None:

@@ -209,6 +209,8 @@ class _PoolConfig(Protocol):
     def unserializable(self) -> tuple[str, int, int] | None: ...  # for results: detail and limits
     @property
     def errors(self) -> list[str]: ...  # "module:Class"
+    @property
+    def telemetry(self) -> tuple[float, list[str], list[str]]: ...  # sampling, allow, deny
 
 class _Life(Protocol):
     """How workers live: ``snakepit._config.Life``. Durations are seconds."""
@@ -472,6 +474,9 @@ class Pool:
         """
     def await_ready(self, timeout: float | None) -> None:
         """Wait until every slot is ready; StartError (also after ``timeout``) or PoolClosed."""
+    def set_telemetry(self, worker: int | None, wanted: tuple[float, list[str], list[str]]) -> None:
+        """Which events of adapters are wanted from now on, of one worker or of all; see
+        ``snakepit.TelemetryFilter``."""
     def recycle(self, slot: int, generation: int | None) -> bool:
         """Replace the worker; False: that generation fills the slot no more. Waits for nothing."""
     def close(self, drain: float) -> None:

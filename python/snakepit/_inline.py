@@ -18,11 +18,13 @@ from snakepit import _core
 from snakepit._inline_call import InlineCall, InlineChunks, InlineReply
 from snakepit._inline_error import raised
 from snakepit._inline_host import InlineHostTools
+from snakepit._inline_outlet import InlineOutlet
 from snakepit._inline_sessions import InlineSession, InlineSessions
 from snakepit._inline_telling import ToldCall
 from snakepit.errors import (
     AdapterSourceError,
     ArgumentError,
+    ConfigError,
     EncodeError,
     ForkedPool,
     MessageTooLarge,
@@ -77,6 +79,7 @@ class InlineEngine:
         self._sessions = InlineSessions(
             config.name, config.session_ttl, config.max_sessions, host.end_session
         )
+        self._outlet = InlineOutlet(config.name, config.telemetry)
         self.closed = False
 
     @property
@@ -235,6 +238,7 @@ class InlineEngine:
             raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
         limit = float("inf") if timeout is None else timeout
         call = InlineCall(next(self._ids), tool, self._sessions, session, limit, self._host)
+        call.outlet = self._outlet
         bound, is_stream = found
         if is_stream != streams:
             mend = (
@@ -298,6 +302,7 @@ class InlineEngine:
     def _start(self) -> LiveAdapter:
         name, source = self._config.name, self._source
         place = WorkerInfo(name, 0, self._generation + 1)
+        self._outlet.connect()
         try:
             if isinstance(source, str):
                 module, _, qualname = source.partition(":")
@@ -459,6 +464,14 @@ class InlineEngine:
     def await_ready(self, timeout: float | None) -> None:
         with self._lock:
             self._started()
+
+    def set_telemetry(self, worker: int | None, wanted: tuple[float, list[str], list[str]]) -> None:
+        self._refuse_fork()
+        if worker not in (None, 0):
+            raise ConfigError(
+                f"worker: there is no worker {worker}; the pool has 1", field="worker"
+            )
+        self._outlet.want(*wanted)
 
     def recycle(self, slot: int, generation: int | None) -> bool:
         with self._lock:

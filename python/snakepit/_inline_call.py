@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from snakepit._inline import InlineEngine
     from snakepit._inline_host import InlineHostReply, InlineHostTools
+    from snakepit._inline_outlet import InlineOutlet
     from snakepit._inline_sessions import InlineSession, InlineSessions, Life
     from snakepit._inline_telling import ToldCall
 
@@ -34,6 +35,8 @@ class InlineCall:
         host: InlineHostTools,
     ) -> None:
         self._host = host
+        self.outlet: InlineOutlet | None = None
+        """Where what its tool tells leaves."""
         self.id = call_id
         self.tool = tool
         self._sessions = sessions

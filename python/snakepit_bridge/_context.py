@@ -15,9 +15,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._native import Call
+    from ._native import Call, Outlet
 
 current: ContextVar[Call | None] = ContextVar("snakepit_call", default=None)
+
+outlet: Outlet | None = None
+"""Where telemetry leaves for the host; set before an adapter is loaded. None: it does not, here.
+
+Not in ``telemetry``, which a worker need not import whose adapter tells nothing.
+"""
 
 
 class SessionContext(HostToolMethods):

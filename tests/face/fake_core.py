@@ -304,6 +304,7 @@ class Pool:
         self.chunks: list[FakeChunks] = []
         self.drains: list[float] = []
         self.recycled: list[tuple[int, int | None]] = []
+        self.wanted_telemetry: Any = None
         self.readiness: BaseException | None = None
         self.ready_gate: threading.Event | None = None
         self.items: Any = ()
@@ -448,6 +449,9 @@ class Pool:
             self.ready_gate.wait(timeout)
         if self.readiness is not None:
             raise self.readiness
+
+    def set_telemetry(self, worker: int | None, wanted: tuple[float, list[str], list[str]]) -> None:
+        self.wanted_telemetry = (worker, wanted)
 
     def recycle(self, slot: int, generation: int | None) -> None:
         self.recycled.append((slot, generation))

@@ -33,6 +33,7 @@ def test_it_keeps_the_protocol(worker: str, bare: bool) -> None:
     assert report.passed, report
     skipped = {finding.name for finding in report.findings if finding.outcome == "skipped"}
     without = {"probe", "cancel-early", "control-unknown", "words", "revoked", "condemned"}
+    without |= {"telemetry-unasked", "telemetry", "telemetry-control", "telemetry-flood"}
     assert skipped == without | {"value-float-whole"}, "it has frames only, and one number type"
 
 

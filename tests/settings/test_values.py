@@ -24,7 +24,9 @@ def test_every_parameter_of_a_pool_is_a_key() -> None:
 @pytest.mark.parametrize("group", [key for key, kind in POOL.items() if isinstance(kind, Group)])
 def test_every_field_of_a_parameter_is_a_key(group: str) -> None:
     name = "".join(part.capitalize() for part in group.split("_"))
-    kind = getattr(snakepit, {"Retry": "RetryPolicy"}.get(name, name))
+    kind = getattr(
+        snakepit, {"Retry": "RetryPolicy", "Telemetry": "TelemetryFilter"}.get(name, name)
+    )
     fields = set(inspect.signature(kind).parameters)
     # What only a function of Python can say, or a pool's guard may not have.
     keys = POOL[group].keys  # type: ignore[union-attr]
@@ -51,6 +53,7 @@ def test_every_field_of_a_parameter_is_a_key(group: str) -> None:
         ("recycle", '{ memory = "1GiB" }', {"memory": 1024**3}),
         ("limits", "{ umask = 0o077 }", {"umask": 0o077}),
         ("shared_memory", '"none"', None),
+        ("telemetry", '{ sampling = 0.5, deny = "a.*" }', {"sampling": 0.5, "deny": ["a.*"]}),
         ("unserializable", '"marker"', "marker"),
         ("unserializable", '{ detail = "type" }', {"detail": "type"}),
         ("env", '"strict"', "strict"),
@@ -211,6 +214,7 @@ def test_tables_become_guards(write: Write) -> None:
         ("heartbeat = { interval = 0 }", "heartbeat.interval"),
         ("worker_breaker = { failure_rate = 2.0 }", "worker_breaker.failure_rate"),
         ("shared_memory = { threshold = 1 }", "shared_memory.threshold"),
+        ("telemetry = { sampling = 1.5 }", "telemetry.sampling"),
         ("size = 0", "size"),
         ("max_queue = 10000000", "max_queue"),
         ('name = "a b"', "name"),

@@ -113,6 +113,7 @@ def _within(group: str) -> Mapping[str, Any]:
         "crash_barrier": snakepit.CrashBarrier,
         "unserializable": snakepit.Unserializable,
         "shared_memory": snakepit.SharedMemory,
+        "telemetry": snakepit.TelemetryFilter,
     }
     parameters = inspect.signature(kinds[group]).parameters.values()
     return {it.name: it.default for it in parameters}

@@ -298,6 +298,7 @@ POOL: dict[str, Kind | Group] = {
         },
         none=True,
     ),
+    "telemetry": Group({"sampling": NUMBER, "allow": WORDS, "deny": WORDS}),
 }
 """What each pool has: the parameters of ``Pool``."""
 

@@ -20,17 +20,17 @@ class Carrier:
     """Leaves events where the line takes them. Never waits."""
 
     def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
+        self.outlet = outlet
         # Replaced as one, so that threads which emit need no lock.
         self._known: tuple[int, Filter] = (0, Filter())
 
     @property
     def filter(self) -> Filter:
         """What the host wants now."""
-        version = self._outlet.version
+        version = self.outlet.version
         known, wanted = self._known
         if version != known:
-            enabled, sampling, allow, deny = self._outlet.wanted()
+            enabled, sampling, allow, deny = self.outlet.wanted()
             wanted = Filter(enabled, sampling, tuple(allow), tuple(deny))
             self._known = (version, wanted)
         return wanted
@@ -47,7 +47,7 @@ class Carrier:
         if not wanted.admits(event.name, draw):
             return
         call = current_call.get()
-        self._outlet.event(
+        self.outlet.event(
             _plain.name(event.name),
             event.time_ns,
             _plain.numbers(event.measurements),

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from snakepit_bridge import _outlet
+from snakepit_bridge import _context
 
 from ._buffer import Buffer
 from ._carrier import Carrier
@@ -55,16 +55,15 @@ class Hub:
         self._backend: Backend | None = None
         # Replaced, never changed, so that emitting reads it without the lock.
         self._subscribers: tuple[tuple[str, Callable[[Event], object]], ...] = ()
-        self.carrier: Carrier | None = None
-        """To the host, where this process is a worker of one that wants to hear."""
+        self._carrier: Carrier | None = None
 
     def emit(self, event: Event) -> None:
         with self._lock:
             was_empty = self._buffer.put(event)
             sink, backend, subscribers = self._sink, self._backend, self._subscribers
         # Without the lock from here on: whoever listens may emit.
-        if self.carrier is not None:
-            _heard(self.carrier.carry, event)
+        if (carrier := self.carrier) is not None:
+            _heard(carrier.carry, event)
         if sink is not None and was_empty:
             _heard(sink.wake)
         for pattern, handler in subscribers:
@@ -119,9 +118,19 @@ class Hub:
             self._backend = backend
 
     @property
+    def carrier(self) -> Carrier | None:
+        """To the host, where this process works for one that may want to hear."""
+        outlet, carrier = _context.outlet, self._carrier
+        if outlet is None:
+            return None
+        if carrier is None or carrier.outlet is not outlet:
+            carrier = self._carrier = Carrier(outlet)
+        return carrier
+
+    @property
     def has_listeners(self) -> bool:
         heard = self._sink is not None or self._backend is not None or bool(self._subscribers)
-        if self.carrier is not None and self.carrier.filter.enabled:
+        if (carrier := self.carrier) is not None and carrier.filter.enabled:
             return True
         return heard or _logger.isEnabledFor(logging.DEBUG)
 
@@ -134,8 +143,6 @@ def _heard(listener: Callable[..., object], *arguments: Any) -> None:
 
 
 _hub = Hub()
-if _outlet.outlet is not None:
-    _hub.carrier = Carrier(_outlet.outlet)
 
 
 def emit(

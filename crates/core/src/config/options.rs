@@ -13,7 +13,7 @@ use super::suggest::closest;
 use super::upkeep::{Table, Whole};
 use super::{
     BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode, Profile,
-    Recycle, RetryPolicy, SharedMemory, Unserializable,
+    Recycle, RetryPolicy, SharedMemory, TelemetryFilter, Unserializable,
 };
 use crate::call::Affinity;
 use crate::value::Map;
@@ -208,6 +208,9 @@ parameters! {
     unserializable: Option<Unserializable>, read as Table<Unserializable>;
     /// Classes of exceptions, each as `"module:Name"`, that failures name and tell the arguments of.
     errors: Vec<String>, read as Word<String>;
+    /// Which events of adapters their workers send, where somebody listens: a table of `sampling`, `allow`
+    /// and `deny`. Default: all of its defaults.
+    telemetry: TelemetryFilter, read as Whole<TelemetryFilter>;
 }
 
 struct Parameters;

@@ -22,6 +22,7 @@ fn every_parameter_is_read() {
             "circuit_breaker": {"failure_threshold": 3, "count_remote_errors": true},
             "worker_breaker": {"window": 10, "reset_timeout": "1s"},
             "crash_barrier": {"taint": "5s"}, "errors": "app:Quota", "unserializable": {},
+            "telemetry": {"sampling": 0.5, "deny": "debug.*"},
             "devices": ["cuda:0", "cpu"]}"#,
     );
     let options = options.expect("all of them");
@@ -65,6 +66,9 @@ fn every_parameter_is_read() {
     assert_eq!(options.crash_barrier, Some(barrier));
     assert_eq!(options.errors, Some(vec!["app:Quota".into()]));
     assert_eq!(options.unserializable, Some(Some(Unserializable::default())));
+    let (sampling, deny) = (0.5, vec!["debug.*".into()]);
+    let telemetry = TelemetryFilter { sampling, deny, ..TelemetryFilter::default() };
+    assert_eq!(options.telemetry, Some(telemetry));
     assert_eq!(options.devices, Some(vec!["cuda:0".into(), "cpu".into()]));
 }
 

@@ -7,9 +7,11 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::read::{Limited, Named, Size};
+use super::read::{Limited, Named, Size, Word};
 use super::suggest::closest;
-use super::{Detail, Heartbeat, Limits, Recycle, SharedMemory, Unserializable, WhenFull};
+use super::{
+    Detail, Heartbeat, Limits, Recycle, SharedMemory, TelemetryFilter, Unserializable, WhenFull,
+};
 
 /// A table, or `"none"`.
 pub(super) struct Table<T>(Option<T>);
@@ -25,6 +27,12 @@ pub(super) struct Whole<T>(T);
 
 impl From<Whole<Limits>> for Limits {
     fn from(whole: Whole<Limits>) -> Self {
+        whole.0
+    }
+}
+
+impl From<Whole<TelemetryFilter>> for TelemetryFilter {
+    fn from(whole: Whole<TelemetryFilter>) -> Self {
         whole.0
     }
 }
@@ -104,6 +112,14 @@ keys! {
         threshold as Size => usize::from;
         wait as Limited => Limited::into;
         when_full as Named<WhenFull> => Named::into;
+    }
+}
+
+keys! {
+    TelemetryFilter {
+        sampling as f64 => f64::from;
+        allow as Word<String> => Word::into;
+        deny as Word<String> => Word::into;
     }
 }
 

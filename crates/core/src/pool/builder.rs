@@ -155,6 +155,8 @@ impl Builder {
         shared_memory: impl Into<Option<SharedMemory>>;
         /// What becomes of what cannot travel in a result; `None`: an error.
         unserializable: impl Into<Option<Unserializable>>;
+        /// Which events of adapters their workers send, where somebody listens.
+        telemetry: TelemetryFilter;
     }
 
     /// A directory that workers search for modules, behind those given before.
@@ -249,7 +251,7 @@ impl Builder {
             thread_safety_checks,
             results: options.unserializable.clone().flatten(),
             errors: options.errors.clone().unwrap_or_default(),
-            telemetry: TelemetryFilter::default(),
+            telemetry: options.telemetry.clone().unwrap_or_default(),
         };
         let mut config = PoolConfig::new(name, size, worker);
         config.shared_memory = options.shared_memory.unwrap_or(config.shared_memory);

@@ -24,7 +24,7 @@ use crate::telemetry::{AdapterTelemetry, Event, Interest, SpanRecord, interest};
 
 /// Events of one worker at once, and a second in the long run: far more than anybody reads, and far
 /// less than would keep the runtime from its calls.
-const MOST: u32 = 65_536;
+const MOST: u32 = 32_768;
 const FILLS_IN: Duration = Duration::from_secs(1);
 
 /// Receives what workers tell of spans, in the order in which they told it, beside all else that a worker

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::{
     AdapterSource, BreakerConfig, BreakerRule, ByPlace, CrashBarrier, Guards, Limits, OutputMode,
-    PoolConfig, SharedMemory, SourceKind, Trip, Unserializable, WorkerConfig,
+    PoolConfig, SharedMemory, SourceKind, TelemetryFilter, Trip, Unserializable, WorkerConfig,
 };
 
 use super::breaker::CircuitBreaker;
@@ -50,7 +50,7 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         thread_safety_checks: config.getattr("thread_safety_checks")?.extract()?,
         results: results(&config.getattr("unserializable")?)?,
         errors: config.getattr("errors")?.extract()?,
-        telemetry: snakepit::TelemetryFilter::default(),
+        telemetry: filter(config.getattr("telemetry")?.extract()?),
     };
     let affinity =
         text("affinity")?.parse().map_err(|message| config_error(py, "affinity", message))?;
@@ -138,6 +138,11 @@ fn results(rule: &Bound<'_, PyAny>) -> PyResult<Option<Unserializable>> {
         Ok(Unserializable { detail, max_repr, max_elements })
     };
     rule.extract::<Option<_>>()?.map(read).transpose()
+}
+
+/// Of `snakepit.TelemetryFilter`, in the order of its fields.
+pub(super) fn filter((sampling, allow, deny): (f64, Vec<String>, Vec<String>)) -> TelemetryFilter {
+    TelemetryFilter { sampling, allow, deny }
 }
 
 fn source(adapter: &Bound<'_, PyAny>) -> PyResult<AdapterSource> {

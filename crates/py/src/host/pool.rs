@@ -428,6 +428,19 @@ impl Pool {
         tools::checked(py, pool, &self.driver, tool, arguments, wait.then_some(limit))
     }
 
+    /// Which events of adapters are wanted from now on, of one worker or of all.
+    fn set_telemetry(
+        &self,
+        py: Python<'_>,
+        worker: Option<usize>,
+        wanted: (f64, Vec<String>, Vec<String>),
+    ) -> PyResult<()> {
+        let (pool, _inside) = self.here(py)?;
+        let set = pool.set_telemetry(worker, config::filter(wanted));
+        self.driver.kick();
+        set.map_err(|error| errors::exception(py, &error))
+    }
+
     fn recycle(&self, py: Python<'_>, slot: usize, generation: Option<u64>) -> PyResult<bool> {
         let (pool, _inside) = self.here(py)?;
         let recycled = pool.recycle(slot, generation);

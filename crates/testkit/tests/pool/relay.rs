@@ -61,7 +61,7 @@ async fn a_worker_is_told_who_listens_and_to_what() {
 
 #[tokio::test]
 async fn a_flood_costs_drops_that_are_counted_and_nobody_else() {
-    const FLOOD: u64 = 200_000;
+    const FLOOD: u64 = 40_000;
     let pool = pool(2).start().await;
     let mut events = pool.events();
     let gate = Gate::new();
