@@ -203,7 +203,7 @@ class Dispatcher:
 
 
 def _tell_staged(device: str, nbytes: int) -> None:
-    measurements = {"bytes": nbytes, "system_time": time.time_ns()}
+    measurements: dict[str, int | float] = {"bytes": nbytes, "system_time": time.time_ns()}
     _core.tell("snakepit.zero_copy.staged", measurements, {"device": device})
 
 
