@@ -33,6 +33,8 @@ def attach(bridge_version):
 
 
 class Line:
+    telemetry = None
+
     @property
     def initialize(self):
         return {
