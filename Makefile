@@ -84,6 +84,10 @@ bench-codec: $(INSTALLED) $(VENV)/.group-bench  ## the value codec beside msgspe
 bench-data: $(INSTALLED) $(VENV)/.group-bench $(VENV)/.group-rivals  ## large data beside a copy in one process, and others
 	@$(BIN)/python benches/data.py --record benches/results
 
+.PHONY: bench-telemetry
+bench-telemetry: $(INSTALLED) $(VENV)/.group-bench  ## what handlers of events cost
+	@$(BIN)/python benches/telemetry.py --record benches/results
+
 .PHONY: bench-rust
 bench-rust: $(INSTALLED)  ## criterion: dispatch, mux, codec, end to end
 	cargo bench --package snakepit-testkit

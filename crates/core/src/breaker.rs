@@ -76,9 +76,14 @@ impl CircuitBreaker {
     /// # Errors
     /// [`CircuitOpen`] with the time after which asking again can help.
     pub fn acquire(&self) -> Result<Permit, CircuitOpen> {
-        let mut machine = self.lock();
-        let permit = machine.admit(Instant::now())?;
-        Ok(Permit { machine: self.machine.clone(), permit: Some(permit) })
+        self.ask().map(|(permit, _)| permit)
+    }
+
+    /// The same; whether it became half open with that.
+    pub(crate) fn ask(&self) -> Result<(Permit, bool), CircuitOpen> {
+        let (admitted, change) = watch(&self.machine, Breaker::admit);
+        let permit = Permit { machine: self.machine.clone(), permit: Some(admitted?) };
+        Ok((permit, change.is_some()))
     }
 
     /// Whether a call would be admitted now; takes no place.
@@ -106,6 +111,18 @@ impl CircuitBreaker {
     }
 }
 
+/// Has the machine do something. With it, what it does from now on, where that is something else.
+fn watch<R>(
+    machine: &Mutex<Breaker>,
+    what: impl FnOnce(&mut Breaker, Instant) -> R,
+) -> (R, Option<BreakerState>) {
+    let (mut machine, now) = (lock(machine), Instant::now());
+    let before = machine.generation();
+    let result = what(&mut machine, now);
+    let changed = machine.generation() != before;
+    (result, changed.then(|| machine.state(now)))
+}
+
 fn lock(machine: &Mutex<Breaker>) -> MutexGuard<'_, Breaker> {
     // The machine runs no code of others and does not panic.
     machine.lock().unwrap_or_else(PoisonError::into_inner)
@@ -123,19 +140,23 @@ pub struct Permit {
 
 impl Permit {
     /// The call succeeded.
-    pub fn success(mut self) {
-        self.end(Breaker::success);
+    pub fn success(self) {
+        self.verdict(true);
     }
 
     /// The call failed.
-    pub fn failure(mut self) {
-        self.end(Breaker::failure);
+    pub fn failure(self) {
+        self.verdict(false);
     }
 
-    fn end(&mut self, verdict: fn(&mut Breaker, breaker::Permit, Instant)) {
-        if let Some(permit) = self.permit.take() {
-            verdict(&mut lock(&self.machine), permit, Instant::now());
-        }
+    /// One of these. Some: that made the breaker do something else.
+    pub(crate) fn verdict(mut self, well: bool) -> Option<BreakerState> {
+        self.end(if well { Breaker::success } else { Breaker::failure })
+    }
+
+    fn end(&mut self, verdict: fn(&mut Breaker, breaker::Permit, Instant)) -> Option<BreakerState> {
+        let permit = self.permit.take()?;
+        watch(&self.machine, |machine, now| verdict(machine, permit, now)).1
     }
 }
 

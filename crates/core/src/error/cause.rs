@@ -50,6 +50,18 @@ pub enum Recycled {
     Request,
 }
 
+impl Recycled {
+    /// `calls`, `age`, `memory` or `request`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Age => "age",
+            Self::Memory => "memory",
+            Self::Request => "request",
+        }
+    }
+}
+
 impl Cause {
     /// Whether the end came out of the worker, or out of somebody else than the host and the program.
     pub(crate) fn is_crash(self) -> bool {
@@ -93,10 +105,7 @@ impl fmt::Display for Cause {
             Self::Deadline => "deadline",
             Self::Cancel => "cancel",
             Self::Stall => "stall",
-            Self::Recycle(Recycled::Calls) => "recycle_calls",
-            Self::Recycle(Recycled::Age) => "recycle_age",
-            Self::Recycle(Recycled::Memory) => "recycle_memory",
-            Self::Recycle(Recycled::Request) => "recycle_request",
+            Self::Recycle(why) => return write!(f, "recycle_{}", why.as_str()),
             Self::Protocol => "protocol",
             Self::Shim => "shim",
             Self::Close => "close",

@@ -134,6 +134,11 @@ impl Breaker {
         }
     }
 
+    /// Changes of state so far.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Whether a call would be admitted; takes no place, so routing may ask.
     pub(crate) fn allows(&self, now: Instant) -> bool {
         match self.phase {

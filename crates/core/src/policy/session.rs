@@ -262,10 +262,19 @@ impl Sessions {
         (entry.homes.count(slot), known.is_none())
     }
 
-    /// Ends every binding to `slot`.
-    pub(crate) fn evict(&mut self, slot: usize) {
+    /// Ends every binding to `slot`. The open sessions that had their home there.
+    pub(crate) fn evict(&mut self, slot: usize) -> Vec<Place> {
         self.per_slot[slot] = 0;
-        self.entries.iter_mut().flatten().for_each(|entry| entry.homes.evict(slot));
+        let mut lost = Vec::new();
+        for (place, entry) in self.entries.iter_mut().enumerate() {
+            let Some(entry) = entry else { continue };
+            let at_home = entry.homes.home().is_some_and(|home| home.slot == slot);
+            if at_home && entry.life.ended().is_none() {
+                lost.push(place as Place);
+            }
+            entry.homes.evict(slot);
+        }
+        lost
     }
 
     /// Ends an open session. Some: nothing of it is inside, so it is over.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::Pool;
 use crate::breaker::{CircuitBreaker, Permit};
 use crate::error::Error;
-use crate::policy::breaker::CircuitOpen;
+use crate::policy::breaker::{BreakerState, CircuitOpen};
 
 /// A breaker, and what is a failure to it. Without one everything is admitted.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct Gate(OnceLock<(CircuitBreaker, bool)>);
 #[derive(Debug)]
 pub(super) struct Pass {
     permit: Permit,
+    /// With this call the breaker became half open.
+    pub(super) began_to_probe: bool,
     count_remote_errors: bool,
 }
 
@@ -31,30 +33,31 @@ impl Gate {
     /// Asks for one call. None: there is no breaker.
     pub(super) fn admit(&self) -> Result<Option<Pass>, CircuitOpen> {
         let Some((breaker, count_remote_errors)) = self.0.get() else { return Ok(None) };
-        let permit = breaker.acquire()?;
-        Ok(Some(Pass { permit, count_remote_errors: *count_remote_errors }))
+        let (permit, began_to_probe) = breaker.ask()?;
+        Ok(Some(Pass { permit, began_to_probe, count_remote_errors: *count_remote_errors }))
     }
 }
 
 impl Pass {
-    pub(super) fn succeed(self) {
-        self.permit.success();
+    /// Some: that makes the breaker do something else.
+    pub(super) fn succeed(self) -> Option<BreakerState> {
+        self.permit.verdict(true)
     }
 
     /// Deaths, deadlines and workers that cannot start are failures. What the caller or the pool's
-    /// owner did says nothing; all else a worker answered, so that it is well.
-    pub(super) fn fail(self, error: &Error) {
+    /// owner did says nothing; all else a worker answered, so that it is well. As [`Pass::succeed`].
+    pub(super) fn fail(self, error: &Error) -> Option<BreakerState> {
         match error {
             Error::WorkerDied { .. }
             | Error::PoisonCall { .. }
             | Error::Timeout { .. }
-            | Error::Start { .. } => self.permit.failure(),
-            Error::Remote { .. } if self.count_remote_errors => self.permit.failure(),
+            | Error::Start { .. } => self.permit.verdict(false),
+            Error::Remote { .. } if self.count_remote_errors => self.permit.verdict(false),
             Error::Remote { .. }
             | Error::ToolNotFound { .. }
             | Error::EncodeResult { .. }
-            | Error::TooLarge { .. } => self.permit.success(),
-            _ => drop(self.permit),
+            | Error::TooLarge { .. } => self.permit.verdict(true),
+            _ => None,
         }
     }
 }

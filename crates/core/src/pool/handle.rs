@@ -55,6 +55,8 @@ struct Tasks {
     scales: Option<JoinHandle<()>>,
     /// Gives memory back.
     attic: Option<JoinHandle<()>>,
+    /// Tells what is wrong with that memory.
+    troubles: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
     runtime: Handle,
 }
@@ -77,9 +79,10 @@ impl Drop for Tasks {
         self.shared.dismiss();
         self.timer.abort();
         self.interest.abort();
-        for task in [&self.scales, &self.attic].into_iter().flatten() {
+        for task in [&self.scales, &self.attic, &self.troubles].into_iter().flatten() {
             task.abort();
         }
+        self.shared.tell_closed();
     }
 }
 
@@ -141,9 +144,19 @@ impl Pool {
         let weighs = shared.weighs();
         let scales = weighs.then(|| runtime.spawn(shared.clone().keep_weighing()));
         let attic = shared.arena.clone().map(|arena| runtime.spawn(arena.keep_small()));
+        let troubles =
+            shared.arena.is_some().then(|| runtime.spawn(shared.clone().keep_telling_memory()));
         shared.open();
-        let (shared_too, runtime) = (shared.clone(), runtime.clone());
-        let tasks = Tasks { keepers, timer, interest, scales, attic, shared: shared_too, runtime };
+        let tasks = Tasks {
+            keepers,
+            timer,
+            interest,
+            scales,
+            attic,
+            troubles,
+            shared: shared.clone(),
+            runtime: runtime.clone(),
+        };
         Self { shared, tasks: Arc::new(tasks), defaults: CallDefaults::default() }
     }
 
@@ -220,7 +233,16 @@ impl Pool {
         let id = session.as_ref().map(|session| session.id.clone());
         // Buffers are bounded by the arena that they are in.
         let bytes = u32::try_from(arguments.bytes.len()).unwrap_or(u32::MAX);
-        let job = Job { tool, arguments, session: id, sink, pass: None, told: None, lineage: None };
+        let job = Job {
+            tool,
+            arguments,
+            session: id,
+            sink,
+            pass: None,
+            told: None,
+            retries: 0,
+            lineage: None,
+        };
         let new = NewCall { job, session, timeout, idempotent, retry, bytes, ancestors: None };
         let within = || HostContext::current().map(Lineage::from);
         match lineage.or_else(within) {
@@ -373,5 +395,6 @@ impl Pool {
                 keeper.abort();
             }
         }
+        self.shared.tell_closed();
     }
 }

@@ -11,6 +11,7 @@ use super::Pool;
 use super::job::Job;
 use super::shared::{Answer, Answers, Ports, Shared};
 use super::state::State;
+use super::telling::ToldAsk;
 use crate::call::{Caller, HostContext, TOOL_NAME_RULE, check_id};
 use crate::error::{Error, Failure, Violation};
 use crate::id::CallId;
@@ -38,6 +39,7 @@ pub(super) struct Asked {
     tool: Arc<dyn HostTool>,
     call: HostCall,
     limit: Option<Duration>,
+    told: Option<ToldAsk>,
 }
 
 /// How a host tool is registered.
@@ -125,7 +127,10 @@ impl Desk for Hosting {
 
 impl Asked {
     pub(super) fn give(self) {
-        let Self { tool, call, limit } = self;
+        let Self { tool, call, limit, told } = self;
+        if let Some(told) = told {
+            told.begun();
+        }
         if let Some(limit) = limit {
             let (task, desk) = (call.task.clone(), call.desk.clone());
             let name = call.name.clone();
@@ -200,11 +205,13 @@ impl Shared {
         let own = limit.and_then(|limit| Instant::now().checked_add(limit));
         let deadline = [deadline, own].into_iter().flatten().min();
         let pool = self.hosting.pool;
+        let told = self.events.ask(state.number(slot), &name, &tool, session.as_ref());
+        let ended = told.clone().map(ToldAsk::ended);
         let caller = Caller { pool, call, tool, session, deadline, outer };
         let bytes = arguments.len() as u64;
         let make = |serial| {
             let context = HostContext::new(caller);
-            Arc::new(Task::new((slot, id, serial), context, port.outbox().clone(), window))
+            Arc::new(Task::new((slot, id, serial), context, port.outbox().clone(), window, ended))
         };
         let begun = self
             .hosting
@@ -215,7 +222,7 @@ impl Shared {
         })?;
         let (desk, max_message) = (self.hosting.clone(), self.config.max_message);
         let call = HostCall { name, arguments, origin, max_message, task, desk };
-        answers.push(Answer::Ask(Box::new(Asked { tool: registered.tool, call, limit })));
+        answers.push(Answer::Ask(Box::new(Asked { tool: registered.tool, call, limit, told })));
         Ok(())
     }
 

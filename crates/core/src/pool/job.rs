@@ -12,6 +12,7 @@ use super::telling::ToldCall;
 use crate::error::{Direction, Error};
 use crate::id::{CallId, WorkerRef};
 use crate::payload::Payload;
+use crate::policy::breaker::BreakerState;
 use crate::transport::{CallSession, ToolCall, WorkerFailure};
 use crate::worker::{Port, TooLong};
 
@@ -24,7 +25,9 @@ pub(super) struct Job {
     /// Of the pool's circuit breaker; dropped with the call, it says nothing about it.
     pub(super) pass: Option<Pass>,
     /// What its end must tell, where somebody heard that it was made.
-    pub(super) told: Option<Arc<ToldCall>>,
+    pub(super) told: Option<ToldCall>,
+    /// How often it was made again.
+    pub(super) retries: u32,
     /// From inside which calls it was made, and what host tools get back; mostly nothing.
     pub(super) lineage: Option<Box<Descent>>,
 }
@@ -88,25 +91,26 @@ impl Job {
     }
 
     /// The worker's answer: the value of a plain call, nothing at the end of a stream.
-    pub(super) fn succeed(self, value: Payload) {
+    ///
+    /// Some: the pool's breaker does something else from now on.
+    pub(super) fn succeed(self, value: Payload) -> Option<BreakerState> {
         // Before the caller knows: what it does next must find the breaker as it will be.
-        if let Some(pass) = self.pass {
-            pass.succeed();
-        }
+        let change = self.pass.and_then(Pass::succeed);
         match self.sink {
             Sink::Reply(cell) => cell.complete(Ok(value)),
             Sink::Stream(channel) => channel.end(Ok(())),
         }
+        change
     }
 
-    pub(super) fn fail(self, error: Error) {
-        if let Some(pass) = self.pass {
-            pass.fail(&error);
-        }
+    /// It has no answer. As [`Job::succeed`].
+    pub(super) fn fail(self, error: Error) -> Option<BreakerState> {
+        let change = self.pass.and_then(|pass| pass.fail(&error));
         match self.sink {
             Sink::Reply(cell) => cell.complete(Err(error)),
             Sink::Stream(channel) => channel.end(Err(error)),
         }
+        change
     }
 
     /// What the worker said about a failure, as the caller sees it.

@@ -63,6 +63,7 @@ impl Office for Shared {
         }
         // Somebody may have begun to listen while it had no port yet.
         self.update_telemetry();
+        self.tell_initialized();
         self.changed.notify_waiters();
     }
 
@@ -79,7 +80,7 @@ impl Office for Shared {
                 use FromWorker::{End, Failed, Value};
                 matches!(frame, Value(..) | Failed(..) | End(_))
             };
-            state.progressed(slot, frames.iter().filter(ends).count(), now);
+            state.progressed(slot, frames.iter().filter(ends).count(), now, effects);
             let mut frames = frames.drain(..);
             let mut listen =
                 |frame| self.one_frame((slot, now), frame, (state, ports), effects, answers);
@@ -194,8 +195,12 @@ impl Shared {
             FromWorker::Chunks(id, items) => {
                 let lengths = items.iter().map(|item| item.size() as usize);
                 let job = state.partly_answered(slot, id, lengths)?;
-                if let Some(Job { sink: Sink::Stream(channel), .. }) = job {
-                    answers.push(Answer::Chunks(channel.clone(), items));
+                if let Some(job) = job
+                    && let Sink::Stream(channel) = &job.sink
+                {
+                    let channel = channel.clone();
+                    answers.extend(self.tell_items(job, items.len()).map(Answer::tell));
+                    answers.push(Answer::Chunks(channel, items));
                 }
             }
             FromWorker::Unread(id) => {

@@ -96,7 +96,7 @@ impl Shared {
     pub(super) fn first_telemetry(&self, slot: usize) -> (bool, TelemetryFilter) {
         let number = self.read(|state| state.number(slot));
         let mut kept = self.relay.lock();
-        let wanted = kept.wanted(number, self.events.hears(Interest::ADAPTERS));
+        let wanted = kept.wanted(number, self.events.sink.hears(Interest::ADAPTERS));
         kept.workers[slot] = Heard { sent: Some(wanted.clone()), ..Heard::new() };
         wanted
     }
@@ -104,7 +104,7 @@ impl Shared {
     /// Tells workers what is wanted now, where they do not know.
     pub(super) fn update_telemetry(&self) {
         let inner = self.lock();
-        let enabled = self.events.hears(Interest::ADAPTERS);
+        let enabled = self.events.sink.hears(Interest::ADAPTERS);
         let mut kept = self.relay.lock();
         for (slot, port) in inner.ports.0.iter().enumerate() {
             let Some(port) = port.as_ref().filter(|port| port.tells()) else { continue };
@@ -122,7 +122,7 @@ impl Shared {
         loop {
             process.mark_unchanged();
             self.update_telemetry();
-            self.events.changed(&mut process).await;
+            self.events.sink.changed(&mut process).await;
         }
     }
 
@@ -135,7 +135,7 @@ impl Shared {
     ) -> Told {
         let worker = self.worker(state.number(slot), state.generation(slot));
         let mut last = None;
-        let heard = self.events.hears(Interest::ADAPTERS);
+        let heard = self.events.sink.hears(Interest::ADAPTERS);
         let sessions = told.events.iter().filter(|_| heard).map(|event| {
             let call = event.call?;
             if last.as_ref().is_none_or(|(id, _)| *id != call) {
@@ -158,7 +158,7 @@ impl Told {
         {
             handler(&worker, spans);
         }
-        if !shared.events.hears(Interest::ADAPTERS) {
+        if !shared.events.sink.hears(Interest::ADAPTERS) {
             return;
         }
         let lost = {
@@ -171,11 +171,11 @@ impl Told {
             lost
         };
         for (event, session) in events.into_iter().zip(sessions) {
-            shared.events.tell(event.into_event(&worker, session));
+            shared.events.sink.tell(event.into_event(&worker, session));
         }
         if lost > 0 {
             let event = Event::of_adapter("dropped").count("count", lost).now();
-            shared.events.tell(event.of_worker(&worker));
+            shared.events.sink.tell(event.of_worker(&worker));
         }
     }
 }

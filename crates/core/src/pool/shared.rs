@@ -19,16 +19,17 @@ use super::job::Job;
 use super::relay::{Relay, Told};
 use super::state::{Effect, Limits, NewCall, Refusal, Said, State, Words};
 use super::stream::Channel;
+use super::telling::Teller;
 use crate::breaker::CircuitBreaker;
 use crate::config::PoolConfig;
 use crate::error::{Cause, Direction, Error, ExitReport, StartFailure};
 use crate::id::{CallId, WorkerRef};
 use crate::payload::Payload;
-use crate::policy::breaker::CircuitOpen;
+use crate::policy::breaker::{BreakerState, CircuitOpen};
 use crate::policy::session as sessions;
 use crate::process::arena::Arena;
 use crate::process::{Owner, owner};
-use crate::telemetry::Sink;
+use crate::telemetry::Event;
 use crate::tool::{Registered, Task};
 use crate::transport::{PythonInfo, ToolInfo, WorkerFailure};
 use crate::worker::{Order, Port, TooLong};
@@ -124,6 +125,8 @@ pub(super) enum Answer {
     CalledOff(Arc<Task>),
     /// These host tools are gone; to let go of one may run the program's code.
     LetGo(Vec<Registered>),
+    /// Somebody wants to hear of it.
+    Tell(Box<Event>),
 }
 
 /// Who refused a call at the door.
@@ -147,7 +150,7 @@ pub(crate) struct Shared {
     /// Where large arguments are; none: in frames.
     pub(super) arena: Option<Arena>,
     pub(super) hosting: Arc<Hosting>,
-    pub(super) events: Sink,
+    pub(super) events: Teller,
     pub(super) relay: Relay,
     /// That a limit of memory is too low is told once.
     pub(super) heavy: Once,
@@ -192,8 +195,8 @@ impl Shared {
         let (inner, crashes) = (Mutex::new(inner), Crashes::default());
         let (heavy, owner) = (Once::new(), owner());
         let arena = config.shared_memory.map(Arena::new);
-        let events = Sink::default();
         let relay = Relay::new(config.worker.telemetry.clone(), config.slots());
+        let events = Teller::new(&config);
         Self {
             config,
             inner,
@@ -219,14 +222,18 @@ impl Shared {
     /// Admits a call.
     pub(super) fn submit(&self, mut new: NewCall<Job>) -> Result<CallId, Error> {
         let now = Instant::now();
-        new.job.told = self.tell_call(&new.job, now);
-        let told = new.job.told.clone();
+        let made = self.tell_call(&new.job, now);
+        new.job.told = made.as_ref().and_then(|made| made.told);
         let window = new.job.window();
-        let admitted = self.event(|state, _, effects, _| {
+        let admitted = self.event(|state, _, effects, answers| {
             let pass = self.gate.admit().map_err(|open| {
                 state.shed();
                 Refused::ByBreaker(open)
             })?;
+            if pass.as_ref().is_some_and(|pass| pass.began_to_probe) {
+                let event = self.events.of_breaker(BreakerState::HalfOpen, None);
+                answers.extend(event.map(Answer::tell));
+            }
             match state.submit(new, window, now, effects) {
                 Ok(id) => {
                     // No answer can come before this event is over.
@@ -247,13 +254,14 @@ impl Shared {
                 }
                 Refused::ByState(refusal, pass) => {
                     let error = self.refused(refusal);
-                    if let Some(pass) = pass {
-                        pass.fail(&error);
-                    }
+                    let change = pass.and_then(|pass| pass.fail(&error));
+                    self.tell_breaker(change);
                     error
                 }
             };
-            self.tell_end_of_call(told, None, Err(&error));
+            if let Some(made) = made {
+                self.tell_refused(&made, &error);
+            }
             error
         })
     }
@@ -404,7 +412,11 @@ impl Shared {
                 Effect::EndSession { slot, id, binding } => {
                     inner.ports.tell(slot, |port| port.end_session(&id, binding));
                 }
-                Effect::SessionOver { id } => self.hosting.end_session(&id, answers),
+                Effect::SessionOver { id, how } => {
+                    self.hosting.end_session(&id, answers);
+                    self.note_over(id, how, answers);
+                }
+                Effect::Note(note) => self.note(inner, note, answers),
                 Effect::End { job, end } => {
                     let error = self.ended(inner, &job, end);
                     answers.push(Answer::Failure(job, error));
@@ -478,21 +490,26 @@ impl Shared {
 }
 
 impl Answer {
+    pub(super) fn tell(event: Event) -> Self {
+        Self::Tell(event.into())
+    }
+
     fn give(self, shared: &Shared) {
         match self {
             Self::Value(job, value) => {
-                shared.tell_end_of_call(job.told.clone(), job.last_worker(), Ok(()));
-                job.succeed(value);
+                shared.tell_end_of_call(&job, Ok(()));
+                shared.tell_breaker(job.succeed(value));
             }
             Self::Failure(job, error) => {
-                shared.tell_end_of_call(job.told.clone(), job.last_worker(), Err(&error));
-                job.fail(error);
+                shared.tell_end_of_call(&job, Err(&error));
+                shared.tell_breaker(job.fail(error));
             }
             Self::Chunks(channel, items) => channel.push(items),
             Self::Telemetry(told) => told.give(shared),
             Self::Ask(asked) => asked.give(),
             Self::CalledOff(task) => task.call_off(WorkerFailure::Cancelled),
             Self::LetGo(tools) => drop(tools),
+            Self::Tell(event) => shared.events.sink.tell(*event),
         }
     }
 }

@@ -78,6 +78,12 @@ impl From<u64> for Value {
     }
 }
 
+impl From<i32> for Value {
+    fn from(code: i32) -> Self {
+        Self::Number(Number::Whole(code.into()))
+    }
+}
+
 fn whole(count: u64) -> Number {
     Number::Whole(i64::try_from(count).unwrap_or(i64::MAX))
 }

@@ -19,6 +19,9 @@ pub(crate) trait Desk: Send + Sync {
     fn strike(&self, task: &Task) -> bool;
 }
 
+/// Hears once how a host tool ended: by a failure, or well. No lock may be held.
+pub(crate) type Ended = Box<dyn FnOnce(Option<&WorkerFailure>) + Send>;
+
 /// One that is under way, as the pool and who runs it share it.
 pub(crate) struct Task {
     pub(crate) slot: usize,
@@ -31,6 +34,7 @@ pub(crate) struct Task {
     changed: Condvar,
     /// Of its own time limit.
     timer: Mutex<Option<AbortHandle>>,
+    ended: Mutex<Option<Ended>>,
 }
 
 /// How far the items may be ahead of their reader.
@@ -58,10 +62,12 @@ impl Task {
         context: HostContext,
         outbox: Outbox,
         (items, max_bytes): (u32, u64),
+        ended: Option<Ended>,
     ) -> Self {
         let room = Room { max_items: u64::from(items.max(1)), max_bytes, ..Room::default() };
         let (room, changed, timer) = (Mutex::new(room), Condvar::new(), Mutex::default());
-        Self { slot, id, serial, context, outbox, room, changed, timer }
+        let ended = Mutex::new(ended);
+        Self { slot, id, serial, context, outbox, room, changed, timer, ended }
     }
 
     /// Ends with the task.
@@ -79,6 +85,7 @@ impl Task {
     /// Nobody waits for it any more: the worker is told, and so is who runs it.
     pub(crate) fn call_off(&self, why: WorkerFailure) {
         self.stop_timer();
+        self.tell_end(Some(&why));
         self.outbox.host_tool_failed(self.id, why);
         self.context.cancel();
         self.wake(self.room());
@@ -86,10 +93,18 @@ impl Task {
 
     pub(crate) fn answer(&self, answer: Result<Option<Bytes>, WorkerFailure>) {
         self.stop_timer();
+        self.tell_end(answer.as_ref().err());
         match answer {
             Ok(Some(value)) => self.outbox.host_tool_value(self.id, value),
             Ok(None) => self.outbox.host_tool_end(self.id),
             Err(failure) => self.outbox.host_tool_failed(self.id, failure),
+        }
+    }
+
+    fn tell_end(&self, failure: Option<&WorkerFailure>) {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ended) = ended {
+            ended(failure);
         }
     }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use call::HostCall;
-pub(crate) use call::{Desk, Task};
+pub(crate) use call::{Desk, Ended, Task};
 
 /// What runs a host tool.
 pub trait HostTool: Send + Sync + 'static {

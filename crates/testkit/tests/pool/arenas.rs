@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use snakepit::telemetry::Number;
 use snakepit::{Buffer, CallSpec, Error, Limits, Payload, Pool, SharedMemory, Violation, WhenFull};
 use snakepit_testkit::{TestPool, pool, soon, until};
 
@@ -169,6 +170,7 @@ async fn buffers_that_do_not_fit_into_a_frame_are_refused_by_name() {
 async fn a_worker_without_descriptors_is_sent_the_bytes() {
     let limits = Limits { open_files: Some(64), ..Limits::default() };
     let pool = pool(1).limits(limits).start().await;
+    let mut events = pool.events();
     let opened = text(&pool, with("exhaust", "", vec![])).await;
     assert!(opened.parse::<u32>().expect("a number") < 64);
     let bytes = pattern(5 * MIB + 3, 4);
@@ -179,6 +181,16 @@ async fn a_worker_without_descriptors_is_sent_the_bytes() {
     }
     let stats = pool.stats().shared_memory.expect("shared memory");
     assert!(stats.faults >= 1 && stats.faults + stats.fallbacks >= 3, "{stats:?}");
+    let fault = soon("an event", async {
+        loop {
+            let event = events.next().await.expect("an open pool");
+            if event.name == "snakepit.zero_copy.fault" {
+                return event;
+            }
+        }
+    })
+    .await;
+    assert!(matches!(fault.measurement("count"), Some(Number::Whole(1..))), "{fault:?}");
     unused(&pool).await;
     pool.finish().await;
 }

@@ -226,7 +226,7 @@ proptest! {
                         used.remove(&name);
                     }
                 }
-                Op::Evict(slot) => sessions.evict(slot),
+                Op::Evict(slot) => drop(sessions.evict(slot)),
                 Op::Sweep => {
                     sessions.sweep(now);
                     prop_assert_eq!(sessions.iter(now).count(), sessions.len());

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::slot::{Phase, UNAVAILABLE};
 use super::standing::Role;
-use super::{Door, Effect, State, Words};
+use super::{Door, Effect, Note, State, Words};
 use crate::error::Cause;
 use crate::id::CallId;
 
@@ -27,6 +27,7 @@ impl<J> State<J> {
         out: &mut Vec<Effect<J>>,
     ) -> bool {
         self.loads[slot] = UNAVAILABLE;
+        self.note(slot, |worker| Note::Condemned(worker, why), out);
         let came_back = self.take_back_behind(slot, 0, usize::MAX, words) > 0;
         // Whoever is the last that can serve gets what waits, trusted or not.
         let deal = came_back || !self.guards.are_clear();
@@ -82,7 +83,7 @@ impl<J> State<J> {
     fn forsake_sessions(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
         let it = &self.slots[slot];
         let (cause, under) = (it.loss(), it.resident(slot));
-        self.sessions.evict(slot);
+        self.evict_sessions(slot, cause, &[], out);
         for id in self.queue.take_pinned(slot) {
             self.release(id);
             self.session_lost(id, under, cause, now, out);

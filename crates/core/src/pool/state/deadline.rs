@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::slot::{Phase, UNAVAILABLE};
-use super::{Effect, End, Place, State, Words};
+use super::{Effect, End, Note, Place, State, Words};
 use crate::call::Step;
 use crate::error::Cause;
 use crate::id::CallId;
@@ -75,7 +75,7 @@ impl<J> State<J> {
         let mut late = Vec::new();
         let mut overdue = Vec::new();
         let mut rested = Vec::new();
-        let (mut freed, mut next) = self.forgive(now);
+        let (mut freed, mut next) = self.forgive(now, out);
         for (id, call) in self.table.iter() {
             let at = if call.job.is_some() { call.deadline } else { call.kill_at() };
             let over = at.is_some_and(|at| at <= now);
@@ -195,6 +195,7 @@ impl<J> State<J> {
     ) -> bool {
         self.slots[slot].condemn(why, now);
         self.loads[slot] = UNAVAILABLE;
+        self.note(slot, |worker| Note::Condemned(worker, why), out);
         out.push(Effect::Kill { slot, why });
         // Whoever is the last that can serve gets what waits, trusted or not.
         self.take_back_behind(slot, 0, usize::MAX, words) > 0 || !self.guards.are_clear()

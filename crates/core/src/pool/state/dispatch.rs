@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::credit::{Amount, Credit};
 use super::slot::{Phase, UNAVAILABLE};
 use super::submit::lost_home;
-use super::{Call, Door, Effect, End, Place, State, Visit, Words};
+use super::{Call, Door, Effect, End, Note, Place, State, Visit, Words};
 use crate::call::Step;
 use crate::error::Violation;
 use crate::id::CallId;
@@ -25,9 +25,18 @@ pub(crate) enum Said {
 
 impl<J> State<J> {
     /// `calls` answers of one worker came together; each is told by [`State::answered`] then.
-    pub(crate) fn progressed(&mut self, slot: usize, calls: usize, now: Instant) {
+    pub(crate) fn progressed(
+        &mut self,
+        slot: usize,
+        calls: usize,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
+    ) {
         self.rate.observe(calls, self.queue.len() > 0, now);
         let it = &mut self.slots[slot];
+        if it.standing.is_stalled() {
+            out.push(Effect::Note(Note::Recovered(it.resident(slot))));
+        }
         it.standing.progressed(now);
         if it.phase == Phase::Ready && self.loads[slot] == UNAVAILABLE {
             self.loads[slot] = it.lane.len() as u32; // It was stalled; it is filled next.
@@ -306,7 +315,12 @@ impl<J> State<J> {
         let visit = call.session.as_ref().map(|session| {
             self.slots[slot].standing.strict |= session.affinity.is_strict();
             let resident = |home: usize| self.slots[home].resident(home);
-            Visit::pay(&mut self.sessions, session, slot, resident)
+            let visit = Visit::pay(&mut self.sessions, session, slot, resident);
+            if visit.is_new {
+                let id = self.sessions.get(session.place).id.clone();
+                out.push(Effect::Note(Note::Bound(id, self.slots[slot].resident(slot))));
+            }
+            visit
         });
         let it = &mut self.slots[slot];
         if it.lane.is_empty() {

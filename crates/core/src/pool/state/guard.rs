@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::slot::UNAVAILABLE;
-use super::{Effect, State};
+use super::{Effect, Note, State};
 use crate::config::{self, BreakerRule, Trip};
 use crate::error::Cause;
 use crate::id::CallId;
@@ -328,6 +328,7 @@ impl<J> State<J> {
                 guard.trust = Trust::Trusted;
                 guard.told = self.slots[slot].answered + 1;
                 self.guards.count();
+                self.note(slot, |worker| Note::Breaker(worker, BreakerState::Closed), out);
             }
         }
     }
@@ -351,6 +352,8 @@ impl<J> State<J> {
         let tainted = condemned.is_none() && !self.guards.taint.is_zero();
         if tainted && let Some(until) = now.checked_add(self.guards.taint) {
             self.guards.slots[slot].tainted = Some(until);
+            let taint = self.guards.taint;
+            self.note(slot, |worker| Note::Tainted(worker, taint), out);
             self.watch(until, out);
         }
         self.guards.count();
@@ -358,7 +361,10 @@ impl<J> State<J> {
 
     /// A slot gets a worker that has nothing to do with the one before it: that one was replaced in
     /// good order, and what is known of it says nothing about the next.
-    pub(super) fn renew(&mut self, slot: usize) {
+    pub(super) fn renew(&mut self, slot: usize, out: &mut Vec<Effect<J>>) {
+        if !self.guards.is_trusted(slot) {
+            self.note(slot, |worker| Note::Breaker(worker, BreakerState::Closed), out);
+        }
         let guard = &mut self.guards.slots[slot];
         if let Some(breaker) = &mut guard.breaker {
             breaker.reset();
@@ -369,6 +375,7 @@ impl<J> State<J> {
 
     fn distrust(&mut self, slot: usize, now: Instant, out: &mut Vec<Effect<J>>) {
         if let Some(until) = self.guards.failed(slot, now) {
+            self.note(slot, |worker| Note::Breaker(worker, BreakerState::Open), out);
             self.watch(until, out);
         }
         self.guards.count();
@@ -376,7 +383,11 @@ impl<J> State<J> {
 
     /// Time has passed: barred slots are put on probation, taints fade. The slots that may have
     /// calls now, and when to look again.
-    pub(super) fn forgive(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
+    pub(super) fn forgive(
+        &mut self,
+        now: Instant,
+        out: &mut Vec<Effect<J>>,
+    ) -> (Vec<usize>, Option<Instant>) {
         let (mut freed, mut next) = (Vec::new(), None);
         if self.guards.are_clear() {
             return (freed, next);
@@ -387,6 +398,8 @@ impl<J> State<J> {
                 Trust::Barred { until } if until <= now => {
                     guard.trust = Trust::Probing(None);
                     freed.push(slot);
+                    let worker = self.slots[slot].resident(slot);
+                    out.push(Effect::Note(Note::Breaker(worker, BreakerState::HalfOpen)));
                 }
                 Trust::Barred { until } => later(until),
                 Trust::Trusted | Trust::Probing(_) => {}

@@ -20,6 +20,7 @@ mod deadline;
 mod dispatch;
 mod guard;
 mod nested;
+mod note;
 mod phase;
 mod reclaim;
 #[cfg(feature = "testkit")]
@@ -39,7 +40,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::{Resident, Step};
+use crate::call::{Ended, Resident, Step};
 use crate::config;
 use crate::error::Cause;
 use crate::id::CallId;
@@ -52,6 +53,7 @@ use crate::policy::startup::Startup;
 pub(crate) use credit::Window;
 pub(crate) use dispatch::Said;
 use guard::Guards;
+pub(crate) use note::Note;
 pub(crate) use session::{SessionRow, Visit};
 use slot::{Phase, Slot, UNAVAILABLE};
 pub(crate) use submit::{Full, NewCall, Refusal};
@@ -92,7 +94,9 @@ pub(crate) enum Effect<J> {
     /// Tell the worker that a session is over, by the number of its binding there.
     EndSession { slot: usize, id: Arc<str>, binding: u64 },
     /// A session was closed or has expired: what the pool keeps for it is over.
-    SessionOver { id: Arc<str> },
+    SessionOver { id: Arc<str>, how: Ended },
+    /// Whoever listens may want to hear of it.
+    Note(Note),
     /// The call ended without an answer of its worker.
     End { job: J, end: End },
     /// Ask the worker whether its interpreter makes progress.

@@ -115,7 +115,7 @@ impl Rehearsal {
             let oldest = self.lanes.0.borrow_mut()[slot].pop_front();
             let Some(id) = oldest else { continue }; // it was taken back
             self.now += SERVICE;
-            self.state.progressed(slot, 1, self.now);
+            self.state.progressed(slot, 1, self.now, &mut self.out);
             let job = self.state.answered(slot, id, Said::Value, self.now, &mut self.out);
             debug_assert_eq!(job, Ok(Some(())), "a call that is wanted");
             self.state.fill(slot, self.now, &self.lanes, &mut self.out);

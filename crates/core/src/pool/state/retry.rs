@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Effect, End, Fallen, Place, State};
+use super::{Effect, End, Fallen, Note, Place, State};
 use crate::id::CallId;
 use crate::policy::retry::{Attempts, Fault, GiveUp, NextAttempt};
 
@@ -46,10 +46,14 @@ impl<J> State<J> {
         match attempts.failed(policy, fault, Some(&mut self.budget), now) {
             NextAttempt::After(pause) => {
                 self.counters.retries += 1;
+                out.push(Effect::Note(Note::Retry { id, under, pause }));
                 self.rest(id, pause, now, out);
             }
             NextAttempt::Stop(why) => {
-                self.counters.retries_refused += u64::from(why == GiveUp::Budget);
+                if why == GiveUp::Budget {
+                    self.counters.retries_refused += 1;
+                    out.push(Effect::Note(Note::RetryRefused(under)));
+                }
                 self.end(id, End::WorkerDied(under), now, out);
             }
         }

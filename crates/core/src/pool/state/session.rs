@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::slot::Phase;
 use super::table::InSession;
-use super::{Call, Effect, Refusal, State};
+use super::{Call, Effect, Note, Refusal, State};
 use crate::call::{Binding, Bound, Ended, Resident, SessionKey};
 use crate::id::CallId;
 use crate::policy::session::{Entry, Found, Gone, Place, Sessions};
@@ -256,8 +256,25 @@ impl<J> State<J> {
         session.is_some_and(|session| unbegun.contains(&session.place))
     }
 
+    /// The worker of a slot is gone, or is given up, and with it what sessions had there; but for those
+    /// that lose nothing.
+    pub(super) fn evict_sessions(
+        &mut self,
+        slot: usize,
+        cause: &'static str,
+        unbegun: &[Place],
+        out: &mut Vec<Effect<J>>,
+    ) {
+        let mut lost = self.sessions.evict(slot);
+        lost.retain(|place| !unbegun.contains(place));
+        if !lost.is_empty() {
+            let ids = lost.into_iter().map(|place| self.sessions.get(place).id.clone()).collect();
+            self.note(slot, |worker| Note::Lost(ids, worker, cause), out);
+        }
+    }
+
     fn end_session(&mut self, place: Place, how: Ended, now: Instant, out: &mut Vec<Effect<J>>) {
-        out.push(Effect::SessionOver { id: self.sessions.get(place).id.clone() });
+        out.push(Effect::SessionOver { id: self.sessions.get(place).id.clone(), how });
         if let Some(gone) = self.sessions.end(place, how) {
             self.bury(gone, now, out);
         }
@@ -276,7 +293,7 @@ impl<J> State<J> {
 
     fn sweep_sessions(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
         for gone in self.sessions.sweep(now) {
-            out.push(Effect::SessionOver { id: gone.id.clone() });
+            out.push(Effect::SessionOver { id: gone.id.clone(), how: Ended::Expired });
             self.bury(gone, now, out);
         }
     }

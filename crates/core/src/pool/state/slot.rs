@@ -202,7 +202,7 @@ impl<J> State<J> {
             .map(|id| (id, self.is_untouched(id, slot, words)))
             .collect();
         let unbegun = self.unbegun_sessions(slot, &lane);
-        self.sessions.evict(slot);
+        self.evict_sessions(slot, cause, &unbegun, out);
         for (id, untouched) in lane {
             if self.loses_nothing(id, &unbegun) {
                 self.requeue(id);
@@ -226,9 +226,9 @@ impl<J> State<J> {
             self.counters.worker_deaths += 1;
             self.fell(slot, condemned, now, out);
         } else if phase == Phase::Stopping {
-            self.renew(slot);
+            self.renew(slot, out);
         }
-        if self.is_replaced(slot) {
+        if self.is_replaced(slot, out) {
             self.give_up_hope(now, out);
             return self.spread(now, out);
         }

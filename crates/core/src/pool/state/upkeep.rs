@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::slot::Phase;
 use super::standing::{Role, Worn};
-use super::{Door, Effect, Place, State, Words};
+use super::{Door, Effect, Note, Place, State, Words};
 use crate::error::{Cause, Recycled};
 use crate::id::CallId;
 use crate::policy::heartbeat::{Beat, Pulse};
@@ -205,7 +205,7 @@ impl<J> State<J> {
     }
 
     /// The worker of a slot is gone. True: it needs no other one there.
-    pub(super) fn is_replaced(&mut self, slot: usize) -> bool {
+    pub(super) fn is_replaced(&mut self, slot: usize, out: &mut Vec<Effect<J>>) -> bool {
         match (self.slots[slot].standing.role, self.heir_of(slot)) {
             (Role::Main, Some(heir)) => {
                 // It did not live to see its replacement, which is on its way.
@@ -218,7 +218,7 @@ impl<J> State<J> {
             _ => return false,
         }
         self.slots[slot].standing.role = Role::Resting;
-        self.renew(slot);
+        self.renew(slot, out);
         true
     }
 
@@ -239,7 +239,7 @@ impl<J> State<J> {
             return; // It is being killed.
         }
         it.standing.changed = now;
-        self.renew(old);
+        self.renew(old, out);
         self.withdraw(old, 1, now, words, out);
         let keeps = self.slots[old].standing.strict && self.sessions.count(old) > 0;
         let it = &mut self.slots[old];
@@ -318,6 +318,7 @@ impl<J> State<J> {
 
     /// A worker does not answer: others run what it has certainly not begun, and what comes.
     fn stall(&mut self, slot: usize, now: Instant, words: &impl Words, out: &mut Vec<Effect<J>>) {
+        self.note(slot, Note::Stalled, out);
         self.withdraw(slot, 0, now, words, out);
         let mut begun = self.slots[slot].lane.iter().copied();
         let stuck = begun.find(|&id| self.word(id).is_some_and(|word| words.runs(slot, word, id)));
@@ -374,6 +375,7 @@ impl<J> State<J> {
 
     /// A worker answers again.
     fn recover(&mut self, slot: usize, now: Instant, words: &impl Words, out: &mut Vec<Effect<J>>) {
+        self.note(slot, Note::Recovered, out);
         if self.slots[slot].phase == Phase::Ready {
             self.loads[slot] = self.slots[slot].lane.len() as u32;
         }

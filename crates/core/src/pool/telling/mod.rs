@@ -1,120 +1,99 @@
-//! What a pool tells of its calls and workers, as events of the catalogue.
+//! What a pool tells, as events of the catalogue.
+//!
+//! ```text
+//! state ──Note──┐
+//! answers ──────┼──▶ Event, where somebody wants it ──▶ Sink     when no lock is held
+//! keepers ──────┘
+//! ```
+
+mod call;
+mod host_tool;
+mod note;
+mod pool;
+mod worker;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use tokio::time::Instant;
 
+pub(super) use call::ToldCall;
+pub(super) use host_tool::ToldAsk;
+
 use super::Pool;
-use super::job::Job;
 use super::shared::Shared;
-use super::trace::word;
-use crate::error::Error;
-use crate::telemetry::{
-    EXECUTE_EXCEPTION, EXECUTE_START, EXECUTE_STOP, Event, Events, Interest, SPAWN_FAILED, Spec,
-    WORKER_RESTARTED, WORKER_SPAWNED, WORKER_TERMINATED,
-};
-use crate::worker::Ending;
+use crate::config::PoolConfig;
+use crate::telemetry::{Event, Events, Sink, Spec};
 
-/// Who wants one of these wants to know of calls.
-const CALLS: Interest =
-    EXECUTE_START.interest().and(EXECUTE_STOP.interest()).and(EXECUTE_EXCEPTION.interest());
-
-/// A call whose end may have to be told.
-pub(super) struct ToldCall {
+/// Where the events of a pool go, and what nearly all of them say.
+pub(super) struct Teller {
+    pub(super) sink: Arc<Sink>,
+    pool: Arc<str>,
+    /// `pool/slot`, by number.
+    workers: Box<[Arc<str>]>,
     since: Instant,
-    tool: Arc<str>,
-    session: Option<Arc<str>>,
+    initialized: AtomicBool,
+    closed: AtomicBool,
 }
 
-impl Pool {
-    /// What the pool tells from now on, by the names of [`crate::telemetry::CATALOGUE`].
-    #[must_use]
-    pub fn events(&self) -> Events {
-        self.shared.events.listen()
-    }
-}
-
-impl Shared {
-    /// A call is made. Where somebody listens: what its end must tell.
-    pub(super) fn tell_call(&self, job: &Job, now: Instant) -> Option<Arc<ToldCall>> {
-        if !self.events.hears(CALLS) {
-            return None;
-        }
-        let (tool, session) = (job.tool.clone(), job.session.clone());
-        let call = ToldCall { since: now, tool, session };
-        self.tell(EXECUTE_START, |spec| self.of_call(spec, &call).now());
-        Some(Arc::new(call))
-    }
-
-    /// A call ended whose start may have been told; `worker` is the number of the one that had it last.
-    pub(super) fn tell_end_of_call(
-        &self,
-        told: Option<Arc<ToldCall>>,
-        worker: Option<usize>,
-        outcome: Result<(), &Error>,
-    ) {
-        let Some(call) = told else { return };
-        let spec = outcome.map_or(EXECUTE_EXCEPTION, |()| EXECUTE_STOP);
-        self.tell(spec, |spec| {
-            let worker = worker.map(|number| format!("{}/{number}", self.config.name));
-            let event = self.of_call(spec, &call).took("duration_ms", call.since.elapsed());
-            event.with_any("worker_id", worker).with_any("error", outcome.err().map(word))
-        });
-    }
-
-    /// The worker of a slot is ready.
-    pub(super) fn tell_spawned(&self, slot: usize) {
-        self.tell(WORKER_SPAWNED, |spec| {
-            let pid = self.pid(slot).unwrap_or_default();
-            let event = self.of_worker(spec, slot).took("duration", self.age(slot)).now();
-            event.with("python_pid", u64::from(pid))
-        });
-        if self.present(slot).generation > 1 {
-            self.tell(WORKER_RESTARTED, |spec| self.of_worker(spec, slot).now());
-        }
-    }
-
-    /// The worker of a slot has ended.
-    pub(super) fn tell_terminated(&self, slot: usize, end: &Ending) {
-        match end {
-            Ending::NeverReady(failure) => self.tell(SPAWN_FAILED, |spec| {
-                let event = self.of_worker(spec, slot).took("duration", self.age(slot)).now();
-                event.with("reason", &*failure.reason)
-            }),
-            Ending::Died(report) => self.tell(WORKER_TERMINATED, |spec| {
-                let event = self.of_worker(spec, slot).took("lifetime", self.age(slot)).now();
-                let event = event.with("reason", report.cause.to_string());
-                event.with("crash", report.cause.is_crash())
-            }),
+impl Teller {
+    pub(super) fn new(config: &PoolConfig) -> Self {
+        let name = config.name.as_str();
+        Self {
+            sink: Arc::default(),
+            pool: name.into(),
+            workers: (0..config.size).map(|number| format!("{name}/{number}").into()).collect(),
+            since: Instant::now(),
+            initialized: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         }
     }
 
     /// Tells an event, which is made where somebody wants it. No lock may be held.
-    fn tell(&self, spec: &Spec, make: impl FnOnce(&Spec) -> Event) {
-        if self.events.hears(spec.interest()) {
-            self.events.tell(make(spec));
+    pub(super) fn tell(&self, spec: &Spec, make: impl FnOnce(Event) -> Event) {
+        if let Some(event) = self.event(spec, make) {
+            self.sink.tell(event);
         }
     }
 
-    /// How long ago the start of a slot's worker began.
-    fn age(&self, slot: usize) -> Duration {
-        let started = self.lock().records[slot].started;
-        started.map_or(Duration::ZERO, |started| started.elapsed())
+    /// An event of this pool, where somebody wants it: to be told when no lock is held.
+    pub(super) fn event(&self, spec: &Spec, make: impl FnOnce(Event) -> Event) -> Option<Event> {
+        self.sink
+            .hears(spec.interest())
+            .then(|| make(Event::new(spec).with("pool", self.pool.clone())))
     }
 
-    fn of_pool(&self, spec: &Spec) -> Event {
-        Event::new(spec).with("pool", self.config.name.as_str())
+    /// What a worker is called, by its number.
+    pub(super) fn worker(&self, number: usize) -> Arc<str> {
+        self.workers[number].clone()
     }
+}
 
-    fn of_call(&self, spec: &Spec, call: &ToldCall) -> Event {
-        let event = self.of_pool(spec).with("command", call.tool.clone());
-        event.with_any("session_id", call.session.clone())
+impl Pool {
+    /// What the pool tells from now on, by the names of [`crate::telemetry::CATALOGUE`].
+    ///
+    /// ```no_run
+    /// # async fn run(pool: snakepit::Pool) {
+    /// let mut events = pool.events();
+    /// tokio::spawn(async move {
+    ///     while let Some(event) = events.next().await {
+    ///         if event.name == "snakepit.worker.crash" {
+    ///             eprintln!("{:?}: {:?}", event.text("worker_id"), event.text("reason"));
+    ///         }
+    ///     }
+    /// });
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.shared.events.sink.listen()
     }
+}
 
-    fn of_worker(&self, spec: &Spec, slot: usize) -> Event {
-        let worker = self.present(slot);
-        let event = self.of_pool(spec).with("worker_id", worker.to_string());
-        event.with("generation", worker.generation)
+impl Shared {
+    /// What a worker is called that is in a slot now.
+    fn name_of(&self, slot: usize) -> (Arc<str>, u64) {
+        let (number, generation) = self.read(|state| (state.number(slot), state.generation(slot)));
+        (self.events.worker(number), generation)
     }
 }

@@ -83,6 +83,8 @@ struct Inner {
     made: Notify,
     faults: AtomicU64,
     fallbacks: AtomicU64,
+    /// There is one more of these.
+    trouble: Notify,
     owner: Owner,
 }
 
@@ -222,6 +224,7 @@ impl Arena {
             made: Notify::new(),
             faults: AtomicU64::new(0),
             fallbacks: AtomicU64::new(0),
+            trouble: Notify::new(),
             owner: owner(),
         }))
     }
@@ -300,10 +303,17 @@ impl Arena {
     /// A buffer went another way.
     pub fn fell_back(&self) {
         self.0.fallbacks.fetch_add(1, Relaxed);
+        self.0.trouble.notify_one();
     }
 
     pub(super) fn failed(&self) {
         self.0.faults.fetch_add(1, Relaxed);
+        self.0.trouble.notify_one();
+    }
+
+    /// Waits until there is a fault or a fallback that nobody has waited for; for one task.
+    pub(crate) async fn trouble(&self) {
+        self.0.trouble.notified().await;
     }
 
     /// What there is now.

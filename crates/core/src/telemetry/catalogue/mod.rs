@@ -1,5 +1,21 @@
 //! Every event that a pool tells by itself: the table that emitting code, documentation and tests share.
 
+mod call;
+mod guard;
+mod host;
+mod memory;
+mod pool;
+mod session;
+mod worker;
+
+pub(crate) use call::*;
+pub(crate) use guard::*;
+pub(crate) use host::*;
+pub(crate) use memory::*;
+pub(crate) use pool::*;
+pub(crate) use session::*;
+pub(crate) use worker::*;
+
 /// What an event is called, when it is emitted and what it carries.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -40,92 +56,58 @@ const POOL: Field = always("pool", "name of the pool");
 const WORKER: Field = always("worker_id", "`pool/slot`");
 const GENERATION: Field = always("generation", "how many processes have filled the slot");
 const COMMAND: Field = always("command", "name of the tool");
+const REASON: Field = always("reason", "why, in one word");
+const ERROR: Field = always("error", "which, in one word");
 const SESSION: Field = sometimes("session_id", "where the call belongs to a session");
+const ITS_SESSION: Field = always("session_id", "its id");
+const HOST_TOOL: Field = always("tool", "name of the host tool");
+const BREAKER: Field = sometimes("worker_id", "`pool/slot`, where it is the breaker of a slot");
 const LAST_WORKER: Field = sometimes("worker_id", "`pool/slot` of the worker that had it last");
-
-pub(crate) const WORKER_SPAWNED: &Spec = &Spec {
-    number: 0,
-    name: "snakepit.pool.worker.spawned",
-    when: "a worker is ready",
-    measurements: &[always("duration", "ms from its start"), NOW],
-    metadata: &[POOL, WORKER, GENERATION, always("python_pid", "its process id")],
-};
-
-pub(crate) const WORKER_RESTARTED: &Spec = &Spec {
-    number: 1,
-    name: "snakepit.worker.restarted",
-    when: "a worker is ready in a slot that had one before",
-    measurements: &[NOW],
-    metadata: &[POOL, WORKER, GENERATION],
-};
-
-pub(crate) const SPAWN_FAILED: &Spec = &Spec {
-    number: 2,
-    name: "snakepit.pool.worker.spawn_failed",
-    when: "a worker ended before it was ready",
-    measurements: &[always("duration", "ms from its start"), NOW],
-    metadata: &[POOL, WORKER, GENERATION, always("reason", "what went wrong")],
-};
-
-pub(crate) const WORKER_TERMINATED: &Spec = &Spec {
-    number: 3,
-    name: "snakepit.pool.worker.terminated",
-    when: "a worker that was ready has ended, whoever ended it",
-    measurements: &[always("lifetime", "ms from its start"), NOW],
-    metadata: &[
-        POOL,
-        WORKER,
-        GENERATION,
-        always("reason", "why, in one word"),
-        always("crash", "`true`: it came out of the worker; `false`: the pool brought it about"),
-    ],
-};
-
-pub(crate) const EXECUTE_START: &Spec = &Spec {
-    number: 4,
-    name: "snakepit.grpc_worker.execute.start",
-    when: "a call is made",
-    measurements: &[NOW],
-    metadata: &[POOL, COMMAND, SESSION],
-};
-
-pub(crate) const EXECUTE_STOP: &Spec = &Spec {
-    number: 5,
-    name: "snakepit.grpc_worker.execute.stop",
-    when: "a call ended with a value, or a stream with its end",
-    measurements: &[TOOK],
-    metadata: &[POOL, COMMAND, LAST_WORKER, SESSION],
-};
-
-pub(crate) const EXECUTE_EXCEPTION: &Spec = &Spec {
-    number: 6,
-    name: "snakepit.grpc_worker.execute.exception",
-    when: "a call ended with an error, a refusal at the door included",
-    measurements: &[TOOK],
-    metadata: &[POOL, COMMAND, LAST_WORKER, SESSION, always("error", "which, in one word")],
-};
-
-pub(crate) const DROPPED: &Spec = &Spec {
-    number: 7,
-    name: "snakepit.telemetry.dropped",
-    when: "events were dropped, since who listens to all pools is too slow",
-    measurements: &[always("count", "events"), NOW],
-    metadata: &[],
-};
 
 /// What adapters tell is called this, and then as they call it.
 pub const PYTHON: &str = "snakepit.python.";
 
 /// All of them.
 pub const CATALOGUE: &[&Spec] = &[
+    POOL_INITIALIZED,
+    POOL_CLOSED,
+    QUEUE_FULL,
+    QUEUE_TIMEOUT,
     WORKER_SPAWNED,
     WORKER_RESTARTED,
     SPAWN_FAILED,
     WORKER_TERMINATED,
+    WORKER_CRASH,
+    WORKER_RECYCLED,
+    WORKER_STALLED,
+    WORKER_RECOVERED,
+    WORKER_CONDEMNED,
+    WORKER_TAINTED,
     EXECUTE_START,
     EXECUTE_STOP,
     EXECUTE_EXCEPTION,
+    STREAM_START,
+    STREAM_STOP,
+    RETRY_ATTEMPT,
+    RETRY_SUCCESS,
+    RETRY_EXHAUSTED,
+    RETRY_REFUSED,
+    CALL_QUARANTINED,
+    BREAKER_OPENED,
+    BREAKER_HALF_OPEN,
+    BREAKER_CLOSED,
+    SESSION_BOUND,
+    SESSION_LOST,
+    SESSION_CLOSED,
+    HOST_TOOL_START,
+    HOST_TOOL_STOP,
+    HOST_TOOL_EXCEPTION,
+    SCRIPT_START,
+    SCRIPT_STOP,
     DROPPED,
+    MEMORY_FALLBACK,
+    MEMORY_FAULT,
+    MEMORY_STAGED,
 ];
 
 /// The catalogue as a table of Markdown, one row an event.

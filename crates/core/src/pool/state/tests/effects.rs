@@ -31,7 +31,8 @@ impl World {
                     assert_eq!(items, self.calls[self.by_id[&id]].taken);
                 }
                 Effect::EndSession { slot, id, binding } => self.end_session(slot, &id, binding),
-                Effect::SessionOver { id } => self.sessions_over.push(id),
+                Effect::SessionOver { id, .. } => self.sessions_over.push(id),
+                Effect::Note(note) => self.notes.push(note),
                 Effect::End { job: Job(call), end } => self.ended(call, Outcome::Ended(end)),
                 Effect::Start { slot, generation, after } => {
                     let worker = &mut self.workers[slot];

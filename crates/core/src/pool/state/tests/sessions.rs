@@ -7,7 +7,7 @@ use super::{Outcome, Spec, World};
 use crate::call::Affinity::{Hint, StrictFailFast, StrictQueue};
 use crate::call::{Binding, Ended, Resident};
 use crate::config;
-use crate::pool::state::{End, Refusal};
+use crate::pool::state::{End, Note, Refusal};
 
 fn strict() -> Spec {
     Spec::session("s", StrictQueue)
@@ -36,6 +36,24 @@ fn a_strict_session_waits_for_its_worker_and_never_moves() {
     assert_eq!(world.state.queued(), 1, "the free worker must not be taken");
     world.work(home);
     assert_eq!(world.sent(second), [home]);
+}
+
+#[test]
+fn it_is_noted_where_a_session_is_and_that_it_lost_its_worker() {
+    let mut world = World::ready(1);
+    for generation in [1, 2] {
+        for _ in 0..2 {
+            world.call(Spec::session("s", Hint));
+            world.work(0);
+        }
+        world.die(0, false);
+        world.bring_up(0);
+        let worker = Resident { generation, ..first_of(0) };
+        let of_sessions = |note: &Note| matches!(note, Note::Bound(..) | Note::Lost(..));
+        let notes: Vec<_> = world.notes.drain(..).filter(of_sessions).collect();
+        let lost = Note::Lost(vec!["s".into()], worker, "its worker died");
+        assert_eq!(notes, [Note::Bound("s".into(), worker), lost]);
+    }
 }
 
 #[test]

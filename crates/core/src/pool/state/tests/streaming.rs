@@ -21,7 +21,7 @@ impl World {
         let call = self.record_mut(frame.id);
         assert_eq!(wanted, call.outcome.is_none());
         call.partly |= wanted;
-        self.state.progressed(slot, 0, self.now);
+        self.state.progressed(slot, 0, self.now, &mut self.out);
         self.fill(slot);
     }
 

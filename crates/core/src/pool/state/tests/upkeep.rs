@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::worker::Life;
 use super::{Outcome, Spec, World};
 use crate::call::Affinity::StrictQueue;
+use crate::call::Resident;
 use crate::config::{self, Heartbeat};
 use crate::error::Cause;
 use crate::id::CallId;
-use crate::pool::state::End;
+use crate::pool::state::{End, Note};
 
 pub(super) fn ready(size: usize, life: config::Life) -> World {
     let mut world = World::living(size, 100, life);
@@ -54,6 +55,10 @@ fn a_stalled_worker_gets_nothing_and_gives_back_what_it_has_not_begun() {
     world.flush(0);
     assert_eq!(world.outcome(stuck), Some(&Outcome::Answered));
     assert_eq!((world.state.ready(), world.state.describe(0).0), (2, "ready"));
+    let worker = Resident { slot: 0, number: 0, generation: 1 };
+    let is_of_it = |note: &&Note| matches!(note, Note::Stalled(_) | Note::Recovered(_));
+    let notes: Vec<_> = world.notes.iter().filter(is_of_it).collect();
+    assert_eq!(notes, [&Note::Stalled(worker), &Note::Recovered(worker)]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::config::{self, Guards};
 use crate::error::Violation;
 use crate::id::CallId;
 use crate::policy::session as sessions;
-use crate::pool::state::{Effect, End, Limits, NewCall, Refusal, Said, State, Window};
+use crate::pool::state::{Effect, End, Limits, NewCall, Note, Refusal, Said, State, Window};
 
 /// Of every stream.
 pub(super) const WINDOW: Window = Window { items: 3, bytes: 30 };
@@ -73,6 +73,8 @@ pub(crate) struct World {
     pub(super) over: HashSet<u64>,
     /// Sessions that were closed or have expired, as the pool was told.
     pub(super) sessions_over: Vec<Arc<str>>,
+    /// What happened, in order.
+    pub(super) notes: Vec<Note>,
     /// Last session-less call that was sent for the first time.
     pub(super) last_plain: Option<CallId>,
     pub(super) out: Vec<Effect<Job>>,
@@ -135,6 +137,7 @@ impl World {
             bindings: HashMap::new(),
             over: HashSet::new(),
             sessions_over: Vec::new(),
+            notes: Vec::new(),
             last_plain: None,
             out: Vec::new(),
         };
@@ -272,7 +275,7 @@ impl World {
         if finished.is_empty() {
             return false;
         }
-        self.state.progressed(slot, finished.len(), self.now);
+        self.state.progressed(slot, finished.len(), self.now, &mut self.out);
         for &id in &finished {
             let said = match self.spec(id) {
                 Spec { raises: true, .. } => Said::Raised,

@@ -1,0 +1,151 @@
+"""What telemetry costs: with nobody attached, and with a handler of everything, in one run.
+
+Only ratios mean something on a shared machine: both are measured in turns, in this process, and
+each figure is a median over the turns. ::
+
+    python benches/telemetry.py
+    python benches/telemetry.py --turns 31 --record benches/results
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import report
+import snakepit
+from snakepit import telemetry
+from snakepit_bridge import BaseAdapter, tool
+
+IN_FLIGHT = 64
+TARGETS = {
+    "one at a time: p50 with a handler of everything, of that without": 1.1,
+    "64 in flight: time with a handler of everything, of that without": 1.1,
+    "one at a time: p50 with a handler of other events, of that without": 1.02,
+}
+
+
+class Worker(BaseAdapter):
+    """What is called."""
+
+    @tool
+    def noop(self, x: int) -> int:
+        return x
+
+
+def one_at_a_time(pool: snakepit.Pool, calls: int) -> float:
+    """Seconds that half of the calls take at most."""
+    took = []
+    for x in range(calls):
+        begin = time.perf_counter()
+        pool.execute("noop", {"x": x})
+        took.append(time.perf_counter() - begin)
+    return statistics.median(took)
+
+
+def in_flight(pool: snakepit.Pool, calls: int) -> float:
+    """Seconds for one call, where so many are under way."""
+    begin = time.perf_counter()
+    window: deque[snakepit.Future] = deque()
+    for x in range(calls):
+        if len(window) == IN_FLIGHT:
+            window.popleft().result()
+        window.append(pool.submit("noop", {"x": x}))
+    while window:
+        window.popleft().result()
+    return (time.perf_counter() - begin) / calls
+
+
+class Handler:
+    """What is attached; it counts, as a cheap one would."""
+
+    def __init__(self) -> None:
+        self.events = 0
+
+    def __call__(self, event: str, measurements: Any, metadata: Any) -> None:
+        self.events += 1
+
+
+def compare(
+    pool: snakepit.Pool,
+    measure: Callable[[snakepit.Pool, int], float],
+    pattern: str,
+    turns: int,
+    calls: int,
+) -> tuple[float, float, float]:
+    """Medians without and with a handler, and of the ratios within one turn."""
+    handler = Handler()
+    without, attached = [], []
+    for _ in range(turns + 2):
+        without.append(measure(pool, calls))
+        telemetry.attach("bench", pattern, handler)
+        attached.append(measure(pool, calls))
+        telemetry.detach("bench")
+    # The first turns warm up.
+    without, attached = without[2:], attached[2:]
+    ratios = [on / off for on, off in zip(attached, without, strict=True)]
+    if pattern == "*":
+        telemetry.flush(60)
+        told = handler.events + telemetry.dropped()
+        assert told >= 2 * calls * turns, f"{told} events of {calls * (turns + 2)} calls"
+    return statistics.median(without), statistics.median(attached), statistics.median(ratios)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measure what telemetry costs.")
+    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--calls", type=int, default=4000)
+    parser.add_argument("--record", type=Path, metavar="FOLDER", help="write telemetry.json, .md")
+    options = parser.parse_args()
+    found: dict[str, float] = {}
+    with snakepit.Pool(Worker, size=2) as pool:
+        pool.await_ready(60)
+        for name, measure, pattern, what in (
+            ("one at a time: p50", one_at_a_time, "*", "everything"),
+            ("64 in flight: time", in_flight, "*", "everything"),
+            ("one at a time: p50", one_at_a_time, "snakepit.pool.*", "other events"),
+        ):
+            off, on, ratio = compare(pool, measure, pattern, options.turns, options.calls)
+            unit = name if what == "everything" else f"{name} (other events)"
+            found[f"{unit} without, µs"] = off * 1e6
+            found[f"{unit} with, µs"] = on * 1e6
+            found[f"{name} with a handler of {what}, of that without"] = ratio
+    found["events dropped"] = telemetry.dropped()
+    for name, figure in found.items():
+        print(f"{figure:>12.4g}  {name}")
+    if options.record:
+        record = {"machine": report.machine(), "figures": found}
+        (options.record / "telemetry.json").write_text(json.dumps(record, indent=1) + "\n")
+        (options.record / "telemetry.md").write_text("\n".join(markdown(record)) + "\n")
+    return 0
+
+
+def markdown(record: dict[str, Any]) -> Iterator[str]:
+    """The record for people."""
+    where = record["machine"]
+    yield "# Telemetry"
+    yield ""
+    yield "Made by `make bench-telemetry`; `benches/telemetry.py` says how each figure is measured."
+    yield ""
+    yield (
+        f"{where['date']}, {where['cpus']} cores of {where['cpu']}, Python {where['python']}, "
+        f"Linux {where['kernel']}; two workers."
+    )
+    yield ""
+    yield "| figure | measured | target | |"
+    yield "|---|---:|---:|---|"
+    for name, value in record["figures"].items():
+        bound = TARGETS.get(name)
+        target = "" if bound is None else f"≤ {bound:g}"
+        met = "" if bound is None else "met" if value <= bound else "missed"
+        yield f"| {name} | {value:.3g} | {target} | {met} |"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

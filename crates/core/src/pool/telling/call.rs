@@ -1,0 +1,149 @@
+//! Calls and streams, and what became of them.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::super::job::{Job, Sink};
+use super::super::shared::Shared;
+use super::super::trace::word;
+use super::Teller;
+use crate::call::Step;
+use crate::error::Error;
+use crate::telemetry::{
+    CALL_QUARANTINED, EXECUTE_EXCEPTION, EXECUTE_START, EXECUTE_STOP, Event, Interest, QUEUE_FULL,
+    QUEUE_TIMEOUT, RETRY_EXHAUSTED, RETRY_SUCCESS, STREAM_START, STREAM_STOP,
+};
+
+/// Who wants one of these wants to know of calls.
+const CALLS: Interest =
+    EXECUTE_START.interest().and(EXECUTE_STOP.interest()).and(EXECUTE_EXCEPTION.interest());
+const STREAMS: Interest = STREAM_START.interest().and(STREAM_STOP.interest());
+/// Of all that may be told at the door.
+const ALL: Interest = CALLS.and(STREAMS).and(QUEUE_FULL.interest());
+
+/// A call of which somebody heard that it was made, or would have.
+#[derive(Clone, Copy)]
+pub(in super::super) struct ToldCall {
+    since: Instant,
+    /// Of a stream, as far as they have come.
+    items: u64,
+}
+
+/// A call at the door, of which somebody wants to hear if it is refused: then its job is gone.
+pub(in super::super) struct Made {
+    tool: Arc<str>,
+    session: Option<Arc<str>>,
+    pub(in super::super) told: Option<ToldCall>,
+}
+
+impl Made {
+    fn tell(&self, event: Event) -> Event {
+        let event = event.with("command", self.tool.clone());
+        event.with_any("session_id", self.session.clone())
+    }
+}
+
+impl Job {
+    pub(super) fn tell(&self, event: Event) -> Event {
+        let event = event.with("command", self.tool.clone());
+        event.with_any("session_id", self.session.clone())
+    }
+
+    fn tell_with_worker(&self, teller: &Teller, event: Event) -> Event {
+        let worker = self.last_worker().map(|number| teller.worker(number));
+        self.tell(event).with_any("worker_id", worker)
+    }
+}
+
+impl Shared {
+    /// A call is made. None: nobody wants to hear of it.
+    pub(in super::super) fn tell_call(&self, job: &Job, now: Instant) -> Option<Made> {
+        self.events.sink.hears(ALL).then(|| {
+            let streams = matches!(job.sink, Sink::Stream(_));
+            let wanted = if streams { CALLS.and(STREAMS) } else { CALLS };
+            self.events.tell(EXECUTE_START, |event| job.tell(event).now());
+            let told = self.events.sink.hears(wanted).then_some(ToldCall { since: now, items: 0 });
+            Made { tool: job.tool.clone(), session: job.session.clone(), told }
+        })
+    }
+
+    /// A call was refused at the door.
+    #[cold]
+    pub(in super::super) fn tell_refused(&self, call: &Made, error: &Error) {
+        if let Error::QueueFull { capacity, waiting, bytes, .. } = error {
+            self.events.tell(QUEUE_FULL, |event| {
+                let event = call.tell(event).count("queue_size", *waiting as u64);
+                event.count("max_queue_size", *capacity as u64).count("bytes", *bytes).now()
+            });
+        }
+        if let Some(told) = call.told {
+            self.events.tell(EXECUTE_EXCEPTION, |event| {
+                let event = call.tell(event).took("duration_ms", told.since.elapsed());
+                event.with("error", word(error))
+            });
+        }
+    }
+
+    /// Items of a stream have come. An event, where they are the first ones.
+    pub(in super::super) fn tell_items(&self, job: &mut Job, items: usize) -> Option<Event> {
+        let told = job.told.as_mut()?;
+        let (before, since) = (told.items, told.since);
+        told.items += items as u64;
+        if before > 0 {
+            return None;
+        }
+        self.events.event(STREAM_START, |event| {
+            job.tell_with_worker(&self.events, event).took("duration_ms", since.elapsed()).now()
+        })
+    }
+
+    /// A call ended.
+    pub(in super::super) fn tell_end_of_call(&self, job: &Job, outcome: Result<(), &Error>) {
+        if outcome.is_err() || job.retries > 0 {
+            self.tell_trouble(job, outcome);
+        }
+        let Some(ToldCall { since, items }) = job.told else { return };
+        let spec = outcome.map_or(EXECUTE_EXCEPTION, |()| EXECUTE_STOP);
+        let error = outcome.err().map(word);
+        self.events.tell(spec, |event| {
+            let event = job.tell_with_worker(&self.events, event);
+            event.took("duration_ms", since.elapsed()).with_any("error", error)
+        });
+        if items > 0 {
+            self.events.tell(STREAM_STOP, |event| {
+                let event = job.tell_with_worker(&self.events, event).count("chunks", items);
+                event.took("duration_ms", since.elapsed()).with_any("error", error)
+            });
+        }
+    }
+
+    /// What more there is to say of a call that ended with an error, or was made again.
+    #[cold]
+    fn tell_trouble(&self, job: &Job, outcome: Result<(), &Error>) {
+        match outcome {
+            Err(Error::Timeout { limit, step: step @ (Step::Queued | Step::Sent), .. }) => {
+                self.events.tell(QUEUE_TIMEOUT, |event| {
+                    let event = job.tell(event).took("timeout_ms", *limit).now();
+                    event.with("step", step.as_str())
+                });
+            }
+            Err(Error::PoisonCall { deaths, worker, .. }) => {
+                self.events.tell(CALL_QUARANTINED, |event| {
+                    let event = job.tell(event).count("deaths", u64::from(*deaths)).now();
+                    event.with("worker_id", self.events.worker(worker.slot))
+                });
+            }
+            _ => {}
+        }
+        if job.retries == 0 {
+            return;
+        }
+        let attempts = u64::from(job.retries) + 1;
+        let spec = outcome.map_or(RETRY_EXHAUSTED, |()| RETRY_SUCCESS);
+        self.events.tell(spec, |event| {
+            let event = job.tell_with_worker(&self.events, event).count("attempts", attempts);
+            event.now().with_any("error", outcome.err().map(word))
+        });
+    }
+}
