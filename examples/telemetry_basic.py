@@ -62,7 +62,7 @@ def main() -> None:
     # Handlers hear all pools of this process, on a thread of their own: they hold up no call, and
     # one that raises is detached. What nobody listens to is not even made.
     metrics = Metrics()
-    events.attach("counts", "snakepit.*", metrics.count)
+    events.attach_many("counts", ["snakepit.grpc_worker.*", "snakepit.python.*"], metrics.count)
     events.attach("workers", "snakepit.pool.worker.*", worker)
     ends = [f"snakepit.grpc_worker.execute.{end}" for end in ("stop", "exception")]
     events.attach_many("calls", ends, call)
