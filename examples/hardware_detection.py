@@ -48,12 +48,12 @@ def main() -> None:
     print("identity:", ", ".join(hardware.identity()))
 
     # Workers get the devices in turn. One that is not there is told before any worker starts.
-    every = [
-        f"{kind}:{device.index}"
-        for kind, found in (("cuda", here.cuda), ("rocm", here.rocm))
-        for device in (found.devices if found else [])
-    ]
-    with snakepit.Pool(Model, size=2, devices=every or ["cpu"]) as pool:
+    devices = []
+    for device in here.cuda.devices if here.cuda else []:
+        parts = [instance.uuid for instance in device.mig_devices]
+        devices += parts if device.mig_enabled else [f"cuda:{device.index}"]
+    devices += [f"rocm:{gpu.index}" for gpu in (here.rocm.devices if here.rocm else [])]
+    with snakepit.Pool(Model, size=2, devices=devices or ["cpu"]) as pool:
         pool.await_ready()
         for told in sorted(pool.map("where", [{}, {}])):
             print(told)

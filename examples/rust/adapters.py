@@ -9,7 +9,7 @@ from snakepit_bridge import BaseAdapter, tool
 
 
 class Words(BaseAdapter):
-    """For ``plain.rs`` and ``axum.rs``."""
+    """For ``plain.rs`` and the axum service."""
 
     def initialize(self) -> None:
         self.notes: dict[str | None, list[str]] = {}

@@ -51,7 +51,8 @@ class SnakepitError(Exception):
         worker = getattr(self, "worker", None)
         where = "the worker" if worker is None else f"worker {worker}"
         text = self.message
-        if said := getattr(self, "remote_traceback", None):
+        said = getattr(self, "remote_traceback", None)
+        if said and said.strip() not in text:  # one without frames would say the same again
             text += f"\n\nIn {where}:\n{said.rstrip()}"
         if said := getattr(self, "stderr", None):
             text += f"\n\nLast lines of {where} on stderr:\n{said.rstrip()}"

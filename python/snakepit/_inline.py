@@ -41,7 +41,7 @@ from snakepit_bridge._interop._part import filled
 from snakepit_bridge._lifecycle import LiveAdapter
 from snakepit_bridge._report import Reporter
 from snakepit_bridge._source import load
-from snakepit_bridge._suggest import closest
+from snakepit_bridge._suggest import closest, is_unmarked
 from snakepit_bridge.errors import AdapterSourceError as MissingSource
 
 if TYPE_CHECKING:
@@ -233,6 +233,8 @@ class InlineEngine:
             self._counts["errors"] += 1
             close = closest(tool, live.tools)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+            if is_unmarked(type(live.adapter), tool):
+                hint = "; it is a method of the adapter that is not marked with @tool"
             raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
         limit = float("inf") if timeout is None else timeout
         call = InlineCall(next(self._ids), tool, self._sessions, session, limit, self._host)

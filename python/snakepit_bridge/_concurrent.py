@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._context import current
 from ._sessions import of_this_worker
-from ._suggest import closest
+from ._suggest import Suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ def serve(line: Line, live: LiveAdapter, order: Initialize, describe: Describe) 
     """Run calls until the host drains (True) or the line ends (False)."""
     threads = order["profile"] == "thread"
     tools = live.tools if threads else live.bare
-    jobs = line.jobs(tools, current, describe, lambda name: closest(name, tools))
+    jobs = line.jobs(tools, current, describe, Suggest(tools, live.adapter, line.report))
     finish: Callable[[], None]
     if threads:
         checks = _checks(line, live) if order["thread_safety_checks"] else None

@@ -56,10 +56,20 @@ def _text(value: BaseException, traceback: TracebackType | None) -> str:
     try:
         from traceback import format_exception
 
-        return _clip("".join(format_exception(value.__class__, value, traceback)), LIMIT)
+        text = "".join(format_exception(value.__class__, value, traceback))
+        return _clip(text + _hosts_part(value), LIMIT)
     except BaseException:
         # No descriptor is left for the import, say: the places alone.
         return _clip("".join(_places(traceback)), LIMIT)
+
+
+def _hosts_part(value: BaseException) -> str:
+    """Where a function of the host raised what nobody has caught: the fault is there, not here."""
+    from .errors import HostToolError
+
+    if not isinstance(value, HostToolError) or not value.traceback:
+        return ""
+    return f"\nIn the host tool {value.tool!r}:\n{value.traceback}"
 
 
 def own_frames(value: BaseException) -> str:

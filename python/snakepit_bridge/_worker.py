@@ -17,7 +17,7 @@ from ._failure import describe
 from ._lifecycle import LiveAdapter, require_tools
 from ._report import Reporter
 from ._sessions import of_this_worker
-from ._suggest import closest
+from ._suggest import Suggest
 from .errors import AdapterSourceError, ToolError
 
 TYPE_CHECKING = False
@@ -83,7 +83,8 @@ def main(core: Core) -> int:
 def _serve(line: Line, live: LiveAdapter, order: Initialize) -> bool:
     report = Reporter(order["errors"])
     if order["profile"] == "process":
-        return line.serve(live.tools, current, report, lambda name: closest(name, live.tools))
+        suggest = Suggest(live.tools, live.adapter, line.report)
+        return line.serve(live.tools, current, report, suggest)
     # Here, not above: a worker that runs one call at a time needs no threads of Python's.
     from . import _concurrent
 

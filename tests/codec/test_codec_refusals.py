@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import io
 import pathlib
 import types
 from typing import Any
@@ -75,6 +76,7 @@ REFUSED = [
     ((n for n in ()), "generator", "use a list"),
     (collections.deque(), "collections.deque", "use a list"),
     ({}.keys(), "dict_keys", "use a list"),
+    (io.StringIO(), "StringIO", "send its path or what it holds"),
     (unstarted(), "coroutine", "await it"),
     (ValueError("no"), "ValueError", r"raise it, or send str\(\)"),
     (Shy(), "Shy", "send plain values"),

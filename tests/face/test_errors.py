@@ -70,6 +70,11 @@ def test_the_text_holds_what_the_worker_said() -> None:
     assert failed.message == "no start"
 
 
+def test_what_the_message_says_already_is_not_said_again() -> None:
+    failed = errors.StartError("no start: OSError: x", remote_traceback="OSError: x\n")
+    assert str(failed) == "no start: OSError: x"
+
+
 @pytest.mark.parametrize(
     ("kind", "also"),
     [

@@ -87,3 +87,12 @@ class Slow(BaseAdapter):
 
     @tool
     def fine(self, a: int) -> None: ...
+
+
+class Unmarked(BaseAdapter):
+    @tool
+    def fine(self) -> str:
+        return "fine"
+
+    def forgotten(self) -> str:
+        return "no tool"

@@ -336,8 +336,10 @@ def test_a_failure_that_nobody_catches_comes_out_of_the_call(pool: Any) -> None:
     def fail() -> None:
         raise ValueError("wrong")
 
-    with pytest.raises(RemoteError, match="ValueError: wrong"):
+    with pytest.raises(RemoteError, match="ValueError: wrong") as caught:
         pool.execute("back", {"name": "fail"})
+    _, _, place = caught.value.remote_traceback.partition("In the host tool 'fail':\n")
+    assert 'raise ValueError("wrong")' in place, "the line of this file"
     with pytest.raises(RemoteError, match="ValueError: wrong"):
         pool.execute("aback", {"name": "fail"})
 

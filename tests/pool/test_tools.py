@@ -14,6 +14,8 @@ import pytest
 import snakepit
 from snakepit import ArgumentError, CallTimeout, EncodeError, PoolClosed, StartError, ToolNotFound
 
+from .conftest import until
+
 pytestmark = pytest.mark.process
 
 DESCRIBED = "pool.describing:Described"
@@ -206,6 +208,19 @@ def test_tools_that_cannot_be_are_named_at_the_start(
         pool.tools(timeout=60)
     with pytest.raises(StartError, match=told):
         pool.execute("fine")
+
+
+@pytest.mark.parametrize("line", ["native", "grpcio"])
+def test_a_method_without_the_mark_is_told(make_pool: Any, line: str) -> None:
+    pool = make_pool("pool.describing:Unmarked", size=1, line=line)
+    for _ in range(2):
+        with pytest.raises(ToolNotFound):
+            pool.execute("forgotten")
+    assert pool.execute("fine") == "fine"
+    reports = until(lambda: pool.info().workers[0].reports, "the worker tells")
+    assert [*reports] == [
+        "Unmarked.forgotten is no tool, since it is not marked: write @tool above its def"
+    ]
 
 
 def test_tools_are_known_to_agents(make_pool: Any) -> None:

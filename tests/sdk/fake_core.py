@@ -128,6 +128,7 @@ class Line:
         self.initialize = initialize
         self.started: SimpleQueue[Any] = SimpleQueue()
         self.requests: SimpleQueue[Pending | bool] = SimpleQueue()
+        self.reports: list[tuple[str, str]] = []
 
     def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
         self.substitute = substitute
@@ -144,6 +145,9 @@ class Line:
         self, failure: tuple[str, str, str], adapter_source: bool, permanent: bool
     ) -> None:
         self.started.put(StartFailed(failure, adapter_source, permanent))
+
+    def report(self, topic: str, text: str) -> None:
+        self.reports.append((topic, text))
 
     def serve(
         self,

@@ -33,6 +33,8 @@ def attach(bridge_version):
 
 
 class Line:
+    telemetry = None
+
     @property
     def initialize(self):
         return {
@@ -56,6 +58,9 @@ class Line:
 
     def start_failed(self, failure, adapter_source, permanent):
         posix.write(control, b"F" + "\n".join(failure).encode())
+
+    def report(self, topic, text):
+        pass
 
     def serve(self, tools, current, describe, suggest):
         import json

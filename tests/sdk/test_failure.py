@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from snakepit_bridge import BaseAdapter
 from snakepit_bridge._failure import LIMIT, describe
-from snakepit_bridge._suggest import closest, did_you_mean
+from snakepit_bridge._suggest import Suggest, closest, did_you_mean
 
 
 class Custom(Exception):
@@ -108,6 +109,30 @@ def test_long_texts_lose_their_middle(letter: str) -> None:
         assert "bytes are left out here" in cut
     assert message.startswith("BEGIN")
     assert message.endswith("END")
+
+
+def test_a_method_without_the_mark_is_told_once() -> None:
+    class Base(BaseAdapter):
+        def inherited(self) -> None: ...
+
+    class Model(Base):
+        size = 3
+
+        def predict(self) -> None: ...
+
+        def _private(self) -> None: ...
+
+    told: list[tuple[str, str]] = []
+    suggest = Suggest(["predicts"], Model(), lambda topic, text: told.append((topic, text)))
+    assert [suggest("predict"), suggest("predict")] == [["predicts"]] * 2
+    for name in ("size", "_private", "initialize", "set_session_context", "nothing", "__init__"):
+        suggest(name)
+    suggest("inherited")
+    assert [topic for topic, _ in told] == ["tools"] * 2
+    assert [text.partition(" is no tool")[0] for _, text in told] == [
+        f"{Model.__qualname__}.predict",
+        f"{Model.__qualname__}.inherited",
+    ]
 
 
 def test_closest_names() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from snakepit_bridge import errors
+from snakepit_bridge._failure import describe
 from snakepit_bridge.errors import HostToolError, HostToolNotFound, host_tool_error
 
 
@@ -55,6 +56,15 @@ def test_cause_context_and_notes_are_printed() -> None:
     assert "direct cause" in printed
     handled = host_tool_error(report("ValueError", context=report("KeyError")), "t")
     assert handled.context is handled.__context__ is not None
+
+
+def test_uncaught_it_is_told_with_the_place_in_the_host() -> None:
+    place = 'Traceback (most recent call last):\n  File "app.py", line 7, in pay\nValueError: no\n'
+    error = host_tool_error(report("ValueError", text=place), "pay")
+    _, _, text = describe(type(error), error, None)
+    assert text.endswith(f"HostToolValueError: ValueError: no\n\nIn the host tool 'pay':\n{place}")
+    missing = HostToolNotFound("no such tool", tool="t")
+    assert "In the host tool" not in describe(type(missing), missing, None)[2]
 
 
 def test_a_group_has_its_members() -> None:

@@ -53,6 +53,8 @@ def _by_protocol(kind: type[Any]) -> str:
         return "use str()"
     if _has(kind, "keys") and _has(kind, "__getitem__"):
         return "use dict()"
+    if _has(kind, "read") and _has(kind, "close"):
+        return "send its path or what it holds"
     if _has(kind, "__await__"):
         return "await it and send its result"
     if _has(kind, "__iter__"):

@@ -53,6 +53,8 @@ fn remedy(value: &Bound<'_, PyAny>) -> &'static str {
         "use str()"
     } else if has("keys") && has("__getitem__") {
         "use dict()"
+    } else if has("read") && has("close") {
+        "send its path or what it holds"
     } else if has("__await__") {
         "await it and send its result"
     } else if has("__iter__") {
