@@ -94,6 +94,7 @@ _PARAMETERS = {
     "unserializable",
     "errors",
     "shared_memory",
+    "control",
 }
 
 
@@ -212,6 +213,9 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             it has gets the exception's arguments, which are ``error.remote_args`` in any case.
         shared_memory: How arrays, tables and other large values travel: a ``SharedMemory``, or
             ``None``: over the line as all else. Default: in shared memory from 64 KiB on.
+        control: What ``snakepit status``, ``stack`` and ``recycle`` may do to the pool from outside,
+            as processes of the same user: ``"admin"``, all of it; ``"read"``: look at it;
+            ``"off"``: nothing, they do not see it. See ``docs/operating.md``.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -276,6 +280,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
         unserializable: Literal["error", "marker"] | Unserializable | Mapping[str, Any] = "error",
         errors: Iterable[str | type[Exception]] = (),
         shared_memory: SharedMemory | Mapping[str, Any] | Unset | None = UNSET,
+        control: Literal["admin", "read", "off"] = "admin",
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._stream_timeout = limit("stream_timeout", stream_timeout)
@@ -332,6 +337,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             unserializable=unserializable,
             errors=errors,
             shared_memory=shared_memory,
+            control=control,
         )
         self._config = config
         heeds_sigterm = (

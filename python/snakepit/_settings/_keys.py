@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from snakepit._config import AFFINITIES, LINES, PROFILES
+from snakepit._config import AFFINITIES, CONTROLS, LINES, PROFILES
 from snakepit._settings._origin import At
 from snakepit._settings._timeouts import PROFILES as TIMEOUT_PROFILES
 from snakepit._settings._units import (
@@ -298,6 +298,7 @@ POOL: dict[str, Kind | Group] = {
         },
         none=True,
     ),
+    "control": choice(*CONTROLS),
 }
 """What each pool has: the parameters of ``Pool``."""
 

@@ -1,5 +1,6 @@
 //! What a pool is told when it is made.
 
+mod access;
 mod breaker;
 mod by_place;
 pub(crate) mod environ;
@@ -22,6 +23,7 @@ mod worker;
 
 use std::time::Duration;
 
+pub use access::Access;
 pub use breaker::{BreakerConfig, Trip};
 pub use by_place::ByPlace;
 pub use environ::Env;
@@ -78,6 +80,8 @@ pub struct PoolConfig {
     pub shared_memory: Option<SharedMemory>,
     /// So many host tools may run inside each other, each called by a call that the one before made.
     pub host_tool_depth: u32,
+    /// What an operator may do to it from outside, over the operator socket of this process.
+    pub control: Access,
 }
 
 impl PoolConfig {
@@ -100,6 +104,7 @@ impl PoolConfig {
             guards: Guards::default(),
             shared_memory: Some(SharedMemory::default()),
             host_tool_depth: 50,
+            control: Access::default(),
         }
     }
 

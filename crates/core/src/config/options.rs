@@ -12,8 +12,8 @@ use super::read::{Limited, Named, Size, Span, Word};
 use super::suggest::closest;
 use super::upkeep::{Table, Whole};
 use super::{
-    BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode, Profile,
-    Recycle, RetryPolicy, SharedMemory, Unserializable,
+    Access, BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode,
+    Profile, Recycle, RetryPolicy, SharedMemory, Unserializable,
 };
 use crate::call::Affinity;
 use crate::value::Map;
@@ -208,6 +208,9 @@ parameters! {
     unserializable: Option<Unserializable>, read as Table<Unserializable>;
     /// Classes of exceptions, each as `"module:Name"`, that failures name and tell the arguments of.
     errors: Vec<String>, read as Word<String>;
+    /// What `snakepit status`, `stack` and `recycle` may do to the pool from outside, as processes of
+    /// the same user: `admin`, `read` or `off`. Default: `admin`.
+    control: Access, read as Named<Access>;
 }
 
 struct Parameters;

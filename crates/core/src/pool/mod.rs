@@ -25,6 +25,7 @@ mod lineage;
 #[cfg(feature = "testkit")]
 pub mod loopback;
 mod office;
+mod operated;
 mod reply;
 mod request;
 mod session;

@@ -16,6 +16,7 @@ use super::crashes::Crashes;
 use super::gate::{Gate, Pass};
 use super::hosting::{Asked, Hosting};
 use super::job::Job;
+use super::operated::Inquiries;
 use super::state::{Effect, Limits, NewCall, Refusal, Said, State, Words};
 use super::stream::Channel;
 use crate::breaker::CircuitBreaker;
@@ -145,6 +146,8 @@ pub(crate) struct Shared {
     pub(super) arena: Option<Arena>,
     pub(super) hosting: Arc<Hosting>,
     pub(super) events: Sink,
+    /// What operators ask of workers.
+    pub(super) inquiries: Inquiries,
     /// That a limit of memory is too low is told once.
     pub(super) heavy: Once,
     owner: Owner,
@@ -200,6 +203,7 @@ impl Shared {
             arena,
             hosting,
             events,
+            inquiries: Inquiries::default(),
             heavy,
             owner,
         }
