@@ -114,9 +114,11 @@ def metadata_faults(raw: bytes, distribution: str, checkout: Checkout) -> Iterat
         if metadata[field] != value:
             yield f"{field}: {metadata[field]}, wanted {value}"
     requires = metadata.get_all("Requires-Dist") or []
-    needed = [line.replace(" ", "") for line in requires if "extra ==" not in line]
+    needed = sorted(line.replace(" ", "") for line in requires if "extra ==" not in line)
     wanted_needed = (
-        [f"snakepit-bridge=={checkout.version}"] if distribution == "snakepit_pool" else []
+        ["rich>=14", f"snakepit-bridge=={checkout.version}", "typer>=0.28"]
+        if distribution == "snakepit_pool"
+        else []
     )
     if needed != wanted_needed:
         yield f"Requires-Dist: {needed}, wanted {wanted_needed}"

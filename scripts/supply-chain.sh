@@ -61,8 +61,9 @@ bills() {
         unzip -p "$wheel" '*.dist-info/sboms/snakepit-py.cyclonedx.json' >"$out/$name.crates.cdx.json"
     done
     "$python" -m venv --without-pip "$work/venv"
-    "$python" -m pip --python "$work/venv/bin/python" install --quiet --no-index \
-        --find-links "$folder" snakepit-pool
+    local pip=("$python" -m pip --python "$work/venv/bin/python" install --quiet)
+    "${pip[@]}" --no-index --no-deps --find-links "$folder" snakepit-pool snakepit-bridge
+    "${pip[@]}" --only-binary :all: snakepit-pool # what they need
     "$python" -m cyclonedx_py environment --output-reproducible \
         --validate --of JSON -o "$out/snakepit-pool.packages.cdx.json" "$work/venv/bin/python"
     "$python" - "$out" <<'PYTHON'

@@ -3,9 +3,10 @@
 #
 #   scripts/try-dist.sh [--sdist] [--tests] FOLDER [PYTHON…]
 #
-# Wheels, taken from the folder alone; with --sdist the source distributions, which are compiled.
-# Each PYTHON (default: python3) runs scripts/smoke.py; with --tests also those tests of the pool
-# and of the codec that are quick, with what their dependencies have wheels for.
+# Wheels, ours from the folder alone and what they need from the index; with --sdist the source
+# distributions, which are compiled. Each PYTHON (default: python3) runs scripts/smoke.py; with
+# --tests also those tests of the pool and of the codec that are quick, with what their dependencies
+# have wheels for.
 set -euo pipefail
 case ${1:-} in
     -h | --help) sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0" && exit ;;
@@ -41,11 +42,14 @@ for interpreter; do
         "$python" -m pip install --quiet --find-links "$folder" \
             "$folder"/snakepit_pool-*.tar.gz "$folder"/snakepit_bridge-*.tar.gz
     else
-        "$python" -m pip install --quiet --no-index --find-links "$folder" snakepit-pool
+        "$python" -m pip install --quiet --no-index --no-deps --find-links "$folder" \
+            snakepit-pool snakepit-bridge
+        "$python" -m pip install --quiet --only-binary :all: snakepit-pool # what it needs
     fi
     build=$("$python" -c 'import sysconfig
 print("free-threaded" if sysconfig.get_config_var("Py_GIL_DISABLED") else "abi3")')
     "$python" -W error scripts/smoke.py "$build"
+    "$venv/bin/snakepit" cleanup --help >/dev/null
     if [[ $tests ]]; then
         "$python" -m pip install --quiet --only-binary :all: pytest pytest-timeout hypothesis numpy
         # Its workers run other interpreters, which can load the abi3 build alone.

@@ -27,7 +27,9 @@ METADATA = f"""\
 Metadata-Version: 2.4
 Name: snakepit-pool
 Version: {VERSION}
+Requires-Dist: rich>=14
 Requires-Dist: snakepit-bridge=={VERSION}
+Requires-Dist: typer>=0.28
 License-File: LICENSE
 License-Expression: MIT
 Requires-Python: >=3.11
