@@ -213,9 +213,9 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             it has gets the exception's arguments, which are ``error.remote_args`` in any case.
         shared_memory: How arrays, tables and other large values travel: a ``SharedMemory``, or
             ``None``: over the line as all else. Default: in shared memory from 64 KiB on.
-        control: What ``snakepit status``, ``stack`` and ``recycle`` may do to the pool from outside,
-            as processes of the same user: ``"admin"``, all of it; ``"read"``: look at it;
-            ``"off"``: nothing, they do not see it. See ``docs/operating.md``.
+        control: What ``snakepit status``, ``stack`` and ``recycle`` may do to the pool from
+            outside, as processes of the same user. ``"admin"``: all of it; ``"read"``: look at it;
+            ``"off"``: they do not see it. See ``docs/operating.md``.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.

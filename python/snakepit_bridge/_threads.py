@@ -14,7 +14,7 @@ _MAX = 60 * 1024
 
 
 def where() -> str:
-    """Each thread's stack, innermost frame last, but for the one that asks; the main thread first."""
+    """Each thread's stack but for that of the one that asks; the main thread first."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     me, main = threading.get_ident(), threading.main_thread().ident
     frames = sys._current_frames()

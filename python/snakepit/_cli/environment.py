@@ -79,9 +79,7 @@ def ask(python: str) -> Interpreter:
         )
         return Interpreter(*json.loads(ended.stdout))
     except (OSError, ValueError, TypeError, subprocess.TimeoutExpired):
-        raise Failed(
-            f"{python} is no Python that answers", "name another with --python"
-        ) from None
+        raise Failed(f"{python} is no Python that answers", "name another with --python") from None
 
 
 def refuse_unfit(found: Interpreter) -> None:

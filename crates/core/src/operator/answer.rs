@@ -1,5 +1,7 @@
 //! What a client is told: one JSON object. Every field is described in docs/operating.md.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// The whole answer.
@@ -81,7 +83,7 @@ pub(crate) struct Pool {
     pub(crate) retry_tokens: u32,
     pub(crate) sessions: usize,
     /// Ends of workers, by reason.
-    pub(crate) restarts: Vec<(String, u64)>,
+    pub(crate) restarts: BTreeMap<String, u64>,
     pub(crate) shared_memory: Option<SharedMemory>,
     pub(crate) workers: Vec<WorkerRow>,
 }

@@ -1,19 +1,20 @@
 //! One client: a line in, a line out, in bounded time.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Said};
 use super::request::{MAX_REQUEST, Malformed, Request};
 use super::{Refused, VERSION};
+use crate::process::send;
 
 /// A client has so long to say what it wants, and as long again to take its answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves it, with so much patience each way; `carry_out` does what it asks for.
 pub(super) fn serve(
-    mut stream: &UnixStream,
+    stream: &UnixStream,
     patience: Duration,
     carry_out: impl FnOnce(Request) -> Said,
 ) {
@@ -25,14 +26,14 @@ pub(super) fn serve(
         Err(Some(Refused { kind, message })) => Said::Error { kind, message },
         Err(None) => return, // It has gone without a word.
     };
-    let _gone_meanwhile = write_all(&mut stream, &line_of(said), patience);
+    let _gone_meanwhile = write_all(stream, &line_of(said), patience);
 }
 
 /// Tells a client in one breath that it is not served. It may not be there any more to hear it.
-pub(super) fn refuse(mut stream: &UnixStream, kind: &'static str, message: &str) {
+pub(super) fn refuse(stream: &UnixStream, kind: &'static str, message: &str) {
     // An answer of this length fits the empty buffer of a new connection: this waits for nobody.
     let said = Said::Error { kind, message: message.into() };
-    let _ = stream.set_nonblocking(true).and_then(|()| stream.write_all(&line_of(said)));
+    let _ = stream.set_nonblocking(true).and_then(|()| send(stream, &line_of(said)));
 }
 
 fn line_of(said: Said) -> Vec<u8> {
@@ -72,7 +73,7 @@ fn read_line(mut stream: &UnixStream, patience: Duration) -> Result<Vec<u8>, Opt
     }
 }
 
-fn write_all(stream: &mut &UnixStream, mut line: &[u8], patience: Duration) -> io::Result<()> {
+fn write_all(stream: &UnixStream, mut line: &[u8], patience: Duration) -> io::Result<()> {
     let until = Instant::now() + patience;
     while !line.is_empty() {
         let left = until.saturating_duration_since(Instant::now());
@@ -80,7 +81,7 @@ fn write_all(stream: &mut &UnixStream, mut line: &[u8], patience: Duration) -> i
             return Err(io::ErrorKind::TimedOut.into());
         }
         stream.set_write_timeout(Some(left))?;
-        match stream.write(line) {
+        match send(stream, line) {
             Ok(length) => line = &line[length..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -95,6 +96,7 @@ fn is_late(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::Shutdown;
     use std::thread;
 

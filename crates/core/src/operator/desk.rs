@@ -65,12 +65,12 @@ impl Drop for Registration {
         if !self.owner.is_here() {
             return;
         }
-        let way_in = {
-            let mut open = DESK.get(Arc::default).lock();
-            open.subjects.retain(|(id, _)| *id != self.id);
-            if open.subjects.is_empty() { open.way_in.take() } else { None }
-        };
-        drop(way_in);
+        let mut open = DESK.get(Arc::default).lock();
+        open.subjects.retain(|(id, _)| *id != self.id);
+        if open.subjects.is_empty() {
+            // Under the lock: the next pool's has the same path.
+            open.way_in = None;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::socket::sockopt::PeerCredentials;
-use nix::sys::socket::{Shutdown, getsockopt, shutdown};
+use nix::sys::socket::{self, MsgFlags, Shutdown, getsockopt, shutdown};
 use nix::unistd::geteuid;
 
 use super::fork::{CloseInChild, close_in_child};
@@ -101,6 +101,15 @@ impl Door {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Writes to a connection what there is room for. A client that has gone is an error and no SIGPIPE,
+/// whatever the program does with that.
+///
+/// # Errors
+/// What the system says.
+pub fn send(stream: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
+    Ok(socket::send(stream.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)?)
 }
 
 /// A socket of this process alone: closed in its forks, and never closed there twice.

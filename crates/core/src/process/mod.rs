@@ -56,7 +56,7 @@ mod watch;
 pub use cleanup::{cleanup, cleanup_in};
 pub use control::{Control, Received, WorkerControl};
 pub use descriptor::HostFd;
-pub use doorway::{Caller, Door, Doorway};
+pub use doorway::{Caller, Door, Doorway, send};
 pub use estate::Cleanup;
 pub use exit::{ExitStatus, end_by, signal_name};
 pub use fork::{CloseInChild, Owner, PerProcess, close_in_child, owner};
