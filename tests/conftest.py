@@ -22,6 +22,7 @@ MARKS = {
     "line": ["process"],
     "grpcio_end": ["process"],
     "node": ["process"],
+    "cli": ["process"],
     "conformance": ["process"],
 }
 

@@ -21,6 +21,7 @@ from snakepit.errors import SnakepitError
 COMMANDS = {
     "cleanup": "snakepit._cli.cleanup:cleanup",
     "config": "snakepit._cli.config:config",
+    "doctor": "snakepit._cli.doctor:doctor",
     "gen": "snakepit._cli.gen:app",
     "recycle": "snakepit._cli.recycle:recycle",
     "run": "snakepit._cli.run:run",

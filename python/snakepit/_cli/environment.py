@@ -191,7 +191,12 @@ class Environment:
         progress("installing " + " ".join(arguments))
         # -I: what PYTHONPATH and the user's own packages have is not in the environment.
         pip = [self.python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        _run([*pip, "install", *arguments], progress)
+        try:
+            _run([*pip, "install", *arguments], progress)
+        except Failed as failure:
+            if "No matching distribution found for snakepit-bridge" in failure.message:
+                failure.remedy = "name the folder with its wheel: --find-links DIR"
+            raise
 
 
 def _run(command: Sequence[str], progress: Progress) -> None:

@@ -60,7 +60,7 @@ def styled(text: str, style: str, stream: TextIO | None = None) -> str:
 def mark(good: bool | None, stream: TextIO | None = None) -> str:
     """✓, ✗, or – for what could not be asked; in ASCII where the stream's encoding has no other."""
     stream = stream or sys.stdout
-    word = "skip" if good is None else "ok" if good else "FAIL"
+    word = "--" if good is None else "ok" if good else "FAIL"
     sign = "–" if good is None else "✓" if good else "✗"
     try:
         sign.encode(stream.encoding or "ascii")

@@ -6,14 +6,12 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from snakepit._cli import output
 from snakepit._cli.outcome import Failed
-
-PROBE = Path(__file__).with_name("probe")
 
 
 def setup(
@@ -59,6 +57,7 @@ def setup(
     """
     from snakepit import __version__
     from snakepit._cli import environment as made
+    from snakepit._cli import started
     from snakepit._cli.signals import put_away_on_sigterm
     from snakepit._interpreter import interpreter
 
@@ -74,7 +73,7 @@ def setup(
         created = place.make(found, progress)
         place.install([*more, made.requirement(found, __version__), *wanted], progress)
         progress("starting a worker there")
-        answer = started(str(place.folder))
+        answer, _ = started.answer(str(place.folder))
     told = {
         "python": str(place.folder),
         "created": created,
@@ -86,21 +85,6 @@ def setup(
         return
     output.say(f"a worker answered there: Python {told['version']}, {told['end']} end")
     output.out(f'python = "{told["python"]}"')
-
-
-def started(python: str | None) -> dict[str, Any]:
-    """What a worker in that Python says of itself.
-
-    Raises:
-        StartError: None can start there.
-    """
-    from snakepit import Pool
-
-    with Pool(
-        "snakepit_probe:Probe", size=1, name="setup", python=python, pythonpath=[PROBE]
-    ) as pool:
-        answer: dict[str, Any] = pool.execute("ping", timeout=90)
-        return answer
 
 
 def _wanted(needs: str | None) -> list[str]:
@@ -126,7 +110,7 @@ def _wanted(needs: str | None) -> list[str]:
 
 
 def _place(link: str) -> str:
-    # pip runs elsewhere than here only in its mind; a relative folder would do, a dash in front not.
+    # A name that begins with a dash would be an option of pip's.
     return str(Path(link).absolute()) if Path(link).exists() else link
 
 

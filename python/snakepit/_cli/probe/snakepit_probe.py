@@ -13,7 +13,15 @@ from snakepit_bridge import BaseAdapter, __version__, tool
 
 
 class Probe(BaseAdapter):
-    """Needs nothing but the SDK."""
+    """Needs nothing but the SDK.
+
+    Args:
+        secret: What nobody else may find out; kept for as long as the worker lives.
+    """
+
+    def __init__(self, secret: str = "") -> None:
+        super().__init__()
+        self.secret = secret
 
     @tool
     def ping(self) -> dict[str, Any]:
