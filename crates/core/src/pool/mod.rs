@@ -20,6 +20,7 @@ mod health;
 mod host_tool;
 mod hosting;
 mod info;
+mod inquiry;
 mod job;
 mod lineage;
 #[cfg(feature = "testkit")]

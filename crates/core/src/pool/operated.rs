@@ -1,13 +1,10 @@
 //! A pool as the operator socket sees it. Threads of that socket come here, never a runtime's.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::inquiry::Located;
 use super::shared::Shared;
 use crate::breaker::CircuitBreaker;
 use crate::config::{Access, AdapterSource, SourceKind};
@@ -19,58 +16,6 @@ use crate::process::Way;
 
 /// An interpreter that nobody holds tells in much less.
 const INTERPRETER_LIMIT: Duration = Duration::from_secs(1);
-
-/// Questions to workers that are under way.
-#[derive(Default)]
-pub(super) struct Inquiries {
-    next: AtomicU64,
-    open: Mutex<HashMap<u64, (Way, Sender<(Way, String)>)>>,
-}
-
-/// One question, in as many ways as it takes.
-struct Inquiry<'a> {
-    of: &'a Inquiries,
-    nonces: Vec<u64>,
-    answers: Receiver<(Way, String)>,
-    sender: Sender<(Way, String)>,
-}
-
-impl Inquiries {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, (Way, Sender<(Way, String)>)>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn open(&self) -> Inquiry<'_> {
-        let (sender, answers) = channel();
-        Inquiry { of: self, nonces: Vec::new(), answers, sender }
-    }
-
-    /// A worker answered; whatever nobody asked for is nobody's.
-    pub(super) fn answered(&self, nonce: u64, text: String) {
-        let asked = self.lock().remove(&nonce);
-        if let Some((way, sender)) = asked {
-            let _nobody_waits = sender.send((way, text));
-        }
-    }
-}
-
-impl Inquiry<'_> {
-    fn number(&mut self, way: Way) -> u64 {
-        let nonce = self.of.next.fetch_add(1, Ordering::Relaxed);
-        self.of.lock().insert(nonce, (way, self.sender.clone()));
-        self.nonces.push(nonce);
-        nonce
-    }
-}
-
-impl Drop for Inquiry<'_> {
-    fn drop(&mut self) {
-        let mut open = self.of.lock();
-        for nonce in &self.nonces {
-            open.remove(nonce);
-        }
-    }
-}
 
 fn refused<T>(kind: &'static str, message: String) -> Result<T, Refused> {
     Err(Refused { kind, message })
@@ -158,23 +103,20 @@ impl Subject for Shared {
             let message = format!("the program of {worker} does not read its control socket");
             return refused("no_answer", message);
         }
-        let told = |(way, text): (Way, String)| {
-            let by = match way {
-                Way::Interpreter => "interpreter",
-                Way::Signal => "signal",
-            };
-            let worker = Worker { pool: self.name().into(), slot: number, generation: present };
-            Stack { worker, pid, by, text }
-        };
         let until = Instant::now() + limit;
         let mut inquiry = self.inquiries.open();
         for (way, at_most) in [(Way::Interpreter, INTERPRETER_LIMIT), (Way::Signal, limit)] {
             port.locate(inquiry.number(way), way);
             let left = until.saturating_duration_since(Instant::now()).min(at_most);
-            match inquiry.answers.recv_timeout(left) {
-                Ok(answer) if !answer.1.is_empty() => return Ok(told(answer)),
-                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break, // `inquiry` holds the other end
+            if let Some(Located { way, text }) = inquiry.answer(left)
+                && !text.is_empty()
+            {
+                let by = match way {
+                    Way::Interpreter => "interpreter",
+                    Way::Signal => "signal",
+                };
+                let worker = Worker { pool: self.name().into(), slot: number, generation: present };
+                return Ok(Stack { worker, pid, by, text });
             }
         }
         refused(
