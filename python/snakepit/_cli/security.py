@@ -160,7 +160,7 @@ def _closed(found: _Found, places: list[str]) -> Iterator[Check]:
 def _killed_host() -> Iterator[Check]:
     script = _HOST.format(adapter=ADAPTER, probe=str(PROBE))
     with subprocess.Popen(
-        [sys.executable, "-c", script],
+        [sys.executable, "-P", "-c", script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
