@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 def top(
     interval: Annotated[
-        float, typer.Option("--interval", metavar="SECONDS", min=0.1, max=3600.0)
+        float,
+        typer.Option(
+            "--interval", metavar="SECONDS", min=0.1, max=3600.0, help="From one look to the next."
+        ),
     ] = 2.0,
     count: Annotated[
         int | None,
