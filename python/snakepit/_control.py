@@ -154,7 +154,10 @@ def find() -> Found:
             path = os.path.join(folder, _SOCKET)
             if not _is_socket(path):
                 continue
-            pid, lives = _host_of(os.path.join(folder, "ledger"))
+            try:
+                pid, lives = _host_of(os.path.join(folder, "ledger"))
+            except FileNotFoundError:
+                continue  # It is on its way out: the ledger goes last.
             (sockets if lives else stale).append(HostSocket(path, pid))
     sockets.sort(key=lambda it: it.pid or 0)
     return Found(sockets, stale, sorted(others))
@@ -192,6 +195,8 @@ def _host_of(ledger: str) -> tuple[int | None, bool]:
     """The process that a ledger is of, and whether it lives: then it has the file locked."""
     try:
         descriptor = os.open(ledger, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
     except OSError:
         return None, True  # Whether somebody listens will tell.
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -255,7 +257,16 @@ def test_two_hosts_are_both_shown_and_one_is_meant(
     assert "--host PID" in ambiguous.stderr
 
 
-def test_a_killed_host_is_told_from_a_living_one(command: Command, killable: Running) -> None:
+def test_a_killed_host_is_told_from_a_living_one(
+    command: Command, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else any host that starts meanwhile sweeps what this one leaves. A socket's path is short.
+    with tempfile.TemporaryDirectory(dir="/tmp") as apart:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", apart)
+        _kill_and_sweep(command, Running(host))
+
+
+def _kill_and_sweep(command: Command, killable: Running) -> None:
     # A copy of it must not answer in its place.
     killable.tell("fork")
     child = int(killable.heard())
@@ -351,7 +362,8 @@ print(s.recv(4096).decode())
 def test_what_another_user_serves_is_not_read(tmp_path: Path, monkeypatch: Any) -> None:
     folder = tmp_path / "snakepit-abcdef"
     folder.mkdir()
-    with socket.socket(socket.AF_UNIX) as server:
+    with socket.socket(socket.AF_UNIX) as server, open(folder / "ledger", "w") as ledger:
+        fcntl.flock(ledger, fcntl.LOCK_EX)  # as a host has it that lives
         server.bind(str(folder / "operator.sock"))
         server.listen()
         monkeypatch.setattr(_control, "_bases", lambda: [str(tmp_path)])

@@ -6,7 +6,7 @@ from typing import Any
 
 from snakepit._control import printable
 
-HEADER = ["SLOT", "PID", "GEN", "STATE", "FOR", "AGE", "CALLS", "MEMORY", "SESSIONS", "RUNNING"]
+HEADER = ["SLOT", "PID", "GEN", "STATE", "AGE", "CALLS", "MEMORY", "SESSIONS", "RUNNING"]
 
 
 def host_line(host: dict[str, Any]) -> str:
@@ -28,7 +28,7 @@ def pool_line(pool: dict[str, Any], twins: bool = False) -> str:
         f"{ready}/{len(workers)} ready",
         f"{calls['running']} running",
         f"{queue['calls']} queued",
-        f"{pool['sessions']} sessions",
+        _count(pool["sessions"], "session"),
     ]
     if pool["circuit"] is not None:
         parts.append(f"circuit {pool['circuit']}")
@@ -37,7 +37,7 @@ def pool_line(pool: dict[str, Any], twins: bool = False) -> str:
     if (memory := pool["shared_memory"]) is not None and memory["bytes"]:
         parts.append(f"{size(memory['in_use'])} of {size(memory['bytes'])} shared memory")
     if calls["worker_deaths"]:
-        parts.append(f"{calls['worker_deaths']} deaths")
+        parts.append(_count(calls["worker_deaths"], "death"))
     if pool["access"] == "read":
         parts.append("read only")
     return "  ".join(parts)
@@ -46,6 +46,8 @@ def pool_line(pool: dict[str, Any], twins: bool = False) -> str:
 def worker_row(worker: dict[str, Any]) -> list[str]:
     """A worker, in the columns of ``HEADER``."""
     state = worker["state"]
+    if state not in ("ready", "busy"):
+        state = f"{state} {span(worker['state_for'])}"
     if worker["breaker"] != "closed":
         state = f"{state}, breaker {worker['breaker']}"
     if worker.get("device"):
@@ -55,7 +57,6 @@ def worker_row(worker: dict[str, Any]) -> list[str]:
         _or_dash(worker["pid"]),
         str(worker["generation"]),
         printable(state),
-        span(worker["state_for"]),
         "-" if worker["age"] is None else span(worker["age"]),
         str(worker["calls"]),
         "-" if worker["memory"] is None else size(worker["memory"]),
@@ -78,6 +79,10 @@ def _doing(worker: dict[str, Any]) -> str:
     if worker["waiting"]:
         shown.append(f"{worker['waiting']} waiting")
     return printable(", ".join(shown)) or "-"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _or_dash(value: object) -> str:

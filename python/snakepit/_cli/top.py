@@ -234,7 +234,7 @@ class _keys:  # noqa: N801 (a context manager, used like a function)
         _pause.keys = None
 
 
-_NUMBERS = {"SLOT", "PID", "GEN", "FOR", "AGE", "CALLS", "MEMORY", "SESSIONS", "CPU"}
+_NUMBERS = {"SLOT", "PID", "GEN", "AGE", "CALLS", "MEMORY", "SESSIONS", "CPU"}
 _COLOURS = {
     "ready": "green",
     "busy": "cyan",

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+/// Of requests and answers. What is added is optional for whoever reads it.
+pub(super) const VERSION: u32 = 1;
+
 /// The whole answer.
 #[derive(Debug, Serialize)]
 pub(crate) struct Answer {

@@ -4,9 +4,9 @@ use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::answer::{Answer, Said};
+use super::Refused;
+use super::answer::{Answer, Said, VERSION};
 use super::request::{MAX_REQUEST, Malformed, Request};
-use super::{Refused, VERSION};
 use crate::process::send;
 
 /// A client has so long to say what it wants, and as long again to take its answer.

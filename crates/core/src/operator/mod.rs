@@ -26,6 +26,3 @@ mod verb;
 
 pub(crate) use desk::{Registration, register};
 pub(crate) use subject::{Refused, Subject};
-
-/// Of requests and answers. What is added is optional for whoever reads it.
-pub(crate) const VERSION: u32 = 1;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::VERSION;
+use super::answer::VERSION;
 
 /// A longer line is refused unread.
 pub(super) const MAX_REQUEST: usize = 4096;
