@@ -35,7 +35,7 @@ INSTALLED := $(VENV)/.installed-$(SHAPE)
 
 # The steps of `make test`, in the order in which they run: cheap ones first.
 TEST_STEPS := test-rustfmt test-ruff test-mypy test-repository test-workflows test-clippy test-features \
-	test-rust test-rustdoc test-package test-wheel test-dist test-rust-face test-stubs test-python \
+	test-rust test-rustdoc test-site test-package test-wheel test-dist test-rust-face test-stubs test-python \
 	test-grpcio test-python-3.10 test-python-3.11 test-python-3.12 test-python-3.13 test-python-3.13t
 
 # --- the commands ---------------------------------------------------------------------------------
@@ -136,6 +136,11 @@ audit: $(VENV)/.group-audit  ## licences and known vulnerabilities of what we de
 	scripts/supply-chain.sh crates
 	scripts/supply-chain.sh packages
 
+.PHONY: site
+site: $(VENV)/.group-docs  ## the guides and the Python reference, into target/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo target/site/index.html
+
 .PHONY: docs
 docs: $(VENV)/.made  ## the Rust documentation, into target/doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
@@ -209,10 +214,10 @@ test-rust:
 	@.ci/step "cargo test" cargo test --workspace --exclude snakepit-py --exclude snakepit-examples \
 		--features snakepit-testkit/failpoints --locked
 
-# Python workers called from Rust, and the example programs.
+# Python workers called from Rust, the example programs, and the Rust of the guides.
 test-rust-face: $(INSTALLED)
-	@SNAKEPIT_TEST_PYTHON=$(CURDIR)/$(BIN)/python .ci/step "cargo test, with Python workers" \
-		cargo test -p snakepit-examples --locked
+	@SNAKEPIT_TEST_PYTHON=$(CURDIR)/$(BIN)/python VIRTUAL_ENV=$(CURDIR)/$(VENV) \
+		.ci/step "cargo test, with Python workers" cargo test -p snakepit-examples --locked
 
 # What would be published, unpacked and built by itself.
 test-package:
@@ -221,6 +226,9 @@ test-package:
 test-rustdoc: $(VENV)/.made
 	@RUSTDOCFLAGS="-D warnings" .ci/step "rustdoc" \
 		cargo doc --workspace --no-deps --document-private-items --locked
+
+test-site: $(VENV)/.group-docs
+	@NO_MKDOCS_2_WARNING=1 .ci/step "site" $(BIN)/mkdocs build --strict
 
 test-wheel: $(VENV)/.made
 	@.ci/step "release wheel in .venv" $(MAKE) --no-print-directory build
@@ -232,7 +240,7 @@ test-ruff: $(VENV)/.group-lint
 	@.ci/step "ruff check" $(BIN)/ruff check .
 	@.ci/step "ruff format" $(BIN)/ruff format --check .
 
-test-mypy: $(VENV)/.group-lint $(VENV)/.group-test
+test-mypy: $(VENV)/.group-lint $(VENV)/.group-test $(VENV)/.group-docs
 	@.ci/step "mypy --strict" $(BIN)/mypy --strict
 
 test-stubs: $(INSTALLED) $(VENV)/.group-lint
@@ -241,7 +249,7 @@ test-stubs: $(INSTALLED) $(VENV)/.group-lint
 # Most tests wait for processes more than they compute: four at once use two cores.
 PYTEST := $(BIN)/python -m pytest -n 4 --dist worksteal
 
-test-python: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-demo
+test-python: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-demo $(VENV)/.group-examples
 	@.ci/step "pytest on $$($(BIN)/python --version)" $(PYTEST)
 
 # What calls, streams, sessions and deaths are does not depend on the end of the line.

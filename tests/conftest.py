@@ -24,6 +24,7 @@ MARKS = {
     "node": ["process"],
     "cli": ["process"],
     "conformance": ["process"],
+    "examples": ["process", "repo"],
 }
 
 

@@ -52,7 +52,7 @@ from snakepit.errors import (
 )
 
 if TYPE_CHECKING:
-    from snakepit import executor, hardware, zero_copy
+    from snakepit import executor, hardware, telemetry, zero_copy
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
@@ -186,6 +186,7 @@ __all__ = [
     "start",
     "stop",
     "submit",
+    "telemetry",
     "unserializable_info",
     "zero_copy",
 ]
@@ -245,6 +246,7 @@ _LAZY = {
     "start": "snakepit._started",
     "stop": "snakepit._started",
     "submit": "snakepit._started",
+    "telemetry": "snakepit",
     "zero_copy": "snakepit",  # the module itself
 }
 

@@ -340,6 +340,8 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             control=control,
         )
         self._config = config
+        if dispatch := sys.modules.get("snakepit._dispatch"):
+            dispatch.dispatcher.resume()
         heeds_sigterm = (
             handle_sigterm is not False and not inline and _sigterm.install(handle_sigterm)
         )
@@ -495,5 +497,7 @@ def _close_open_pools() -> None:
         if not pool._engine.forked:
             pool._engine.close(0.0)
             pool._close_tools()
+    if dispatch := sys.modules.get("snakepit._dispatch"):
+        dispatch.dispatcher.finish()
     # The thread that calls into Python must have ended before the interpreter goes.
     _core.leave()

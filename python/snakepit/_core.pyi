@@ -654,6 +654,46 @@ class HealthMonitor:
         """Healthy, crashes in the window, seconds since the last one."""
     def stats(self) -> _HealthStats: ...
 
+# --- telemetry ----------------------------------------------------------------------------------
+
+TELEMETRY_EVENTS: tuple[str, ...]  # Names of all events that pools tell by themselves.
+
+@final
+class Subscription:
+    """Events of all pools of this process, for one thread."""
+
+    def __new__(cls, room: int) -> Self:
+        """It wants nothing yet. ``room``: events that wait at most; the oldest make room."""
+
+    def want(self, names: Sequence[str]) -> None:
+        """Hear events of these names, and no others; ``"snakepit.python."``: those of adapters."""
+
+    def next(self, gather: float) -> list[tuple[str, dict[str, Any], dict[str, Any]]] | None:
+        """Wait for events, and take all: name, measurements, metadata.
+
+        With the first come those that are told within ``gather`` seconds. Where events were
+        dropped, ``"snakepit.telemetry.dropped"`` is the last one. ``None``: it is closed, and all
+        was taken.
+        """
+
+    def hurry(self) -> int:
+        """Have a batch gathered at once; its number, from 1 on."""
+
+    def close(self) -> None:
+        """Hear nothing more. What waits can still be taken."""
+
+    @property
+    def dropped(self) -> int:
+        """Events that made room for later ones."""
+
+def hears(name: str) -> bool:
+    """Whether anybody in this process wants to hear of such events."""
+
+def tell(
+    name: str, measurements: dict[str, int | float], metadata: dict[str, str | int | float | bool]
+) -> None:
+    """Tell an event that is no native pool's."""
+
 def leave() -> None:
     """For the interpreter's exit: run queued callbacks, end their thread, let no thread back in."""
 
@@ -749,6 +789,9 @@ class Line:
 
     @property
     def initialize(self) -> _Initialize: ...
+    @property
+    def telemetry(self) -> Telemetry | None:
+        """Where what the adapter tells is left for the host; None: it wants none, ever."""
     def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
         """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
     def ready(
@@ -789,6 +832,34 @@ class Line:
         coroutines have been wrapped by the SDK. KeyboardInterrupt and SystemExit raised by a tool
         are failures like any other.
         """
+
+@final
+class Telemetry:
+    """Where the SDK leaves what is for the host; see ``snakepit_bridge._native.Outlet``."""
+
+    @property
+    def version(self) -> int: ...
+    def wanted(self) -> tuple[bool, float, list[str], list[str]]: ...
+    def event(
+        self,
+        name: str,
+        time_ns: int,
+        measurements: dict[str, float],
+        metadata: dict[str, str | float | bool],
+        correlation_id: str,
+        call_id: int,
+    ) -> None: ...
+    def span(
+        self,
+        ids: tuple[bytes, bytes, bytes],
+        name: str,
+        start_ns: int,
+        end_ns: int,
+        attributes: dict[str, str | float | bool],
+        status: int,
+        message: str,
+        call_id: int,
+    ) -> None: ...
 
 @final
 class Jobs:

@@ -19,6 +19,7 @@ from snakepit._inline_call import InlineCall, InlineChunks, InlineReply
 from snakepit._inline_error import raised
 from snakepit._inline_host import InlineHostTools
 from snakepit._inline_sessions import InlineSession, InlineSessions
+from snakepit._inline_telling import ToldCall
 from snakepit.errors import (
     AdapterSourceError,
     ArgumentError,
@@ -96,12 +97,19 @@ class InlineEngine:
         origin: object = None,
     ) -> Any:
         with self._lock:
-            bound, call, keywords = self._begin(tool, args, session, timeout, streams=False)
+            keywords = self._arguments(tool, args)
+            told = ToldCall(self._config.name, tool, None if session is None else session.id)
             try:
-                value = self.outcome(call, lambda: bound(**keywords))
-            finally:
-                call.ended()
+                bound, call = self._begin(tool, session, timeout, told, streams=False)
+                try:
+                    value = self.outcome(call, lambda: bound(**keywords))
+                finally:
+                    call.ended()
+            except BaseException as error:
+                told.ended(error)
+                raise
             self.count_completed()
+            told.ended()
             return value
 
     def submit(
@@ -153,12 +161,19 @@ class InlineEngine:
         origin: object = None,
     ) -> InlineChunks:
         with self._lock:
-            bound, call, keywords = self._begin(tool, args, session, timeout, streams=True)
+            keywords = self._arguments(tool, args)
+            told = ToldCall(self._config.name, tool, None if session is None else session.id)
             try:
-                return InlineChunks(self, call, self.run(call, lambda: iter(bound(**keywords))))
-            except BaseException:
-                call.ended()
+                bound, call = self._begin(tool, session, timeout, told, streams=True)
+                try:
+                    chunks = self.run(call, lambda: iter(bound(**keywords)))
+                except BaseException:
+                    call.ended()
+                    raise
+            except BaseException as error:
+                told.ended(error)
                 raise
+            return InlineChunks(self, call, chunks, told)
 
     def run(self, call: InlineCall, function: Callable[[], Any]) -> Any:
         """Run code of the adapter inside of ``call``."""
@@ -189,19 +204,26 @@ class InlineEngine:
         """Note that a call has come to its end."""
         self._counts["completed"] += 1
 
+    def _arguments(self, tool: str, args: Mapping[str, Any] | None) -> dict[str, Any]:
+        # As the native engine takes it: what is no text is refused by the face.
+        tool.encode()
+        self._refuse_fork()
+        keywords: dict[str, Any] = self._travel(
+            {} if args is None else dict(args), "args", tool, "request"
+        )
+        return keywords
+
     def _begin(
         self,
         tool: str,
-        args: Mapping[str, Any] | None,
         session: InlineSession | None,
         timeout: float | None,
+        told: ToldCall,
         streams: bool,
-    ) -> tuple[Callable[..., Any], InlineCall, dict[str, Any]]:
-        # As the native engine takes it: what is no text is refused by the face.
-        tool.encode()
+    ) -> tuple[Callable[..., Any], InlineCall]:
         self._counts["rejected"] += self.closed
         live = self._started()
-        keywords = self._travel({} if args is None else dict(args), "args", tool, "request")
+        told.begun()
         self._counts["requests"] += 1
         found = live.find(tool, streams)
         if found is None:
@@ -221,7 +243,7 @@ class InlineEngine:
             )
             call.ended()
             self._raise(TypeError(f"tool {tool!r} {mend}"), call)
-        return bound, call, keywords
+        return bound, call
 
     def _travel(self, value: Any, root: str, tool: str, direction: str) -> Any:
         substitute, memory = self._substitutes[direction], self._config.shared_memory
@@ -260,13 +282,15 @@ class InlineEngine:
             self._sessions.serve(self._generation, self._live.session_closed)
         return self._live
 
-    def _refuse_closed(self) -> None:
-        name = self._config.name
+    def _refuse_fork(self) -> None:
         if self.forked:
-            raise ForkedPool(
-                f"pool {name} belongs to process {self._owner}", pool=name, owner_pid=self._owner
-            )
+            name, owner = self._config.name, self._owner
+            raise ForkedPool(f"pool {name} belongs to process {owner}", pool=name, owner_pid=owner)
+
+    def _refuse_closed(self) -> None:
+        self._refuse_fork()
         if self.closed:
+            name = self._config.name
             raise PoolClosed(f"pool {name} is closed", pool=name)
 
     def _start(self) -> LiveAdapter:

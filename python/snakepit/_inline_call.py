@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from snakepit import _core
+from snakepit.errors import Cancelled
 
 if TYPE_CHECKING:
     import asyncio
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from snakepit._inline import InlineEngine
     from snakepit._inline_host import InlineHostReply, InlineHostTools
     from snakepit._inline_sessions import InlineSession, InlineSessions, Life
+    from snakepit._inline_telling import ToldCall
 
 # The end passes through the engine as a value: a StopIteration is an error there like any other.
 _END = object()
@@ -113,10 +115,13 @@ class InlineReply:
 class InlineChunks:
     """A stream whose generator takes a step when a chunk is asked for."""
 
-    def __init__(self, engine: InlineEngine, call: InlineCall, chunks: Iterator[Any]) -> None:
+    def __init__(
+        self, engine: InlineEngine, call: InlineCall, chunks: Iterator[Any], told: ToldCall
+    ) -> None:
         self._engine = engine
         self._call = call
         self._chunks = chunks
+        self._told = told
         self._open = True
 
     def __next__(self) -> Any:
@@ -126,13 +131,15 @@ class InlineChunks:
             chunk = self._engine.run(self._call, lambda: next(self._chunks, _END))
             if chunk is not _END:
                 return self._engine.arrived(self._call, chunk)
-        except BaseException:
+        except BaseException as error:
             self._open = False
             self._call.ended()
+            self._told.ended(error)
             raise
         self._open = False
         self._call.ended()
         self._engine.count_completed()
+        self._told.ended()
         raise StopIteration
 
     def next_async(self, inbox: _core.Inbox, future: asyncio.Future[Any]) -> bool:
@@ -159,3 +166,4 @@ class InlineChunks:
                 self._engine.run(self._call, close)
         finally:
             self._call.ended()
+            self._told.ended(Cancelled(f"{self._call.tool}: given up", tool=self._call.tool))

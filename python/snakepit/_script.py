@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
-from snakepit import _sigterm, _started
+from snakepit import _core, _sigterm, _started
 from snakepit._duration import UNSET
 from snakepit._settings._variables import HALT
 
@@ -93,6 +94,8 @@ def run_as_script(
     if halt is None:
         halt = os.environ.get(HALT, "").strip().lower() in _YES
     signals = _Signals()
+    begin = time.perf_counter()
+    _core.tell("snakepit.script.start", {"system_time": time.time_ns()}, {})
     try:
         with _sigterm.left_to(signals):
             try:
@@ -101,12 +104,19 @@ def run_as_script(
                 if signals.came:
                     _sigterm.die()
     except BaseException as error:
+        _tell_end(begin, {"error": type(error).__name__})
         if halt:
             _halt(error)
         raise
+    _tell_end(begin, {})
     if halt:
         _halt(None)
     return result
+
+
+def _tell_end(begin: float, metadata: dict[str, str | int | float | bool]) -> None:
+    took = (time.perf_counter() - begin) * 1e3
+    _core.tell("snakepit.script.stop", {"duration_ms": took}, metadata)
 
 
 class _Signals:
@@ -154,6 +164,9 @@ def _within_pools(
 
 
 def _halt(error: BaseException | None) -> NoReturn:
+    # Exit handlers do not run, and with them not what handlers of telemetry still have to hear.
+    if dispatch := sys.modules.get("snakepit._dispatch"):
+        dispatch.dispatcher.finish()
     status = 0
     match error:
         case None:

@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 
 from snakepit_bridge.errors import EncodeError as BridgeEncodeError
 
+TELEMETRY_EVENTS = ("snakepit.pool.worker.spawned", "snakepit.grpc_worker.execute.stop")
+
 
 class FakeSharedRef:
     def __init__(self, value: Any) -> None:
@@ -249,6 +251,35 @@ class FakeHostCall:
 
     def end(self) -> bool:
         return self._end("end")
+
+
+class Subscription:
+    """Events that the test tells: what its handlers want is remembered."""
+
+    made: ClassVar[list[Subscription]] = []
+
+    def __init__(self, room: int) -> None:
+        self.wanted: list[str] = []
+        self.dropped = 0
+        self._batches: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._told = 0
+        self.made.append(self)
+
+    def want(self, names: list[str]) -> None:
+        self.wanted = names
+
+    def tell(self, *batch: Any) -> None:
+        self._told += 1
+        self._batches.put(list(batch))
+
+    def next(self, gather: float) -> Any:
+        return self._batches.get()
+
+    def hurry(self) -> int:
+        return self._told
+
+    def close(self) -> None:
+        self._batches.put(None)
 
 
 def leave() -> None:
@@ -502,6 +533,10 @@ def module() -> types.ModuleType:
         "Pool": Pool,
         "Inbox": Inbox,
         "HostQueue": HostQueue,
+        "TELEMETRY_EVENTS": TELEMETRY_EVENTS,
+        "Subscription": Subscription,
+        "hears": lambda name: False,
+        "tell": lambda name, measurements, metadata: None,
         "leave": leave,
         "cleanup": cleanup,
         "end_by": end_by,

@@ -3,26 +3,58 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TITLE = re.compile(r'\btitle="([^"]+)"')
+AROUND = re.compile(r"^<!-- around\n((?:(?!-->).)*)-->\n+\Z", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
 @dataclass(frozen=True)
 class Block:
+    """A fenced block."""
+
     language: str
     text: str
     line: int
+    title: str = ""
+    """Name of the file that it shows: ```` ```toml title="snakepit.toml" ````."""
+    around: str = ""
+    """What a comment before it puts around it, to make a program of a fragment."""
+    directly: bool = False
+    """Whether only white space is between it and the block before it."""
+
+    @property
+    def program(self) -> str:
+        """The block, in the place of the line ``[block]`` of what is around it."""
+        if not self.around:
+            return self.text
+        before, indent, after = re.split(r"^([ ]*)\[block\]\n", self.around, flags=re.MULTILINE)
+        return before + textwrap.indent(self.text, indent) + after
 
 
 def blocks(text: str) -> list[Block]:
     """All fenced blocks, in order."""
-    return [
-        Block(found[1], found[2], text.count("\n", 0, found.start()) + 1)
-        for found in FENCE.finditer(text)
-    ]
+    made, end = list[Block](), 0
+    for found in FENCE.finditer(text):
+        language, info, body = found.groups()
+        title, between = TITLE.search(info), text[end : found.start()]
+        around = AROUND.search(between)
+        made.append(
+            Block(
+                language,
+                body,
+                text.count("\n", 0, found.start()) + 1,
+                title[1] if title else "",
+                around[1] if around else "",
+                directly=bool(made) and not between.strip(),
+            )
+        )
+        end = found.end()
+    return made
 
 
 def rows(text: str, first_column: str) -> Iterator[list[str]]:

@@ -5,6 +5,10 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
+
+#[cfg(doctest)]
+mod documents;
 
 /// The folder of the examples and of the adapters beside them.
 pub const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
@@ -63,6 +67,18 @@ impl Options {
         value.parse().map(Some).map_err(|_| format!("{name}: {value:?} is not what it takes"))
     }
 
+    /// The duration that an option says in seconds.
+    ///
+    /// # Errors
+    /// It is negative, not a number, or longer than can be told.
+    pub fn seconds(&self, name: &str) -> Result<Option<Duration>, String> {
+        let Some(seconds) = self.value::<f64>(name)? else { return Ok(None) };
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(duration) => Ok(Some(duration)),
+            Err(error) => Err(format!("{name}: {error}")),
+        }
+    }
+
     /// Whether an option was given.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(said, _)| said == name)
@@ -119,6 +135,16 @@ mod tests {
         assert_eq!((options.value("--seconds"), options.has("--json")), (Ok(Some(2)), true));
         assert_eq!(parse(&[]).expect("none").value::<u8>("--seconds"), Ok(None));
         assert!(parse(&["--seconds", "x"]).expect("a word").value::<u8>("--seconds").is_err());
+    }
+
+    #[test]
+    fn seconds_are_a_duration_or_told() {
+        let said = |value: &str| parse(&["--seconds", value]).expect("a word").seconds("--seconds");
+        assert_eq!(said("0.5"), Ok(Some(Duration::from_millis(500))));
+        assert_eq!(parse(&[]).expect("none").seconds("--seconds"), Ok(None));
+        for wrong in ["-1", "nan", "1e300", "soon"] {
+            assert!(said(wrong).expect_err(wrong).starts_with("--seconds: "));
+        }
     }
 
     #[test]

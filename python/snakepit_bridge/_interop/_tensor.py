@@ -7,6 +7,7 @@ a device is copied to the host's memory first, and ``staged`` counts that.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from . import _dtype
@@ -64,7 +65,7 @@ def _torch(torch: Any, tensor: Any) -> Part:
         raise UnfitError(what)
     plain = tensor.detach()
     if plain.device.type != "cpu":
-        _count(plain.device.type)
+        _staged(plain.device.type, plain.element_size() * plain.numel())
         try:
             plain = plain.cpu()
         except Exception as error:
@@ -96,6 +97,8 @@ def _as_array(kind: type[Any], value: Any) -> Any:
             reason = reason or error
             continue
         if type(array) is numpy.ndarray:
+            if (device := _device(value)) is not None:
+                _staged(device, array.nbytes)
             return array
     why = f": {type(reason).__name__}: {reason}" if reason else ""
     raise UnfitError(f"cannot encode {name}; convert it to a numpy.ndarray{why}")
@@ -103,11 +106,9 @@ def _as_array(kind: type[Any], value: Any) -> Any:
 
 def _ways(numpy: Any, kind: type[Any], value: Any) -> list[Any]:
     """How it may become an array, without a copy first."""
-    device = int(value.__dlpack_device__()[0])
-    if device in _HOST:
+    if _device(value) is None:
         ways = [numpy.from_dlpack]
     else:
-        _count(_DEVICES.get(device, f"device {device}"))
         # numpy before 2.1 knows no `device=`; cupy refuses to be converted but by `get`.
         ways = [lambda it: numpy.from_dlpack(it, device="cpu")]
         if hasattr(kind, "get"):
@@ -117,8 +118,25 @@ def _ways(numpy: Any, kind: type[Any], value: Any) -> list[Any]:
     return ways
 
 
-def _count(device: str) -> None:
+def _device(value: Any) -> str | None:
+    """What kind of device its items are on; None: they are in the host's memory."""
+    device = int(value.__dlpack_device__()[0])
+    return None if device in _HOST else _DEVICES.get(device, f"device {device}")
+
+
+def _staged(device: str, nbytes: int) -> None:
     staged[device] = staged.get(device, 0) + 1
+    on_staged(device, nbytes)
+
+
+def _emit(device: str, nbytes: int) -> None:
+    from snakepit_bridge.telemetry import emit
+
+    emit("zero_copy.staged", {"bytes": nbytes}, {"device": device})
+
+
+on_staged: Callable[[str, int], object] = _emit
+"""Told of each copy, with its bytes: an event of the adapter, unless a host tells it as its own."""
 
 
 def decode(body: memoryview, data: Any) -> Any:

@@ -17,6 +17,7 @@ use super::gate::{Gate, Pass};
 use super::hosting::{Asked, Hosting};
 use super::inquiry::Inquiries;
 use super::job::Job;
+use super::relay::{Relay, Told};
 use super::state::{Effect, Limits, NewCall, Refusal, Said, State, Words};
 use super::stream::Channel;
 use crate::breaker::CircuitBreaker;
@@ -116,6 +117,8 @@ pub(super) enum Answer {
     Value(Job, Payload),
     Failure(Job, Error),
     Chunks(Arc<Channel>, Vec<Payload>),
+    /// An adapter tells something.
+    Telemetry(Box<Told>),
     /// A host tool is asked for.
     Ask(Box<Asked>),
     /// Nobody waits for a host tool any more.
@@ -148,6 +151,7 @@ pub(crate) struct Shared {
     pub(super) events: Sink,
     /// What operators ask of workers.
     pub(super) inquiries: Inquiries,
+    pub(super) relay: Relay,
     /// That a limit of memory is too low is told once.
     pub(super) heavy: Once,
     owner: Owner,
@@ -192,6 +196,7 @@ impl Shared {
         let (heavy, owner) = (Once::new(), owner());
         let arena = config.shared_memory.map(Arena::new);
         let events = Sink::default();
+        let relay = Relay::new(config.worker.telemetry.clone(), config.slots());
         Self {
             config,
             inner,
@@ -204,6 +209,7 @@ impl Shared {
             hosting,
             events,
             inquiries: Inquiries::default(),
+            relay,
             heavy,
             owner,
         }
@@ -487,6 +493,7 @@ impl Answer {
                 job.fail(error);
             }
             Self::Chunks(channel, items) => channel.push(items),
+            Self::Telemetry(told) => told.give(shared),
             Self::Ask(asked) => asked.give(),
             Self::CalledOff(task) => task.call_off(WorkerFailure::Cancelled),
             Self::LetGo(tools) => drop(tools),

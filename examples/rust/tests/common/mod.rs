@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "no test program uses all of it")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use snakepit::{Builder, Env, OutputMode, Pool};
@@ -51,4 +52,31 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < limit, "not within a minute: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The program of an example, which is built with its tests.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this program");
+    let folder = test.ancestors().nth(2).expect("target/debug/deps/programs");
+    folder.join("examples").join(name)
+}
+
+pub fn command(name: &str, python: &Path) -> Command {
+    let mut command = Command::new(program(name));
+    command.arg("--python").arg(python);
+    command
+}
+
+/// What a program prints.
+pub fn output(command: &mut Command) -> String {
+    let ended = command.output().expect("it runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8(ended.stdout).expect("text")
+}
+
+/// What a program complains of.
+pub fn complaint(command: &mut Command) -> String {
+    let ended = command.output().expect("it runs");
+    assert_eq!(ended.status.code(), Some(1), "{}", String::from_utf8_lossy(&ended.stdout));
+    String::from_utf8(ended.stderr).expect("text")
 }

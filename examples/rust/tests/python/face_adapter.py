@@ -182,3 +182,11 @@ class Face(BaseAdapter):
     @tool
     def collect_back(self, name: str, arguments: Any) -> list[Any]:
         return list(self.session_context.stream_host_tool(name, arguments))
+
+
+class Gated(Face):
+    """Is not ready before the file of ``$GATE`` is there."""
+
+    def initialize(self) -> None:
+        while not os.path.exists(os.environ["GATE"]):
+            time.sleep(0.01)

@@ -109,5 +109,6 @@ impl<J> State<J> {
         // While the old one served, nothing was lost by starts that failed.
         heir.degraded = heir.restart.is_spent();
         self.slots[slot].standing.role = Role::Leaving;
+        self.give_up_hope(now, out);
     }
 }

@@ -257,7 +257,7 @@ impl<J> State<J> {
     }
 
     /// Where no worker can start nobody waits for one.
-    fn give_up_hope(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
+    pub(super) fn give_up_hope(&mut self, now: Instant, out: &mut Vec<Effect<J>>) {
         if self.is_hopeless() {
             for id in self.take_waiting() {
                 let died_under = self.table.get(id).and_then(|call| call.died_under());

@@ -109,6 +109,24 @@ fn a_worker_that_keeps_a_call_gets_no_more_and_its_others_run_to_their_ends() {
 }
 
 #[test]
+fn nobody_waits_where_its_replacement_has_failed_already() {
+    let mut world = ready(1, 2);
+    let stuck = world.call(Spec::default().timeout(LIMIT));
+    let other = world.call(Spec::default());
+    let waiting = world.call(Spec::default());
+    begin_all(&mut world, 0);
+    assert!(world.recycle(0, None));
+    world.start(1);
+    world.die(1, true);
+    assert_eq!(world.outcome(waiting), None, "the worker still serves");
+    world.advance(LIMIT);
+    assert!(matches!(world.end(stuck), End::TimedOut { .. }));
+    world.advance(world.limits.grace);
+    assert_eq!(world.end(waiting), &End::NoWorker, "nobody is left who could begin it");
+    assert!(world.outcome(other).is_none(), "that one runs on");
+}
+
+#[test]
 fn its_others_have_the_condemn_drain_and_no_longer() {
     let (mut world, _, others) = doomed();
     world.advance(world.limits.life.condemn_drain - Duration::from_nanos(1));

@@ -1,0 +1,211 @@
+"""The thread that calls telemetry's handlers.
+
+It blocks in the native half, detached, and is Python's own, so that the interpreter's end finds it
+as it finds any. It starts with the first handler. A child of a fork has the handlers, but no
+thread: one starts with its first pool.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from snakepit import _core
+from snakepit_bridge._interop import _tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_LOG = logging.getLogger("snakepit.telemetry")
+
+_ROOM = 16384
+"""Events that may wait for handlers."""
+
+_GATHER = 0.01
+"""Seconds in which a batch is gathered: no more often does the thread wake."""
+
+_PATIENCE = 2.0
+"""Seconds that handlers have at the program's end for what waits."""
+
+_PYTHON = "snakepit.python."
+"""What the names of adapters' events begin with. Of these there is no list."""
+
+_REMEMBERED = 1024
+"""Names of events whose handlers are remembered."""
+
+_DROPPED = "snakepit.telemetry.dropped"
+
+
+class HandlerInfo(NamedTuple):
+    """A handler that is attached."""
+
+    id: str
+    patterns: tuple[str, ...]
+    """Globs over the names of events: it hears those that match any of them."""
+    handler: Callable[..., object]
+
+    def hears(self, event: str) -> bool:
+        """Whether it is called for events of this name."""
+        return any(fnmatchcase(event, pattern) for pattern in self.patterns)
+
+
+def wanted(handlers: Iterable[HandlerInfo]) -> list[str]:
+    """The names of events that any of the handlers hears, as the native half takes them."""
+    all_of_them = list(handlers)
+    names = [
+        event
+        for event in _core.TELEMETRY_EVENTS
+        if any(handler.hears(event) for handler in all_of_them)
+    ]
+    patterns = (pattern for handler in all_of_them for pattern in handler.patterns)
+    if any(_may_be_an_adapters(pattern) for pattern in patterns):
+        names.append(_PYTHON)
+    return names
+
+
+def _may_be_an_adapters(pattern: str) -> bool:
+    # By what stands in front of its first wildcard. If that says too much, nobody is called.
+    literal = pattern.partition("*")[0].partition("?")[0].partition("[")[0]
+    return literal.startswith(_PYTHON) or (literal != pattern and _PYTHON.startswith(literal))
+
+
+class Dispatcher:
+    """Handlers, and who calls them."""
+
+    def __init__(self) -> None:
+        # Replaced, never changed, so that the thread reads them without the lock. Routes are those
+        # of the handlers that were there before they were read.
+        self._handlers: dict[str, HandlerInfo] = {}
+        self._routes: dict[str, list[HandlerInfo]] = {}
+        self._over = False
+        self.be_a_child()
+
+    def be_a_child(self) -> None:
+        """A fork has the handlers of its parent, and nothing that a thread of that one holds."""
+        self._lock = threading.Lock()
+        self._subscription: _core.Subscription | None = None
+        self._thread: threading.Thread | None = None
+        self._round = threading.Condition()
+        self._rounds = 0
+        self._missed = 0
+        self._said = 0.0
+
+    def attach(self, attached: HandlerInfo) -> bool:
+        """Call it from now on. False: there is one of that id."""
+        with self._lock:
+            if attached.id in self._handlers:
+                return False
+            self._replace({**self._handlers, attached.id: attached})
+            self._start()
+        return True
+
+    def detach(self, handler_id: str) -> bool:
+        """Call it no more. False: there is none of that id."""
+        with self._lock:
+            handlers = dict(self._handlers)
+            known = handlers.pop(handler_id, None) is not None
+            if known:
+                self._replace(handlers)
+        return known
+
+    @property
+    def handlers(self) -> list[HandlerInfo]:
+        """Those that are attached, oldest first."""
+        return list(self._handlers.values())
+
+    @property
+    def dropped(self) -> int:
+        """Events that handlers were too slow for."""
+        return 0 if self._subscription is None else self._subscription.dropped
+
+    def resume(self) -> None:
+        """Start the thread of a fork that has handlers."""
+        if self._handlers and self._thread is None:
+            with self._lock:
+                self._start()
+
+    def flush(self, timeout: float | None) -> bool:
+        """Wait until all was handled that was told before. False: that took too long."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("telemetry.flush: a handler would wait for itself")
+        if self._subscription is None:
+            return True
+        until = self._subscription.hurry()
+        with self._round:
+            return self._round.wait_for(lambda: self._rounds >= until, timeout)
+
+    def finish(self) -> None:
+        """Hear nothing more, and end the thread when it has called handlers for what waits."""
+        with self._lock:
+            self._over = True
+        if self._subscription is not None and self._thread is not None:
+            self._subscription.close()
+            self._thread.join(_PATIENCE)
+
+    def _replace(self, handlers: dict[str, HandlerInfo]) -> None:
+        self._handlers = handlers
+        self._routes = {}
+        if self._subscription is not None:
+            self._subscription.want(wanted(handlers.values()))
+
+    def _start(self) -> None:
+        if self._thread is not None or self._over:
+            return
+        subscription = _core.Subscription(_ROOM)
+        thread = threading.Thread(
+            target=self._serve, args=(subscription,), name="snakepit-telemetry", daemon=True
+        )
+        thread.start()
+        _tensor.on_staged = _tell_staged
+        self._subscription, self._thread = subscription, thread
+        subscription.want(wanted(self._handlers.values()))
+
+    def _serve(self, subscription: _core.Subscription) -> None:
+        while (batch := subscription.next(_GATHER)) is not None:
+            for event, measurements, metadata in batch:
+                self._call(event, measurements, metadata)
+            with self._round:
+                self._rounds += 1
+                self._round.notify_all()
+
+    def _call(self, event: str, measurements: dict[str, Any], metadata: dict[str, Any]) -> None:
+        if event == _DROPPED:
+            self._say(measurements["count"])
+        routes = self._routes
+        route = routes.get(event)
+        if route is None:
+            route = [handler for handler in self._handlers.values() if handler.hears(event)]
+            if len(routes) < _REMEMBERED:
+                routes[event] = route
+        last = len(route) - 1
+        for place, attached in enumerate(route):
+            if self._handlers.get(attached.id) is not attached:
+                continue
+            try:
+                if place < last:  # What one does to its dicts is no other's business.
+                    attached.handler(event, dict(measurements), dict(metadata))
+                else:
+                    attached.handler(event, measurements, metadata)
+            except BaseException:
+                self.detach(attached.id)
+                _LOG.exception("handler %r raised for %s, and is detached", attached.id, event)
+
+    def _say(self, count: int) -> None:
+        """Log that events were dropped: once a second at most."""
+        self._missed += count
+        if time.monotonic() - self._said >= 1.0:
+            _LOG.warning("%d events dropped: handlers are too slow for them", self._missed)
+            self._missed, self._said = 0, time.monotonic()
+
+
+def _tell_staged(device: str, nbytes: int) -> None:
+    measurements = {"bytes": nbytes, "system_time": time.time_ns()}
+    _core.tell("snakepit.zero_copy.staged", measurements, {"device": device})
+
+
+dispatcher = Dispatcher()
+os.register_at_fork(after_in_child=dispatcher.be_a_child)
