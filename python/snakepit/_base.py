@@ -96,6 +96,7 @@ _PARAMETERS = {
     "errors",
     "shared_memory",
     "telemetry",
+    "control",
 }
 
 
@@ -216,6 +217,9 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             ``None``: over the line as all else. Default: in shared memory from 64 KiB on.
         telemetry: Which events of adapters reach the host, of those that somebody listens to: a
             ``TelemetryFilter``. Default: all. ``set_telemetry`` changes it.
+        control: What ``snakepit status``, ``stack`` and ``recycle`` may do to the pool from
+            outside, as processes of the same user. ``"admin"``: all of it; ``"read"``: look at it;
+            ``"off"``: they do not see it. See ``docs/operating.md``.
 
     Raises:
         ConfigError: A value is wrong; ``error.field`` tells which.
@@ -281,6 +285,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
         errors: Iterable[str | type[Exception]] = (),
         shared_memory: SharedMemory | Mapping[str, Any] | Unset | None = UNSET,
         telemetry: TelemetryFilter | Mapping[str, Any] | Unset = UNSET,
+        control: Literal["admin", "read", "off"] = "admin",
     ) -> None:
         self._timeout = limit("timeout", timeout)
         self._stream_timeout = limit("stream_timeout", stream_timeout)
@@ -338,6 +343,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             errors=errors,
             shared_memory=shared_memory,
             telemetry=telemetry,
+            control=control,
         )
         self._config = config
         if dispatch := sys.modules.get("snakepit._dispatch"):

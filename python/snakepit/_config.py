@@ -38,6 +38,7 @@ _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 
 AFFINITIES = ("strict_queue", "strict_fail_fast", "hint")
 PROFILES = ("process", "thread", "async")
+CONTROLS = ("admin", "read", "off")
 
 # Bounds of the engine. A message's length travels in 31 bits, and one of fewer than a kibibyte
 # would leave no room for what the line itself has to say.
@@ -146,6 +147,8 @@ class PoolConfig(NamedTuple):
     worker_breaker: tuple[Any, ...] | None
     crash_barrier: tuple[float, int] | None
     host_tool_depth: int
+    control: str
+    """What an operator may do over the operator socket: ``admin``, ``read`` or ``off``."""
     substitute: Callable[[Any], Any] | None
     """What goes in the place of an argument that cannot travel; ``None``: that is an error."""
     unserializable: tuple[str, int, int] | None
@@ -195,6 +198,7 @@ class PoolConfig(NamedTuple):
         errors: object,
         shared_memory: object,
         telemetry: object,
+        control: str,
     ) -> PoolConfig:
         """Check the parameters of a pool.
 
@@ -254,6 +258,7 @@ class PoolConfig(NamedTuple):
             life=life,
             log_lines=_log_lines,
             host_tool_depth=positive("host_tool_depth", host_tool_depth, most=1000),
+            control=choice("control", control, CONTROLS),
             **_guards(retry, circuit_breaker, worker_breaker, crash_barrier),
             **_values(unserializable, errors),
             shared_memory=_shared_memory(shared_memory),

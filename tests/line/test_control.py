@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,23 @@ def test_a_late_cancel_harms_nobody(host: ScriptedHost) -> None:
     assert host.result(call) == 1
     host.cancel(call)
     assert host.result(host.call("echo", value=2)) == 2
+
+
+def test_who_asks_is_told_where_a_tool_is(host: ScriptedHost, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    call = host.call("block", file=str(release))
+    told = ""
+    for nonce in range(1, 1000):
+        host.control.send(struct.pack("<cQB", b"L", nonce, 0))
+        kind, fields, _ = host.heard()
+        assert (kind, fields[:8]) == (b"L", nonce.to_bytes(8, "little"))
+        told = fields[8:].decode()
+        if "in block" in told:
+            break
+    assert "in block" in told
+    assert "adapter_of_line.py" in told
+    release.touch()
+    host.result(call)
 
 
 def test_probes_are_answered_idle_and_while_a_tool_runs(host: ScriptedHost, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@
 //!              breaker  budget  health  executor                values for whatever may fail
 //! 3 owners     worker                                           one keeper task a slot
 //! 2 effects    process  transport  blocking  interpreter        the operating system, the line
-//!              hardware  telemetry                              what there is to compute with, to tell
+//!              hardware  telemetry  operator                    what there is to compute with, to tell
 //! 1 decisions  policy  pool::state                              pure state machines
 //! 0 words      id  error  call  config  payload  value  schema                  no I/O
 //! ```
@@ -112,6 +112,7 @@ pub mod hardware;
 mod health;
 mod id;
 mod interpreter;
+mod operator;
 mod payload;
 mod policy;
 mod pool;
@@ -132,10 +133,10 @@ pub use call::{
     Opening, Origin, SessionKey, Step,
 };
 pub use config::{
-    AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
-    Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig,
-    PoolOptions, Profile, Recycle, RetryPolicy, SharedMemory, SourceKind, TelemetryFilter, Trip,
-    Unserializable, WhenFull, WorkerConfig,
+    Access, AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace,
+    CrashBarrier, Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode,
+    PoolConfig, PoolOptions, Profile, Recycle, RetryPolicy, SharedMemory, SourceKind,
+    TelemetryFilter, Trip, Unserializable, WhenFull, WorkerConfig,
 };
 pub use error::{
     Cause, Diagnosis, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure,

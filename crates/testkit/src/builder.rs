@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use snakepit::{
-    AdapterSource, Affinity, Error, Guards, Life, Limits, OutputMode, Pool, PoolConfig, Profile,
-    SharedMemory, SourceKind, WorkerConfig,
+    Access, AdapterSource, Affinity, Error, Guards, Life, Limits, OutputMode, Pool, PoolConfig,
+    Profile, SharedMemory, SourceKind, WorkerConfig,
 };
 use tokio::runtime::Handle;
 
@@ -67,6 +67,18 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// Another name than `test`.
+    pub fn name(mut self, name: &str) -> Self {
+        self.config.name = name.into();
+        self
+    }
+
+    /// What operators may do.
+    pub fn control(mut self, access: Access) -> Self {
+        self.config.control = access;
+        self
+    }
+
     /// How workers start: `src/bin/scripted-worker/script.rs` lists the ways.
     pub fn start_as(mut self, how: &str) -> Self {
         self.config.worker.args = how.split_whitespace().map(OsString::from).collect();

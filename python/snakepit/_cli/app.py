@@ -23,8 +23,12 @@ COMMANDS = {
     "config": "snakepit._cli.config:config",
     "doctor": "snakepit._cli.doctor:doctor",
     "gen": "snakepit._cli.gen:app",
+    "recycle": "snakepit._cli.recycle:recycle",
     "run": "snakepit._cli.run:run",
     "setup": "snakepit._cli.setup:setup",
+    "stack": "snakepit._cli.stack:stack",
+    "status": "snakepit._cli.status:status",
+    "top": "snakepit._cli.top:top",
 }
 """Name, and where its function is; or, of a command that has commands, its application."""
 

@@ -69,7 +69,8 @@ def _of_a_pool() -> Iterator[Check]:
             found = _Found(told["pid"], told["parent"], confinement, secret.encode())
             places = [it for it in kernel.listening_on_unix(os.getpid()) if "/snakepit-" in it]
             yield from _sockets(places)
-            yield from _stranger(places)
+            # The operator socket speaks to whoever is this user; see docs/operating.md.
+            yield from _stranger([it for it in places if not it.endswith("/operator.sock")])
             yield from _secrets(found)
             yield from _confinement(found)
             yield from _ports(found, before)

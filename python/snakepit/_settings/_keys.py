@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from snakepit._config import AFFINITIES, LINES, PROFILES
+from snakepit._config import AFFINITIES, CONTROLS, LINES, PROFILES
 from snakepit._settings._origin import At
 from snakepit._settings._timeouts import PROFILES as TIMEOUT_PROFILES
 from snakepit._settings._units import (
@@ -299,6 +299,7 @@ POOL: dict[str, Kind | Group] = {
         none=True,
     ),
     "telemetry": Group({"sampling": NUMBER, "allow": WORDS, "deny": WORDS}),
+    "control": choice(*CONTROLS),
 }
 """What each pool has: the parameters of ``Pool``."""
 

@@ -12,6 +12,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from snakepit_bridge._threads import where
+
 from .process.control import MAX_STACK
 from .process.sweep import end_in_place_of_shim, token
 from .process.watch import ORPHANED
@@ -65,6 +67,9 @@ class Watcher:
                 self._control.answer(fields)
             elif kind == b"T":
                 self._control.stack(_stacks())
+            elif kind == b"L" and len(fields) == 9 and fields[8] == 0:
+                # The other way is for an interpreter that is held, and then this thread is, too.
+                self._control.located(fields[:8], where().encode("utf-8", "replace"))
         for call in self._running.cancel_all():
             _call_back(call)
 

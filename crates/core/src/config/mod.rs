@@ -1,5 +1,6 @@
 //! What a pool is told when it is made.
 
+mod access;
 mod breaker;
 mod by_place;
 pub(crate) mod environ;
@@ -23,6 +24,7 @@ mod worker;
 
 use std::time::Duration;
 
+pub use access::Access;
 pub use breaker::{BreakerConfig, Trip};
 pub use by_place::ByPlace;
 pub use environ::Env;
@@ -80,6 +82,8 @@ pub struct PoolConfig {
     pub shared_memory: Option<SharedMemory>,
     /// So many host tools may run inside each other, each called by a call that the one before made.
     pub host_tool_depth: u32,
+    /// What an operator may do to it from outside, over the operator socket of this process.
+    pub control: Access,
 }
 
 impl PoolConfig {
@@ -102,6 +106,7 @@ impl PoolConfig {
             guards: Guards::default(),
             shared_memory: Some(SharedMemory::default()),
             host_tool_depth: 50,
+            control: Access::default(),
         }
     }
 

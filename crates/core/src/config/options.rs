@@ -12,8 +12,8 @@ use super::read::{Limited, Named, Size, Span, Word};
 use super::suggest::closest;
 use super::upkeep::{Table, Whole};
 use super::{
-    BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode, Profile,
-    Recycle, RetryPolicy, SharedMemory, TelemetryFilter, Unserializable,
+    Access, BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode,
+    Profile, Recycle, RetryPolicy, SharedMemory, TelemetryFilter, Unserializable,
 };
 use crate::call::Affinity;
 use crate::value::Map;
@@ -211,6 +211,9 @@ parameters! {
     /// Which events of adapters their workers send, where somebody listens: a table of `sampling`, `allow`
     /// and `deny`. Default: all of its defaults.
     telemetry: TelemetryFilter, read as Whole<TelemetryFilter>;
+    /// What `snakepit status`, `stack` and `recycle` may do to the pool from outside, as processes of
+    /// the same user: `admin`, `read` or `off`. Default: `admin`.
+    control: Access, read as Named<Access>;
 }
 
 struct Parameters;

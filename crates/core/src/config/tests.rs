@@ -23,7 +23,7 @@ fn every_parameter_is_read() {
             "worker_breaker": {"window": 10, "reset_timeout": "1s"},
             "crash_barrier": {"taint": "5s"}, "errors": "app:Quota", "unserializable": {},
             "telemetry": {"sampling": 0.5, "deny": "debug.*"},
-            "devices": ["cuda:0", "cpu"]}"#,
+            "devices": ["cuda:0", "cpu"], "control": "read"}"#,
     );
     let options = options.expect("all of them");
     assert_eq!(options.adapter.as_deref(), Some("a:B"));
@@ -43,6 +43,7 @@ fn every_parameter_is_read() {
     let expected = Env::strict().set("A", "{slot}").set_in_turn("B", ["0", "1"]);
     assert_eq!(strict.map(|options| options.env), Ok(Some(expected)));
     assert_eq!(options.worker_output, Some(OutputMode::Log));
+    assert_eq!(options.control, Some(Access::Read));
     assert_eq!(options.line, Some(Line::Native));
     assert_eq!(options.max_queue_bytes, Some(1024));
     let retry = RetryPolicy {

@@ -13,9 +13,9 @@ use super::devices::assign_devices;
 use super::{LineHandler, Pool};
 use crate::call::Affinity;
 use crate::config::{
-    AdapterSource, BreakerRule, BudgetConfig, CallDefaults, CrashBarrier, Env, Guards, Heartbeat,
-    Limits, Line, OutputMode, PoolConfig, PoolOptions, Profile, Recycle, RetryPolicy, SharedMemory,
-    TelemetryFilter, Unserializable, WorkerConfig, is_name,
+    Access, AdapterSource, BreakerRule, BudgetConfig, CallDefaults, CrashBarrier, Env, Guards,
+    Heartbeat, Limits, Line, OutputMode, PoolConfig, PoolOptions, Profile, Recycle, RetryPolicy,
+    SharedMemory, TelemetryFilter, Unserializable, WorkerConfig, is_name,
 };
 use crate::error::{Error, StartFailure};
 use crate::id::PoolName;
@@ -157,6 +157,8 @@ impl Builder {
         unserializable: impl Into<Option<Unserializable>>;
         /// Which events of adapters their workers send, where somebody listens.
         telemetry: TelemetryFilter;
+        /// What an operator may do to the pool from outside.
+        control: Access;
     }
 
     /// A directory that workers search for modules, behind those given before.
@@ -255,6 +257,7 @@ impl Builder {
         };
         let mut config = PoolConfig::new(name, size, worker);
         config.shared_memory = options.shared_memory.unwrap_or(config.shared_memory);
+        config.control = options.control.unwrap_or_default();
         limits(&mut config, &options);
         config.validate()?;
         assign_devices(&mut config.worker, &options).await?;

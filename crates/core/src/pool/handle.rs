@@ -1,6 +1,6 @@
 //! The pool as embedders hold it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -14,13 +14,12 @@ use super::shared::{LineHandler, Shared};
 use super::state::NewCall;
 use super::stats::{PoolStats, WorkerInfo};
 use super::stream::{Channel, ChunkStream};
-use crate::breaker::CircuitBreaker;
 use crate::call::{CallSpec, HostContext, Lineage, SessionKey};
-use crate::config::{CallDefaults, PoolConfig};
+use crate::config::{Access, CallDefaults, PoolConfig};
 use crate::error::{Direction, Error};
-use crate::id::WorkerRef;
+use crate::operator::{self, Registration};
 use crate::process::arena::Arena;
-use crate::process::{limits::beyond_system, shortage_of, tree_memory};
+use crate::process::{limits::beyond_system, shortage_of};
 use crate::transport::Listener;
 use crate::worker::{Keeper, Order};
 
@@ -57,8 +56,16 @@ struct Tasks {
     attic: Option<JoinHandle<()>>,
     /// Tells what is wrong with that memory.
     troubles: Option<JoinHandle<()>>,
+    /// To operators, until it is closed.
+    known: std::sync::Mutex<Option<Registration>>,
     shared: Arc<Shared>,
     runtime: Handle,
+}
+
+impl Tasks {
+    fn known(&self) -> std::sync::MutexGuard<'_, Option<Registration>> {
+        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }
 
 impl std::fmt::Debug for Pool {
@@ -123,7 +130,17 @@ impl Pool {
             let (office, config, listener) = (office.clone(), config.clone(), listener.clone());
             runtime.spawn(Keeper { office, config, listener, slot, orders }.run())
         };
-        Ok(Self::open(runtime, config.clone(), lines, keep))
+        let pool = Self::open(runtime, config.clone(), lines, keep);
+        pool.admit_operators();
+        Ok(pool)
+    }
+
+    /// Makes the pool known to the operator socket of this process, if it may be.
+    fn admit_operators(&self) {
+        if self.config().control > Access::Off {
+            let subject: Weak<Shared> = Arc::downgrade(&self.shared);
+            *self.tasks.known() = Some(operator::register(subject));
+        }
     }
 
     /// Opens a pool whose slots are kept by the tasks that `keep` starts.
@@ -154,6 +171,7 @@ impl Pool {
             scales,
             attic,
             troubles,
+            known: std::sync::Mutex::default(),
             shared: shared.clone(),
             runtime: runtime.clone(),
         };
@@ -258,46 +276,13 @@ impl Pool {
 
     /// Counts; all zero in a fork of the process that made the pool.
     pub fn stats(&self) -> PoolStats {
-        if self.is_forked() {
-            return PoolStats::default();
-        }
-        self.shared.read(|state| PoolStats {
-            counters: state.counters(),
-            queued: state.queued(),
-            queued_bytes: state.queued_bytes(),
-            running: state.in_workers(),
-            workers: self.shared.config.size,
-            ready: state.ready(),
-            sessions: state.sessions(),
-            retry_tokens: state.retry_tokens(),
-            circuit: self.circuit_breaker().map(CircuitBreaker::state),
-            barred: state.distrusted(),
-            shared_memory: self.shared.arena.as_ref().map(Arena::stats),
-        })
+        if self.is_forked() { PoolStats::default() } else { self.shared.stats() }
     }
 
     /// One row a slot; none in a fork. Reads `/proc` for the memory.
     pub fn workers(&self) -> Vec<WorkerInfo> {
-        if self.is_forked() {
-            return Vec::new();
-        }
-        (0..self.shared.config.size).map(|slot| self.worker_info(slot)).collect()
-    }
-
-    fn worker_info(&self, number: usize) -> WorkerInfo {
-        // At one moment: else a process might be told under the name of the one before it, and
-        // whoever kills it would have killed another one than he thinks.
-        let (generation, pid, described, trust) = {
-            let inner = self.shared.lock();
-            let (state, slot) = (&inner.state, inner.state.slot_of(number));
-            let pid = inner.records[slot].pid;
-            (state.generation(slot), pid, state.describe(slot), state.trust(slot))
-        };
-        let worker = WorkerRef { pool: self.shared.config.name.clone(), slot: number, generation };
-        let (state, calls, sessions) = described;
-        let (breaker, tainted) = trust;
-        let memory = pid.and_then(tree_memory);
-        WorkerInfo { worker, pid, state, calls, memory, sessions, breaker, tainted }
+        let size = if self.is_forked() { 0 } else { self.shared.config.size };
+        (0..size).map(|number| self.shared.worker_info(number)).collect()
     }
 
     /// Waits until every worker is ready.
@@ -396,5 +381,7 @@ impl Pool {
             }
         }
         self.shared.tell_closed();
+        let known = self.tasks.known().take();
+        drop(known);
     }
 }

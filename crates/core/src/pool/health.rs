@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Pool;
+use super::shared::Shared;
 use crate::error::StartFailure;
 use crate::health::HealthMonitor;
 use crate::id::WorkerRef;
@@ -80,19 +81,11 @@ pub struct PoolHealth {
 impl Pool {
     /// How the pool fares now; without workers, and unhealthy, in a fork. Waits for nothing.
     pub fn health(&self) -> PoolHealth {
-        let crashes = self.shared().crashes.own();
-        let here = !self.is_forked();
-        let size = if here { self.config().size } else { 0 };
-        let now = Instant::now();
-        let workers: Vec<_> = (0..size).map(|number| self.facts(number, now)).collect();
-        let crashes = if here { crashes.stats() } else { HealthStats::default() };
-        let serving = workers.iter().filter(|worker| worker.serves()).count();
-        let status = match serving {
-            0 => HealthStatus::Unhealthy,
-            _ if serving == size && crashes.healthy => HealthStatus::Healthy,
-            _ => HealthStatus::Degraded,
-        };
-        PoolHealth { status, workers, crashes }
+        if self.is_forked() {
+            let (status, crashes) = (HealthStatus::Unhealthy, HealthStats::default());
+            return PoolHealth { status, workers: Vec::new(), crashes };
+        }
+        self.shared().health()
     }
 
     /// `monitor` counts the crashes of this pool's workers from now on: ends that came out of the
@@ -115,18 +108,32 @@ impl Pool {
         let inner = self.shared().lock();
         inner.restarts.iter().map(|(reason, count)| (reason.clone(), *count)).collect()
     }
+}
+
+impl Shared {
+    pub(super) fn health(&self) -> PoolHealth {
+        let (size, now) = (self.config.size, Instant::now());
+        let workers: Vec<_> = (0..size).map(|number| self.facts(number, now)).collect();
+        let crashes = self.crashes.own().stats();
+        let serving = workers.iter().filter(|worker| worker.serves()).count();
+        let status = match serving {
+            0 => HealthStatus::Unhealthy,
+            _ if serving == size && crashes.healthy => HealthStatus::Healthy,
+            _ => HealthStatus::Degraded,
+        };
+        PoolHealth { status, workers, crashes }
+    }
 
     fn facts(&self, number: usize, now: Instant) -> WorkerFacts {
-        let shared = self.shared();
         let (facts, state, worker, record) = {
-            let inner = shared.lock();
+            let inner = self.lock();
             let slot = inner.state.slot_of(number);
-            let worker = shared.worker(number, inner.state.generation(slot));
+            let worker = self.worker(number, inner.state.generation(slot));
             let (state, ..) = inner.state.describe(slot);
             (inner.state.facts(slot), state, worker, inner.records[slot].clone())
         };
         let ago = |at| now.saturating_duration_since(at);
-        let crashes = shared.crashes.own().worker_health(&worker.to_string()).crashes;
+        let crashes = self.crashes.own().worker_health(&worker.to_string()).crashes;
         let alive = record.pid.is_some();
         WorkerFacts {
             worker,

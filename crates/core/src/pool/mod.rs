@@ -20,11 +20,13 @@ mod health;
 mod host_tool;
 mod hosting;
 mod info;
+mod inquiry;
 mod job;
 mod lineage;
 #[cfg(feature = "testkit")]
 pub mod loopback;
 mod office;
+mod operated;
 mod relay;
 mod reply;
 mod request;

@@ -107,6 +107,10 @@ impl Office for Shared {
         });
     }
 
+    fn located(&self, nonce: u64, text: String) {
+        self.inquiries.answered(nonce, text);
+    }
+
     fn gone(&self, slot: usize, end: Ending) {
         self.hosting.clear(slot);
         self.tell_end(slot, &end);

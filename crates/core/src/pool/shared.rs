@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::crashes::Crashes;
 use super::gate::{Gate, Pass};
 use super::hosting::{Asked, Hosting};
+use super::inquiry::Inquiries;
 use super::job::Job;
 use super::relay::{Relay, Told};
 use super::state::{Effect, Limits, NewCall, Refusal, Said, State, Words};
@@ -151,6 +152,8 @@ pub(crate) struct Shared {
     pub(super) arena: Option<Arena>,
     pub(super) hosting: Arc<Hosting>,
     pub(super) events: Teller,
+    /// What operators ask of workers.
+    pub(super) inquiries: Inquiries,
     pub(super) relay: Relay,
     /// That a limit of memory is too low is told once.
     pub(super) heavy: Once,
@@ -208,6 +211,7 @@ impl Shared {
             arena,
             hosting,
             events,
+            inquiries: Inquiries::default(),
             relay,
             heavy,
             owner,

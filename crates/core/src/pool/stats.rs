@@ -1,9 +1,12 @@
 //! What a pool tells about itself.
 
+use super::shared::Shared;
 use super::state::Counters;
+use crate::breaker::CircuitBreaker;
 use crate::id::WorkerRef;
 use crate::policy::breaker::BreakerState;
-use crate::process::arena::ArenaStats;
+use crate::process::arena::{Arena, ArenaStats};
+use crate::process::tree_memory;
 
 /// Counts of one pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,4 +55,37 @@ pub struct WorkerInfo {
     pub breaker: BreakerState,
     /// Whether others are preferred, since its worker crashed a short while ago.
     pub tainted: bool,
+}
+
+impl Shared {
+    pub(super) fn stats(&self) -> PoolStats {
+        self.read(|state| PoolStats {
+            counters: state.counters(),
+            queued: state.queued(),
+            queued_bytes: state.queued_bytes(),
+            running: state.in_workers(),
+            workers: self.config.size,
+            ready: state.ready(),
+            sessions: state.sessions(),
+            retry_tokens: state.retry_tokens(),
+            circuit: self.gate.breaker().map(CircuitBreaker::state),
+            barred: state.distrusted(),
+            shared_memory: self.arena.as_ref().map(Arena::stats),
+        })
+    }
+
+    pub(super) fn worker_info(&self, number: usize) -> WorkerInfo {
+        // At one moment: else a process might be told under the name of the one before it, and
+        // whoever kills it would have killed another one than he thinks.
+        let (generation, pid, described, trust) = {
+            let inner = self.lock();
+            let (state, slot) = (&inner.state, inner.state.slot_of(number));
+            let pid = inner.records[slot].pid;
+            (state.generation(slot), pid, state.describe(slot), state.trust(slot))
+        };
+        let (state, calls, sessions) = described;
+        let (breaker, tainted) = trust;
+        let (worker, memory) = (self.worker(number, generation), pid.and_then(tree_memory));
+        WorkerInfo { worker, pid, state, calls, memory, sessions, breaker, tainted }
+    }
 }

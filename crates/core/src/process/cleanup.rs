@@ -13,6 +13,7 @@ use std::time::Duration;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 
+use super::doorway::OPERATOR;
 use super::estate::{self, Cleanup};
 use super::group::{self, Groups};
 use super::ledger::{self, Found};
@@ -97,7 +98,7 @@ pub(super) fn remove(dir: &Path) -> bool {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(SOCKET));
-        if number.is_some_and(|number| number.parse::<u64>().is_ok()) {
+        if number.is_some_and(|number| number.parse::<u64>().is_ok()) || name == OPERATOR {
             let _ = fs::remove_file(entry.path());
         } else {
             is_ours_alone &= name == group::FILE || name == ledger::FILE;
@@ -155,7 +156,8 @@ mod tests {
     #[test]
     fn a_folder_goes_with_all_that_is_ours_or_keeps_its_name() {
         let base = tempfile::tempdir().unwrap();
-        let ours = make(base.path(), "snakepit-aaaaaa", &["0.sock", "12.sock", "group", "ledger"]);
+        let files = ["0.sock", "12.sock", "operator.sock", "group", "ledger"];
+        let ours = make(base.path(), "snakepit-aaaaaa", &files);
         assert!(remove(&ours));
         let halfway = make(base.path(), ".snakepit-bbbbbb", &["ledger"]);
         assert!(remove(&halfway));

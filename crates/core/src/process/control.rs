@@ -128,7 +128,11 @@ fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Received>> {
     // An empty message names its sender; the end of the stream has none.
     let Some(sender_pid) = got.sender.or((got.len > 0).then_some(0)) else { return Ok(None) };
     let message = FromWorker::decode(&buffer[..got.len])?;
-    if got.truncated && !matches!(message, FromWorker::BootError(_) | FromWorker::Stack(_)) {
+    let is_text = matches!(
+        message,
+        FromWorker::BootError(_) | FromWorker::Stack(_) | FromWorker::Located { .. }
+    );
+    if got.truncated && !is_text {
         return Err(too_long());
     }
     Ok(Some(Received { message, fds: got.fds, sender_pid }))

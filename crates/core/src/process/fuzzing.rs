@@ -22,7 +22,9 @@ pub(crate) fn control(bytes: &[u8]) {
     match &message {
         // Texts are cut, and what is no UTF-8 in them is replaced.
         FromWorker::BootError(_) => assert!(written.len() <= 1 + MAX_BOOT_ERROR),
-        FromWorker::Stack(_) => assert!(written.len() <= 1 + MAX_STACK),
+        FromWorker::Stack(_) | FromWorker::Located { .. } => {
+            assert!(written.len() <= 1 + MAX_STACK);
+        }
         _ => assert_eq!(written, bytes, "{message:?}"),
     }
     FromWorker::decode(&written).expect("what was written is read");

@@ -7,11 +7,13 @@
 //! | `G` | host → worker | call u64, items u64, bytes u64 | |
 //! | `P` | host → worker | nonce u64 | |
 //! | `T` | host → worker | | |
+//! | `L` | host → worker | nonce u64, way u8 | |
 //! | `W` | shim → host | pid u32, start time u64 | pidfd of the worker |
 //! | `X` | shim → host | si_code i32, si_status i32 | |
 //! | `E` | worker → host | UTF-8 text | |
 //! | `A` | worker → host | nonce u64 | |
 //! | `T` | worker → host | UTF-8 text | |
+//! | `L` | worker → host | nonce u64, UTF-8 text | |
 //! | `b` | both ways | | the board of the sender's arena |
 //! | `m` | both ways | segment u32, length u64 | the segment |
 //! | `f` | both ways | segment u32 | |
@@ -31,6 +33,9 @@ pub const MAX_BOOT_ERROR: usize = 32 * 1024;
 /// Longest text of stacks in bytes; longer ones are cut.
 pub const MAX_STACK: usize = 64 * 1024;
 
+/// Bytes of a number that names a question.
+const NONCE: usize = size_of::<u64>();
+
 /// What either end tells the other of its arena, or of the other's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArenaMessage {
@@ -44,6 +49,16 @@ pub enum ArenaMessage {
     Taken { segment: u32 },
     /// I cannot map it, or will not: name nothing in it.
     Refused { segment: u32 },
+}
+
+/// How a worker finds out where its threads are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Its interpreter says so, between two instructions: whoever holds it has to let go of it.
+    Interpreter,
+    /// Its fault handler looks, and asks nobody. For an interpreter that is held: of one that runs on
+    /// it might see what is gone.
+    Signal,
 }
 
 /// What the host tells a worker beside its line.
@@ -67,6 +82,11 @@ pub enum ToWorker {
     },
     /// Tell me where your threads are; SIGTERM is next.
     Trace,
+    /// Tell me where your threads are, and go on.
+    Locate {
+        nonce: u64,
+        way: Way,
+    },
     Arena(ArenaMessage),
 }
 
@@ -91,6 +111,11 @@ pub enum FromWorker {
     },
     /// Where the threads of its interpreter are.
     Stack(String),
+    /// The same, as an answer to the question of that number. Empty: it cannot tell that way.
+    Located {
+        nonce: u64,
+        text: String,
+    },
     Arena(ArenaMessage),
 }
 
@@ -141,6 +166,13 @@ impl ToWorker {
             }
             Self::Probe { nonce } => message(b'P', &[&nonce.to_le_bytes()]),
             Self::Trace => message(b'T', &[]),
+            Self::Locate { nonce, way } => {
+                let way = match way {
+                    Way::Interpreter => 0,
+                    Way::Signal => 1,
+                };
+                message(b'L', &[&nonce.to_le_bytes(), &[way]])
+            }
             Self::Arena(told) => told.encode(),
         })
     }
@@ -156,6 +188,15 @@ impl ToWorker {
             b'G' => Self::Grant { call: rest.u64()?, items: rest.u64()?, bytes: rest.u64()? },
             b'P' => Self::Probe { nonce: rest.u64()? },
             b'T' => Self::Trace,
+            b'L' => {
+                let (nonce, [way]) = (rest.u64()?, rest.take()?);
+                let way = match way {
+                    0 => Way::Interpreter,
+                    1 => Way::Signal,
+                    _ => return Err(malformed(raw)),
+                };
+                Self::Locate { nonce, way }
+            }
             _ => Self::Arena(ArenaMessage::decode(raw, kind, &mut rest)?),
         };
         rest.end().map(|()| message)
@@ -174,6 +215,9 @@ impl FromWorker {
             Self::BootError(text) => message(b'E', &[beginning(text, MAX_BOOT_ERROR)]),
             Self::ProbeAnswer { nonce } => message(b'A', &[&nonce.to_le_bytes()]),
             Self::Stack(text) => message(b'T', &[beginning(text, MAX_STACK)]),
+            Self::Located { nonce, text } => {
+                message(b'L', &[&nonce.to_le_bytes(), beginning(text, MAX_STACK - NONCE)])
+            }
             Self::Arena(told) => told.encode(),
         }
     }
@@ -189,6 +233,11 @@ impl FromWorker {
             b'E' => Self::BootError(String::from_utf8_lossy(rest.take_all()).into_owned()),
             b'A' => Self::ProbeAnswer { nonce: rest.u64()? },
             b'T' => Self::Stack(String::from_utf8_lossy(rest.take_all()).into_owned()),
+            b'L' => {
+                let nonce = rest.u64()?;
+                let text = String::from_utf8_lossy(rest.take_all()).into_owned();
+                Self::Located { nonce, text }
+            }
             _ => Self::Arena(ArenaMessage::decode(raw, kind, &mut rest)?),
         };
         rest.end().map(|()| message)
@@ -270,6 +319,10 @@ mod tests {
             }),
             any::<u64>().prop_map(|nonce| ToWorker::Probe { nonce }),
             Just(ToWorker::Trace),
+            any::<(u64, bool)>().prop_map(|(nonce, held)| ToWorker::Locate {
+                nonce,
+                way: if held { Way::Signal } else { Way::Interpreter },
+            }),
             of_arenas().prop_map(ToWorker::Arena),
         ]
     }
@@ -293,6 +346,7 @@ mod tests {
             any::<String>().prop_map(FromWorker::BootError),
             any::<u64>().prop_map(|nonce| FromWorker::ProbeAnswer { nonce }),
             any::<String>().prop_map(FromWorker::Stack),
+            any::<(u64, String)>().prop_map(|(nonce, text)| FromWorker::Located { nonce, text }),
             of_arenas().prop_map(FromWorker::Arena),
         ]
     }

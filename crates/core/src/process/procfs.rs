@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::time::Duration;
+
+use super::sys;
 
 /// Fields of `/proc/PID/stat` that tell who a process is.
 pub(super) struct Stat {
@@ -22,9 +25,31 @@ pub(super) struct Stat {
 const ENDING: u64 = 0x4;
 /// Threads that vanish under a look make it worthless; a process that ends has only so many.
 const LOOKS: usize = 100;
+/// Of a command line, in characters.
+const MAX_PROGRAM: usize = 256;
 
 pub(super) fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// How long ago this process began.
+pub fn process_age() -> Option<Duration> {
+    let began = stat(std::process::id())?.start_time as f64 / sys::ticks_per_second()?;
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let uptime: f64 = uptime.split_ascii_whitespace().next()?.parse().ok()?;
+    // What a container is told of the machine's age may be less than the truth.
+    Duration::try_from_secs_f64((uptime - began).max(0.0)).ok()
+}
+
+/// The command line of this process: its first 256 characters, arguments apart by blanks.
+pub fn program() -> String {
+    let line = fs::read("/proc/self/cmdline").unwrap_or_default();
+    let line =
+        String::from_utf8_lossy(line.strip_suffix(b"\0").unwrap_or(&line)).replace('\0', " ");
+    match line.char_indices().nth(MAX_PROGRAM) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 /// Whether a process is gone or about to be: each of its threads has begun to end. Then its
@@ -177,6 +202,15 @@ mod tests {
         assert!(is_zombie(1) && !is_zombie(2), "its first thread alone has ended");
         assert!(parse_stat(b"42 (cut) S 7").is_none());
         assert!(parse_stat(b"").is_none());
+    }
+
+    #[test]
+    fn this_process_has_a_name_and_an_age() {
+        assert!(program().contains("snakepit"), "{}", program());
+        let age = process_age().unwrap();
+        assert!(age < Duration::from_secs(24 * 3600), "{age:?}");
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(process_age().unwrap() > age);
     }
 
     #[test]

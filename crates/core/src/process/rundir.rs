@@ -105,6 +105,10 @@ impl RunDir {
         Ok(Self { path, run, ledger, _lock: lock, groups, next: AtomicU64::new(0), owner: owner() })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A path for a socket, in the folder, that nobody else gets.
     pub fn socket(&self) -> PathBuf {
         self.path.join(format!("{}{SOCKET}", self.next.fetch_add(1, Ordering::Relaxed)))

@@ -230,6 +230,13 @@ pub(super) fn close(fd: RawFd) {
     unsafe { libc::close(fd) };
 }
 
+/// In which the kernel counts times of processes.
+pub(super) fn ticks_per_second() -> Option<f64> {
+    // SAFETY: no pointer is passed.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    (ticks > 0).then_some(ticks as f64)
+}
+
 /// Has `handler` run in every child that fork() makes from now on, before fork() returns there.
 pub(super) fn run_in_forked_child(handler: extern "C" fn()) -> io::Result<()> {
     type Handler = Option<unsafe extern "C" fn()>;

@@ -72,6 +72,9 @@ pub(crate) trait Office: Send + Sync + 'static {
     /// Its interpreter answered a probe.
     fn answered_probe(&self, slot: usize, probe: u64);
 
+    /// It told where its threads are, as it was asked to under that number.
+    fn located(&self, nonce: u64, text: String);
+
     /// It is gone, and its line is read to the end.
     fn gone(&self, slot: usize, end: Ending);
 

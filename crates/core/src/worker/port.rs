@@ -8,7 +8,7 @@ use super::loans::Loans;
 use crate::config::{TelemetryFilter, WorkerConfig};
 use crate::id::{CallId, WorkerRef};
 use crate::payload::{Buffers, Payload, Told};
-use crate::process::{Control, Page, ToWorker, WordState};
+use crate::process::{Control, Page, ToWorker, Way, WordState};
 use crate::transport::{Outbox, ToolCall};
 
 /// Bytes of a buffer that go in one frame, where they have to.
@@ -163,7 +163,12 @@ impl Port {
         }
     }
 
-    /// Asks where its threads are. False: it does not hear.
+    /// Asks where its threads are, and lets it go on.
+    pub(crate) fn locate(&self, nonce: u64, way: Way) {
+        self.tell(&ToWorker::Locate { nonce, way });
+    }
+
+    /// Asks where its threads are, before it is ended. False: it does not hear.
     pub(super) fn ask_for_stack(&self) -> bool {
         self.tell(&ToWorker::Trace)
     }

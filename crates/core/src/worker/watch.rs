@@ -118,7 +118,7 @@ impl Process {
                     loans.heard(*message, received);
                 }
             }
-            Aside::BootError(_) | Aside::ProbeAnswer { .. } => {}
+            Aside::BootError(_) | Aside::ProbeAnswer { .. } | Aside::Located { .. } => {}
         }
     }
 
@@ -164,9 +164,15 @@ impl Process {
                     }
                 },
                 aside = self.control.recv() => match aside {
-                    Ok(Some(received)) => {
-                        if let Aside::ProbeAnswer { nonce } = received.message {
-                            keeper.office.answered_probe(keeper.slot, nonce);
+                    Ok(Some(mut received)) => {
+                        match &mut received.message {
+                            Aside::ProbeAnswer { nonce } => {
+                                keeper.office.answered_probe(keeper.slot, *nonce);
+                            }
+                            Aside::Located { nonce, text } => {
+                                keeper.office.located(*nonce, std::mem::take(text));
+                            }
+                            _ => {}
                         }
                         let is_stack = matches!(received.message, Aside::Stack(_));
                         let known = self.pid;
@@ -300,9 +306,11 @@ impl Process {
             Aside::WorkerIs { .. } | Aside::WorkerExited { .. } => {
                 received.sender_pid == 0 || received.sender_pid == self.shim.pid()
             }
-            Aside::BootError(_) | Aside::ProbeAnswer { .. } | Aside::Stack(_) | Aside::Arena(_) => {
-                true
-            }
+            Aside::BootError(_)
+            | Aside::ProbeAnswer { .. }
+            | Aside::Stack(_)
+            | Aside::Located { .. }
+            | Aside::Arena(_) => true,
         }
     }
 

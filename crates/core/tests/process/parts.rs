@@ -163,6 +163,7 @@ fn play_worker() {
             ToWorker::Cancel { call } => exit(call as i32),
             ToWorker::Grant { call, .. } => raise(Signal::try_from(call as i32).unwrap()).unwrap(),
             ToWorker::Trace => control.send(&FromWorker::Stack("here".into())).unwrap(),
+            ToWorker::Locate { .. } => {}
             ToWorker::Start(_) | ToWorker::Arena(_) => panic!("started twice"),
         }
     }

@@ -74,6 +74,9 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         guards: guards(config)?,
         shared_memory: shared_memory(config)?,
         host_tool_depth: config.getattr("host_tool_depth")?.extract()?,
+        control: text("control")?
+            .parse()
+            .map_err(|message| config_error(py, "control", message))?,
     };
     Ok((config, lines.unbind()))
 }

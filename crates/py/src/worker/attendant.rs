@@ -1,13 +1,17 @@
-//! Runs what needs Python beside the main thread: cancel callbacks, and answers to probes.
+//! Runs what needs Python beside the main thread: cancel callbacks, answers to probes, and to who
+//! asks where the threads are.
 //!
 //! To answer a probe is to have attached: it proves that the interpreter makes progress. The thread
 //! starts with its first errand, so a worker that nobody cancels has none.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use snakepit::process::FromWorker;
 
@@ -21,6 +25,7 @@ const LAST_ERRAND: Duration = Duration::from_secs(1);
 enum Errand {
     CallBack(Arc<RunningCall>),
     Answer(u64),
+    Locate(u64),
     /// Tells who watches a host tool.
     Run(Py<PyAny>),
 }
@@ -50,6 +55,16 @@ impl Attendant {
         self.send(Errand::Answer(nonce));
     }
 
+    /// Tells the host where the threads are, once it has the interpreter.
+    pub(super) fn locate(&mut self, nonce: u64) {
+        self.send(Errand::Locate(nonce));
+    }
+
+    /// Whether it has something to do and somebody holds the interpreter.
+    pub(super) fn is_kept_waiting(&self) -> bool {
+        self.gate.attaching.load(SeqCst)
+    }
+
     /// Calls it, without arguments.
     pub(super) fn run(&mut self, callback: Py<PyAny>) {
         self.send(Errand::Run(callback));
@@ -76,12 +91,19 @@ fn run(side: &Side, gate: &Gate, mut errands: Receiver<Errand>) {
     if !gate.enter() {
         return;
     }
+    gate.attaching.store(true, SeqCst);
     let _: Option<()> = Python::try_attach(|py| {
+        gate.attaching.store(false, SeqCst);
         let mut answer = None;
         while let Some(errand) = py.detach(|| next(side, gate, answer.take(), &mut errands)) {
+            gate.attaching.store(false, SeqCst);
             match errand {
                 Errand::CallBack(call) => call_back(py, &call),
                 Errand::Answer(nonce) => answer = Some(FromWorker::ProbeAnswer { nonce }),
+                Errand::Locate(nonce) => {
+                    let text = where_threads_are(py).unwrap_or_else(|error| error.to_string());
+                    answer = Some(FromWorker::Located { nonce, text });
+                }
                 Errand::Run(callback) => {
                     if let Err(error) = callback.call0(py) {
                         error.write_unraisable(py, Some(callback.bind(py)));
@@ -108,7 +130,14 @@ fn next(
     if !gate.enter() {
         stop_for_good();
     }
+    gate.attaching.store(true, SeqCst);
     errand
+}
+
+fn where_threads_are(py: Python<'_>) -> PyResult<String> {
+    py.import(intern!(py, "snakepit_bridge._threads"))?
+        .call_method0(intern!(py, "where"))?
+        .extract()
 }
 
 /// Python ends: a thread that attaches now would be unwound through the frames here.
@@ -131,6 +160,8 @@ fn call_back(py: Python<'_>, call: &RunningCall) {
 struct Gate {
     state: Mutex<GateState>,
     left: Condvar,
+    /// Entered, and on its way to the interpreter.
+    attaching: AtomicBool,
 }
 
 #[derive(Default)]

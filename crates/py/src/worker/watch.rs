@@ -10,7 +10,7 @@ use std::time::Duration;
 use pyo3::intern;
 use pyo3::prelude::*;
 use snakepit::process::arena::Exchange;
-use snakepit::process::{FromWorker, StackDump, ToWorker, end_in_place_of_shim};
+use snakepit::process::{FromWorker, StackDump, ToWorker, Way, end_in_place_of_shim};
 
 use super::attendant::Attendant;
 use super::boot::{self, Side};
@@ -66,6 +66,15 @@ fn watch(
             Ok(Some((ToWorker::Trace, _))) => {
                 let text = stack.and_then(StackDump::take).unwrap_or_default();
                 let _host_is_gone = side.control.send(&FromWorker::Stack(text));
+            }
+            Ok(Some((ToWorker::Locate { nonce, way: Way::Interpreter }, _))) => {
+                attendant.locate(nonce);
+            }
+            Ok(Some((ToWorker::Locate { nonce, way: Way::Signal }, _))) => {
+                // Of an interpreter that runs on the handler might read what is gone.
+                let held = stack.filter(|_| attendant.is_kept_waiting());
+                let text = held.and_then(StackDump::take).unwrap_or_default();
+                let _host_is_gone = side.control.send(&FromWorker::Located { nonce, text });
             }
             Ok(Some((ToWorker::Arena(message), fds))) => {
                 if let Some(exchange) = exchange {

@@ -5,7 +5,16 @@
 pub const RINGS: &[Ring] = &[
     Ring {
         word: "words",
-        modules: &["id", "error", "call", "config", "payload", "value", "schema"],
+        modules: &[
+            "id",
+            "error",
+            "call",
+            "config",
+            "payload",
+            "value",
+            "schema",
+            "operator::answer",
+        ],
         rule: "words do no I/O and know no runtime",
     },
     Ring {
@@ -25,6 +34,7 @@ pub const RINGS: &[Ring] = &[
             "hardware::nvidia::smi",
             "hardware::amd::kfd",
             "hardware::amd::smi",
+            "operator::request",
         ],
         rule: "decisions are pure state machines: event in, effects out, `now` passed in",
     },
@@ -37,6 +47,7 @@ pub const RINGS: &[Ring] = &[
             "blocking",
             "interpreter",
             "hardware",
+            "operator",
             "failpoint",
         ],
         rule: "effects touch the world and decide nothing",
@@ -72,8 +83,8 @@ pub const LIBRARIES: &[Library] = &[
     },
     Library {
         crates: &["serde_json"],
-        homes: &["schema", "hardware"],
-        why: "values travel as msgpack; JSON is for schemas, lock files and what tools print",
+        homes: &["schema", "hardware", "operator"],
+        why: "values travel as msgpack; JSON is for schemas, lock files and what tools print or are told",
     },
     Library {
         crates: &["nvml_wrapper"],

@@ -68,6 +68,10 @@ class Control:
         """Say where the threads are; blocks while the host's end is full."""
         self._socket.send(b"T" + text, MSG_NOSIGNAL)
 
+    def located(self, nonce: bytes, text: bytes) -> None:
+        """Answer who asked where the threads are; blocks while the host's end is full."""
+        self._socket.send(b"L" + nonce + text[: MAX_STACK - len(nonce)], MSG_NOSIGNAL)
+
     def worker_is(self, pid: int, start_time: int, pidfd: int | None) -> None:
         rights = pidfd.to_bytes(4, sys.byteorder) if pidfd is not None else b""
         self._tell(b"W" + pid.to_bytes(4, "little") + start_time.to_bytes(8, "little"), rights)

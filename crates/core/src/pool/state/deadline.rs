@@ -96,7 +96,7 @@ impl<J> State<J> {
                     late.push((id, call.limit, Step::Queued));
                 }
                 (Some(_), _) if call.job.is_some() => late.push((id, call.limit, Step::Sent)),
-                (Some(_), Place::Sent { slot, word }) => overdue.push((id, slot, word)),
+                (Some(_), Place::Sent { slot, word, .. }) => overdue.push((id, slot, word)),
                 _ => {}
             }
         }
@@ -247,7 +247,7 @@ impl<J> State<J> {
                 self.end(id, end(ran_before), now, out);
                 return None;
             }
-            Place::Sent { slot, word } => (slot, word),
+            Place::Sent { slot, word, .. } => (slot, word),
         };
         if word.is_some_and(|word| words.revoke(slot, word, id)) {
             self.leave(slot, id, word);

@@ -60,7 +60,7 @@ impl<J> State<J> {
         out: &mut Vec<Effect<J>>,
     ) -> Result<Option<J>, Violation> {
         let (word, wanted) = match self.table.get(id) {
-            Some(Call { place: Place::Sent { slot: at, word }, credit, job, .. })
+            Some(Call { place: Place::Sent { slot: at, word, .. }, credit, job, .. })
                 if *at == slot =>
             {
                 let streaming = credit.is_some();
@@ -327,7 +327,7 @@ impl<J> State<J> {
             it.since = now;
         }
         let word = it.take_word();
-        call.place = Place::Sent { slot, word };
+        call.place = Place::Sent { slot, word, at: now };
         if let Some(credit) = &mut call.credit {
             // A worker that died with it sent nothing that counts: else it would not be sent again.
             **credit = Credit::new(credit.window);

@@ -2,8 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::State;
 use super::slot::{Phase, Slot};
+use super::{Place, State};
 use crate::config::Life;
 use crate::error::{Cause, Recycled};
 use crate::id::CallId;
@@ -144,6 +144,19 @@ impl<J> State<J> {
             changed: standing.changed,
             heard: standing.heard,
         }
+    }
+
+    /// Calls that the worker of a slot runs: what each carries, unless its caller was answered, and
+    /// since when. Those behind them wait in the worker.
+    pub(crate) fn running(&self, slot: usize) -> impl Iterator<Item = (Option<&J>, Instant)> {
+        let Slot { lane, capacity, since, .. } = &self.slots[slot];
+        lane.iter().take(*capacity).filter_map(|id| {
+            let call = self.table.get(*id)?;
+            let Place::Sent { at, .. } = call.place else { return None };
+            // One that waited in the worker began when the one before it had been answered.
+            let since = if *capacity == 1 { at.max(*since) } else { at };
+            Some((call.job.as_ref(), since))
+        })
     }
 
     /// The slots of workers that may be weighed, and their generations.

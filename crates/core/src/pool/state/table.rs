@@ -24,6 +24,7 @@ pub(super) enum Place {
     Sent {
         slot: usize,
         word: Option<u8>,
+        at: Instant,
     },
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nix::sys::signal::{SigSet, Signal};
 use prost::Message;
-use snakepit::process::{self, ForkHooks, FromWorker, Page, ToWorker, WorkerControl};
+use snakepit::process::{self, ForkHooks, FromWorker, Page, ToWorker, Way, WorkerControl};
 use snakepit_proto::v1::Start;
 
 use super::calls::Calls;
@@ -76,8 +76,12 @@ pub fn serve_control(control: &WorkerControl, calls: &Calls, memory: &Memory) {
                 // A host that is gone is noticed by the next `recv`.
                 let _ = control.send(&FromWorker::ProbeAnswer { nonce });
             }
+            ToWorker::Locate { nonce, way: Way::Interpreter } => {
+                let text = "Thread main: in a script".into();
+                let _ = control.send(&FromWorker::Located { nonce, text });
+            }
             ToWorker::Arena(message) => memory.heard(message, fds),
-            ToWorker::Trace | ToWorker::Start(_) => {}
+            ToWorker::Locate { .. } | ToWorker::Trace | ToWorker::Start(_) => {}
         }
     }
     exit(NO_HOST);

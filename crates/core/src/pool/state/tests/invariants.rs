@@ -90,7 +90,7 @@ impl World {
         let mut words = u64::MAX;
         for &id in &it.lane {
             let call = self.state.table.get(id).expect("alive");
-            let Place::Sent { slot: at, word } = call.place else { panic!("{id} is queued") };
+            let Place::Sent { slot: at, word, .. } = call.place else { panic!("{id} is queued") };
             assert_eq!(at, slot);
             if let Some(word) = word {
                 assert!(words & (1 << word) != 0, "word {word} of slot {slot} is used twice");
