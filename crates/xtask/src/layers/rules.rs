@@ -71,6 +71,16 @@ pub const LIBRARIES: &[Library] = &[
         why: "what a value's bytes look like stays behind `value`",
     },
     Library {
+        crates: &["arrow_array", "arrow_buffer", "arrow_ipc", "arrow_schema"],
+        homes: &["value::arrow"],
+        why: "the bytes of a value know no library; batches are made of them in one place",
+    },
+    Library {
+        crates: &["ndarray", "bytemuck"],
+        homes: &["value"],
+        why: "arrays of other libraries stay behind `value`",
+    },
+    Library {
         crates: &["serde_json"],
         homes: &["schema", "hardware"],
         why: "values travel as msgpack; JSON is for schemas, lock files and what tools print",
