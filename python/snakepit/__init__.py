@@ -89,6 +89,7 @@ if TYPE_CHECKING:
         is_unserializable,
         unserializable_info,
     )
+    from snakepit_bridge._interop import writable
     from snakepit_bridge._registry import register_decoder, register_encoder
 
 __all__ = [
@@ -187,6 +188,7 @@ __all__ = [
     "stop",
     "submit",
     "unserializable_info",
+    "writable",
     "zero_copy",
 ]
 
@@ -245,6 +247,7 @@ _LAZY = {
     "start": "snakepit._started",
     "stop": "snakepit._started",
     "submit": "snakepit._started",
+    "writable": "snakepit_bridge._interop",
     "zero_copy": "snakepit",  # the module itself
 }
 

@@ -156,7 +156,7 @@ pub use policy::retry::{Fault, GiveUp, NextAttempt};
 pub mod environment {
     pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, STRICT_PREFIXES, THREAD_COUNTS};
 }
-pub use process::arena::{Arena, ArenaStats, NoRoom, Region};
+pub use process::arena::{Arena, ArenaStats, NoRoom, Private, Region};
 pub use process::{Cleanup, cleanup, cleanup_in};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]

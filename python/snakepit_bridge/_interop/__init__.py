@@ -21,7 +21,9 @@ from typing import Any
 
 from . import _array, _arrow, _tensor
 from ._born import born, empty
+from ._own import writable
 from ._part import Part, UnfitError
+from ._tensor import on_staged
 
 __all__ = [
     "ARROW",
@@ -33,6 +35,8 @@ __all__ = [
     "empty",
     "encode",
     "is_arrow",
+    "on_staged",
+    "writable",
 ]
 
 RECORDS = _array.RECORDS

@@ -7,10 +7,12 @@ a device is copied to the host's memory first, and ``staged`` counts that.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from . import _dtype
 from ._array import array_part, check_size, over, read_shape
+from ._own import own
 from ._part import Part, UnfitError, bulk, library, take, take_number
 
 TENSOR = 15
@@ -28,6 +30,8 @@ _DEVICES = {
 
 staged: dict[str, int] = {}
 """Tensors that were copied from a device to be sent, by its kind."""
+
+_listeners: list[Callable[[str], object]] = []
 
 _TORCH_ONLY = (
     "bfloat16",
@@ -117,8 +121,18 @@ def _ways(numpy: Any, kind: type[Any], value: Any) -> list[Any]:
     return ways
 
 
+def on_staged(listener: Callable[[str], object]) -> None:
+    """Have ``listener`` called with a device's kind whenever a tensor of it is copied to be sent.
+
+    It runs where the value is encoded, so it must be quick; what it raises ends that.
+    """
+    _listeners.append(listener)
+
+
 def _count(device: str) -> None:
     staged[device] = staged.get(device, 0) + 1
+    for listener in _listeners:
+        listener(device)
 
 
 def decode(body: memoryview, data: Any) -> Any:
@@ -133,9 +147,8 @@ def decode(body: memoryview, data: Any) -> Any:
         torch = library("torch")
     except UnfitError:
         return over(shape, _dtype.build(text), memoryview(data).toreadonly(), is_fortran)
-    if memoryview(data).readonly:
-        # torch knows no tensor that may only be read; numpy copies without the interpreter.
-        data = library("numpy").frombuffer(data, "u1").copy()
+    # torch knows no tensor that may only be read.
+    data = own(data)
     kind = _torch_type(torch, text)
     if not len(memoryview(data)):
         return torch.empty(shape, dtype=kind)

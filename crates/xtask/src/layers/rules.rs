@@ -103,7 +103,7 @@ pub const RING_WITHOUT_CLOCK: usize = 1;
 /// Files under `crates/` where `unsafe` may stand, one a border; `/**` is a whole folder.
 pub const UNSAFE_HOMES: &[&str] = &[
     "core/src/process/sys.rs",          // system calls that nix does not wrap
-    "core/src/process/arena/memory.rs", // segments that one side writes and the other reads
+    "core/src/process/arena/memory/**", // segments that one side writes and the other reads
     "core/src/process/page.rs",         // the page that a host and its worker both write
     "core/src/process/shim.rs",         // the fork that makes a worker
     "py/src/worker/boot.rs",            // the interpreter's hooks around that fork
