@@ -8,6 +8,9 @@ from ._part import library
 
 _Array = TypeVar("_Array")
 
+_LEAST = 32 << 20
+"""Fewer bytes are copied at once, to memory that the process has: quicker than faults of pages."""
+
 
 def own(data: Any) -> Any:
     """The same bytes, to be written to, without anybody else's seeing it.
@@ -16,9 +19,7 @@ def own(data: Any) -> Any:
     """
     if not memoryview(data).readonly:
         return data
-    private = getattr(data, "private", None)
-    found = private() if private is not None else None
-    if found is not None:
+    if (found := _private(data)) is not None:
         return found
     # numpy copies without the interpreter.
     return library("numpy").frombuffer(data, "u1").copy()
@@ -29,7 +30,8 @@ def writable(array: _Array) -> _Array:
 
     An array that was sent cannot be written to, since others see the memory that it lies in. This
     gives one that can: what is large is not copied at once, but page by page where it is written
-    to, so that to change a part costs that part. ``array.copy()`` copies all of it.
+    to, so that to change a part costs that part. Where all of it is to be changed ``array.copy()``
+    is quicker.
 
     Args:
         array: Any array. One that can be written to is returned as it is.
@@ -53,14 +55,19 @@ def writable(array: _Array) -> _Array:
     view = source
     while isinstance(view, numpy.ndarray):
         view = view.base
-    private = getattr(view, "private", None)
-    memory = private() if private is not None else None
+    memory = _private(view)
     if memory is None:
         copied: _Array = source.copy("K")
         return copied
     offset = _address(source) - _address(numpy.frombuffer(view, "u1"))
     made: _Array = numpy.ndarray(source.shape, source.dtype, memory, offset, source.strides)
     return made
+
+
+def _private(view: Any) -> Any:
+    """The memory of a view, mapped to be written to; None: a copy is better, or needed."""
+    private = getattr(view, "private", None)
+    return None if private is None or len(view) < _LEAST else private()
 
 
 def _address(array: Any) -> int:
