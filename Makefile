@@ -204,19 +204,20 @@ test-workflows: $(VENV)/.group-lint
 test-clippy: $(VENV)/.made
 	@.ci/step "clippy" cargo clippy --workspace --all-targets --features snakepit-testkit/instructions --locked -- -D warnings
 
-# The published crate with no feature, with each, with all. An array of its features would only
-# repeat what there is: one.
+# The published crate with no feature, with each, with all.
 test-features:
 	@.ci/step "crate snakepit without features" cargo check -p snakepit --locked --no-default-features
 	@.ci/step "crate snakepit, feature testkit" cargo check -p snakepit --locked --features testkit
 	@.ci/step "crate snakepit, feature failpoints" cargo check -p snakepit --locked --features failpoints
+	@.ci/step "crate snakepit, feature arrow" cargo check -p snakepit --locked --features arrow
+	@.ci/step "crate snakepit, feature ndarray" cargo check -p snakepit --locked --features ndarray
 	@.ci/step "crate snakepit, all features" cargo check -p snakepit --locked --all-features
 
 # The bindings are a library for an interpreter to load: no test program can link them. The examples
 # need the wheel, see test-rust-face.
 test-rust:
 	@.ci/step "cargo test" cargo test --workspace --exclude snakepit-py --exclude snakepit-examples \
-		--features snakepit-testkit/failpoints --locked
+		--features snakepit-testkit/failpoints,snakepit/arrow,snakepit/ndarray --locked
 
 # Python workers called from Rust, the example programs, and the Rust of the guides.
 test-rust-face: $(INSTALLED)

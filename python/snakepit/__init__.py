@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         is_unserializable,
         unserializable_info,
     )
+    from snakepit_bridge._interop import writable
     from snakepit_bridge._registry import register_decoder, register_encoder
 
 __all__ = [
@@ -190,6 +191,7 @@ __all__ = [
     "submit",
     "telemetry",
     "unserializable_info",
+    "writable",
     "zero_copy",
 ]
 
@@ -250,6 +252,7 @@ _LAZY = {
     "stop": "snakepit._started",
     "submit": "snakepit._started",
     "telemetry": "snakepit",
+    "writable": "snakepit_bridge._interop",
     "zero_copy": "snakepit",  # the module itself
 }
 

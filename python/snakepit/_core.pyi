@@ -45,6 +45,15 @@ class View:
 
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __len__(self) -> int: ...
+    def private(self) -> Own | None:
+        """The same bytes, to be written to; None: a copy is better."""
+
+@final
+class Own:
+    """Memory that was sent to this process, copied where it is written to."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __len__(self) -> int: ...
 
 @final
 class Room:

@@ -37,7 +37,7 @@ class SharedMemory(Checked):
 
     max_bytes: int | None = None
     """Bytes of it that there may be, the workers' results included; 4 MiB at least. ``None``: a
-    quarter of the machine's memory."""
+    quarter of the memory that the process may use, so of a container's limit."""
     threshold: int = 64 * 1024
     """Arrays, tables and bytes of fewer bytes travel in the message; 4 KiB at least."""
     wait: Duration = 1.0

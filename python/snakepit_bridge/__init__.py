@@ -26,7 +26,7 @@ from ._tool import tool
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import telemetry
-    from ._interop import empty
+    from ._interop import empty, writable
     from ._thread_safe import ThreadSafeAdapter, require_thread_safe, thread_safe_method
     from .errors import HostToolError, HostToolNotFound
     from .logging_config import configure_logging, get_logger
@@ -49,6 +49,7 @@ __all__ = [
     "telemetry",
     "thread_safe_method",
     "tool",
+    "writable",
 ]
 
 _LATE = {
@@ -61,6 +62,7 @@ _LATE = {
     "require_thread_safe": "_thread_safe",
     "telemetry": "telemetry",
     "thread_safe_method": "_thread_safe",
+    "writable": "_interop",
 }
 """Name to the module that has it."""
 

@@ -206,14 +206,19 @@ def test_tensors_arrive_as_arrays(codec: Codec) -> None:
         assert same(np.asarray(sent), both_ways(codec, Shown(sent)))
 
 
-def test_tensors_on_devices_are_staged_and_counted(codec: Codec) -> None:
+def test_tensors_on_devices_are_staged_and_counted(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from snakepit_bridge._interop import _tensor
 
     if np.lib.NumpyVersion(np.__version__) < "2.1.0":
         pytest.skip("this numpy cannot ask for a copy in the host's memory")
+    told: list[tuple[str, int]] = []
+    monkeypatch.setattr(_tensor, "on_staged", lambda *what: told.append(what))
     before = _tensor.staged.get("cuda", 0)
     assert same(np.arange(3.0), codec.there_and_back(Shown(np.arange(3.0), device=2)))
     assert _tensor.staged["cuda"] == before + 1
+    assert told == [("cuda", 24)]
 
 
 def test_tensors_that_cannot_be_read_are_refused(codec: Codec) -> None:

@@ -48,6 +48,15 @@ class Data(BaseAdapter):
         return [total, anonymous() - before]
 
     @tool
+    def changed(self, array: Any) -> list[Any]:
+        """Sum after a tenth of it was written to, by how much this process has grown, and where."""
+        before = anonymous()
+        own = snakepit_bridge.writable(array)
+        own[: len(own) // 10] += 1.0
+        grown = anonymous() - before
+        return [float(own.sum()), float(array.sum()), grown, type(own.base).__name__]
+
+    @tool
     def keep(self, value: Any) -> int:
         self.kept.append(value)
         return len(self.kept)

@@ -4,13 +4,20 @@
 //! Each of [`TARGETS`] takes anything and returns; it panics where something that must always hold
 //! does not. None of this is for embedders.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::value::MapDeserializer;
 
 use crate::config::PoolOptions;
 use crate::process::fuzzing as process;
 use crate::transport::fuzzing as transport;
-use crate::value::{CodecError, Map, Value, decode, encode};
+use crate::value::{
+    CodecError, Map, Outside, Value, decode, decode_payload, encode, encode_arguments_beside,
+};
+use crate::{Buffer, Payload};
 
 /// One entry point.
 #[derive(Clone, Copy)]
@@ -45,6 +52,7 @@ pub fn run(name: &str, bytes: &[u8]) {
 
 /// A message is refused, or it is a value that is written and read again as the same one.
 fn value(bytes: &[u8]) {
+    with_buffers(bytes);
     let Ok(value) = decode::<Value>(bytes) else {
         // Readers that ask for something particular see the same bytes.
         let _: Result<Vec<String>, CodecError> = decode(bytes);
@@ -55,6 +63,50 @@ fn value(bytes: &[u8]) {
     let _: Result<String, CodecError> = decode(bytes);
     let _: Result<f64, CodecError> = decode(bytes);
     let _: Result<i128, CodecError> = decode(bytes);
+}
+
+/// The same where buffers came with it. What then leaves the message is read as what it was.
+fn with_buffers(bytes: &[u8]) {
+    let buffers = [0, 1, 8, 24, 300].map(|size| Buffer::from(vec![7; size]));
+    let payload =
+        Payload { bytes: Bytes::copy_from_slice(bytes), buffers: buffers.to_vec().into() };
+    let Ok(value) = decode_payload::<Value>(&payload) else { return };
+    again(&value);
+    let left = Rc::new(RefCell::new(Vec::new()));
+    let arguments = Map::from([("value", value.clone())]);
+    let Ok(bytes) = encode_arguments_beside(&arguments, Box::new(Leave(left.clone()))) else {
+        return; // one container more than may be inside each other
+    };
+    let buffers: Vec<Buffer> = left.take().into_iter().map(Buffer::from).collect();
+    let back: Map =
+        decode_payload(&Payload { bytes, buffers: buffers.into() }).expect("what was written");
+    // Compared as messages: NaN is not equal to itself.
+    let back = back.get("value").expect("the only argument");
+    assert_eq!(encode(back).ok(), encode(&value).ok(), "{value:?}");
+}
+
+/// Everything that may leaves the message, but for what is empty: nobody makes room for that.
+struct Leave(Rc<RefCell<Vec<Vec<u8>>>>);
+
+impl Outside for Leave {
+    fn leave(&mut self, bulk: &[u8]) -> Result<bool, String> {
+        if bulk.is_empty() {
+            return Ok(false);
+        }
+        self.0.borrow_mut().push(bulk.to_vec());
+        Ok(true)
+    }
+
+    fn begin(&mut self, len: usize) -> Result<bool, String> {
+        if len > 0 {
+            self.0.borrow_mut().push(Vec::new());
+        }
+        Ok(len > 0)
+    }
+
+    fn write(&mut self, piece: &[u8]) {
+        self.0.borrow_mut().last_mut().expect("one was begun").extend_from_slice(piece);
+    }
 }
 
 /// What is written is the one way to write it.

@@ -72,9 +72,13 @@
 //!
 //! # Features
 //!
+//! `arrow`: record batches of arrow-rs as arguments and results, by `value::Batch` and `value::Table`.
+//! `ndarray`: arrays of the crate ndarray, by `value::Nd`. What is large of either is copied once, to
+//! memory that the worker reads in place. Off by default.
+//!
 //! `testkit`: pools that are answered inside the process, for tests and benchmarks of programs that
 //! embed this crate. `failpoints`: places where tests of such programs let starts, lines and workers
-//! fail, by `SNAKEPIT_FAIL`. Off by default; exempt from version promises.
+//! fail, by `SNAKEPIT_FAIL`. Off by default, too; exempt from version promises.
 //!
 //! # Inside
 //!
@@ -153,7 +157,7 @@ pub use policy::retry::{Fault, GiveUp, NextAttempt};
 pub mod environment {
     pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, STRICT_PREFIXES, THREAD_COUNTS};
 }
-pub use process::arena::{Arena, ArenaStats, NoRoom, Region};
+pub use process::arena::{Arena, ArenaStats, NoRoom, Private, Region};
 pub use process::{Cleanup, cleanup, cleanup_in};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]

@@ -21,6 +21,7 @@ from typing import Any
 
 from . import _array, _arrow, _tensor
 from ._born import born, empty
+from ._own import writable
 from ._part import Part, UnfitError
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "empty",
     "encode",
     "is_arrow",
+    "writable",
 ]
 
 RECORDS = _array.RECORDS

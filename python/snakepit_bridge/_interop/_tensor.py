@@ -12,6 +12,7 @@ from typing import Any
 
 from . import _dtype
 from ._array import array_part, check_size, over, read_shape
+from ._own import own
 from ._part import Part, UnfitError, bulk, library, take, take_number
 
 TENSOR = 15
@@ -151,9 +152,8 @@ def decode(body: memoryview, data: Any) -> Any:
         torch = library("torch")
     except UnfitError:
         return over(shape, _dtype.build(text), memoryview(data).toreadonly(), is_fortran)
-    if memoryview(data).readonly:
-        # torch knows no tensor that may only be read; numpy copies without the interpreter.
-        data = library("numpy").frombuffer(data, "u1").copy()
+    # torch knows no tensor that may only be read.
+    data = own(data)
     kind = _torch_type(torch, text)
     if not len(memoryview(data)):
         return torch.empty(shape, dtype=kind)

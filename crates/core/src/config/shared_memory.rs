@@ -47,7 +47,7 @@ impl std::str::FromStr for WhenFull {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharedMemory {
     /// Bytes of all segments of the pool, its workers' included, 4 MiB at least. Default: a quarter
-    /// of the machine's memory.
+    /// of the memory that this process may use: the machine's, or what its control groups leave of it.
     pub max_bytes: Option<u64>,
     /// Buffers of fewer bytes travel in the frame, 4 KiB at least. Default: 64 KiB.
     pub threshold: usize,

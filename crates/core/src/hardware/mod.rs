@@ -37,7 +37,7 @@ mod select;
 mod tests;
 mod visible;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -60,6 +60,11 @@ static FOUND: PerProcess<Mutex<Option<Arc<Hardware>>>> = PerProcess::new();
 
 fn found() -> MutexGuard<'static, Option<Arc<Hardware>>> {
     FOUND.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes of memory that this process may use, by now. None: nothing tells.
+pub(crate) fn usable_memory() -> Option<u64> {
+    cpu::usable_memory(&Machine::at(Path::new("/")))
 }
 
 /// What this process may compute with. Looked up once and remembered, free memory included, until

@@ -304,7 +304,7 @@ impl<'s, 'v> Check<'s, 'v> {
                         one.is_some_and(|one| self.same(one, other))
                     })
             }
-            (_, Value::Ext(_)) => true,
+            (_, Value::Arrow(_) | Value::Ext(_)) => true,
             _ => false,
         }
     }

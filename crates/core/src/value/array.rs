@@ -33,7 +33,7 @@ pub struct Array {
 
 /// Shape, dtype and data of an array do not belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShapeError(String);
+pub struct ShapeError(pub(super) String);
 
 impl fmt::Display for ShapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,10 +54,7 @@ impl Array {
         data: impl Into<Bytes>,
     ) -> Result<Self, ShapeError> {
         let (shape, data) = (shape.into(), data.into());
-        if shape.len() > MOST_DIMENSIONS {
-            let message = format!("{} dimensions; at most {MOST_DIMENSIONS} fit", shape.len());
-            return Err(ShapeError(message));
-        }
+        check_dimensions(&shape)?;
         let size = shape.iter().try_fold(dtype.item_size(), |size, &len| size.checked_mul(len));
         if size != Some(data.len()) || dtype.item_size() == 0 {
             let message = format!("{} bytes are no {dtype} array of shape {shape:?}", data.len());
@@ -71,14 +68,8 @@ impl Array {
     /// # Errors
     /// Their number is not the product of `shape`.
     pub fn from_items<T: Item>(items: &[T], shape: &[usize]) -> Result<Self, ShapeError> {
-        let order = if size_of::<T>() == 1 { '|' } else { '<' };
-        let name = format!("{order}{}", <T as sealed::Item>::NAME);
-        let dtype = name.parse().expect("items name types that travel");
-        let mut data = Vec::with_capacity(size_of_val(items));
-        for item in items {
-            item.write(&mut data);
-        }
-        Self::new(dtype, shape, data)
+        let data = Bytes::copy_from_slice(<T as sealed::Item>::bytes(items));
+        Self::new(Dtype::of::<T>(), shape, data)
     }
 
     /// The items' type.
@@ -135,16 +126,35 @@ impl Array {
         }
     }
 
+    fn check_items<T: Item>(&self) -> Result<(), ShapeError> {
+        let (name, wanted) = (self.dtype.as_str(), <T as sealed::Item>::NAME);
+        if name[1..] == *wanted {
+            return Ok(());
+        }
+        Err(ShapeError(format!("the items are {name}, not {wanted}; convert with .astype()")))
+    }
+
+    /// The items in C order, where they lie: no copy.
+    ///
+    /// # Errors
+    /// The dtype is not that of `T`; or they cannot be read in place, and [`to_vec`](Self::to_vec) can:
+    /// of the other byte order, not aligned, or `bool`.
+    pub fn items<T: Item>(&self) -> Result<&[T], ShapeError> {
+        self.check_items::<T>()?;
+        let is_native = self.dtype == Dtype::of::<T>();
+        let items = is_native.then(|| <T as sealed::Item>::items(&self.data)).flatten();
+        items.ok_or_else(|| {
+            let name = self.dtype.as_str();
+            ShapeError(format!("items of {name} cannot be read where they lie here; copy them"))
+        })
+    }
+
     /// A copy of the items in C order, of whatever byte order.
     ///
     /// # Errors
     /// The dtype is not that of `T`; nothing is converted.
     pub fn to_vec<T: Item>(&self) -> Result<Vec<T>, ShapeError> {
-        let (name, wanted) = (self.dtype.as_str(), <T as sealed::Item>::NAME);
-        if name[1..] != *wanted {
-            let message = format!("the items are {name}, not {wanted}; convert with .astype()");
-            return Err(ShapeError(message));
-        }
+        self.check_items::<T>()?;
         let big_endian = self.dtype.is_big_endian();
         let items = self.data.chunks_exact(self.dtype.item_size());
         Ok(items.map(|item| T::read(item, big_endian)).collect())
@@ -156,12 +166,7 @@ impl Extension for Array {
     const NAME: &'static str = "a numpy array";
 
     fn body(&self) -> Body<'_> {
-        let mut head = dtype_head(&self.dtype);
-        head.push(self.shape.len() as u8); // at most 64, see `new`
-        for &length in &self.shape {
-            head.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-        Body::with_tail(head, &self.data)
+        Body::with_tail(layout(&self.dtype, &self.shape, 0), &self.data)
     }
 
     fn from_body(body: &[u8]) -> Result<Self, String> {
@@ -354,6 +359,36 @@ impl Ext {
     }
 }
 
+/// What is before the items of an array.
+///
+/// # Errors
+/// There are more dimensions than numpy has.
+#[cfg(feature = "ndarray")]
+pub(super) fn head(
+    dtype: &Dtype,
+    shape: &[usize],
+    is_fortran: bool,
+) -> Result<Vec<u8>, ShapeError> {
+    check_dimensions(shape)?;
+    Ok(layout(dtype, shape, if is_fortran { format::FORTRAN } else { 0 }))
+}
+
+fn check_dimensions(shape: &[usize]) -> Result<(), ShapeError> {
+    match shape.len() {
+        ..=MOST_DIMENSIONS => Ok(()),
+        most => Err(ShapeError(format!("{most} dimensions; at most {MOST_DIMENSIONS} fit"))),
+    }
+}
+
+fn layout(dtype: &Dtype, shape: &[usize], order: u8) -> Vec<u8> {
+    let mut head = dtype_head(dtype);
+    head.push(shape.len() as u8 | order); // at most 64 were checked
+    for &length in shape {
+        head.extend_from_slice(&(length as u64).to_be_bytes());
+    }
+    head
+}
+
 fn dtype_head(dtype: &Dtype) -> Vec<u8> {
     let name = dtype.as_str().as_bytes();
     let mut head = vec![name.len() as u8]; // at most 255, see `Dtype`
@@ -395,7 +430,9 @@ mod tests {
     #[test]
     fn items_of_the_other_byte_order_are_turned() {
         let array = Array::new(">i2".parse().expect("a dtype"), [2], vec![0, 1, 255, 254]);
-        assert_eq!(array.expect("two items").to_vec::<i16>(), Ok(vec![1, -2]));
+        let array = array.expect("two items");
+        assert_eq!(array.to_vec::<i16>(), Ok(vec![1, -2]));
+        assert_eq!(array.items::<i16>().is_err(), cfg!(target_endian = "little"));
     }
 
     #[test]

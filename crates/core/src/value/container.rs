@@ -105,7 +105,7 @@ impl<'a> Container<'a> {
 
     fn finish(self) -> Step {
         if matches!(self.kind, Kind::Parts) {
-            return Ok(());
+            return self.encoder.end_parts();
         }
         self.encoder.depth -= 1;
         match self.announced {

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Array, Date, DateTime, Decimal, Ext, Int, Map, Scalar, Time, TimeDelta, Uuid, Value};
+use super::{
+    Array, Arrow, Date, DateTime, Decimal, Ext, Int, Map, Scalar, Time, TimeDelta, Uuid, Value,
+};
 
 impl Value {
     /// What Python calls its type: `dict`, `numpy.ndarray`.
@@ -24,6 +26,7 @@ impl Value {
             Self::Uuid(_) => "uuid.UUID",
             Self::Array(_) => "numpy.ndarray",
             Self::Scalar(_) => "a numpy scalar",
+            Self::Arrow(arrow) => arrow.kind().type_name(),
             Self::Ext(_) => "an unknown extension",
         }
     }
@@ -92,6 +95,11 @@ impl Value {
         if let Self::Array(array) = self { Some(array) } else { None }
     }
 
+    /// Arrow data.
+    pub fn as_arrow(&self) -> Option<&Arrow> {
+        if let Self::Arrow(arrow) = self { Some(arrow) } else { None }
+    }
+
     /// The value under a name of a dict.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.as_map()?.get(name)
@@ -125,6 +133,7 @@ from! {
     Uuid => |value| Self::Uuid(value);
     Array => |value| Self::Array(value);
     Scalar => |value| Self::Scalar(value);
+    Arrow => |value| Self::Arrow(value);
     Ext => |value| Self::Ext(value);
 }
 

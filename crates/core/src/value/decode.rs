@@ -105,9 +105,12 @@ impl<'de> Decoder<'de> {
                 return self.scalar(&scalar, visitor);
             }
             MEMORY => return visitor.visit_borrowed_bytes(body),
-            RECORDS | ARROW => {
-                let what = if tag == ARROW { "Arrow data" } else { "an array of structures" };
-                return Err(CodecError::new(format!("{what}; read it as snakepit::value::Ext")));
+            RECORDS => {
+                let what = "an array of structures; read it as snakepit::value::Ext";
+                return Err(CodecError::new(what));
+            }
+            ARROW => {
+                return Err(CodecError::new("Arrow data; read it as snakepit::value::Arrow"));
             }
             ARRAY | TENSOR => {
                 let array = Array::from_body(body).map_err(malformed)?;
@@ -142,7 +145,7 @@ impl<'de> Decoder<'de> {
         match tag {
             BYTES | MEMORY if head.is_empty() => visitor.visit_byte_buf(bulk.to_vec()),
             ARRAY | TENSOR | RECORDS | ARROW => Err(CodecError::new(
-                "an array or table; read it as snakepit::value::Array, Value or Ext".to_owned(),
+                "an array or table; read it as snakepit::value::Array, Arrow, Ext or Value",
             )),
             _ => Err(CodecError::new(format!(
                 "a value of type {tag} does not travel beside the message"

@@ -16,6 +16,17 @@ pub struct Dtype {
 }
 
 impl Dtype {
+    /// What numpy calls items of `T`.
+    pub fn of<T: Item>() -> Self {
+        let order = match size_of::<T>() {
+            1 => '|',
+            _ if cfg!(target_endian = "big") => '>',
+            _ => '<',
+        };
+        let name = format!("{order}{}", <T as sealed::Item>::NAME);
+        name.parse().expect("items name types that travel")
+    }
+
     /// As numpy writes it.
     pub fn as_str(&self) -> &str {
         &self.name
@@ -66,7 +77,10 @@ pub(super) mod sealed {
         /// Kind and size: `f4`.
         const NAME: &'static str;
         fn read(bytes: &[u8], big_endian: bool) -> Self;
-        fn write(self, out: &mut Vec<u8>);
+        /// Items where they lie, in this machine's byte order.
+        fn bytes(items: &[Self]) -> &[u8];
+        /// The other way; `None`: the bytes are not aligned, or need a look at each of them.
+        fn items(bytes: &[u8]) -> Option<&[Self]>;
     }
 }
 
@@ -82,8 +96,12 @@ macro_rules! items {
                 if big_endian { Self::from_be_bytes(bytes) } else { Self::from_le_bytes(bytes) }
             }
 
-            fn write(self, out: &mut Vec<u8>) {
-                out.extend_from_slice(&self.to_le_bytes());
+            fn bytes(items: &[Self]) -> &[u8] {
+                bytemuck::cast_slice(items)
+            }
+
+            fn items(bytes: &[u8]) -> Option<&[Self]> {
+                bytemuck::try_cast_slice(bytes).ok()
             }
         }
     )* };
@@ -103,7 +121,11 @@ impl sealed::Item for bool {
         bytes[0] != 0
     }
 
-    fn write(self, out: &mut Vec<u8>) {
-        out.push(u8::from(self));
+    fn bytes(items: &[Self]) -> &[u8] {
+        bytemuck::cast_slice(items)
+    }
+
+    fn items(_: &[u8]) -> Option<&[Self]> {
+        None
     }
 }

@@ -62,6 +62,14 @@ pub(super) struct Encoder {
 struct Parts {
     tag: i8,
     head: Option<Vec<u8>>,
+    tail: Option<Tail>,
+}
+
+/// A tail that comes in pieces.
+struct Tail {
+    /// Bytes that are still to come.
+    left: usize,
+    is_outside: bool,
 }
 
 /// Memory takes every byte; running out of it does not come back.
@@ -78,17 +86,63 @@ impl Encoder {
         Self { out: ByteBuf::new(), depth: 0, names, extension: None, outside, left: 0 }
     }
 
-    /// True: the bulk of a value of type `tag` is outside, and named here.
-    fn leave(&mut self, tag: i8, head: &[u8], bulk: &[u8]) -> Step<bool> {
+    /// True: the bulk of a value of type `tag` is outside, or will be, and named here.
+    fn leave(
+        &mut self,
+        tag: i8,
+        head: &[u8],
+        take: impl FnOnce(&mut dyn Outside) -> Result<bool, String>,
+    ) -> Step<bool> {
         let Some(outside) = &mut self.outside else { return Ok(false) };
-        let has_bulk = matches!(tag, format::BYTES | ARRAY);
-        if !has_bulk || !outside.leave(bulk).map_err(CodecError::new)? {
+        let has_bulk = matches!(tag, format::BYTES | ARRAY | format::ARROW);
+        if !has_bulk || !take(&mut **outside).map_err(CodecError::new)? {
             return Ok(false);
         }
         let body = [&self.left.to_be_bytes(), &[tag.cast_unsigned()][..], head].concat();
         self.left += 1;
         self.extension(format::REFERENCE, &body, &[])?;
         Ok(true)
+    }
+
+    /// The tail of an extension is so long, and comes in pieces.
+    fn begin_tail(&mut self, len: u64) -> Step {
+        let too_long = || CodecError::new(format!("{len} bytes are too many"));
+        let len = usize::try_from(len).map_err(|_| too_long())?;
+        let Some(parts) = &mut self.extension else { return Err(too_long()) };
+        let (tag, head) = (parts.tag, parts.head.take().unwrap_or_default());
+        let is_outside = self.leave(tag, &head, |outside| outside.begin(len))?;
+        if !is_outside {
+            self.extension_head(tag, head.len() + len)?;
+            self.out.as_mut_vec().extend_from_slice(&head);
+        }
+        if let Some(parts) = &mut self.extension {
+            parts.tail = Some(Tail { left: len, is_outside });
+        }
+        Ok(())
+    }
+
+    fn piece_of_tail(&mut self, piece: &[u8]) -> Step {
+        let tail = self.extension.as_mut().and_then(|parts| parts.tail.as_mut());
+        let left = tail.and_then(|tail| {
+            tail.left = tail.left.checked_sub(piece.len())?;
+            Some(tail.is_outside)
+        });
+        match (left, &mut self.outside) {
+            (Some(true), Some(outside)) => outside.write(piece),
+            (Some(_), _) => self.out.as_mut_vec().extend_from_slice(piece),
+            (None, _) => return Err(CodecError::new("a value grew while it was encoded")),
+        }
+        Ok(())
+    }
+
+    /// All parts of an extension have come.
+    pub(super) fn end_parts(&mut self) -> Step {
+        match self.extension.take().and_then(|parts| parts.tail) {
+            Some(Tail { left: 1.., .. }) => {
+                Err(CodecError::new("a value shrank while it was encoded"))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -113,7 +167,15 @@ impl Encoder {
     }
 
     fn extension(&mut self, tag: i8, head: &[u8], tail: &[u8]) -> Step {
-        let len = length(head.len() + tail.len())?;
+        self.extension_head(tag, head.len() + tail.len())?;
+        let out = self.out.as_mut_vec();
+        out.extend_from_slice(head);
+        out.extend_from_slice(tail);
+        Ok(())
+    }
+
+    fn extension_head(&mut self, tag: i8, len: usize) -> Step {
+        let len = length(len)?;
         let out = self.out.as_mut_vec();
         // `rmp` refuses negative types here, which are msgpack's own; ours are passed on as they are.
         match len {
@@ -129,8 +191,6 @@ impl Encoder {
             }
         }
         out.push(tag.cast_unsigned());
-        out.extend_from_slice(head);
-        out.extend_from_slice(tail);
         Ok(())
     }
 
@@ -212,6 +272,9 @@ impl<'a> Serializer for &'a mut Encoder {
     }
 
     fn serialize_u64(self, value: u64) -> Step {
+        if self.extension.is_some() {
+            return self.begin_tail(value);
+        }
         sure(write::write_uint(&mut self.out, value));
         Ok(())
     }
@@ -241,6 +304,9 @@ impl<'a> Serializer for &'a mut Encoder {
 
     fn serialize_bytes(self, value: &[u8]) -> Step {
         if let Some(parts) = &mut self.extension {
+            if parts.tail.is_some() {
+                return self.piece_of_tail(value);
+            }
             return match parts.head.take() {
                 None => {
                     parts.head = Some(value.to_vec());
@@ -248,14 +314,14 @@ impl<'a> Serializer for &'a mut Encoder {
                 }
                 Some(head) => {
                     let tag = parts.tag;
-                    match self.leave(tag, &head, value)? {
+                    match self.leave(tag, &head, |outside| outside.leave(value))? {
                         true => Ok(()),
                         false => self.extension(tag, &head, value),
                     }
                 }
             };
         }
-        if self.leave(format::BYTES, &[], value)? {
+        if self.leave(format::BYTES, &[], |outside| outside.leave(value))? {
             return Ok(());
         }
         length(value.len())?;

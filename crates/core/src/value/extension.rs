@@ -81,6 +81,44 @@ pub(super) fn serialize<S: Serializer, H: Serialize>(
     serializer.serialize_newtype_struct(EXTENSION, &Outgoing(tag, body, human))
 }
 
+/// Bulk that is no one piece of memory.
+#[cfg(any(feature = "arrow", feature = "ndarray"))]
+pub(super) trait Pieces {
+    /// Bytes of all of it.
+    fn size(&self) -> usize;
+
+    /// Gives `take` piece after piece.
+    fn each<E>(&self, take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E>;
+}
+
+/// As [`serialize`], with the bulk in pieces: they are put together where they travel from.
+#[cfg(any(feature = "arrow", feature = "ndarray"))]
+pub(super) fn serialize_pieces<S: Serializer, P: Pieces>(
+    serializer: S,
+    tag: i8,
+    head: &[u8],
+    pieces: &P,
+    human: &impl Serialize,
+) -> Result<S::Ok, S::Error> {
+    struct Outgoing<'a, P, H>(i8, &'a [u8], &'a P, &'a H);
+
+    impl<P: Pieces, H: Serialize> Serialize for Outgoing<'_, P, H> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let Self(tag, head, pieces, human) = self;
+            if serializer.is_human_readable() {
+                return human.serialize(serializer);
+            }
+            let mut parts = serializer.serialize_tuple(4)?;
+            parts.serialize_element(tag)?;
+            parts.serialize_element(&Raw(head))?;
+            parts.serialize_element(&(pieces.size() as u64))?;
+            pieces.each(|piece| parts.serialize_element(&Raw(piece)))?;
+            parts.end()
+        }
+    }
+    serializer.serialize_newtype_struct(EXTENSION, &Outgoing(tag, head, pieces, human))
+}
+
 /// A value by its text.
 pub(super) struct Shown<'a, T>(pub(super) &'a T);
 

@@ -13,8 +13,9 @@
 //! | datetime, date, time, `Decimal`, `UUID` | the types here; a `String`; types of `chrono`, `time`, `uuid`, `rust_decimal` as they read their own text |
 //! | timedelta | [`TimeDelta`], or its seconds as a float |
 //! | `memoryview`, `bytearray` | as bytes; what is sent arrives as `bytes` |
-//! | numpy array, torch tensor | [`Array`]; what is sent arrives as a numpy array |
-//! | array of structures, Arrow data | [`Ext`] |
+//! | numpy array, torch tensor | [`Array`]; with the feature `ndarray` an `Nd`; what is sent arrives as a numpy array |
+//! | Arrow data: `pyarrow.Table`, frames of pandas and polars, … | [`Arrow`]; with the feature `arrow` a `Table` or `Batch` |
+//! | array of structures | [`Ext`] |
 //! | numpy scalar | the number or text that it is; [`Scalar`] keeps its dtype |
 //!
 //! The other direction is the same, but for the row of dates: what another crate writes as
@@ -49,6 +50,7 @@
 
 mod array;
 mod arrived;
+mod arrow;
 mod container;
 mod convert;
 mod decode;
@@ -63,6 +65,8 @@ mod int;
 mod iso;
 mod map;
 mod marker;
+#[cfg(feature = "ndarray")]
+mod nd;
 mod span;
 #[cfg(test)]
 mod tests;
@@ -77,10 +81,15 @@ use serde::de::DeserializeOwned;
 use crate::payload::Payload;
 
 pub use array::{Array, Ext, Scalar, ShapeError};
+pub use arrow::{Arrow, ArrowKind};
+#[cfg(feature = "arrow")]
+pub use arrow::{Batch, Table};
 pub use dtype::{Dtype, Item};
 pub use failure::CodecError;
 pub use int::{Int, OutOfRange};
 pub use map::Map;
+#[cfg(feature = "ndarray")]
+pub use nd::Nd;
 pub use span::TimeDelta;
 pub use text::{Decimal, Uuid};
 pub use time::{Date, DateTime, Time};
@@ -124,8 +133,9 @@ pub enum Value {
     Array(Array),
     /// A numpy scalar
     Scalar(Scalar),
-    /// A value of a type of the program, an array of structures, Arrow data; an extension of a newer
-    /// version
+    /// Arrow data: a `pyarrow.Table` and its parts
+    Arrow(Arrow),
+    /// A value of a type of the program, an array of structures; an extension of a newer version
     Ext(Ext),
 }
 
@@ -153,6 +163,16 @@ pub trait Outside {
     /// # Errors
     /// It can be neither; the text says why.
     fn leave(&mut self, bulk: &[u8]) -> Result<bool, String>;
+
+    /// Begins the next buffer, of `len` bytes that come in pieces, by [`write`](Self::write). False: they
+    /// are to be in the message.
+    ///
+    /// # Errors
+    /// As [`leave`](Self::leave).
+    fn begin(&mut self, len: usize) -> Result<bool, String>;
+
+    /// The next piece of the buffer that was begun; all of them have `len` bytes.
+    fn write(&mut self, piece: &[u8]);
 }
 
 /// [`encode_arguments`], but `outside` takes what it wants of arrays and bytes.

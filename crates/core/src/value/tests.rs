@@ -298,12 +298,25 @@ impl super::Outside for Beside {
         }
         Ok(takes)
     }
+
+    fn begin(&mut self, len: usize) -> Result<bool, String> {
+        if len >= self.0 {
+            self.1.borrow_mut().push(bytes::Bytes::new().into());
+        }
+        Ok(len >= self.0)
+    }
+
+    fn write(&mut self, piece: &[u8]) {
+        let mut buffers = self.1.borrow_mut();
+        let last = buffers.last_mut().expect("one was begun");
+        *last = bytes::Bytes::from([last.bytes(), piece].concat()).into();
+    }
 }
 
-fn beside(value: &Value, threshold: usize) -> crate::Payload {
+pub(super) fn beside<T: Serialize>(value: &T, threshold: usize) -> crate::Payload {
     let buffers = std::rc::Rc::default();
     let outside = Beside(threshold, std::rc::Rc::clone(&buffers));
-    let arguments = Map::from([("value", value.clone())]);
+    let arguments = std::collections::BTreeMap::from([("value", value)]);
     let bytes = super::encode_arguments_beside(&arguments, Box::new(outside)).expect("it travels");
     crate::Payload { bytes, buffers: buffers.take().into() }
 }

@@ -9,7 +9,9 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use super::extension::{self, Body, Extension, Parts, Raw, Shown, VALUE};
 use super::format;
 use super::int::{Form, Int};
-use super::{Array, Date, DateTime, Decimal, Ext, Map, Scalar, Time, TimeDelta, Uuid, Value};
+use super::{
+    Array, Arrow, Date, DateTime, Decimal, Ext, Map, Scalar, Time, TimeDelta, Uuid, Value,
+};
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -30,6 +32,7 @@ impl Serialize for Value {
             Self::Uuid(value) => value.serialize(serializer),
             Self::Array(value) => value.serialize(serializer),
             Self::Scalar(value) => value.serialize(serializer),
+            Self::Arrow(value) => value.serialize(serializer),
             Self::Ext(value) => value.serialize(serializer),
         }
     }
@@ -68,6 +71,13 @@ impl Serialize for Array {
 impl Serialize for Scalar {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let told = Told { dtype: self.dtype().as_str(), shape: None, data: self.data() };
+        extension::serialize(serializer, Self::TAG, self.body(), &told)
+    }
+}
+
+impl Serialize for Arrow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let told = (self.kind().type_name(), Raw(self.stream()));
         extension::serialize(serializer, Self::TAG, self.body(), &told)
     }
 }
@@ -204,7 +214,8 @@ impl<'de> Visitor<'de> for Any {
                 Ok(Value::Bytes(bulk))
             }
             (Array::TAG | format::TENSOR, Some(bulk)) => Array::over(&body, bulk).map(Value::Array),
-            (format::RECORDS | format::ARROW, Some(bulk)) => {
+            (Arrow::TAG, Some(bulk)) => Arrow::over(&body, bulk).map(Value::Arrow),
+            (format::RECORDS, Some(bulk)) => {
                 Ok(Value::Ext(Ext { tag, body: [&body[..], &bulk].concat().into() }))
             }
             (_, Some(_)) => Err("a value that does not travel beside the message".to_owned()),
@@ -228,6 +239,7 @@ fn whole(tag: i8, body: Vec<u8>) -> Result<Value, String> {
         format::MEMORY => Ok(Value::Bytes(body.into())),
         Array::TAG | format::TENSOR => Array::from_body(&body).map(Value::Array),
         Scalar::TAG => Scalar::from_body(&body).map(Value::Scalar),
+        Arrow::TAG => Arrow::from_body(&body).map(Value::Arrow),
         _ => Ok(Value::Ext(Ext { tag, body: body.into() })),
     }
 }
@@ -261,5 +273,6 @@ deserialize_by_value! {
             .ok_or_else(|| de::Error::custom("too many seconds"))?;
     Array: "a numpy array", Value::Array(array) => array;
     Scalar: "a numpy scalar", Value::Scalar(scalar) => scalar;
+    Arrow: "Arrow data", Value::Arrow(arrow) => arrow;
     Ext: "an extension", Value::Ext(ext) => ext;
 }

@@ -5,6 +5,7 @@
 //!                        ▲                   there: Room is memory of that kind, to be written to
 //!                        └─ SharedRef        a payload that is kept, and sent again
 //! Payload ─▶ View (read-only, by the buffer protocol) ─▶ arrays, memoryviews, Arrow data
+//!             └─ Own (copy on write) ─▶ tensors of torch, arrays that are to be written to
 //! ```
 //!
 //! # Invariants behind the `unsafe` of this module
@@ -29,6 +30,7 @@ pub(crate) use shared::{CLOSED, SharedRef};
 /// Adds the classes to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<view::View>()?;
+    module.add_class::<view::Own>()?;
     module.add_class::<Room>()?;
     module.add_class::<SharedRef>()?;
     module.add_function(wrap_pyfunction!(shared::keep, module)?)

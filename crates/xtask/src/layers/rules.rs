@@ -82,6 +82,16 @@ pub const LIBRARIES: &[Library] = &[
         why: "what a value's bytes look like stays behind `value`",
     },
     Library {
+        crates: &["arrow_array", "arrow_buffer", "arrow_ipc", "arrow_schema"],
+        homes: &["value::arrow"],
+        why: "the bytes of a value know no library; batches are made of them in one place",
+    },
+    Library {
+        crates: &["ndarray", "bytemuck"],
+        homes: &["value"],
+        why: "arrays of other libraries stay behind `value`",
+    },
+    Library {
         crates: &["serde_json"],
         homes: &["schema", "hardware", "operator"],
         why: "values travel as msgpack; JSON is for schemas, lock files and what tools print or are told",
@@ -104,7 +114,7 @@ pub const RING_WITHOUT_CLOCK: usize = 1;
 /// Files under `crates/` where `unsafe` may stand, one a border; `/**` is a whole folder.
 pub const UNSAFE_HOMES: &[&str] = &[
     "core/src/process/sys.rs",          // system calls that nix does not wrap
-    "core/src/process/arena/memory.rs", // segments that one side writes and the other reads
+    "core/src/process/arena/memory/**", // segments that one side writes and the other reads
     "core/src/process/page.rs",         // the page that a host and its worker both write
     "core/src/process/shim.rs",         // the fork that makes a worker
     "py/src/worker/boot.rs",            // the interpreter's hooks around that fork

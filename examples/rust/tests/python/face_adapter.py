@@ -167,6 +167,26 @@ class Face(BaseAdapter):
                 (Path(folder) / "closed").touch()
 
     @tool
+    def gram(self, matrix: Any) -> Any:
+        return matrix.T @ matrix
+
+    @tool
+    def flipped(self, matrix: Any) -> Any:
+        return matrix.T
+
+    @tool
+    def doubled(self, prices: Any) -> Any:
+        """A batch like it, or a table of two such batches."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        names = prices.schema.names
+        columns = [pc.multiply(prices["price"], 2), prices["name"]]
+        if isinstance(prices, pa.RecordBatch):
+            return pa.RecordBatch.from_arrays(columns, names)
+        return pa.table(columns, names)
+
+    @tool
     def silent(self) -> Iterator[int]:
         yield 1
         time.sleep(600)

@@ -37,6 +37,13 @@ pub(super) fn detect(machine: &Machine) -> Cpu {
     }
 }
 
+/// Bytes of memory that this process may use: the machine's, or what its control groups leave of it.
+/// None: nothing tells.
+pub(super) fn usable_memory(machine: &Machine) -> Option<u64> {
+    let total = kilobytes(&machine.read("proc/meminfo").unwrap_or_default(), "MemTotal") * 1024;
+    Some(total).filter(|&total| total > 0).into_iter().chain(group::limits(machine).memory).min()
+}
+
 /// Of a machine that does not answer.
 pub(super) fn unknown() -> Cpu {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -142,6 +149,25 @@ mod tests {
             cpu.numa_nodes.iter().map(|it| (it.id, &*it.cpus, it.memory_total_mb)).collect();
         assert_eq!(nodes, [(0, &[0, 2][..], 4096), (1, &[1, 3], 0)]);
         assert!(cpu.features.is_sorted() && cpu.has("amx_tile"));
+    }
+
+    #[test]
+    fn memory_is_the_machines_or_what_a_group_leaves_of_it() {
+        let machine = ("proc/meminfo", "MemTotal:        8388608 kB\n");
+        let group = [
+            ("proc/self/cgroup", "0::/jobs/one\n"),
+            ("proc/self/mountinfo", "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+            ("sys/fs/cgroup/jobs/one/memory.max", "max\n"),
+        ];
+        let limit = |text| ("sys/fs/cgroup/jobs/memory.max", text);
+        let memory = |files: &[_]| usable_memory(&Machine::of_files(files).1);
+        assert_eq!(memory(&[machine]), Some(8 << 30));
+        assert_eq!(memory(&[&[machine][..], &group].concat()), Some(8 << 30));
+        assert_eq!(memory(&[&[machine, limit("1048576\n")][..], &group].concat()), Some(1 << 20));
+        let more = limit("17179869184\n");
+        assert_eq!(memory(&[&[machine, more][..], &group].concat()), Some(8 << 30));
+        assert_eq!(memory(&[&[limit("1048576\n")][..], &group].concat()), Some(1 << 20));
+        assert_eq!(memory(&[]), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::memory::{Board, Mapping};
+use super::memory::{Board, Known, Mapping};
 use super::owner::Arena;
 use crate::payload::{Buffer, Buffers, Told};
 use crate::process::message::ArenaMessage;
@@ -68,6 +68,8 @@ struct State {
 
 /// A segment that counts as long as it is mapped.
 struct Borrowed {
+    /// For who wants to write to what is read here.
+    _known: Option<Known>,
     mapping: Mapping,
     arena: Arena,
 }
@@ -165,7 +167,8 @@ impl Borrower {
         }
         let mapping = Mapping::receive(fd.as_fd(), length);
         let mapping = mapping.inspect_err(|_| self.arena.unborrow(length))?;
-        Ok(Borrowed { mapping, arena: self.arena.clone() })
+        let known = Known::new(&mapping, fd.as_fd());
+        Ok(Borrowed { _known: known, mapping, arena: self.arena.clone() })
     }
 
     /// What a frame tells, as buffers: all of it or nothing. Waits up to `limit` for segments that

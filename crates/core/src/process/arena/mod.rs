@@ -25,5 +25,6 @@ mod tests;
 pub use borrower::Unreadable;
 pub use exchange::{Aside, Exchange};
 pub use lender::Lender;
+pub use memory::Private;
 pub use owner::{Arena, ArenaStats, NoRoom, Region};
 pub use parked::Parked;

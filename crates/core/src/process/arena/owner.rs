@@ -12,8 +12,9 @@ use tokio::sync::Notify;
 use tokio::time::{self, Instant};
 
 use super::lender::Lender;
-use super::memory::{self, Board, Mapping};
+use super::memory::{Board, Mapping};
 use crate::config::{SharedMemory, WhenFull};
+use crate::hardware;
 use crate::payload::{Buffer, Place};
 use crate::policy::arena::{self as policy, Borrower, Bounds, Returned, Taken};
 use crate::process::{HostFd, Owner, owner};
@@ -521,10 +522,7 @@ impl std::fmt::Debug for Arena {
     }
 }
 
-/// The default of `max_bytes`.
+/// The default of `max_bytes`: what lies in segments counts for the limits of control groups, too.
 fn quarter_of_memory() -> u64 {
-    match memory::installed() / 4 {
-        0 => 1 << 30,
-        quarter => quarter,
-    }
+    hardware::usable_memory().map_or(1 << 30, |bytes| bytes / 4)
 }

@@ -11,11 +11,13 @@
 //!    time; a reader may see a write half done, never one outside.
 //! 4. The words of a [`Board`] are atomic on both sides, and any bits are a valid word.
 
+mod board;
+mod private;
+
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
@@ -24,8 +26,12 @@ use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonym
 use nix::sys::stat::fstat;
 use nix::unistd::ftruncate;
 
-use crate::policy::arena::{GRANULE, WORDS};
+use crate::policy::arena::GRANULE;
 use crate::process::limits;
+
+pub(super) use board::Board;
+pub(super) use private::Known;
+pub use private::Private;
 
 /// Copies of at least this go past the caches: they would leave nothing of use there.
 const STREAMED: usize = 32 << 20;
@@ -207,80 +213,6 @@ impl Drop for Mapping {
     }
 }
 
-/// The words in which a borrower counts back what it was lent, shared with the owner.
-#[derive(Debug)]
-pub(super) struct Board {
-    words: NonNull<[AtomicU32; WORDS]>,
-}
-
-// SAFETY: the mapping is not tied to a thread, and all access to it is atomic.
-unsafe impl Send for Board {}
-// SAFETY: as above.
-unsafe impl Sync for Board {}
-
-const BOARD: usize = size_of::<[AtomicU32; WORDS]>();
-
-impl Board {
-    /// A new one, all words zero, and the descriptor to hand on.
-    pub(super) fn create() -> io::Result<(Self, OwnedFd)> {
-        limits::may_write(BOARD as u64)?;
-        let fd = memory_file(c"snakepit-board")?;
-        fallocate(&fd, FallocateFlags::empty(), 0, BOARD as libc::off_t)?;
-        fcntl(&fd, FcntlArg::F_ADD_SEALS(fixed_size() | SealFlag::F_SEAL_SEAL))?;
-        Ok((Self::map(fd.as_fd())?, fd))
-    }
-
-    /// Maps the board of an owner.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidData` for what is no board.
-    pub(super) fn map(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let refuse = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
-        match fcntl(fd, FcntlArg::F_GET_SEALS) {
-            Ok(seals) if SealFlag::from_bits_retain(seals).contains(fixed_size()) => {}
-            _ => return refuse("a board is not sealed"),
-        }
-        if fstat(fd)?.st_size != BOARD as libc::off_t {
-            return refuse("a board has a wrong size");
-        }
-        let size = NonZeroUsize::new(BOARD).ok_or(io::ErrorKind::InvalidInput)?;
-        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice; nothing is replaced.
-        let start = unsafe { mmap(None, size, access, MapFlags::MAP_SHARED, fd, 0) }?;
-        Ok(Self { words: start.cast() })
-    }
-
-    pub(super) fn returned(&self, word: u32) -> u32 {
-        self.word(word).map_or(0, |word| word.load(Ordering::Acquire))
-    }
-
-    /// Counts a region back. Whatever was read of it was read before.
-    pub(super) fn give_back(&self, word: u32) {
-        if let Some(word) = self.word(word) {
-            word.fetch_add(1, Ordering::Release);
-        }
-    }
-
-    /// Whether there is such a word.
-    pub(super) fn has(word: u32) -> bool {
-        (word as usize) < WORDS
-    }
-
-    fn word(&self, word: u32) -> Option<&AtomicU32> {
-        // SAFETY: a live mapping of exactly this array, of a file that cannot shrink (invariant 4).
-        let words = unsafe { self.words.as_ref() };
-        words.get(word as usize)
-    }
-}
-
-impl Drop for Board {
-    fn drop(&mut self) {
-        // SAFETY: made by `map`, and no reference into it outlives `self`.
-        let _ = unsafe { munmap(self.words.cast(), BOARD) };
-    }
-}
-
 /// Copies memory, past the caches where it is so much that they are of no use.
 ///
 /// # Safety
@@ -328,14 +260,6 @@ unsafe fn stream(mut to: *mut u8, mut from: *const u8, mut len: usize) {
     }
 }
 
-/// Bytes of memory that this machine has.
-pub(super) fn installed() -> u64 {
-    // SAFETY: no pointer is passed.
-    let (pages, page) =
-        unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
-    u64::try_from(pages).unwrap_or(0).saturating_mul(u64::try_from(page).unwrap_or(0))
-}
-
 fn memory_file(name: &std::ffi::CStr) -> io::Result<OwnedFd> {
     // Some systems refuse memory files that could be executed; kernels before 6.3 know no flag
     // that promises it.
@@ -354,6 +278,7 @@ fn fixed_size() -> SealFlag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::arena::WORDS;
 
     #[test]
     fn a_segment_is_written_here_and_read_there() {
