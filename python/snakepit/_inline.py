@@ -12,10 +12,12 @@ import itertools
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakepit import _core
 from snakepit._inline_call import InlineCall, InlineChunks, InlineReply
+from snakepit._inline_counts import InlineCounts
 from snakepit._inline_error import raised
 from snakepit._inline_host import InlineHostTools
 from snakepit._inline_sessions import InlineSession, InlineSessions
@@ -70,8 +72,7 @@ class InlineEngine:
         # A tool may call its own pool; another thread waits for the one call that runs.
         self._lock = threading.RLock()
         self._owner = os.getpid()
-        counted = ("requests", "errors", "completed", "rejected", "restarts")
-        self._counts = dict.fromkeys(counted, 0)
+        self.counts = InlineCounts()
         self._host = host = InlineHostTools(config.host_tool_depth, self._substitutes)
         self._sessions = InlineSessions(
             config.name, config.session_ttl, config.max_sessions, host.end_session
@@ -95,13 +96,14 @@ class InlineEngine:
         within: object = None,
         origin: object = None,
     ) -> Any:
+        made = time.monotonic()
         with self._lock:
-            bound, call, keywords = self._begin(tool, args, session, timeout, streams=False)
+            bound, call, keywords = self._begin(tool, args, session, timeout, made, streams=False)
             try:
                 value = self.outcome(call, lambda: bound(**keywords))
             finally:
                 call.ended()
-            self.count_completed()
+            self.counts.ended(call, "ok")
             return value
 
     def submit(
@@ -152,12 +154,15 @@ class InlineEngine:
         within: object = None,
         origin: object = None,
     ) -> InlineChunks:
+        made = time.monotonic()
         with self._lock:
-            bound, call, keywords = self._begin(tool, args, session, timeout, streams=True)
+            bound, call, keywords = self._begin(tool, args, session, timeout, made, streams=True)
+            self.counts.streamed()
             try:
                 return InlineChunks(self, call, self.run(call, lambda: iter(bound(**keywords))))
             except BaseException:
                 call.ended()
+                self.counts.streaming -= 1
                 raise
 
     def run(self, call: InlineCall, function: Callable[[], Any]) -> Any:
@@ -181,13 +186,10 @@ class InlineEngine:
         try:
             return self._travel(value, "result", call.tool, "reply")
         except (EncodeError, MessageTooLarge) as error:
-            self._counts["errors"] += 1
+            too_large = isinstance(error, MessageTooLarge)
+            self.counts.ended(call, "too_large" if too_large else "encode_result")
             error.may_have_run = True
             raise
-
-    def count_completed(self) -> None:
-        """Note that a call has come to its end."""
-        self._counts["completed"] += 1
 
     def _begin(
         self,
@@ -195,22 +197,24 @@ class InlineEngine:
         args: Mapping[str, Any] | None,
         session: InlineSession | None,
         timeout: float | None,
+        made: float,
         streams: bool,
     ) -> tuple[Callable[..., Any], InlineCall, dict[str, Any]]:
         # As the native engine takes it: what is no text is refused by the face.
         tool.encode()
-        self._counts["rejected"] += self.closed
+        if self.closed:
+            self.counts.refused()
         live = self._started()
         keywords = self._travel({} if args is None else dict(args), "args", tool, "request")
-        self._counts["requests"] += 1
+        self.counts.requests += 1
         found = live.find(tool, streams)
         if found is None:
-            self._counts["errors"] += 1
+            self.counts.unknown(tool, made)
             close = closest(tool, live.tools)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
         limit = float("inf") if timeout is None else timeout
-        call = InlineCall(next(self._ids), tool, self._sessions, session, limit, self._host)
+        call = InlineCall(next(self._ids), tool, self._sessions, session, limit, self._host, made)
         bound, is_stream = found
         if is_stream != streams:
             mend = (
@@ -240,7 +244,7 @@ class InlineEngine:
         return _core.decode(data, root, [filled(bulk) for bulk in outside] if outside else None)
 
     def _raise(self, error: BaseException, call: InlineCall) -> NoReturn:
-        self._counts["errors"] += 1
+        self.counts.ended(call, "remote")
         report = self._report(type(error), error, _below_this_file(error))
         told = raised(
             report,
@@ -258,6 +262,7 @@ class InlineEngine:
         if self._live is None:
             self._live = self._start()
             self._sessions.serve(self._generation, self._live.session_closed)
+            self.counts.declare([row[0] for row in self._live.listing])
         return self._live
 
     def _refuse_closed(self) -> None:
@@ -374,32 +379,11 @@ class InlineEngine:
         return self._host.rows()
 
     def stats(self) -> _core._Stats:
-        return {
-            "requests": self._counts["requests"],
-            "errors": self._counts["errors"],
-            "queued": 0,
-            "running": 0,
-            "completed": self._counts["completed"],
-            "cancelled": 0,
-            "timeouts": 0,
-            "queue_timeouts": 0,
-            "rejected": self._counts["rejected"],
-            "shed": 0,
-            "retries": 0,
-            "retries_refused": 0,
-            "quarantined": 0,
-            "worker_deaths": 0,
-            "restarts": self._counts["restarts"],
-            "workers": 1,
-            "ready": int(self._live is not None),
-            "sessions": len(self._sessions),
-            "restart_reasons": {},
-            "queued_bytes": 0,
-            "retry_tokens": 0,
-            "circuit": None,
-            "barred": 0,
-            "shared_memory": None,
-        }
+        return self.counts.stats(self._live is not None, len(self._sessions))
+
+    def metrics(self) -> _core.Metrics:
+        ready = self._live is not None
+        return self.counts.metrics(self._config.name, ready, len(self._sessions))
 
     def put(self, value: Any) -> _core.SharedRef:
         self._refuse_closed()
@@ -426,7 +410,7 @@ class InlineEngine:
 
     def workers(self) -> list[_core._Worker]:
         state = "starting" if self._live is None else "ready"
-        calls = self._counts["completed"]
+        calls = self.counts.completed
         sessions = len(self._sessions)
         return [(0, self._generation, self._owner, state, calls, None, sessions, "closed", False)]
 
@@ -439,7 +423,7 @@ class InlineEngine:
             if slot != 0 or generation not in (None, self._generation):
                 return False
             self._end()
-            self._counts["restarts"] += 1
+            self.counts.restarts += 1
             return True
 
     def close(self, drain: float) -> None:

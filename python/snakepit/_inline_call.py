@@ -30,7 +30,10 @@ class InlineCall:
         session: InlineSession | None,
         limit: float,
         host: InlineHostTools,
+        made: float,
     ) -> None:
+        self.made = made
+        self.begun = time.monotonic()
         self._host = host
         self.id = call_id
         self.tool = tool
@@ -127,12 +130,10 @@ class InlineChunks:
             if chunk is not _END:
                 return self._engine.arrived(self._call, chunk)
         except BaseException:
-            self._open = False
-            self._call.ended()
+            self._over()
             raise
-        self._open = False
-        self._call.ended()
-        self._engine.count_completed()
+        self._over()
+        self._engine.counts.ended(self._call, "ok")
         raise StopIteration
 
     def next_async(self, inbox: _core.Inbox, future: asyncio.Future[Any]) -> bool:
@@ -157,5 +158,11 @@ class InlineChunks:
         try:
             if close is not None:
                 self._engine.run(self._call, close)
+            self._engine.counts.ended(self._call, "cancelled")
         finally:
-            self._call.ended()
+            self._over()
+
+    def _over(self) -> None:
+        self._open = False
+        self._call.ended()
+        self._engine.counts.streaming -= 1

@@ -32,6 +32,8 @@ PAGES = {
         "host-tools",
         "coming-from-snakepit",
         "telemetry",
+        "metrics",
+        "logs",
         "hardware",
         "data",
         "configuration",

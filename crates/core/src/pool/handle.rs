@@ -9,9 +9,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::job::{Job, Sink};
+use super::lines::LineHandler;
 use super::reply::{Cell, Hold, Reply};
-use super::shared::{LineHandler, Shared};
-use super::state::NewCall;
+use super::shared::Shared;
+use super::state::{NewCall, State};
 use super::stats::{PoolStats, WorkerInfo};
 use super::stream::{Channel, ChunkStream};
 use crate::breaker::CircuitBreaker;
@@ -217,7 +218,9 @@ impl Pool {
         // Buffers are bounded by the arena that they are in.
         let bytes = u32::try_from(arguments.bytes.len()).unwrap_or(u32::MAX);
         let job = Job { tool, arguments, session: id, sink, pass: None, told: None, lineage: None };
-        let new = NewCall { job, session, timeout, idempotent, retry, bytes, ancestors: None };
+        let place = Default::default();
+        let new =
+            NewCall { job, session, timeout, idempotent, retry, bytes, place, ancestors: None };
         let within = || HostContext::current().map(Lineage::from);
         match lineage.or_else(within) {
             None => self.shared.submit(new),
@@ -235,7 +238,11 @@ impl Pool {
         if self.is_forked() {
             return PoolStats::default();
         }
-        self.shared.read(|state| PoolStats {
+        self.shared.read(|state| self.stats_of(state))
+    }
+
+    pub(super) fn stats_of(&self, state: &State<Job>) -> PoolStats {
+        PoolStats {
             counters: state.counters(),
             queued: state.queued(),
             queued_bytes: state.queued_bytes(),
@@ -247,7 +254,7 @@ impl Pool {
             circuit: self.circuit_breaker().map(CircuitBreaker::state),
             barred: state.distrusted(),
             shared_memory: self.shared.arena.as_ref().map(Arena::stats),
-        })
+        }
     }
 
     /// One row a slot; none in a fork. Reads `/proc` for the memory.

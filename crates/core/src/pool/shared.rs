@@ -5,6 +5,7 @@
 //! never held across an await or anything that could run a caller's code.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
@@ -16,14 +17,16 @@ use super::crashes::Crashes;
 use super::gate::{Gate, Pass};
 use super::hosting::{Asked, Hosting};
 use super::job::Job;
+use super::lines::LineHandler;
 use super::state::{Effect, Limits, NewCall, Refusal, Said, State, Words};
 use super::stream::Channel;
 use crate::breaker::CircuitBreaker;
 use crate::config::PoolConfig;
 use crate::error::{Cause, Direction, Error, ExitReport, StartFailure};
-use crate::id::{CallId, WorkerRef};
+use crate::id::CallId;
 use crate::payload::Payload;
 use crate::policy::breaker::CircuitOpen;
+use crate::policy::meter::Fate;
 use crate::policy::session as sessions;
 use crate::process::arena::Arena;
 use crate::process::{Owner, owner};
@@ -31,11 +34,6 @@ use crate::telemetry::Sink;
 use crate::tool::{Registered, Task};
 use crate::transport::{PythonInfo, ToolInfo, WorkerFailure};
 use crate::worker::{Order, Port, TooLong};
-
-/// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it
-/// is standard error, text. In any case also where a worker was that had to be killed for a call that
-/// did not stop, and that a limit of memory is too low for it. Called on the runtime's thread; must not block.
-pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
 
 /// The present worker of each slot.
 #[derive(Default)]
@@ -138,6 +136,8 @@ pub(crate) struct Shared {
     /// Something changed that waiting for readiness or idleness depends on.
     pub(super) changed: Notify,
     pub(super) lines: Option<LineHandler>,
+    /// Lines that were not passed on.
+    pub(super) lines_dropped: AtomicU64,
     /// Who hears of crashes.
     pub(super) crashes: Crashes,
     pub(super) gate: Gate,
@@ -195,6 +195,7 @@ impl Shared {
             timer,
             changed,
             lines,
+            lines_dropped: AtomicU64::new(0),
             crashes,
             gate,
             arena,
@@ -221,6 +222,7 @@ impl Shared {
                 state.shed();
                 Refused::ByBreaker(open)
             })?;
+            new.place = state.meter().place(&new.job.tool);
             match state.submit(new, window, now, effects) {
                 Ok(id) => {
                     // No answer can come before this event is over.
@@ -431,7 +433,13 @@ impl Shared {
     ) {
         let now = Instant::now();
         for (slot, id, TooLong { size, limit }) in unsent {
-            let refused = inner.state.answered(slot, id, Said::Failure, now, &mut inner.effects);
+            let refused = inner.state.answered(
+                slot,
+                id,
+                Said::Failure(Fate::TooLarge),
+                now,
+                &mut inner.effects,
+            );
             if let Ok(Some(job)) = refused {
                 let (tool, direction) = (job.tool.clone(), Direction::Arguments);
                 let error = Error::TooLarge { tool, direction, size, limit };

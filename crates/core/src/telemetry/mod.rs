@@ -9,6 +9,7 @@
 
 mod catalogue;
 mod event;
+mod exposition;
 mod sink;
 
 pub use catalogue::{CATALOGUE, Field, Spec, table};
@@ -17,5 +18,7 @@ pub(crate) use catalogue::{
     WORKER_TERMINATED,
 };
 pub use event::{Event, Number};
+pub use exposition::TextFormat;
+pub(crate) use exposition::{Exposition, Kind, Metric};
 pub use sink::Events;
 pub(crate) use sink::Sink;

@@ -254,6 +254,7 @@ impl<J> State<J> {
             return Some(slot);
         }
         let job = call.job.take()?;
+        let (place, times) = (call.place, call.times);
         // A grace beyond what the clock can hold never ends.
         let kill_at = now.checked_add(self.limits.grace);
         let end = end(true);
@@ -262,6 +263,7 @@ impl<J> State<J> {
         rare.kill_at = kill_at;
         rare.given_up = if late { Cause::Deadline } else { Cause::Cancel };
         self.count(&end);
+        self.measure_end(place, times, &end, now);
         out.push(Effect::End { job, end });
         if !matches!(self.slots[slot].phase, Phase::Condemned | Phase::Outlawed) {
             out.push(Effect::Cancel { slot, id });
