@@ -98,9 +98,16 @@ def metrics() -> Metrics:
         >>> snakepit.metrics().pools[0].tools["ping"].execution.count
         12
     """
-    pools = sorted(PoolBase._open, key=lambda pool: pool.name)
-    told = [pool._engine.metrics() for pool in pools if not pool._engine.forked]
+    told = [pool._engine.metrics() for pool in _pools() if not pool._engine.forked]
     return Metrics(tuple(read(each) for each in told), told)
+
+
+def _pools() -> list[PoolBase]:
+    while True:
+        try:
+            return sorted(PoolBase._open, key=lambda pool: pool.name)
+        except RuntimeError:  # Another thread has made a pool meanwhile.
+            continue
 
 
 def read(told: _core.Metrics) -> PoolMetrics:

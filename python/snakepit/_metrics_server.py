@@ -6,7 +6,6 @@ import atexit
 import errno
 import os
 import threading
-import weakref
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any, ClassVar, Self
@@ -26,7 +25,8 @@ _MAX_REQUESTS = 8
 class MetricsServer:
     """Answers ``GET /metrics`` on 127.0.0.1 until it is closed; see ``serve_metrics``."""
 
-    _open: ClassVar[weakref.WeakSet[MetricsServer]] = weakref.WeakSet()
+    _open: ClassVar[set[MetricsServer]] = set()
+    """They serve until they are closed, whoever holds them."""
 
     def __init__(self, port: int) -> None:
         self._server = _Server((HOST, port), _Handler)
@@ -168,7 +168,7 @@ def _close_all() -> None:
 def _in_child() -> None:
     # The port is the parent's; a child that kept it open would hold it after the parent's end.
     servers = list(MetricsServer._open)
-    MetricsServer._open = weakref.WeakSet()
+    MetricsServer._open = set()
     for server in servers:
         server._server.socket.close()
 

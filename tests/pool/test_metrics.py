@@ -161,7 +161,7 @@ def test_the_setting_is_for_as_long_as_pools_are_started() -> None:
 
 
 def test_an_inline_pool_is_measured_as_well() -> None:
-    with snakepit.Pool(BASIC, inline=True, name="inline") as pool:
+    with snakepit.Pool(BASIC, size=1, inline=True, name="inline") as pool:
         pool.execute("ping")
         with pytest.raises(ValueError, match="no"):
             pool.execute("fail", {"kind": "ValueError"})
@@ -190,8 +190,8 @@ def test_an_inline_pool_is_measured_as_well() -> None:
 
 def test_pools_of_one_name_are_one_series() -> None:
     with (
-        snakepit.Pool(BASIC, inline=True, name="twin") as one,
-        snakepit.Pool(BASIC, inline=True, name="twin") as other,
+        snakepit.Pool(BASIC, size=1, inline=True, name="twin") as one,
+        snakepit.Pool(BASIC, size=1, inline=True, name="twin") as other,
     ):
         one.execute("ping")
         other.execute("ping")

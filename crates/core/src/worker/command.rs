@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::config::{OutputMode, SourceKind, WorkerConfig};
+use crate::config::{OutputMode, WorkerConfig};
 use crate::process::spawn::Command;
 use crate::process::{
     Entry, GROUP_VARIABLE, LIMITS_VARIABLE, RECORDS_VARIABLE, RUN_VARIABLE, ToWorker, limits,
@@ -30,7 +30,7 @@ pub(super) fn command(config: &WorkerConfig, place: usize, entry: &Entry) -> Com
     if !limits.is_empty() {
         env.push((LIMITS_VARIABLE.into(), limits.into()));
     }
-    if config.output == OutputMode::Log && config.adapter.kind != SourceKind::Program {
+    if config.output == OutputMode::Log {
         let wanted = format!("{} {}", config.log_level, record::mark(entry.token()));
         env.push((RECORDS_VARIABLE.into(), wanted.into()));
     }

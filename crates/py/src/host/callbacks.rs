@@ -37,7 +37,7 @@ pub(super) type Line = (String, &'static str, String, Option<Told>);
 
 enum Message {
     Run(Py<PyAny>),
-    Log(Arc<Py<PyAny>>, Line),
+    Log(Arc<Py<PyAny>>, Box<Line>),
     Stop,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn run(callback: Py<PyAny>) {
 pub(super) fn log(handler: &Arc<Py<PyAny>>, line: Line) -> bool {
     let admitted = LINES_WAITING.fetch_add(1, Ordering::Relaxed) < MAX_LINES;
     if admitted {
-        send(Message::Log(handler.clone(), line));
+        send(Message::Log(handler.clone(), Box::new(line)));
     } else {
         LINES_WAITING.fetch_sub(1, Ordering::Relaxed);
         LINES_DROPPED.fetch_add(1, Ordering::Relaxed);
@@ -136,10 +136,10 @@ fn handle(py: Python<'_>, batch: Vec<Message>) {
             Message::Log(handler, line) => {
                 LINES_WAITING.fetch_sub(1, Ordering::Relaxed);
                 match &mut lines {
-                    Some((same, lines)) if Arc::ptr_eq(same, &handler) => lines.push(line),
+                    Some((same, lines)) if Arc::ptr_eq(same, &handler) => lines.push(*line),
                     _ => {
                         flush(py, lines.take());
-                        lines = Some((handler, vec![line]));
+                        lines = Some((handler, vec![*line]));
                     }
                 }
             }

@@ -80,7 +80,8 @@ fn wanted() -> LevelFilter {
 
 fn is_wanted(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
-    metadata.is_event()
+    // Events, and the questions whether one would be heard.
+    !metadata.is_span()
         && metadata.level() <= &wanted()
         && target.starts_with("snakepit")
         // Those have a way of their own to Python.

@@ -72,8 +72,8 @@ pub const LIBRARIES: &[Library] = &[
     },
     Library {
         crates: &["serde_json"],
-        homes: &["schema", "hardware"],
-        why: "values travel as msgpack; JSON is for schemas, lock files and what tools print",
+        homes: &["schema", "hardware", "process::record"],
+        why: "values travel as msgpack; JSON is for schemas, lock files, what tools print and adapters log",
     },
     Library {
         crates: &["nvml_wrapper"],

@@ -70,10 +70,8 @@ impl<J> State<J> {
         };
         let took = now.saturating_duration_since(times.made);
         let it = &self.slots[slot];
-        let ran = match it.capacity {
-            1 => it.each.min(took),
-            _ => now.saturating_duration_since(times.sent),
-        };
+        let had = now.saturating_duration_since(times.sent);
+        let ran = if it.capacity == 1 { it.each.min(had) } else { had };
         self.meter.ended(times.place, fate, took, Some(ran));
     }
 
