@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from snakepit import _core, _nesting, _sigterm
+from snakepit import _core, _logs, _nesting, _sigterm
 from snakepit._config import (
     Life,
     PoolConfig,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from snakepit._info import PoolInfo
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
+    from snakepit._metrics import PoolMetrics
     from snakepit._pool_health import PoolHealth
     from snakepit._retry import RetryPolicy
     from snakepit._shared_memory import SharedMemory
@@ -348,6 +349,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
         self._config = config
         if dispatch := sys.modules.get("snakepit._dispatch"):
             dispatch.dispatcher.resume()
+        _logs.listen()
         heeds_sigterm = (
             handle_sigterm is not False and not inline and _sigterm.install(handle_sigterm)
         )
@@ -412,6 +414,13 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
         from snakepit._stats import read
 
         return read(self._engine.stats())
+
+    def metrics(self) -> PoolMetrics:
+        """Return what the pool has measured of its calls; waits for nothing. All pools together:
+        ``snakepit.metrics()``."""
+        from snakepit._metrics import read
+
+        return read(self._engine.metrics())
 
     def list_workers(self) -> list[WorkerInfo]:
         """Return the pool's workers as they are now, by slot; waits for nothing."""

@@ -7,12 +7,12 @@ result by attribute (``_core.pyi``, ``_PoolConfig``). Not here: what a worker ma
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from snakepit import _logs
 from snakepit._duration import UNSET, interval, lifetime, limit, seconds
 from snakepit._environ import told, worker_environment
 from snakepit._interpreter import (
@@ -55,8 +55,6 @@ _OUTPUTS = ("show", "log", "drop")
 WORKER_BREAKER: tuple[Any, ...] = (20, 5, 0.5, None, 30.0, False)
 # Those of ``SharedMemory``.
 SHARED_MEMORY: tuple[Any, ...] = (None, 64 * 1024, 1.0, "inline")
-
-_WORKER_LOG = logging.getLogger("snakepit.worker")
 
 
 class Life(NamedTuple):
@@ -140,8 +138,10 @@ class PoolConfig(NamedTuple):
     """Calls that a worker runs at once."""
     thread_safety_checks: bool
     life: Life
-    log_lines: Callable[[list[tuple[str, str, str]]], None]
+    log_lines: Callable[[list[_core._LogLine]], None]
     """Also where lines are not logged: where a worker was that had to be killed is."""
+    log_level: int
+    """The least level of the adapters' records that somebody hears."""
     retry: _core.RetryPolicy | None
     circuit_breaker: tuple[_core.CircuitBreaker, bool] | None
     worker_breaker: tuple[Any, ...] | None
@@ -256,7 +256,8 @@ class PoolConfig(NamedTuple):
             capacity=capacity,
             thread_safety_checks=bool(thread_safety_checks),
             life=life,
-            log_lines=_log_lines,
+            log_lines=_logs.log_lines,
+            log_level=_logs.wanted_of_workers(),
             host_tool_depth=positive("host_tool_depth", host_tool_depth, most=1000),
             control=choice("control", control, CONTROLS),
             **_guards(retry, circuit_breaker, worker_breaker, crash_barrier),
@@ -459,9 +460,3 @@ def _pool_name(name: object) -> str:
         field="name",
         suggestion="default",
     )
-
-
-def _log_lines(lines: list[tuple[str, str, str]]) -> None:
-    for worker, stream, text in lines:
-        level = logging.WARNING if stream == "stderr" else logging.INFO
-        _WORKER_LOG.log(level, "[%s] %s", worker, text, extra={"worker": worker, "stream": stream})

@@ -203,7 +203,9 @@ class _PoolConfig(Protocol):
     @property
     def life(self) -> _Life: ...
     @property
-    def log_lines(self) -> Callable[[list[tuple[str, str, str]]], None]: ...
+    def log_lines(self) -> Callable[[list[_LogLine]], None]: ...
+    @property
+    def log_level(self) -> int: ...
     # (worker, stream, text): what workers print for "log", and their stacks in any case
     @property
     def retry(self) -> RetryPolicy | None: ...  # None: the engine's own
@@ -243,6 +245,15 @@ class _Life(Protocol):
     @property
     def condemn_drain(self) -> float: ...
 
+_LogRecord: TypeAlias = tuple[
+    int, str, float, str, str, int, str, int | None, str | None, str | None, str | None
+]
+"""level, logger, seconds since the epoch, thread, path, line, function, call, session, correlation
+id, trace id"""
+
+_LogLine: TypeAlias = tuple[str, str, str, _LogRecord | None]
+"""worker, ``"stdout"`` or ``"stderr"``, text, what else there is to tell of a record"""
+
 class _Stats(TypedDict):
     """What is counted is written at ``snakepit._stats.PoolStats``."""
 
@@ -270,6 +281,57 @@ class _Stats(TypedDict):
     barred: int
     restart_reasons: dict[str, int]
     shared_memory: tuple[int, int, int, int, int, int, int, int] | None
+
+_Times: TypeAlias = tuple[list[tuple[float | None, int]], float]
+"""Upper bounds of buckets in seconds and how many durations were no longer; seconds of all"""
+
+class _ToldMetrics(TypedDict):
+    """What is counted is written at ``snakepit._metrics.PoolMetrics``."""
+
+    pool: str
+    stats: _Stats
+    tools: list[tuple[str, dict[str, int], _Times, _Times, _Times]]
+    rejected: dict[str, int]
+    workers: dict[str, int]
+    streams: int
+    streaming: int
+    lines_dropped: int
+
+@final
+class Metrics:
+    """What one pool has measured, at one moment."""
+
+    def told(self) -> _ToldMetrics: ...
+
+@final
+class Meter:
+    """Measures the calls of an inline pool."""
+
+    def __new__(cls) -> Self: ...
+    def declare(self, tools: Sequence[str]) -> None:
+        """The adapter has these tools."""
+
+    def ended(self, tool: str, outcome: str, took: float, ran: float) -> None:
+        """A call ended so, that many seconds after it was made, having run for so many."""
+
+    def refused(self) -> None:
+        """A call came to the closed pool."""
+
+    def streamed(self) -> None:
+        """A stream began."""
+
+    def metrics(
+        self,
+        pool: str,
+        counts: tuple[int, int, int, int, int, int, int],
+        ready: bool,
+        streaming: int,
+    ) -> Metrics:
+        """All of it; ``counts``: requests, completed, errors, cancelled, rejected, restarts,
+        sessions."""
+
+def metrics_text(pools: Sequence[Metrics], openmetrics: bool) -> str:
+    """The metrics of pools as Prometheus reads them, or as OpenMetrics."""
 
 _Facts: TypeAlias = tuple[int, int, str, bool, bool, bool, float, float | None, int, str | None]
 """slot, generation, state, alive, progressing, ready, seconds in this state, seconds since the
@@ -466,6 +528,7 @@ class Pool:
     def unregister_tool(self, name: str, session: str | None) -> bool: ...
     def host_tools(self) -> list[_HostTool]: ...
     def stats(self) -> _Stats: ...
+    def metrics(self) -> Metrics: ...
     def workers(self) -> list[_Worker]: ...
     def info(self) -> _Info: ...
     def health(self) -> _Health: ...
@@ -707,6 +770,9 @@ def tell(
     name: str, measurements: dict[str, int | float], metadata: dict[str, str | int | float | bool]
 ) -> None:
     """Tell an event that is no native pool's."""
+def log_to(handler: Callable[[list[tuple[str, str, str, None]]], object], level: str) -> None:
+    """Have ``handler`` get the core's own events of ``level`` and above (``"none"``: none of them),
+    as lists of category, level and text, on the thread of callbacks. The first handler stays."""
 
 def leave() -> None:
     """For the interpreter's exit: run queued callbacks, end their thread, let no thread back in."""

@@ -12,10 +12,12 @@ import itertools
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakepit import _core
 from snakepit._inline_call import InlineCall, InlineChunks, InlineReply
+from snakepit._inline_counts import InlineCounts
 from snakepit._inline_error import raised
 from snakepit._inline_host import InlineHostTools
 from snakepit._inline_outlet import InlineOutlet
@@ -73,8 +75,7 @@ class InlineEngine:
         # A tool may call its own pool; another thread waits for the one call that runs.
         self._lock = threading.RLock()
         self._owner = os.getpid()
-        counted = ("requests", "errors", "completed", "rejected", "restarts")
-        self._counts = dict.fromkeys(counted, 0)
+        self.counts = InlineCounts()
         self._host = host = InlineHostTools(config.host_tool_depth, self._substitutes)
         self._sessions = InlineSessions(
             config.name, config.session_ttl, config.max_sessions, host.end_session
@@ -99,11 +100,12 @@ class InlineEngine:
         within: object = None,
         origin: object = None,
     ) -> Any:
+        made = time.monotonic()
         with self._lock:
             keywords = self._arguments(tool, args)
             told = ToldCall(self._config.name, tool, None if session is None else session.id)
             try:
-                bound, call = self._begin(tool, session, timeout, told, streams=False)
+                bound, call = self._begin(tool, session, timeout, made, told, streams=False)
                 try:
                     value = self.outcome(call, lambda: bound(**keywords))
                 finally:
@@ -111,7 +113,7 @@ class InlineEngine:
             except BaseException as error:
                 told.ended(error)
                 raise
-            self.count_completed()
+            self.counts.ended(call, "ok")
             told.ended()
             return value
 
@@ -163,15 +165,18 @@ class InlineEngine:
         within: object = None,
         origin: object = None,
     ) -> InlineChunks:
+        made = time.monotonic()
         with self._lock:
             keywords = self._arguments(tool, args)
             told = ToldCall(self._config.name, tool, None if session is None else session.id)
             try:
-                bound, call = self._begin(tool, session, timeout, told, streams=True)
+                bound, call = self._begin(tool, session, timeout, made, told, streams=True)
+                self.counts.streamed()
                 try:
                     chunks = self.run(call, lambda: iter(bound(**keywords)))
                 except BaseException:
                     call.ended()
+                    self.counts.streaming -= 1
                     raise
             except BaseException as error:
                 told.ended(error)
@@ -199,13 +204,10 @@ class InlineEngine:
         try:
             return self._travel(value, "result", call.tool, "reply")
         except (EncodeError, MessageTooLarge) as error:
-            self._counts["errors"] += 1
+            too_large = isinstance(error, MessageTooLarge)
+            self.counts.ended(call, "too_large" if too_large else "encode_result")
             error.may_have_run = True
             raise
-
-    def count_completed(self) -> None:
-        """Note that a call has come to its end."""
-        self._counts["completed"] += 1
 
     def _arguments(self, tool: str, args: Mapping[str, Any] | None) -> dict[str, Any]:
         # As the native engine takes it: what is no text is refused by the face.
@@ -221,23 +223,25 @@ class InlineEngine:
         tool: str,
         session: InlineSession | None,
         timeout: float | None,
+        made: float,
         told: ToldCall,
         streams: bool,
     ) -> tuple[Callable[..., Any], InlineCall]:
-        self._counts["rejected"] += self.closed
+        if self.closed:
+            self.counts.refused()
         live = self._started()
         told.begun()
-        self._counts["requests"] += 1
+        self.counts.requests += 1
         found = live.find(tool, streams)
         if found is None:
-            self._counts["errors"] += 1
+            self.counts.unknown(tool, made)
             close = closest(tool, live.tools)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             if is_unmarked(type(live.adapter), tool):
                 hint = "; it is a method of the adapter that is not marked with @tool"
             raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
         limit = float("inf") if timeout is None else timeout
-        call = InlineCall(next(self._ids), tool, self._sessions, session, limit, self._host)
+        call = InlineCall(next(self._ids), tool, self._sessions, session, limit, self._host, made)
         call.outlet = self._outlet
         bound, is_stream = found
         if is_stream != streams:
@@ -268,7 +272,7 @@ class InlineEngine:
         return _core.decode(data, root, [filled(bulk) for bulk in outside] if outside else None)
 
     def _raise(self, error: BaseException, call: InlineCall) -> NoReturn:
-        self._counts["errors"] += 1
+        self.counts.ended(call, "remote")
         report = self._report(type(error), error, _below_this_file(error))
         told = raised(
             report,
@@ -286,6 +290,7 @@ class InlineEngine:
         if self._live is None:
             self._live = self._start()
             self._sessions.serve(self._generation, self._live.session_closed)
+            self.counts.declare([row[0] for row in self._live.listing])
         return self._live
 
     def _refuse_fork(self) -> None:
@@ -405,32 +410,11 @@ class InlineEngine:
         return self._host.rows()
 
     def stats(self) -> _core._Stats:
-        return {
-            "requests": self._counts["requests"],
-            "errors": self._counts["errors"],
-            "queued": 0,
-            "running": 0,
-            "completed": self._counts["completed"],
-            "cancelled": 0,
-            "timeouts": 0,
-            "queue_timeouts": 0,
-            "rejected": self._counts["rejected"],
-            "shed": 0,
-            "retries": 0,
-            "retries_refused": 0,
-            "quarantined": 0,
-            "worker_deaths": 0,
-            "restarts": self._counts["restarts"],
-            "workers": 1,
-            "ready": int(self._live is not None),
-            "sessions": len(self._sessions),
-            "restart_reasons": {},
-            "queued_bytes": 0,
-            "retry_tokens": 0,
-            "circuit": None,
-            "barred": 0,
-            "shared_memory": None,
-        }
+        return self.counts.stats(self._live is not None, len(self._sessions))
+
+    def metrics(self) -> _core.Metrics:
+        ready = self._live is not None
+        return self.counts.metrics(self._config.name, ready, len(self._sessions))
 
     def put(self, value: Any) -> _core.SharedRef:
         self._refuse_closed()
@@ -457,7 +441,7 @@ class InlineEngine:
 
     def workers(self) -> list[_core._Worker]:
         state = "starting" if self._live is None else "ready"
-        calls = self._counts["completed"]
+        calls = self.counts.completed
         sessions = len(self._sessions)
         return [(0, self._generation, self._owner, state, calls, None, sessions, "closed", False)]
 
@@ -478,7 +462,7 @@ class InlineEngine:
             if slot != 0 or generation not in (None, self._generation):
                 return False
             self._end()
-            self._counts["restarts"] += 1
+            self.counts.restarts += 1
             return True
 
     def close(self, drain: float) -> None:

@@ -33,7 +33,10 @@ class InlineCall:
         session: InlineSession | None,
         limit: float,
         host: InlineHostTools,
+        made: float,
     ) -> None:
+        self.made = made
+        self.begun = time.monotonic()
         self._host = host
         self.outlet: InlineOutlet | None = None
         """Where what its tool tells leaves."""
@@ -135,13 +138,11 @@ class InlineChunks:
             if chunk is not _END:
                 return self._engine.arrived(self._call, chunk)
         except BaseException as error:
-            self._open = False
-            self._call.ended()
+            self._over()
             self._told.ended(error)
             raise
-        self._open = False
-        self._call.ended()
-        self._engine.count_completed()
+        self._over()
+        self._engine.counts.ended(self._call, "ok")
         self._told.ended()
         raise StopIteration
 
@@ -167,6 +168,12 @@ class InlineChunks:
         try:
             if close is not None:
                 self._engine.run(self._call, close)
+            self._engine.counts.ended(self._call, "cancelled")
         finally:
-            self._call.ended()
+            self._over()
             self._told.ended(Cancelled(f"{self._call.tool}: given up", tool=self._call.tool))
+
+    def _over(self) -> None:
+        self._open = False
+        self._call.ended()
+        self._engine.counts.streaming -= 1

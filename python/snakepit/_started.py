@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from snakepit._base import Affinity
     from snakepit._duration import Duration, Unset
     from snakepit._future import Future
+    from snakepit._metrics_server import MetricsServer
     from snakepit._retry import RetryPolicy
     from snakepit._stats import PoolStats, WorkerInfo
     from snakepit._stream import Stream
@@ -36,6 +37,7 @@ class _Started(NamedTuple):
     pools: dict[str, Pool]
     levels: dict[str, int]
     """What loggers had before."""
+    metrics: MetricsServer | None
     owner: int
 
 
@@ -102,7 +104,16 @@ def begin(
                     "snakepit is started with other settings; call snakepit.stop() first"
                 )
             return False
-        _started = _Started(wanted, _open(wanted), _say(wanted), os.getpid())
+        # First, since pools look at the levels.
+        levels = _say(wanted)
+        metrics = None
+        try:
+            metrics = _serve(wanted)
+            pools = _open(wanted)
+        except BaseException:
+            _undo(levels, metrics)
+            raise
+        _started = _Started(wanted, pools, levels, metrics, os.getpid())
     return True
 
 
@@ -119,9 +130,10 @@ def stop(*, drain: Duration | Unset = UNSET) -> None:
         now, _started = _of_this_process(), None
     if now is None:
         return
-    for name, level in now.levels.items():
-        logging.getLogger(name).setLevel(level)
-    _close([*now.pools.values()], drain)
+    try:
+        _close([*now.pools.values()], drain)
+    finally:
+        _undo(now.levels, now.metrics)
 
 
 def is_started() -> bool:
@@ -355,6 +367,28 @@ def _of_this_process() -> _Started | None:
     if _started is None or _started.owner != os.getpid():
         return None
     return _started
+
+
+def metrics_server() -> MetricsServer | None:
+    """Return the server that ``start()`` started for ``metrics_port``, or ``None``."""
+    now = _of_this_process()
+    return None if now is None else now.metrics
+
+
+def _serve(settings: Settings) -> MetricsServer | None:
+    port = settings.value("metrics_port")
+    if port is None:
+        return None
+    from snakepit._metrics_server import serve_metrics
+
+    return serve_metrics(port)
+
+
+def _undo(levels: Mapping[str, int], metrics: MetricsServer | None) -> None:
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    if metrics is not None:
+        metrics.close()
 
 
 def _open(settings: Settings) -> dict[str, Pool]:

@@ -49,6 +49,12 @@ def main(core: Core) -> int:
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
         reconfigure(line_buffering=True)
 
+    if os.environ.get("SNAKEPIT_LOG_RECORDS"):
+        # Here, not above: most workers bring logging with their adapter, or not at all.
+        from . import _host_log
+
+        _host_log.install()
+
     line = core.attach(__version__)
     _context.outlet = line.telemetry
     gil = _watched_gil(line)

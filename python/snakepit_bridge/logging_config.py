@@ -38,6 +38,9 @@ def configure_logging(force: bool = False) -> None:
     unknown: ``error``. Each line shows the correlation id of ``telemetry``, or ``-``. ``grpc`` and
     ``urllib3`` stay quiet below warnings.
 
+    Where the host logs what its workers say (``worker_output="log"``), records go to it as they
+    are, and this sets the level alone.
+
     Args:
         force: Replace handlers that the root logger has. Default: it is left alone if it has any.
     """
@@ -45,7 +48,9 @@ def configure_logging(force: bool = False) -> None:
     level = _LEVELS.get(word, logging.ERROR)
     logging.disable(logging.CRITICAL if word == "none" else logging.NOTSET)
     root = logging.getLogger()
-    if force or not root.handlers:
+    if not force and any(handler.name == "snakepit_host" for handler in root.handlers):
+        root.setLevel(level)
+    elif force or not root.handlers:
         handler = logging.StreamHandler(sys.stderr)
         # On the handler: a logger's filters do not see what its children hand up to it.
         handler.addFilter(correlation_filter())

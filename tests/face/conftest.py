@@ -19,7 +19,15 @@ except ImportError:
 @pytest.fixture(autouse=True)
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts the fake in the place of all that the face asks of the native half."""
-    for name in ("Pool", "Inbox", "HostQueue", "assign_devices", "encode", "decode"):
+    for name in (
+        "Pool",
+        "Inbox",
+        "HostQueue",
+        "assign_devices",
+        "encode",
+        "decode",
+        "metrics_text",
+    ):
         monkeypatch.setattr(_core, name, getattr(fake_core, name), raising=False)
     fake_core.Inbox.made.clear()
 

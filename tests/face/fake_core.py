@@ -181,6 +181,37 @@ class FakeSession:
         return FakeSession(self.id, affinity)
 
 
+class FakeMetrics:
+    def __init__(self, stats: dict[str, Any]) -> None:
+        self.stats = stats
+
+    def told(self) -> dict[str, Any]:
+        times = ([(0.001, 1), (None, 3)], 2.5)
+        return {
+            "pool": "fake",
+            "stats": self.stats,
+            "tools": [("ping", {"ok": 3}, times, times, times)],
+            "rejected": {"queue_full": 1},
+            "workers": {"ready": 2},
+            "streams": 4,
+            "streaming": 1,
+            "lines_dropped": 0,
+        }
+
+
+class FakeMeter:
+    """Of an inline pool: forgets all."""
+
+    def declare(self, tools: list[str]) -> None: ...
+    def ended(self, tool: str, outcome: str, took: float, ran: float) -> None: ...
+    def refused(self) -> None: ...
+    def streamed(self) -> None: ...
+
+
+def metrics_text(pools: list[FakeMetrics], openmetrics: bool) -> str:
+    return f"{len(pools)} pools, {openmetrics}"
+
+
 class HostQueue:
     """Calls of host tools that the test puts there, one after the other."""
 
@@ -280,6 +311,8 @@ class Subscription:
 
     def close(self) -> None:
         self._batches.put(None)
+def log_to(handler: Any, level: str) -> None:
+    """Nothing is logged here."""
 
 
 def leave() -> None:
@@ -404,6 +437,9 @@ class Pool:
         )
         counted = {name: index for index, name in enumerate(names.split())}
         return {**counted, "shared_memory": (1, 2, 3, 4, 5, 6, 7, 8)}
+
+    def metrics(self) -> FakeMetrics:
+        return FakeMetrics(self.stats())
 
     def put(self, value: Any) -> Any:
         return FakeSharedRef(value)
@@ -535,6 +571,9 @@ def module() -> types.ModuleType:
         "keep": lambda value, substitute=None: FakeSharedRef(value),
         "SharedRef": FakeSharedRef,
         "Pool": Pool,
+        "Meter": FakeMeter,
+        "Metrics": FakeMetrics,
+        "metrics_text": metrics_text,
         "Inbox": Inbox,
         "HostQueue": HostQueue,
         "TELEMETRY_EVENTS": TELEMETRY_EVENTS,
@@ -542,6 +581,7 @@ def module() -> types.ModuleType:
         "hears": lambda name: False,
         "tell": lambda name, measurements, metadata: None,
         "leave": leave,
+        "log_to": log_to,
         "cleanup": cleanup,
         "end_by": end_by,
         "detect_hardware": hardware,

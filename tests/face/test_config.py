@@ -255,7 +255,12 @@ def test_defaults(make_pool: Any) -> None:
 def test_worker_output_can_go_to_logging(make_pool: Any, caplog: pytest.LogCaptureFixture) -> None:
     log_lines = make_pool(worker_output="log")._engine.config.log_lines
     with caplog.at_level(logging.INFO, "snakepit.worker"):
-        log_lines([("default/0", "stdout", "50 % done"), ("default/1", "stderr", "careful: 100 %")])
+        log_lines(
+            [
+                ("default/0", "stdout", "50 % done", None),
+                ("default/1", "stderr", "careful: 100 %", None),
+            ]
+        )
     assert [(r.levelname, r.getMessage(), r.worker) for r in caplog.records] == [
         ("INFO", "[default/0] 50 % done", "default/0"),
         ("WARNING", "[default/1] careful: 100 %", "default/1"),

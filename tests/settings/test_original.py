@@ -151,8 +151,29 @@ def test_a_crash_barrier_of_the_original(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "port"),
+    [
+        ("telemetry_metrics = { prometheus = { enabled = true } }", 9568),
+        ("telemetry_metrics = { prometheus = { enabled = true, port = 9000 } }", 9000),
+        ('telemetry_metrics = { prometheus = { enabled = true, ip = "127.0.0.1" } }', 9568),
+        ("telemetry_metrics = { prometheus = { enabled = false, port = 9000 } }", None),
+        ("telemetry_metrics = { prometheus = { port = 9000 } }", None),
+        ("metrics_port = 0", 0),
+    ],
+)
+def test_where_metrics_are_told(write: Write, written: str, port: int | None) -> None:
+    write(f'adapter = "my_app:Model"\n{written}')
+    assert settings().value("metrics_port") == port
+
+
+@pytest.mark.parametrize(
     "written",
     [
+        "telemetry_metrics = { statsd = { enabled = true } }",
+        'telemetry_metrics = { prometheus = { enabled = true, ip = "0.0.0.0" } }',
+        "telemetry_metrics = { prometheus = { enabled = true, port = 65536 } }",
+        "telemetry_metrics = { prometheus = { enabled = true } }\nmetrics_port = 1",
+        "metrics_port = -1",
         "queue_timeout = 5000",
         "pool_queue_timeout = 5000",
         "checkout_timeout = 5000",
@@ -160,7 +181,6 @@ def test_a_crash_barrier_of_the_original(write: Write) -> None:
         'capacity_strategy = "hybrid"',
         "stream_timeout = 900000",
         "opentelemetry = { enabled = true }",
-        "telemetry_metrics = { prometheus = { enabled = true } }",
         "grpc_port = 50051",
         'grpc_host = "localhost"',
         "cleanup_on_stop = false",

@@ -151,6 +151,7 @@ pub use id::{CallId, PoolName, WorkerRef};
 pub use payload::{Buffer, Buffers, Payload};
 pub use policy::breaker::{BreakerState, BreakerStats, CircuitOpen};
 pub use policy::health::{HealthConfig, HealthStats, WorkerHealth};
+pub use policy::meter::Histogram;
 pub use policy::retry::{Fault, GiveUp, NextAttempt};
 /// Names that the face in Python keeps to as well; not for embedders.
 #[doc(hidden)]
@@ -158,7 +159,7 @@ pub mod environment {
     pub use crate::config::environ::{OF_ONE_INTERPRETER, STRICT, STRICT_PREFIXES, THREAD_COUNTS};
 }
 pub use process::arena::{Arena, ArenaStats, NoRoom, Private, Region};
-pub use process::{Cleanup, cleanup, cleanup_in};
+pub use process::{Cleanup, LogRecord, cleanup, cleanup_in};
 /// For whoever is the worker at the other end of a line; not for embedders.
 #[cfg(feature = "worker-end")]
 #[doc(hidden)]
@@ -170,10 +171,13 @@ pub mod line {
     pub use crate::transport::delivery::{Counted, Delivered};
     pub use crate::transport::http2::{channel, frame_limit, server};
 }
+#[doc(hidden)]
+pub use pool::InlineMeter;
 pub use pool::{
     Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, HostToolBuilder,
-    HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolInfo, PoolStats, Reply, Session,
-    SessionHandle, SessionInfo, SpanHandler, WorkerDetail, WorkerFacts, WorkerInfo,
+    HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolInfo, PoolMetrics, PoolStats,
+    Reply, Session, SessionHandle, SessionInfo, SpanHandler, ToolMetrics, WorkerDetail,
+    WorkerFacts, WorkerInfo, WorkerLine, metrics_table, metrics_text,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]

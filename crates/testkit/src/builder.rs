@@ -32,6 +32,7 @@ pub fn pool(size: usize) -> Builder {
         },
         adapter_args: Default::default(),
         output: OutputMode::Drop,
+        log_level: 20,
         profile: Profile::Process,
         capacity: 1,
         thread_safety_checks: false,

@@ -30,6 +30,7 @@ pub fn loopback(size: usize) -> Loopback {
         },
         adapter_args: Bytes::new(),
         output: OutputMode::Drop,
+        log_level: 20,
         profile: Profile::Process,
         capacity: 1,
         thread_safety_checks: false,

@@ -50,7 +50,13 @@ def read(document: Mapping[str, Any], where: Where) -> Source:
         at = At(key, where((key,)))
         if key in HOST:
             put(host, (key,), Leaf(HOST[key].read(value, at), at.origin))
-    rest = {key: it for key, it in document.items() if key not in HOST and key != POOLS}
+        elif key in _original.OF_HOST:
+            for ours, given in _original.NAMES[key].read(_toml(value), at):
+                if ours[0] in document:
+                    at.refuse(f"says the same as {ours[0]}; leave one out")
+                put(host, ours, Leaf(HOST[ours[0]].read(given, at), at.origin))
+    of_host = {*HOST, *_original.OF_HOST, POOLS}
+    rest = {key: it for key, it in document.items() if key not in of_host}
     shared = _pool(rest, (), where)
     for name, each, path in _single(document.get(POOLS, {}), where):
         origin = where(path)

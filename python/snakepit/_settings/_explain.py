@@ -40,7 +40,12 @@ class Row(NamedTuple):
         }
 
 
-_HOST_DEFAULTS = {"pooling_enabled": True, "log_level": None, "log_categories": None}
+_HOST_DEFAULTS = {
+    "pooling_enabled": True,
+    "metrics_port": None,
+    "log_level": None,
+    "log_categories": None,
+}
 
 
 def explain(settings: Settings, pool: str | None = None) -> list[Row]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from snakepit._config import AFFINITIES, CONTROLS, LINES, PROFILES
+from snakepit._logs import CATEGORIES
 from snakepit._settings._origin import At
 from snakepit._settings._timeouts import PROFILES as TIMEOUT_PROFILES
 from snakepit._settings._units import (
@@ -29,17 +30,6 @@ from snakepit.errors import ConfigError
 
 OUTPUTS = ("show", "log", "drop")
 LEVELS = ("debug", "info", "warning", "error", "none")
-CATEGORIES = (
-    "lifecycle",
-    "pool",
-    "grpc",
-    "bridge",
-    "worker",
-    "startup",
-    "shutdown",
-    "telemetry",
-    "general",
-)
 
 
 @dataclass(frozen=True)
@@ -308,11 +298,18 @@ def _categories(value: Any, at: At, kind: Kind) -> Any:
     return [choice(*CATEGORIES).read(each, at) for each in WORDS.take(value, at, kind)]
 
 
+def _port(value: Any, at: At, kind: Kind) -> Any:
+    if WHOLE.take(value, at, kind) not in range(65536):
+        kind.wrong(value, at)
+    return value
+
+
 TIMEOUT_PROFILE = "timeout_profile"
 OF_POOLS: dict[str, Kind | Group] = {**POOL, TIMEOUT_PROFILE: choice(*TIMEOUT_PROFILES)}
 
 HOST: dict[str, Kind] = {
     "pooling_enabled": FLAG,
+    "metrics_port": replace(WHOLE, expected="a port from 0 to 65535", take=_port),
     "log_level": choice(*LEVELS),
     "log_categories": Kind(
         "an array of " + ", ".join(f'"{it}"' for it in CATEGORIES), _categories, WORDS.parse

@@ -165,6 +165,27 @@ def _zero_copy(value: Any, at: At) -> Iterator[Given]:
             at.of(key).refuse("see the keys of shared_memory")
 
 
+def _telemetry_metrics(value: Any, at: At) -> Iterator[Given]:
+    if not isinstance(value, Mapping):
+        at.wrong("a table", value)
+    for key in value:
+        if key != "prometheus":
+            at.of(key).refuse('there is "prometheus" alone')
+    table, at = value.get("prometheus", {}), at.of("prometheus")
+    if not isinstance(table, Mapping):
+        at.wrong("a table", table)
+    port = 9568
+    for key, each in table.items():
+        if key == "port":
+            port = WHOLE.read(each, at.of(key))
+        elif key == "ip" and each not in ("127.0.0.1", "localhost"):
+            at.of(key).refuse("only this machine may ask: 127.0.0.1; leave it out")
+        elif key not in ("enabled", "name", "protocol", "ip"):
+            at.of(key).refuse("there are enabled, port, ip, name and protocol")
+    if "enabled" in table and FLAG.read(table["enabled"], at.of("enabled")):
+        yield ("metrics_port",), port
+
+
 _PROBES = {
     "ping_interval_ms": "interval",
     "timeout_ms": "timeout",
@@ -208,7 +229,7 @@ def crash_barrier(table: Mapping[str, Any], at: At) -> Iterator[Given]:
 _ONE_DEADLINE = "one deadline covers waiting and running: timeout; how much may wait is max_queue"
 _NO_PORT = "workers dial a Unix socket of this user, and nothing listens on a port"
 _CLEANED = "workers end with their host, by whatever it ends, and nothing has to be set for it"
-_NO_EXPORT = "traces and metrics are not exported by configuration; leave it out"
+_NO_EXPORT = "traces are not exported by configuration; leave it out"
 _NO_INSTALLER = "no interpreter or package is installed here; python names the interpreter"
 
 NAMES: Mapping[str, Name] = {
@@ -254,9 +275,15 @@ NAMES: Mapping[str, Name] = {
     "library_mode": _refused("say pooling_enabled = false"),
     "log_python_output": _refused('say worker_output = "show", "log" or "drop"'),
     "opentelemetry": _refused(_NO_EXPORT),
-    "telemetry_metrics": _refused(_NO_EXPORT),
+    "telemetry_metrics": Name(
+        _telemetry_metrics,
+        "`metrics_port`, where `prometheus.enabled`; 9568, where `prometheus` has no `port`",
+    ),
     "grpc_log_level": _refused("gRPC writes no log here; leave it out"),
 }
+
+OF_HOST = frozenset({"telemetry_metrics"})
+"""Those that are said once, of the whole host."""
 
 
 def is_python_table(key: str, value: object) -> bool:

@@ -115,7 +115,8 @@ class Settings:
     pools: Mapping[str, PoolSettings]
     """By name, in the order in which they are written."""
     host: Table
-    """What is said once: ``pooling_enabled``, ``log_level``, ``log_categories``."""
+    """What is said once: ``pooling_enabled``, ``metrics_port``, ``log_level``,
+    ``log_categories``."""
     files: Sequence[str] = ()
     """The files that were read, the one that counts most first."""
     looked_in: str | None = None
@@ -194,8 +195,8 @@ def settings(path: str | PathLike[str] | None = None, **code: Any) -> Settings:
         path: The file, instead of those that are found upwards from the working directory; also
             by ``SNAKEPIT_CONFIG``.
         **code: Keys as in a file, with their values: parameters of ``Pool``, for all pools;
-            ``pools``, for single ones; ``timeout_profile``, ``pooling_enabled``, ``log_level``,
-            ``log_categories``.
+            ``pools``, for single ones; ``timeout_profile``, ``pooling_enabled``,
+            ``metrics_port``, ``log_level``, ``log_categories``.
 
     Raises:
         ConfigError: Something is wrong: ``error.field``, ``error.source``, ``error.expected``.

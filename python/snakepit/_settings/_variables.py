@@ -89,4 +89,6 @@ def _put(document: dict[str, Any], path: tuple[str, ...], text: Text, at: At) ->
     here[last] = text
 
 
-_TABLES = frozenset({"pool_config", "session_store", "zero_copy"})
+_TABLES = frozenset(
+    {"pool_config", "session_store", "zero_copy", "telemetry_metrics", "prometheus"}
+)

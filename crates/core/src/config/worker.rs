@@ -120,6 +120,9 @@ pub struct WorkerConfig {
     pub adapter_args: Bytes,
     /// What becomes of its output.
     pub output: OutputMode,
+    /// Where that is logged: the least level of the adapter's records that are wanted, by Python's
+    /// numbers.
+    pub log_level: u32,
     /// What runs its calls.
     pub profile: Profile,
     /// Calls that it runs at once; 1 in the process profile.

@@ -1,5 +1,5 @@
-//! How much of something cheap one worker may cause at once, and in the long run: a bucket that fills by
-//! itself.
+//! How much of something cheap one worker may cause: so much at once, and in the long run. A bucket that
+//! fills by itself.
 
 use std::time::Duration;
 
@@ -13,12 +13,13 @@ pub(crate) struct Allowance {
     fills_in: Duration,
     left: f64,
     as_of: Instant,
+    dropped: u64,
 }
 
 impl Allowance {
     /// A full one.
     pub(crate) fn new(most: u32, fills_in: Duration, now: Instant) -> Self {
-        Self { most, fills_in, left: f64::from(most), as_of: now }
+        Self { most, fills_in, left: f64::from(most), as_of: now, dropped: 0 }
     }
 
     /// Takes as much of `wanted` as is left; how much that is.
@@ -30,7 +31,23 @@ impl Allowance {
         self.as_of = self.as_of.max(now);
         let granted = wanted.min(self.left as usize);
         self.left -= granted as f64;
+        self.dropped += (wanted - granted) as u64;
         granted
+    }
+
+    /// Whether one more may pass.
+    pub(crate) fn admit(&mut self, now: Instant) -> bool {
+        self.take(1, now) == 1
+    }
+
+    /// How many were not granted, since [`Allowance::take_dropped`] was asked last.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The same, for whoever tells it.
+    pub(crate) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
     }
 }
 
@@ -40,15 +57,32 @@ mod tests {
 
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
     fn it_is_empty_once_all_was_taken_and_fills_again() {
         let now = Instant::now();
-        let mut allowance = Allowance::new(10, Duration::from_secs(1), now);
+        let mut allowance = Allowance::new(10, SECOND, now);
         assert_eq!(allowance.take(7, now), 7);
         assert_eq!(allowance.take(7, now), 3);
         assert_eq!(allowance.take(7, now), 0);
-        assert_eq!(allowance.take(7, now + Duration::from_millis(500)), 5);
-        assert_eq!(allowance.take(99, now + Duration::from_secs(9)), 10);
+        assert_eq!(
+            (allowance.dropped(), allowance.take_dropped(), allowance.dropped()),
+            (11, 11, 0)
+        );
+        assert_eq!(allowance.take(7, now + SECOND / 2), 5);
+        assert_eq!(allowance.take(99, now + 9 * SECOND), 10);
+    }
+
+    #[test]
+    fn a_burst_passes_and_then_so_many_a_second() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(100, 10 * SECOND, start);
+        assert_eq!((0..1000).filter(|_| allowance.admit(start)).count(), 100);
+        assert!(!allowance.admit(start + SECOND / 20));
+        assert!(allowance.admit(start + SECOND / 9));
+        let later = start + 2 * SECOND;
+        assert!((0..1000).filter(|_| allowance.admit(later)).count() <= 20);
     }
 
     proptest! {
@@ -57,16 +91,17 @@ mod tests {
             steps in prop::collection::vec((0_u64..2000, 0_usize..50), 1..50),
         ) {
             let begun = Instant::now();
-            let mut allowance = Allowance::new(20, Duration::from_secs(1), begun);
-            let (mut now, mut taken) = (begun, 0);
+            let mut allowance = Allowance::new(20, SECOND, begun);
+            let (mut now, mut taken, mut asked) = (begun, 0, 0);
             for (pause, wanted) in steps {
                 now += Duration::from_millis(pause);
                 let granted = allowance.take(wanted, now);
                 prop_assert!(granted <= wanted);
-                taken += granted;
+                (taken, asked) = (taken + granted, asked + wanted);
                 let most = 20.0 + now.duration_since(begun).as_secs_f64() * 20.0;
                 prop_assert!(taken as f64 <= most + 1e-6);
             }
+            prop_assert_eq!(taken as u64 + allowance.dropped(), asked as u64);
         }
     }
 }

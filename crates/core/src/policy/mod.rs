@@ -8,6 +8,7 @@ pub(crate) mod budget;
 pub(crate) mod health;
 pub(crate) mod heartbeat;
 pub(crate) mod hostcalls;
+pub(crate) mod meter;
 pub(crate) mod prefetch;
 pub(crate) mod queue;
 pub(crate) mod rate;

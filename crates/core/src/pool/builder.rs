@@ -2,15 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
+use super::Pool;
 use super::devices::assign_devices;
-use super::{LineHandler, Pool};
+use super::lines::{traced, wanted_level};
 use crate::call::Affinity;
 use crate::config::{
     Access, AdapterSource, BreakerRule, BudgetConfig, CallDefaults, CrashBarrier, Env, Guards,
@@ -248,6 +248,7 @@ impl Builder {
             adapter,
             adapter_args,
             output: options.worker_output.unwrap_or_default(),
+            log_level: wanted_level(),
             profile,
             capacity,
             thread_safety_checks,
@@ -263,7 +264,7 @@ impl Builder {
         assign_devices(&mut config.worker, &options).await?;
         find_interpreter(&mut config, options.python.as_deref(), line).await?;
 
-        let lines = (config.worker.output == OutputMode::Log).then(log_lines);
+        let lines = (config.worker.output == OutputMode::Log).then(traced);
         let mut pool = Pool::start_on(&Handle::current(), config, lines)?;
         let usual = CallDefaults::default();
         pool.defaults = CallDefaults {
@@ -409,12 +410,4 @@ async fn find_interpreter(
     worker.args = vec!["-S".into(), boot.into(), OsString::from(line.as_str()), core];
     worker.bridge_path = bridge;
     Ok(())
-}
-
-/// Workers' lines as events, where their output is to be logged.
-fn log_lines() -> LineHandler {
-    Arc::new(|worker, is_error, line| match is_error {
-        true => tracing::warn!(target: "snakepit::worker", %worker, stream = "stderr", "{line}"),
-        false => tracing::info!(target: "snakepit::worker", %worker, stream = "stdout", "{line}"),
-    })
 }

@@ -9,8 +9,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::job::{Job, Sink};
+use super::lines::LineHandler;
 use super::reply::{Cell, Hold, Reply};
-use super::shared::{LineHandler, Shared};
+use super::shared::Shared;
 use super::state::NewCall;
 use super::stats::{PoolStats, WorkerInfo};
 use super::stream::{Channel, ChunkStream};
@@ -261,7 +262,9 @@ impl Pool {
             retries: 0,
             lineage: None,
         };
-        let new = NewCall { job, session, timeout, idempotent, retry, bytes, ancestors: None };
+        let place = Default::default();
+        let new =
+            NewCall { job, session, timeout, idempotent, retry, bytes, place, ancestors: None };
         let within = || HostContext::current().map(Lineage::from);
         match lineage.or_else(within) {
             None => self.shared.submit(new),

@@ -14,6 +14,7 @@ mod builder;
 mod chunks;
 mod crashes;
 mod devices;
+mod exposition;
 mod gate;
 mod handle;
 mod health;
@@ -23,8 +24,10 @@ mod info;
 mod inquiry;
 mod job;
 mod lineage;
+mod lines;
 #[cfg(feature = "testkit")]
 pub mod loopback;
+mod metrics;
 mod office;
 mod operated;
 mod relay;
@@ -44,17 +47,21 @@ mod weight;
 
 pub use builder::Builder;
 pub use chunks::Chunks;
+pub use exposition::{metrics_table, metrics_text};
 pub use handle::Pool;
 pub use health::{HealthStatus, PoolHealth, WorkerFacts};
 pub use host_tool::HostToolBuilder;
 pub use hosting::HostToolOptions;
 pub use info::{PoolInfo, WorkerDetail};
+pub use lines::{LineHandler, WorkerLine};
+#[doc(hidden)]
+pub use metrics::InlineMeter;
+pub use metrics::{PoolMetrics, ToolMetrics};
 pub use relay::SpanHandler;
 pub use reply::{Canceller, Outcome, Reply};
 pub use request::{Answer, Call};
 pub use session::Session;
 pub use sessions::{SessionHandle, SessionInfo};
-pub use shared::LineHandler;
 pub use state::Counters;
 #[cfg(feature = "testkit")]
 pub use state::rehearsal;

@@ -5,14 +5,14 @@ use tokio::time::Instant;
 use super::job::{Job, Sink};
 use super::shared::{Answer, Answers, Ports, Shared};
 use super::state::{Effect, Said, State};
-use crate::config::{OutputMode, TelemetryFilter};
+use crate::config::TelemetryFilter;
 use crate::error::Violation;
 use crate::id::WorkerRef;
 use crate::payload::Payload;
+use crate::policy::meter::Fate;
 use crate::process::arena::Arena;
-use crate::process::{Printer, Stream};
 use crate::transport::{FromWorker, PythonInfo, ToolInfo, WorkerFailure};
-use crate::worker::{Ending, Office, Port};
+use crate::worker::{self, Ending, Office, Port};
 
 impl Office for Shared {
     fn starting(&self, slot: usize, generation: u64) -> Option<Instant> {
@@ -44,6 +44,7 @@ impl Office for Shared {
         {
             let mut inner = self.lock();
             inner.ports.0[slot] = Some(port);
+            inner.state.meter().declare(tools.iter().map(|tool| &*tool.name));
             inner.tools = Some(tools.into());
         }
         self.tell_ready(slot);
@@ -143,19 +144,8 @@ impl Office for Shared {
         self.changed.notify_waiters();
     }
 
-    fn printed(&self, slot: usize, stream: Stream, line: &str) {
-        match self.config.worker.output {
-            OutputMode::Show => {
-                Printer::global().print(&self.present(slot).to_string(), line);
-            }
-            OutputMode::Log => {
-                if let Some(lines) = &self.lines {
-                    let worker = self.present(slot);
-                    lines(&worker, stream == Stream::Stderr, line);
-                }
-            }
-            OutputMode::Drop => {}
-        }
+    fn printed(&self, slot: usize, said: worker::Said<'_>) {
+        self.pass_on(slot, said);
     }
 }
 
@@ -186,7 +176,10 @@ impl Shared {
                         raised.keep_classes(&self.config.worker.errors);
                         Said::Raised
                     }
-                    _ => Said::Failure,
+                    WorkerFailure::ToolNotFound(_) => Said::Failure(Fate::ToolNotFound),
+                    WorkerFailure::Encode { .. } => Said::Failure(Fate::EncodeResult),
+                    WorkerFailure::Cancelled => Said::Failure(Fate::Cancelled),
+                    WorkerFailure::TooLarge { .. } => Said::Failure(Fate::TooLarge),
                 };
                 let job = state.answered(slot, id, said, now, effects)?;
                 self.hosting.end_of(slot, id, answers);

@@ -5,6 +5,7 @@
 //! never held across an await or anything that could run a caller's code.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::gate::{Gate, Pass};
 use super::hosting::{Asked, Hosting};
 use super::inquiry::Inquiries;
 use super::job::Job;
+use super::lines::LineHandler;
 use super::relay::{Relay, Told};
 use super::state::{Effect, Limits, NewCall, Refusal, Said, State, Words};
 use super::stream::Channel;
@@ -24,9 +26,10 @@ use super::telling::Teller;
 use crate::breaker::CircuitBreaker;
 use crate::config::PoolConfig;
 use crate::error::{Cause, Direction, Error, ExitReport, StartFailure};
-use crate::id::{CallId, WorkerRef};
+use crate::id::CallId;
 use crate::payload::Payload;
 use crate::policy::breaker::{BreakerState, CircuitOpen};
+use crate::policy::meter::Fate;
 use crate::policy::session as sessions;
 use crate::process::arena::Arena;
 use crate::process::{Owner, owner};
@@ -34,11 +37,6 @@ use crate::telemetry::Event;
 use crate::tool::{Registered, Task};
 use crate::transport::{PythonInfo, ToolInfo, WorkerFailure};
 use crate::worker::{Order, Port, TooLong};
-
-/// Receives lines that workers print, where [`crate::OutputMode::Log`] asks for it: worker, whether it
-/// is standard error, text. In any case also where a worker was that had to be killed for a call that
-/// did not stop, and that a limit of memory is too low for it. Called on the runtime's thread; must not block.
-pub type LineHandler = Arc<dyn Fn(&WorkerRef, bool, &str) + Send + Sync>;
 
 /// The present worker of each slot.
 #[derive(Default)]
@@ -145,6 +143,8 @@ pub(crate) struct Shared {
     /// Something changed that waiting for readiness or idleness depends on.
     pub(super) changed: Notify,
     pub(super) lines: Option<LineHandler>,
+    /// Lines that were not passed on.
+    pub(super) lines_dropped: AtomicU64,
     /// Who hears of crashes.
     pub(super) crashes: Crashes,
     pub(super) gate: Gate,
@@ -206,6 +206,7 @@ impl Shared {
             timer,
             changed,
             lines,
+            lines_dropped: AtomicU64::new(0),
             crashes,
             gate,
             arena,
@@ -238,6 +239,7 @@ impl Shared {
                 let event = self.events.of_breaker(BreakerState::HalfOpen, None);
                 answers.extend(event.map(Answer::tell));
             }
+            new.place = state.meter().place(&new.job.tool);
             match state.submit(new, window, now, effects) {
                 Ok(id) => {
                     // No answer can come before this event is over.
@@ -453,7 +455,13 @@ impl Shared {
     ) {
         let now = Instant::now();
         for (slot, id, TooLong { size, limit }) in unsent {
-            let refused = inner.state.answered(slot, id, Said::Failure, now, &mut inner.effects);
+            let refused = inner.state.answered(
+                slot,
+                id,
+                Said::Failure(Fate::TooLarge),
+                now,
+                &mut inner.effects,
+            );
             if let Ok(Some(job)) = refused {
                 let (tool, direction) = (job.tool.clone(), Direction::Arguments);
                 let error = Error::TooLarge { tool, direction, size, limit };

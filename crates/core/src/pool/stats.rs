@@ -1,7 +1,8 @@
 //! What a pool tells about itself.
 
+use super::job::Job;
 use super::shared::Shared;
-use super::state::Counters;
+use super::state::{Counters, State};
 use crate::breaker::CircuitBreaker;
 use crate::id::WorkerRef;
 use crate::policy::breaker::BreakerState;
@@ -59,7 +60,11 @@ pub struct WorkerInfo {
 
 impl Shared {
     pub(super) fn stats(&self) -> PoolStats {
-        self.read(|state| PoolStats {
+        self.read(|state| self.stats_of(state))
+    }
+
+    pub(super) fn stats_of(&self, state: &State<Job>) -> PoolStats {
+        PoolStats {
             counters: state.counters(),
             queued: state.queued(),
             queued_bytes: state.queued_bytes(),
@@ -71,7 +76,7 @@ impl Shared {
             circuit: self.gate.breaker().map(CircuitBreaker::state),
             barred: state.distrusted(),
             shared_memory: self.arena.as_ref().map(Arena::stats),
-        })
+        }
     }
 
     pub(super) fn worker_info(&self, number: usize) -> WorkerInfo {

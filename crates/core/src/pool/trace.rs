@@ -60,28 +60,30 @@ impl Drop for CallSpan {
 
 impl Shared {
     pub(super) fn tell_ready(&self, slot: usize) {
-        if tracing::enabled!(target: "snakepit", tracing::Level::INFO) {
+        if tracing::enabled!(target: "snakepit::startup", tracing::Level::INFO) {
             let worker = self.present(slot);
             let (generation, pid) = (worker.generation, self.pid(slot));
-            tracing::info!(target: "snakepit", %worker, generation, pid, "worker is ready");
+            tracing::info!(target: "snakepit::startup", %worker, generation, pid, "worker is ready");
         }
     }
 
     pub(super) fn tell_end(&self, slot: usize, end: &Ending) {
         self.tell_stack(slot, end);
-        if !tracing::enabled!(target: "snakepit", tracing::Level::WARN) {
+        if !tracing::enabled!(target: "snakepit::startup", tracing::Level::WARN) {
             return;
         }
         let worker = self.present(slot);
         let generation = worker.generation;
         match end {
             Ending::Died(exit) => {
-                tracing::info!(target: "snakepit", %worker, generation, %exit, "worker is gone");
+                tracing::info!(
+                    target: "snakepit::shutdown", %worker, generation, %exit, "worker is gone"
+                );
             }
             Ending::NeverReady(failure) => {
                 let reason = &*failure.reason;
                 tracing::warn!(
-                    target: "snakepit", %worker, generation, reason, "worker could not start"
+                    target: "snakepit::startup", %worker, generation, reason, "worker could not start"
                 );
             }
         }
@@ -102,14 +104,8 @@ impl Shared {
         };
         let worker = self.present(slot);
         let cause = exit.cause;
-        match &self.lines {
-            Some(lines) => {
-                // A cancel is somebody's wish, a deadline is trouble.
-                let is_trouble = cause != Cause::Cancel;
-                lines(&worker, is_trouble, &format!("killed ({cause}); {told}"));
-            }
-            None => tracing::warn!(target: "snakepit::worker", %worker, %cause, "{told}"),
-        }
+        // A cancel is somebody's wish, a deadline is trouble.
+        self.say(&worker, cause != Cause::Cancel, &format!("killed ({cause}); {told}"));
     }
 }
 

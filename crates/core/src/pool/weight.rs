@@ -54,10 +54,7 @@ impl Shared {
                 "holds {bytes} bytes before its first call, and recycle.memory is {limit}: it is not \
                  replaced for that, since a fresh one would be no better; raise the limit"
             );
-            match &self.lines {
-                Some(lines) => lines(&worker, true, &text),
-                None => tracing::warn!(target: "snakepit::worker", %worker, "{text}"),
-            }
+            self.say(&worker, true, &text);
         });
     }
 

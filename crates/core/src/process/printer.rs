@@ -50,13 +50,13 @@ impl Printer {
         Self { queue: Mutex::default(), filled: Condvar::new(), written: Condvar::new(), write }
     }
 
-    /// Has `[label] line` shown, or counts it as dropped. Never waits.
-    pub fn print(&'static self, label: &str, line: &str) {
+    /// Has `[label] line` shown, or counts it as dropped: then it is false. Never waits.
+    pub fn print(&'static self, label: &str, line: &str) -> bool {
         let text = format!("[{label}] {line}\n");
         let mut queue = self.lock();
         if queue.lines.len() >= MAX_LINES || queue.bytes + text.len() > MAX_BYTES {
             queue.dropped += 1;
-            return;
+            return false;
         }
         queue.bytes += text.len();
         queue.lines.push_back(text);
@@ -67,6 +67,7 @@ impl Printer {
         }
         drop(queue);
         self.filled.notify_one();
+        true
     }
 
     /// Waits at most `limit` until all that was printed so far is shown; before an exit, for one.
@@ -167,7 +168,7 @@ mod tests {
         let printer: &'static Printer = Box::leak(Box::new(Printer::new(show)));
         let stuck = STUCK.lock().unwrap();
         let total = 3 * MAX_LINES;
-        (0..total).for_each(|index| printer.print("p/0", &format!("{index}")));
+        let printed = (0..total).filter(|index| printer.print("p/0", &format!("{index}"))).count();
         printer.flush(Duration::ZERO); // does not wait beyond its limit
         drop(stuck);
         printer.flush(GENEROUS);
@@ -180,6 +181,7 @@ mod tests {
             .collect();
         assert!(!notices.is_empty());
         assert_eq!(lines.len() - notices.len() + notices.iter().sum::<usize>(), total);
+        assert_eq!(lines.len() - notices.len(), printed, "whoever printed was told");
         assert_eq!(lines[0], "[p/0] 0");
     }
 
@@ -189,7 +191,8 @@ mod tests {
         printer.queue.get_mut().unwrap().running = true; // no thread takes any
         let printer: &'static Printer = Box::leak(Box::new(printer));
         let long = "x".repeat(MAX_BYTES / 4);
-        (0..8).for_each(|_| printer.print("p/0", &long));
+        let printed = (0..8).filter(|_| printer.print("p/0", &long)).count();
+        assert_eq!(printed, 3);
         let queue = printer.lock();
         assert_eq!((queue.lines.len(), queue.dropped), (3, 5));
     }

@@ -12,6 +12,7 @@
 mod adapter;
 mod catalogue;
 mod event;
+mod exposition;
 mod hub;
 mod interest;
 mod sink;
@@ -21,6 +22,8 @@ pub use adapter::{SpanRecord, SpanStatus};
 pub(crate) use catalogue::*;
 pub use catalogue::{CATALOGUE, Field, PYTHON, Spec, table};
 pub use event::{Event, Number, Value};
+pub use exposition::TextFormat;
+pub(crate) use exposition::{Exposition, Kind, Metric};
 pub use hub::{Subscription, interest};
 pub use interest::Interest;
 pub use sink::Events;

@@ -144,8 +144,9 @@ fn begin<O: Office>(
         }
     })?;
     entry.spawned(child.pid);
-    let process = Process::new(&keeper.office, keeper.slot, child, admission, entry)
-        .map_err(|error| refused(format!("no control socket: {error}"), shortage_of(&error)))?;
+    let process =
+        Process::new(&keeper.office, keeper.slot, child, admission, entry, config.worker.output)
+            .map_err(|error| refused(format!("no control socket: {error}"), shortage_of(&error)))?;
     // Fails only when the process has ended at once, which its exit tells.
     let _ = process.control.send(&start, &[page.fd()]);
     Ok((process, page))

@@ -27,8 +27,8 @@ pub(crate) use port::{Port, TooLong};
 use crate::config::TelemetryFilter;
 use crate::error::{ExitReport, StartFailure, Violation};
 use crate::id::WorkerRef;
-use crate::process::Stream;
 use crate::process::arena::Arena;
+use crate::process::{LogRecord, Stream};
 use crate::transport::{FromWorker, PythonInfo, ToolInfo};
 
 /// SIGKILL comes so long after SIGTERM, and after the order to kill. A little less than a second:
@@ -78,8 +78,17 @@ pub(crate) trait Office: Send + Sync + 'static {
     /// It is gone, and its line is read to the end.
     fn gone(&self, slot: usize, end: Ending);
 
-    /// It printed a line.
-    fn printed(&self, slot: usize, stream: Stream, line: &str);
+    /// It printed a line, or its adapter logged something.
+    fn printed(&self, slot: usize, said: Said<'_>);
+}
+
+/// What came through a worker's output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Said<'a> {
+    Line(Stream, &'a str),
+    Record(&'a LogRecord),
+    /// So many of either were too many to be passed on.
+    Dropped(u64),
 }
 
 /// How the life of a worker ended.

@@ -10,11 +10,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::keeper::{Keeper, Order};
 use super::loans::Loans;
-use super::output::Output;
+use super::output::{Output, Reading};
 use super::{KILL_AFTER, Office, Port, STOP_LIMIT};
+use crate::config::OutputMode;
 use crate::error::{Cause, ExitReport, Violation};
 use crate::process::{
     Child, Control, Entry, ExitStatus, FromWorker as Aside, OomCounter, Pidfd, Received, Shim,
+    record,
 };
 use crate::transport::{Admission, FromWorker, Inbox, News};
 
@@ -68,11 +70,13 @@ impl Process {
         child: Child,
         admission: Admission,
         entry: Entry,
+        mode: OutputMode,
     ) -> io::Result<Self> {
         let Child { pid, pidfd, control, stdout, stderr } = child;
+        let reading = Reading { mark: record::mark(entry.token()), mode };
         Ok(Self {
             control: Arc::new(Control::new(control)?),
-            output: Output::start(office, slot, stdout, stderr),
+            output: Output::start(office, slot, (stdout, stderr), reading),
             loans: None,
             admission,
             pid: None,

@@ -14,6 +14,7 @@ use pyo3::types::PyList;
 use snakepit::process::PerProcess;
 
 use super::leave::{Inside, come_back, leave as let_nobody_in};
+use super::logs::Told;
 
 /// Lines that may wait to be logged; more are dropped and counted.
 const MAX_LINES: usize = 10_000;
@@ -30,12 +31,13 @@ struct Thread {
     handle: JoinHandle<()>,
 }
 
-/// A line that a worker printed: worker, `stdout` or `stderr`, text.
-pub(super) type Line = (String, &'static str, String);
+/// A line for a log: worker, `stdout` or `stderr`, text; or category, level, text. And what else there
+/// is to tell of what an adapter logged.
+pub(super) type Line = (String, &'static str, String, Option<Told>);
 
 enum Message {
     Run(Py<PyAny>),
-    Log(Arc<Py<PyAny>>, Line),
+    Log(Arc<Py<PyAny>>, Box<Line>),
     Stop,
 }
 
@@ -44,14 +46,17 @@ pub(super) fn run(callback: Py<PyAny>) {
     send(Message::Run(callback));
 }
 
-/// Hands a line to `handler`, which takes a list of them. Never waits.
-pub(super) fn log(handler: &Arc<Py<PyAny>>, line: Line) {
-    if LINES_WAITING.fetch_add(1, Ordering::Relaxed) >= MAX_LINES {
+/// Hands a line to `handler`, which takes a list of them. Never waits. False: it is dropped, since too
+/// many wait.
+pub(super) fn log(handler: &Arc<Py<PyAny>>, line: Line) -> bool {
+    let admitted = LINES_WAITING.fetch_add(1, Ordering::Relaxed) < MAX_LINES;
+    if admitted {
+        send(Message::Log(handler.clone(), Box::new(line)));
+    } else {
         LINES_WAITING.fetch_sub(1, Ordering::Relaxed);
         LINES_DROPPED.fetch_add(1, Ordering::Relaxed);
-    } else {
-        send(Message::Log(handler.clone(), line));
     }
+    admitted
 }
 
 /// Starts the thread, so that it is there before anything completes.
@@ -131,10 +136,10 @@ fn handle(py: Python<'_>, batch: Vec<Message>) {
             Message::Log(handler, line) => {
                 LINES_WAITING.fetch_sub(1, Ordering::Relaxed);
                 match &mut lines {
-                    Some((same, lines)) if Arc::ptr_eq(same, &handler) => lines.push(line),
+                    Some((same, lines)) if Arc::ptr_eq(same, &handler) => lines.push(*line),
                     _ => {
                         flush(py, lines.take());
-                        lines = Some((handler, vec![line]));
+                        lines = Some((handler, vec![*line]));
                     }
                 }
             }
@@ -150,7 +155,7 @@ fn flush(py: Python<'_>, lines: Option<(Arc<Py<PyAny>>, Vec<Line>)>) {
         0 => {}
         dropped => {
             let text = format!("… {dropped} lines dropped: the log handler is too slow");
-            lines.push(("snakepit".into(), "stderr", text));
+            lines.push(("snakepit".into(), "stderr", text, None));
         }
     }
     let told = PyList::new(py, lines).and_then(|lines| handler.call1(py, (lines,)));

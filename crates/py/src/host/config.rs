@@ -43,6 +43,7 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
             "log" => OutputMode::Log,
             _ => OutputMode::Drop,
         },
+        log_level: config.getattr("log_level")?.extract()?,
         profile: text("profile")?
             .parse()
             .map_err(|message| config_error(py, "profile", message))?,

@@ -26,6 +26,8 @@ mod inbox;
 mod info;
 mod leave;
 mod life;
+mod logs;
+mod metrics;
 mod pool;
 mod raised;
 mod remote;
@@ -67,6 +69,9 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<retry::RetryBudget>()?;
     module.add_class::<retry::Attempts>()?;
     module.add_class::<health::HealthMonitor>()?;
+    module.add_class::<metrics::Metrics>()?;
+    module.add_class::<metrics::Meter>()?;
+    module.add_function(wrap_pyfunction!(metrics::metrics_text, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::detect_hardware, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::hardware_capabilities, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::hardware_identity, module)?)?;
@@ -77,5 +82,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<telemetry::Subscription>()?;
     module.add_function(wrap_pyfunction!(telemetry::hears, module)?)?;
     module.add_function(wrap_pyfunction!(telemetry::tell, module)?)?;
+    module.add_function(wrap_pyfunction!(logs::log_to, module)?)?;
     module.add_function(wrap_pyfunction!(callbacks::leave, module)?)
 }

@@ -8,19 +8,20 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::blocking::Driver;
 use snakepit::process::Printer;
-use snakepit::{BreakerState, CallSpec, HostToolOptions, LineHandler, Lineage, Outcome};
+use snakepit::{CallSpec, HostToolOptions, LineHandler, Lineage, Outcome};
 
 use super::chunks::Chunks;
 use super::health::HealthMonitor;
 use super::host_tools::{HostCall, HostQueue, lineage};
 use super::inbox::Inbox;
 use super::leave::{self, Inside};
+use super::metrics::{self, Metrics};
 use super::reply::Reply;
 use super::retry::RetryPolicy;
 use super::runtime::{self, Ended, duration};
 use super::session::{self, Session};
 use super::submitted::Submitted;
-use super::{callbacks, config, errors, info, life, tools};
+use super::{callbacks, config, errors, info, life, logs, tools};
 use crate::codec;
 use crate::memory::{self, Place, Room, SharedRef};
 
@@ -121,9 +122,10 @@ impl Pool {
         let driver = runtime::driver()?;
         callbacks::start()?;
         let handler = Arc::new(lines);
-        let lines: LineHandler = Arc::new(move |worker, is_stderr, text| {
-            let stream = if is_stderr { "stderr" } else { "stdout" };
-            callbacks::log(&handler, (worker.to_string(), stream, text.to_owned()));
+        let lines: LineHandler = Arc::new(move |line| {
+            let stream = if line.is_error { "stderr" } else { "stdout" };
+            let told = line.record.map(logs::told);
+            callbacks::log(&handler, (line.worker.to_string(), stream, line.text.into(), told))
         });
         let pool = py
             .detach(|| snakepit::Pool::start_on(driver.handle(), config, Some(lines)))
@@ -312,43 +314,12 @@ impl Pool {
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (pool, _inside) = self.here(py)?;
-        let stats = pool.stats();
-        let counters = stats.counters;
-        let dict = PyDict::new(py);
-        dict.set_item("requests", counters.requests)?;
-        dict.set_item("errors", counters.errors)?;
-        dict.set_item("queued", stats.queued)?;
-        dict.set_item("running", stats.running)?;
-        dict.set_item("completed", counters.completed)?;
-        dict.set_item("cancelled", counters.cancelled)?;
-        dict.set_item("timeouts", counters.timeouts)?;
-        dict.set_item("queue_timeouts", counters.queue_timeouts)?;
-        dict.set_item("rejected", counters.rejected)?;
-        dict.set_item("shed", counters.shed)?;
-        dict.set_item("retries", counters.retries)?;
-        dict.set_item("retries_refused", counters.retries_refused)?;
-        dict.set_item("quarantined", counters.quarantined)?;
-        dict.set_item("worker_deaths", counters.worker_deaths)?;
-        dict.set_item("restarts", counters.restarts)?;
-        dict.set_item("workers", stats.workers)?;
-        dict.set_item("ready", stats.ready)?;
-        dict.set_item("sessions", stats.sessions)?;
-        let reasons = PyDict::new(py);
-        for (reason, count) in pool.restart_reasons() {
-            reasons.set_item(&*reason, count)?;
-        }
-        dict.set_item("restart_reasons", reasons)?;
-        dict.set_item("queued_bytes", stats.queued_bytes)?;
-        dict.set_item("retry_tokens", stats.retry_tokens)?;
-        dict.set_item("circuit", stats.circuit.map(BreakerState::as_str))?;
-        dict.set_item("barred", stats.barred)?;
-        let memory = stats.shared_memory.map(|memory| {
-            let snakepit::ArenaStats { segments, bytes, in_use, borrowed, .. } = memory;
-            let snakepit::ArenaStats { reused, made, faults, fallbacks, .. } = memory;
-            (segments, bytes, in_use, borrowed, reused, made, faults, fallbacks)
-        });
-        dict.set_item("shared_memory", memory)?;
-        Ok(dict)
+        metrics::stats(py, &pool.stats(), pool.restart_reasons())
+    }
+
+    fn metrics(&self, py: Python<'_>) -> PyResult<Metrics> {
+        let (pool, _inside) = self.here(py)?;
+        Ok(Metrics(pool.metrics()))
     }
 
     fn put(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<SharedRef> {

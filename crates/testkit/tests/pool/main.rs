@@ -10,6 +10,7 @@ mod deadlines;
 mod deaths;
 mod dropping;
 mod guards;
+mod metrics;
 mod operators;
 mod overload;
 mod paused;

@@ -93,8 +93,8 @@ pub const LIBRARIES: &[Library] = &[
     },
     Library {
         crates: &["serde_json"],
-        homes: &["schema", "hardware", "operator"],
-        why: "values travel as msgpack; JSON is for schemas, lock files and what tools print or are told",
+        homes: &["schema", "hardware", "operator", "process::record"],
+        why: "values travel as msgpack; JSON is for schemas, lock files, what tools print or are told, and adapters log",
     },
     Library {
         crates: &["nvml_wrapper"],

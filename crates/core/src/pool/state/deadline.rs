@@ -96,7 +96,7 @@ impl<J> State<J> {
                     late.push((id, call.limit, Step::Queued));
                 }
                 (Some(_), _) if call.job.is_some() => late.push((id, call.limit, Step::Sent)),
-                (Some(_), Place::Sent { slot, word, .. }) => overdue.push((id, slot, word)),
+                (Some(_), Place::Sent { slot, word }) => overdue.push((id, slot, word)),
                 _ => {}
             }
         }
@@ -247,7 +247,7 @@ impl<J> State<J> {
                 self.end(id, end(ran_before), now, out);
                 return None;
             }
-            Place::Sent { slot, word, .. } => (slot, word),
+            Place::Sent { slot, word } => (slot, word),
         };
         if word.is_some_and(|word| words.revoke(slot, word, id)) {
             self.leave(slot, id, word);
@@ -255,6 +255,7 @@ impl<J> State<J> {
             return Some(slot);
         }
         let job = call.job.take()?;
+        let (place, times) = (call.place, call.times);
         // A grace beyond what the clock can hold never ends.
         let kill_at = now.checked_add(self.limits.grace);
         let end = end(true);
@@ -263,6 +264,7 @@ impl<J> State<J> {
         rare.kill_at = kill_at;
         rare.given_up = if late { Cause::Deadline } else { Cause::Cancel };
         self.count(&end);
+        self.measure_end(place, times, &end, now);
         out.push(Effect::End { job, end });
         if !matches!(self.slots[slot].phase, Phase::Condemned | Phase::Outlawed) {
             out.push(Effect::Cancel { slot, id });

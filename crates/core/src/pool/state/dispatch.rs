@@ -9,6 +9,7 @@ use super::{Call, Door, Effect, End, Note, Place, State, Visit, Words};
 use crate::call::Step;
 use crate::error::Violation;
 use crate::id::CallId;
+use crate::policy::meter::Fate;
 
 /// How a worker ends a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(crate) enum Said {
     /// With an exception of the adapter's code.
     Raised,
     /// With what else went wrong.
-    Failure,
+    Failure(Fate),
 }
 
 impl<J> State<J> {
@@ -42,8 +43,10 @@ impl<J> State<J> {
             self.loads[slot] = it.lane.len() as u32; // It was stalled; it is filled next.
         }
         if calls > 0 && !it.lane.is_empty() {
-            it.prefetch.observe(now.saturating_duration_since(it.since), calls);
+            let took = now.saturating_duration_since(it.since);
+            it.prefetch.observe(took, calls);
             it.since = now;
+            it.each = if calls == 1 { took } else { took / calls as u32 };
         }
     }
 
@@ -60,14 +63,14 @@ impl<J> State<J> {
         out: &mut Vec<Effect<J>>,
     ) -> Result<Option<J>, Violation> {
         let (word, wanted) = match self.table.get(id) {
-            Some(Call { place: Place::Sent { slot: at, word, .. }, credit, job, .. })
+            Some(Call { place: Place::Sent { slot: at, word }, credit, job, .. })
                 if *at == slot =>
             {
                 let streaming = credit.is_some();
                 let right_kind = match said {
                     Said::Value => !streaming,
                     Said::End => streaming,
-                    Said::Raised | Said::Failure => true,
+                    Said::Raised | Said::Failure(_) => true,
                 };
                 if !right_kind {
                     return Err(Violation::WrongKind { call: id, streaming });
@@ -80,9 +83,10 @@ impl<J> State<J> {
         self.leave(slot, id, word);
         self.slots[slot].note_answer(id);
         self.used_session(id, now);
-        let job = self.remove(id, now, out).and_then(|call| call.job);
+        let Some(call) = self.remove(id, now, out) else { return Ok(None) };
         if wanted {
-            let failed = matches!(said, Said::Raised | Said::Failure);
+            self.measure_answer(slot, call.times, said, now);
+            let failed = matches!(said, Said::Raised | Said::Failure(_));
             let count =
                 if failed { &mut self.counters.errors } else { &mut self.counters.completed };
             *count += 1;
@@ -90,7 +94,7 @@ impl<J> State<J> {
                 self.budget.deposit();
             }
         }
-        Ok(job)
+        Ok(call.job)
     }
 
     /// A worker sent items of a stream, of these lengths. The job, if the caller still waits.
@@ -327,7 +331,8 @@ impl<J> State<J> {
             it.since = now;
         }
         let word = it.take_word();
-        call.place = Place::Sent { slot, word, at: now };
+        call.place = Place::Sent { slot, word };
+        call.times.sent = now;
         if let Some(credit) = &mut call.credit {
             // A worker that died with it sent nothing that counts: else it would not be sent again.
             **credit = Credit::new(credit.window);

@@ -19,6 +19,7 @@ mod credit;
 mod deadline;
 mod dispatch;
 mod guard;
+mod measure;
 mod nested;
 mod note;
 mod phase;
@@ -46,6 +47,7 @@ use crate::error::Cause;
 use crate::id::CallId;
 use crate::policy::breaker::BreakerState;
 use crate::policy::budget::Budget;
+use crate::policy::meter::Meter;
 use crate::policy::queue::{Bounds, Queue};
 use crate::policy::rate::Rate;
 use crate::policy::session::{self as sessions, Sessions};
@@ -211,6 +213,7 @@ pub(crate) struct State<J> {
     /// A nested call has come: until then nobody looks for one.
     any_nested: bool,
     counters: Counters,
+    meter: Meter,
 }
 
 impl<J> State<J> {
@@ -234,6 +237,7 @@ impl<J> State<J> {
             due: None,
             any_nested: false,
             counters: Counters::default(),
+            meter: Meter::default(),
             limits,
         }
     }
@@ -376,6 +380,7 @@ impl<J> State<J> {
         let Some(call) = self.remove(id, now, out) else { return };
         let Some(job) = call.job else { return };
         self.count(&end);
+        self.measure_end(call.place, call.times, &end, now);
         out.push(Effect::End { job, end });
     }
 

@@ -101,6 +101,7 @@ impl Rehearsal {
             idempotent: false,
             retry: None,
             bytes: 0,
+            place: Default::default(),
             ancestors: None,
         };
         let admitted = self.state.submit(new, None, self.now, &mut self.out);

@@ -2,6 +2,7 @@
 //! life are drawn in `phase`.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -36,6 +37,8 @@ pub(super) struct Slot {
     pub(super) capacity: usize,
     /// Last sign of progress: an answer, or work given while idle.
     pub(super) since: Instant,
+    /// What each of the calls took that it answered last.
+    pub(super) each: Duration,
     pub(super) answered: u64,
     /// The last calls that it answered, by their number: some, so that a second answer can be told
     /// from one to a call that it never had.
@@ -57,6 +60,7 @@ impl Slot {
             prefetch: Prefetch::new(false),
             capacity: limits.capacity,
             since: now,
+            each: Duration::ZERO,
             answered: 0,
             recent: [CallId::NONE; RECENT],
             restart: Restart::new(limits.start_timeout, budget, retry, now),

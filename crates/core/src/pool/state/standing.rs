@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::slot::{Phase, Slot};
-use super::{Place, State};
+use super::State;
 use crate::config::Life;
 use crate::error::{Cause, Recycled};
 use crate::id::CallId;
@@ -152,7 +152,7 @@ impl<J> State<J> {
         let Slot { lane, capacity, since, .. } = &self.slots[slot];
         lane.iter().take(*capacity).filter_map(|id| {
             let call = self.table.get(*id)?;
-            let Place::Sent { at, .. } = call.place else { return None };
+            let at = call.times.sent;
             // One that waited in the worker began when the one before it had been answered.
             let since = if *capacity == 1 { at.max(*since) } else { at };
             Some((call.job.as_ref(), since))

@@ -7,12 +7,13 @@ use tokio::time::Instant;
 
 use super::credit::{Credit, Window};
 use super::slot::{Phase, UNAVAILABLE};
-use super::table::{InSession, Rare};
+use super::table::{InSession, Rare, Times};
 use super::{Call, Door, Effect, Place, State};
 use crate::call::{Affinity, Binding, Ended, Resident, SessionKey};
 use crate::config::RetryPolicy;
 use crate::id::CallId;
 use crate::policy::affinity::Homes;
+use crate::policy::meter;
 use crate::policy::session::Found;
 
 /// A call at the door.
@@ -25,6 +26,8 @@ pub(crate) struct NewCall<J> {
     pub(crate) retry: Option<Arc<RetryPolicy>>,
     /// Of its arguments.
     pub(crate) bytes: u32,
+    /// Where its end is counted.
+    pub(crate) place: meter::Place,
     /// The calls of this pool that wait for it: it was made from inside them. Mostly none.
     pub(crate) ancestors: Option<Arc<[CallId]>>,
 }
@@ -86,8 +89,12 @@ impl<J> State<J> {
         let (route, session) = admitted.inspect_err(|refusal| {
             self.counters.rejected += 1;
             self.counters.shed += u64::from(matches!(refusal, Refusal::QueueFull(_)));
+            self.meter.rejected(refusal.as_str());
         })?;
         self.counters.requests += 1;
+        if window.is_some() {
+            self.meter.streamed();
+        }
         self.any_nested |= new.ancestors.is_some();
         // A deadline beyond what the clock can hold is none.
         let deadline = new.timeout.and_then(|timeout| now.checked_add(timeout));
@@ -100,6 +107,7 @@ impl<J> State<J> {
             idempotent: new.idempotent,
             bytes: new.bytes,
             partly_seen: false,
+            times: Times::new(new.place, now),
             credit: window.map(|window| Box::new(Credit::new(window))),
             rare: Rare::of(new.retry, new.ancestors),
         });
@@ -126,6 +134,7 @@ impl<J> State<J> {
     pub(crate) fn shed(&mut self) {
         self.counters.rejected += 1;
         self.counters.shed += 1;
+        self.meter.rejected("circuit_open");
     }
 
     fn admit(

@@ -11,6 +11,7 @@ use crate::call::{Affinity, Binding, SessionKey};
 use crate::config::RetryPolicy;
 use crate::error::Cause;
 use crate::id::CallId;
+use crate::policy::meter;
 use crate::policy::queue::Lane;
 use crate::policy::session;
 
@@ -24,7 +25,6 @@ pub(super) enum Place {
     Sent {
         slot: usize,
         word: Option<u8>,
-        at: Instant,
     },
 }
 
@@ -60,10 +60,27 @@ pub(super) struct Call<J> {
     pub(super) bytes: u32,
     /// The caller has seen a part of the answer: it must not run twice.
     pub(super) partly_seen: bool,
+    /// What its end is measured by.
+    pub(super) times: Times,
     /// What its worker may send ahead of the reader; None: it does not stream.
     pub(super) credit: Option<Box<Credit>>,
     /// What only few calls have; apart, so that the others are small.
     pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What is measured of a call, and where it counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) made: Instant,
+    /// To the worker that had it last; as made, where none had it.
+    pub(super) sent: Instant,
+    pub(super) place: meter::Place,
+}
+
+impl Times {
+    pub(super) fn new(place: meter::Place, now: Instant) -> Self {
+        Self { made: now, sent: now, place }
+    }
 }
 
 /// What becomes of a call that is not simply answered.

@@ -9,6 +9,7 @@ use super::World;
 use super::worker::{Frame, Life, Worker};
 use crate::id::CallId;
 use crate::policy::breaker::BreakerState;
+use crate::policy::meter::Fate;
 use crate::policy::prefetch;
 use crate::pool::state::Words;
 use crate::pool::state::slot::{Phase, Slot, UNAVAILABLE};
@@ -90,7 +91,7 @@ impl World {
         let mut words = u64::MAX;
         for &id in &it.lane {
             let call = self.state.table.get(id).expect("alive");
-            let Place::Sent { slot: at, word, .. } = call.place else { panic!("{id} is queued") };
+            let Place::Sent { slot: at, word } = call.place else { panic!("{id} is queued") };
             assert_eq!(at, slot);
             if let Some(word) = word {
                 assert!(words & (1 << word) != 0, "word {word} of slot {slot} is used twice");
@@ -166,6 +167,16 @@ impl World {
         assert_eq!(told.requests, self.calls.len() as u64);
         let ended = told.completed + told.errors + told.cancelled + told.timeouts;
         assert_eq!(told.requests, ended + open);
+        let measured = self.state.measured();
+        let fates = |of: &[Fate]| -> u64 {
+            let tallies = measured.tallies();
+            tallies.iter().flat_map(|tally| of.iter().map(|&fate| tally.fates[fate as usize])).sum()
+        };
+        assert_eq!(fates(&Fate::ALL), ended);
+        assert_eq!(fates(&[Fate::Ok]), told.completed);
+        assert_eq!(fates(&[Fate::Timeout]), told.timeouts);
+        let rejected: u64 = measured.rejections().iter().map(|(_, count)| count).sum();
+        assert_eq!(rejected, told.rejected);
     }
 
     /// Who is inside is counted, homes are counted by slot, and who will expire is watched.

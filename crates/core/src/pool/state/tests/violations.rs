@@ -8,6 +8,7 @@ use super::{Outcome, Spec, World};
 use crate::call::Affinity::StrictQueue;
 use crate::error::Violation;
 use crate::id::CallId;
+use crate::policy::meter::Fate;
 use crate::pool::state::{End, Said};
 
 /// Something about some call.
@@ -22,7 +23,8 @@ pub(super) enum Lie {
 
 pub(super) fn any_lie() -> impl Strategy<Value = Lie> {
     prop_oneof![
-        prop_oneof![Just(Said::Value), Just(Said::End), Just(Said::Failure)].prop_map(Lie::Ends),
+        prop_oneof![Just(Said::Value), Just(Said::End), Just(Said::Failure(Fate::Cancelled))]
+            .prop_map(Lie::Ends),
         (0..5usize).prop_map(Lie::Goes),
         Just(Lie::MadeUp),
     ]
@@ -44,7 +46,7 @@ impl World {
                 let fits = match said {
                     Said::Value => !streaming,
                     Said::End => streaming,
-                    Said::Raised | Said::Failure => true,
+                    Said::Raised | Said::Failure(_) => true,
                 };
                 if mine && fits {
                     return;
@@ -60,7 +62,7 @@ impl World {
             }
             Lie::MadeUp => {
                 let id = CallId::new(id.sequence() + 1_000_000, id.index());
-                self.answered(slot, id, Said::Failure).map(drop)
+                self.answered(slot, id, Said::Failure(Fate::Cancelled)).map(drop)
             }
         };
         let violation = told.expect_err("a lie");
@@ -106,7 +108,8 @@ fn a_second_answer_is_told_from_one_to_a_call_that_the_worker_does_not_have() {
     let calls = world.calls(80, &Spec::default());
     let waiting = calls.into_iter().find(|&id| world.sent(id).is_empty()).expect("no room for all");
     assert_eq!([running, elsewhere].map(|id| world.sent(id)), [[0], [1]]);
-    let say = |world: &mut World, id| world.answered(0, id, Said::Failure).unwrap_err();
+    let say =
+        |world: &mut World, id| world.answered(0, id, Said::Failure(Fate::Cancelled)).unwrap_err();
 
     assert_eq!(say(&mut world, answered), Violation::AnsweredTwice { call: answered });
     assert_eq!(say(&mut world, elsewhere), Violation::NotItsCall { call: elsewhere });

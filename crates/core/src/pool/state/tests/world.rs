@@ -173,6 +173,7 @@ impl World {
             idempotent: spec.idempotent,
             retry: spec.retry.clone(),
             bytes: spec.bytes,
+            place: Default::default(),
             ancestors: spec.ancestors.clone(),
         };
         let window = spec.streaming.then_some(WINDOW);
