@@ -770,6 +770,7 @@ def tell(
     name: str, measurements: dict[str, int | float], metadata: dict[str, str | int | float | bool]
 ) -> None:
     """Tell an event that is no native pool's."""
+
 def log_to(handler: Callable[[list[tuple[str, str, str, None]]], object], level: str) -> None:
     """Have ``handler`` get the core's own events of ``level`` and above (``"none"``: none of them),
     as lists of category, level and text, on the thread of callbacks. The first handler stays."""

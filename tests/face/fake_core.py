@@ -311,6 +311,8 @@ class Subscription:
 
     def close(self) -> None:
         self._batches.put(None)
+
+
 def log_to(handler: Any, level: str) -> None:
     """Nothing is logged here."""
 
