@@ -2,8 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::slot::{Phase, Slot};
 use super::State;
+use super::slot::{Phase, Slot};
 use crate::config::Life;
 use crate::error::{Cause, Recycled};
 use crate::id::CallId;
