@@ -12,7 +12,7 @@ use super::{DeviceInfo, look};
 /// A library that stands for NVML, built with `flag`.
 fn stub(folder: &Path, flag: &str) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/hardware/nvidia/stub.c");
-    let library = folder.join(format!("libnvidia-ml{flag}.so.1"));
+    let library = folder.join("libnvidia-ml.so.1");
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let built = Command::new(compiler)
         .args(["-shared", "-fPIC", flag, "-o"])
@@ -29,7 +29,8 @@ fn empty() -> (tempfile::TempDir, Machine) {
 
 fn with_stub(flag: &str) -> (tempfile::TempDir, Machine) {
     let (root, mut machine) = empty();
-    machine.nvml = vec!["libnot-there.so.1".into(), stub(root.path(), flag)];
+    let flag = flag.replace("HERE", root.path().to_str().unwrap());
+    machine.nvml = vec!["libnot-there.so.1".into(), stub(root.path(), &flag)];
     (root, machine.alone().within(Duration::from_secs(60)))
 }
 
@@ -81,16 +82,15 @@ fn a_library_that_lies_of_its_devices_is_not_believed() {
 
 #[test]
 fn a_library_that_hangs_is_not_available_and_nobody_asks_it_again() {
-    let (_root, machine) = with_stub("-DHANG");
+    let (root, machine) = with_stub(r#"-DHANG="HERE/released""#);
     // Time enough to begin asking it, whatever else the machine does.
     let machine = machine.with_tool("nvidia-smi", "echo no").within(Duration::from_secs(2));
-    let begun = Instant::now();
     assert_eq!(look(&machine).cuda, None);
-    assert!(begun.elapsed() < Duration::from_secs(7), "the library sleeps for longer");
     let again = Instant::now();
-    let patient = || machine.clone().within(Duration::from_secs(60));
+    let patient = || machine.clone().within(Duration::from_secs(600));
     assert_eq!(look(&patient()).cuda, None);
-    assert!(again.elapsed() < Duration::from_secs(7), "no second thread is lost");
+    assert!(again.elapsed() < Duration::from_secs(300), "no second thread is lost");
+    std::fs::write(root.path().join("released"), "").unwrap();
     // When it has come back, it is asked again.
     let came_back = (0..600).any(|_| {
         std::thread::sleep(Duration::from_millis(100));
