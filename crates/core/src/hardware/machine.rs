@@ -8,8 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicIsize;
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,8 +32,8 @@ const TOOL_FOLDERS: [&str; 4] = ["/usr/bin", "/opt/rocm/bin", "/usr/lib/wsl/lib"
 /// NVIDIA's management library, by the name that every driver has, and where Windows puts it.
 const NVML: [&str; 2] = ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1"];
 
-/// Threads of this process that asked a driver and have not come back.
-static LOST: AtomicIsize = AtomicIsize::new(0);
+/// The questions of this process to drivers.
+static ASKED: Asked = Asked::new();
 
 /// One machine, or what a test says is one.
 #[derive(Clone, Debug)]
@@ -47,7 +46,45 @@ pub(crate) struct Machine {
     pub(super) packages: Vec<PathBuf>,
     pub(super) deadline: Instant,
     pub(super) is_apple: bool,
-    pub(super) lost: &'static AtomicIsize,
+    pub(super) asked: &'static Asked,
+}
+
+/// Until when each question that a driver has not answered yet was to be. They are told apart by that
+/// alone: two that have the same moment are as good as one another.
+#[derive(Debug, Default)]
+pub(super) struct Asked(Mutex<Vec<Instant>>);
+
+impl Asked {
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// A question begins, unless one is overdue: each of those costs a thread, and one is enough.
+    pub(super) fn begin(&'static self, until: Instant) -> Option<Question> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let free = open.iter().all(|&other| other > now);
+        free.then(|| {
+            open.push(until);
+            Question { asked: self, until }
+        })
+    }
+}
+
+/// Open until it is dropped: when it was answered, late or not, or could not be asked.
+#[derive(Debug)]
+pub(super) struct Question {
+    asked: &'static Asked,
+    until: Instant,
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        let mut open = self.asked.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = open.iter().position(|&other| other == self.until) {
+            open.swap_remove(at);
+        }
+    }
 }
 
 impl Machine {
@@ -79,7 +116,7 @@ impl Machine {
             packages: Vec::new(),
             deadline: Instant::now() + LIMIT,
             is_apple: false,
-            lost: &LOST,
+            asked: &ASKED,
         }
     }
 
@@ -203,7 +240,7 @@ impl Machine {
 
     /// With threads of its own that it may lose.
     pub(super) fn alone(mut self) -> Self {
-        self.lost = Box::leak(Box::default());
+        self.asked = Box::leak(Box::default());
         self
     }
 }

@@ -2,8 +2,6 @@
 //! tool, and the quickest.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
@@ -32,31 +30,16 @@ pub(super) fn ask(machine: &Machine) -> Answer {
     if machine.nvml.is_empty() {
         return Answer::Nothing;
     }
-    // Each question to a driver that hangs costs a thread; one is enough.
-    if machine.lost.load(Ordering::SeqCst) > 0 {
-        return Answer::Hung;
-    }
-    // Set by the first of the two: who asks comes back, or who waits gives up.
-    let over = Arc::new(AtomicBool::new(false));
-    let told = machine.aside({
-        let over = over.clone();
-        move |machine| {
-            let told = machine.nvml.iter().find_map(|library| cuda(library).ok());
-            if over.swap(true, Ordering::SeqCst) {
-                machine.lost.fetch_sub(1, Ordering::SeqCst);
-            }
-            told
-        }
+    let Some(question) = machine.asked.begin(machine.deadline) else { return Answer::Hung };
+    let told = machine.aside(move |machine| {
+        let told = machine.nvml.iter().find_map(|library| cuda(library).ok());
+        drop(question);
+        told
     });
     match told.wait() {
         Some(Some(cuda)) => Answer::Told(cuda),
         Some(None) => Answer::Nothing,
-        None => {
-            if !over.swap(true, Ordering::SeqCst) {
-                machine.lost.fetch_add(1, Ordering::SeqCst);
-            }
-            Answer::Hung
-        }
+        None => Answer::Hung,
     }
 }
 
