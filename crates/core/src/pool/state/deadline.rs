@@ -251,6 +251,7 @@ impl<J> State<J> {
         };
         if word.is_some_and(|word| words.revoke(slot, word, id)) {
             self.leave(slot, id, word);
+            self.came_back(id);
             self.end(id, end(ran_before), now, out);
             return Some(slot);
         }

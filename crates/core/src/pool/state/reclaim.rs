@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::slot::UNAVAILABLE;
 use super::{Effect, Place, State, Words};
+use crate::id::CallId;
 use crate::policy::prefetch;
 
 impl<J> State<J> {
@@ -49,6 +50,13 @@ impl<J> State<J> {
     /// Of a worker in which calls wait. Asked once for all slots: each dispatch looks at them.
     fn loads_that_wait(&self) -> Range<u32> {
         self.limits.capacity as u32 + 1..UNAVAILABLE
+    }
+
+    /// A call that ends now was taken back from its worker: it has not begun.
+    pub(super) fn came_back(&mut self, id: CallId) {
+        if let Some(call) = self.table.get_mut(id) {
+            call.place = Place::Queued(None);
+        }
     }
 
     /// Takes up to `most` calls that any worker may run back from `slot`, the last sent first, but

@@ -354,6 +354,7 @@ impl<J> State<J> {
         if call.job.is_none() {
             self.remove(id, now, out);
         } else if untouched && strict {
+            self.came_back(id);
             self.session_lost(id, under, cause, now, out);
         } else if untouched {
             self.requeue(id);
