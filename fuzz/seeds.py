@@ -45,6 +45,8 @@ def field(number: int, content: bytes | str | int) -> bytes:
 HELLO = field(
     1, field(1, TOKEN) + field(2, 1) + field(3, 42) + field(4, "0") + field(6, 1) + field(7, 1)
 )
+EVENT = field(1, "model.inference") + field(3, field(1, "tokens") + field(2, 256))
+SPAN = field(1, b"t" * 16) + field(2, b"s" * 8) + field(4, "work") + field(5, 1) + field(8, 2)
 TOOL = field(1, "ping") + field(2, "answers") + field(3, 1)
 READY = field(2, field(1, TOOL) + field(1, TOOL))
 FAILURE = field(1, 1) + field(2, "ValueError") + field(3, "no") + field(4, "Traceback …")
@@ -62,6 +64,8 @@ FRAMES = [
     field(4, field(1, 7) + field(2, b"\x01") + field(20, field(1, 1) + field(3, 1 << 20))),
     field(5, field(1, 7) + field(2, b"\x01") + field(20, field(1, 1) + field(3, 1 << 20))),
     field(11, field(1, 7)),
+    field(9, field(1, EVENT) + field(2, SPAN) + field(3, 7)),
+    field(9, field(1, field(1, "two words"))),
     b"",
     b"\xff" * 16,
     b"\x0b" * 200,  # groups inside each other: a depth bomb

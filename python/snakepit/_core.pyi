@@ -747,6 +747,9 @@ class Line:
 
     @property
     def initialize(self) -> _Initialize: ...
+    @property
+    def telemetry(self) -> Telemetry | None:
+        """Where what the adapter tells is left for the host; None: it wants none, ever."""
     def substitute_by(self, substitute: Callable[[Any], Any]) -> None:
         """From now on what cannot travel in a result is sent as what ``substitute`` makes of it."""
     def ready(
@@ -787,6 +790,34 @@ class Line:
         coroutines have been wrapped by the SDK. KeyboardInterrupt and SystemExit raised by a tool
         are failures like any other.
         """
+
+@final
+class Telemetry:
+    """Where the SDK leaves what is for the host; see ``snakepit_bridge._native.Outlet``."""
+
+    @property
+    def version(self) -> int: ...
+    def wanted(self) -> tuple[bool, float, list[str], list[str]]: ...
+    def event(
+        self,
+        name: str,
+        time_ns: int,
+        measurements: dict[str, float],
+        metadata: dict[str, str | float | bool],
+        correlation_id: str,
+        call_id: int,
+    ) -> None: ...
+    def span(
+        self,
+        ids: tuple[bytes, bytes, bytes],
+        name: str,
+        start_ns: int,
+        end_ns: int,
+        attributes: dict[str, str | float | bool],
+        status: int,
+        message: str,
+        call_id: int,
+    ) -> None: ...
 
 @final
 class Jobs:

@@ -169,11 +169,55 @@ class Jobs(Protocol):
         """An eventfd, readable after a call came, and after a stream may have room again."""
 
 
+class Outlet(Protocol):
+    """Where what an adapter tells is left for the host, from any thread. Never waits."""
+
+    @property
+    def version(self) -> int:
+        """Another number after each change of what ``wanted`` says; never 0."""
+
+    def wanted(self) -> tuple[bool, float, list[str], list[str]]:
+        """What the host wants: see ``telemetry._filter.Filter``."""
+
+    def event(
+        self,
+        name: str,
+        time_ns: int,
+        measurements: dict[str, float],
+        metadata: dict[str, str | float | bool],
+        correlation_id: str,
+        call_id: int,
+    ) -> None:
+        """Tell an event, as ``telemetry._plain`` makes it; empty, 0: none."""
+
+    def span(
+        self,
+        ids: tuple[bytes, bytes, bytes],
+        name: str,
+        start_ns: int,
+        end_ns: int,
+        attributes: dict[str, str | float | bool],
+        status: int,
+        message: str,
+        call_id: int,
+    ) -> None:
+        """Tell that a span has begun (``end_ns`` 0), or all of it once it has ended.
+
+        Args:
+            ids: Of the trace (16 bytes), the span and its parent (8 bytes; none: empty).
+            status: 0: unset; 1: ok; 2: error, with a message.
+        """
+
+
 class Line(Protocol):
     """The stream to the host, once it is open."""
 
     @property
     def initialize(self) -> Initialize: ...
+    @property
+    def telemetry(self) -> Outlet | None:
+        """None: the host wants none, ever."""
+
     def ready(self, tools: Sequence[Listed], gil: Gil | None = None) -> None:
         """Tell which tools there are.
 

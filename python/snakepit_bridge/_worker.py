@@ -10,7 +10,7 @@ import faulthandler
 import os
 import sys
 
-from . import __version__, _source
+from . import __version__, _outlet, _source
 from ._adapter import WorkerInfo
 from ._context import current
 from ._failure import describe
@@ -50,6 +50,7 @@ def main(core: Core) -> int:
         reconfigure(line_buffering=True)
 
     line = core.attach(__version__)
+    _outlet.outlet = line.telemetry
     gil = _watched_gil(line)
     started = _start(line)
     if started is None:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ FAULTS = """
     ignores-items keeps-session long-failure long-form negative-zero no-failure no-oversize
     no-ready not-found-kind one-at-a-time one-drains ready-twice refused-stays refuses-several
     reorders runs-cancelled short-start shared-window stays stranger stream-value strict-frames
-    strict-keywords strict-profile too-large trusts-arguments unlisted values-as-text
-    waits-for-headers wrong-pid wrong-protocol wrong-token
+    strict-keywords strict-profile tells-all tells-badly tells-late tells-too-much tells-unasked
+    too-large trusts-arguments unlisted values-as-text waits-for-headers wrong-pid wrong-protocol
+    wrong-token
 """
 if FAULT and FAULT not in FAULTS.split():
     sys.exit(f"there is no fault {FAULT}")
@@ -38,7 +40,7 @@ if FAULT and FAULT not in FAULTS.split():
 proto = messages()
 KINDS = proto.Failure.DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_name
 STREAMING = {"count"}
-NAMES = ["echo", "fail", "large", "count", "wait", "about", "unencodable"]
+NAMES = ["echo", "fail", "large", "count", "wait", "about", "unencodable", "measure"]
 
 
 class Failed(Exception):
@@ -83,6 +85,7 @@ class Worker:
         self.known: set[str] = set()
         self.capacity = 1
         self.exit_code = 70
+        self.wanted: Any = None
 
     # --- line -------------------------------------------------------------------------------------
 
@@ -124,7 +127,7 @@ class Worker:
         return self.exit_code
 
     def hello(self) -> None:
-        hello = proto.Hello(token=self.start.token, protocol=1, pid=os.getpid())
+        hello = proto.Hello(token=self.start.token, protocol=1, pid=os.getpid(), telemetry=True)
         if FAULT == "wrong-token":
             hello.token = bytes(32)
         if FAULT == "wrong-protocol":
@@ -153,6 +156,8 @@ class Worker:
             grant = frame.grant_chunks
             if call := self.calls.get(grant.call_id):
                 call.granted(grant.items, grant.bytes)
+        elif kind == "telemetry_control":
+            self.wanted = frame.telemetry_control
         elif kind == "drain":
             if FAULT == "drain-drops":
                 self.leave(0)
@@ -183,6 +188,8 @@ class Worker:
 
     def initialize(self, order: Any) -> None:
         self.info = order
+        if order.HasField("telemetry") or FAULT == "tells-unasked":
+            self.wanted = order.telemetry
         message = ""
         try:
             message = _core.decode(order.arguments).get("fail")
@@ -371,6 +378,34 @@ class Worker:
 
     def unencodable(self, call: Call) -> Any:
         return object()
+
+    def measure(self, call: Call, name: str, count: int) -> None:
+        most = 4096 if FAULT == "tells-too-much" else 1024
+        for first in range(0, count, most):
+            numbers = range(first, min(count, first + most))
+            self.tell(call, "two words" if FAULT == "tells-badly" else name, numbers)
+
+    def tell(self, call: Call, name: str, numbers: range) -> None:
+        wanted = self.wanted
+        if wanted is None:
+            return
+        if FAULT not in ("tells-all", "tells-unasked"):
+            allowed = not wanted.allow or any(fnmatchcase(name, it) for it in wanted.allow)
+            denied = any(fnmatchcase(name, it) for it in wanted.deny)
+            if not wanted.enabled or wanted.sampling < 1 or not allowed or denied:
+                return
+        events = [
+            proto.Event(
+                name=name,
+                call_id=call.id,
+                measurements=[proto.Measurement(key="number", count=number)],
+            )
+            for number in numbers
+        ]
+        if FAULT == "tells-late":
+            threading.Timer(0.5, lambda: self.say(telemetry={"events": events})).start()
+        else:
+            self.say(telemetry=proto.Telemetry(events=events))
 
 
 if __name__ == "__main__":

@@ -70,6 +70,11 @@ FAULTS = [
     ("one-drains", "drain-at-once", "a worker that goes on", "where the Result of call"),
     ("keeps-session", "sessions-at-once", "session and new: ('s2', True)", "False"),
     ("strict-profile", "profile-unknown", "Ready as the answer to Initialize", "StartFailed"),
+    ("tells-unasked", "telemetry-unasked", "the Result of call", "Telemetry {"),
+    ("tells-badly", "telemetry", "256 characters that print", "two words"),
+    ("tells-late", "telemetry", "names of the events", "[]"),
+    ("tells-all", "telemetry-control", "whose name is denied: []", "conformance.bb"),
+    ("tells-too-much", "telemetry-flood", "at most 1024 events and spans", "4096 of them"),
     ("drain-drops", "drain", "a worker that goes on", "where the Result of call"),
     ("drain-code", "drain", "exit code after Drain: 0", "3"),
 ]

@@ -122,6 +122,8 @@ def _below(error: BaseException) -> TracebackType | None:
 
 
 class Line:
+    telemetry = None
+
     def __init__(self, initialize: dict[str, Any]) -> None:
         self.initialize = initialize
         self.started: SimpleQueue[Any] = SimpleQueue()

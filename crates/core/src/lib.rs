@@ -134,8 +134,8 @@ pub use call::{
 pub use config::{
     AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace, CrashBarrier,
     Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode, PoolConfig,
-    PoolOptions, Profile, Recycle, RetryPolicy, SharedMemory, SourceKind, Trip, Unserializable,
-    WhenFull, WorkerConfig,
+    PoolOptions, Profile, Recycle, RetryPolicy, SharedMemory, SourceKind, TelemetryFilter, Trip,
+    Unserializable, WhenFull, WorkerConfig,
 };
 pub use error::{
     Cause, Diagnosis, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure,
@@ -168,7 +168,7 @@ pub mod line {
 pub use pool::{
     Answer, Builder, Call, Canceller, ChunkStream, Chunks, Counters, HealthStatus, HostToolBuilder,
     HostToolOptions, LineHandler, Outcome, Pool, PoolHealth, PoolInfo, PoolStats, Reply, Session,
-    SessionHandle, SessionInfo, WorkerDetail, WorkerFacts, WorkerInfo,
+    SessionHandle, SessionInfo, SpanHandler, WorkerDetail, WorkerFacts, WorkerInfo,
 };
 #[cfg(feature = "testkit")]
 #[doc(hidden)]

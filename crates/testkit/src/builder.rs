@@ -36,6 +36,7 @@ pub fn pool(size: usize) -> Builder {
         capacity: 1,
         thread_safety_checks: false,
         results: None,
+        telemetry: snakepit::TelemetryFilter::default(),
         errors: Vec::new(),
     };
     let mut config = PoolConfig::new("test", size, worker);

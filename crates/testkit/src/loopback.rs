@@ -34,6 +34,7 @@ pub fn loopback(size: usize) -> Loopback {
         capacity: 1,
         thread_safety_checks: false,
         results: None,
+        telemetry: snakepit::TelemetryFilter::default(),
         errors: Vec::new(),
     };
     Loopback(PoolConfig::new("loopback", size, worker))

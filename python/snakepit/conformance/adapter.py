@@ -69,6 +69,13 @@ class Conformance(BaseAdapter):
     def unencodable(self) -> Any:
         return {"deep": [object()]}
 
+    @tool(description="tells so many events of that name, numbered")
+    def measure(self, name: str, count: int) -> None:
+        from snakepit_bridge import telemetry
+
+        for number in range(count):
+            telemetry.emit(name, {"number": number})
+
     def _wait(self) -> None:
         while not self.session_context.cancelled:
             time.sleep(_LOOK)

@@ -10,6 +10,7 @@
     stream    the chunks of a call, within its window      main thread
     jobs      calls of which several run at once           threads of the SDK, or its loop
     control   socket ─▶ cancel, grant, probe, host's end   own thread
+    outlet    what the adapter tells                       whoever tells
     outbox    frames and items ─▶ gRPC                     gRPC's thread for requests
 
 What both ends do is the same and tested by the same tests; the native one

@@ -5,7 +5,8 @@ Calls are for the main thread, answers of host tools for the threads and corouti
 .. code-block:: text
 
     whoever waits ── next() ──▶ frame ─┬─ StartCall, Drain ───────────────▶ aside ─▶ main thread
-                                       └─ HostToolResult, HostToolChunks ─▶ the reply of that number
+                                       ├─ HostToolResult, HostToolChunks ─▶ the reply of that number
+                                       └─ TelemetryControl ───────────────▶ kept for who tells
 
 One thread at a time reads, for all; it leaves when it has what it waits for, and another one takes
 over. For coroutines a thread of its own waits, which the first of them starts.
@@ -103,6 +104,8 @@ class Inbox:
             if reply is not None:
                 reply.items.extend(frame.host_tool_chunks.items)
                 self._tell(reply, None)
+        elif said == "telemetry_control":
+            self._outbox.outlet.want(frame.telemetry_control)
         elif frame is not None:
             self._aside.append(frame)
         else:

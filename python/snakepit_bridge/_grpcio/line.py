@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from snakepit_bridge._native import Call, Describe, Failure, Gil, Initialize, Listed, Tools
 
+    from .outlet import Outlet
     from .process.control import Control
     from .process.start import Start
 
@@ -77,6 +78,7 @@ def attach(control: Control, start: Start, bridge_version: str) -> Line:
             python_version=platform.python_version(),
             control=True,
             words=False,
+            telemetry=True,
         )
     )
     channel = grpc.insecure_channel(f"unix:{quote(start.socket_path)}", _options(start))
@@ -97,6 +99,7 @@ def attach(control: Control, start: Start, bridge_version: str) -> Line:
         channel.close()
         raise ConnectionError(f"no line to the host at {start.socket_path}: {problem}")
     forks.close_in_children(start.socket_path)
+    outbox.outlet.want(frame.initialize.telemetry)
     line = Line(channel, call, outbox, running, frame.initialize, start.max_message)
     watcher = Watcher(control, running)
     # The last one registered is the first to run.
@@ -225,6 +228,13 @@ class Line:
         # `initialize` may have changed the user, which makes the kernel forget.
         die_with(self._shim)
         self._outbox.push(ready=ready)
+        # What `initialize` has told goes now, and nothing could before.
+        self._outbox.outlet.open()
+
+    @property
+    def telemetry(self) -> Outlet | None:
+        """Where what the adapter tells is left for the host; None: it wants none, ever."""
+        return self._outbox.outlet if self._initialize.HasField("telemetry") else None
 
     def report(self, topic: str, text: str, gil: Gil | None = None) -> None:
         """Tell people something about this worker, from any thread."""

@@ -50,6 +50,11 @@ Failure = CLASSES["Failure"]
 Tool = CLASSES["Tool"]
 Interpreter = CLASSES["Interpreter"]
 Report = CLASSES["Report"]
+Telemetry = CLASSES["Telemetry"]
+Event = CLASSES["Event"]
+Span = CLASSES["Span"]
+Measurement = CLASSES["Measurement"]
+Attribute = CLASSES["Attribute"]
 
 _kinds = _pool.FindEnumTypeByName("snakepit.v1.FailureKind").values_by_name
 

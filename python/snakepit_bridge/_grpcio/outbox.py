@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from queue import Empty, SimpleQueue
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from .messages import Chunks, WorkerFrame
+from .outlet import Outlet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,14 +42,19 @@ class Outbox:
         self._items: list[bytes] = []
         self._call_id = 0
         self._taken: Lock | None = None
+        self.outlet = Outlet(lambda: self._queue.put(_NOTHING))
+        """What goes before whatever is said next."""
         self.closed = False
         """The host takes nothing more."""
 
     def push(self, **frame: Any) -> None:
+        if self.outlet.due is not None:
+            self.outlet.take(self._queue.put)
         self._queue.put(WorkerFrame(**frame))
 
     def finish(self) -> None:
         """Nothing more will be said: the host sees the end once it has all that was."""
+        self.outlet.take(self._queue.put)
         self._queue.put(None)
 
     def add(self, call_id: int, item: bytes) -> int:
@@ -80,7 +87,7 @@ class Outbox:
 
     def frames(self) -> Iterator[Any]:
         """For gRPC: what is said, until ``finish``."""
-        while (entry := self._queue.get()) is not None:
+        while (entry := self._next()) is not None:
             while type(entry) is tuple:
                 call_id, items, entry = self._gathered(*entry)
                 yield WorkerFrame(chunks=Chunks(call_id=call_id, items=items))
@@ -90,6 +97,19 @@ class Outbox:
                 if entry is None:
                     return
                 yield entry
+
+    def _next(self) -> Any:
+        """What was said next; what the adapter told, once that has waited long enough."""
+        while (due := self.outlet.due) is not None:
+            left = due - monotonic()
+            if left <= 0:
+                self.outlet.take(self._queue.put)
+                break
+            try:
+                return self._queue.get(timeout=left)
+            except Empty:
+                continue
+        return self._queue.get()
 
     def _gathered(self, call_id: int, item: bytes) -> tuple[int, list[bytes], Any]:
         """The items of a stream that are here already; and what came behind them."""

@@ -4,10 +4,12 @@
 
     emit, span ──▶ event ──┬─▶ subscribers, at once, in the emitting thread
                            ├─▶ logger "snakepit_bridge.telemetry", at DEBUG
-                           └─▶ buffer: the latest 1024, until somebody drains it
+                           ├─▶ buffer: the latest 1024, until somebody drains it
+                           └─▶ the host, as ``snakepit.python.<name>``, if somebody listens there
 
-Events stay in the worker's process: they do not reach the host by themselves. Whoever carries them
-further connects a ``Sink``, which is woken when events wait and takes them with ``drain``.
+They are with the host within a fraction of a second, and before the answer of the call in which
+they were emitted. Whoever carries them elsewhere connects a ``Sink``, which is woken when events
+wait and takes them with ``drain``.
 
 Emitting never waits and never raises because of who listens. It raises ``TypeError`` where the
 event itself is malformed, since only the author of the call can mend that.

@@ -8,7 +8,10 @@ from fnmatch import fnmatchcase
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
+from snakepit_bridge import _outlet
+
 from ._buffer import Buffer
+from ._carrier import Carrier
 from ._correlation import get_correlation_id
 from ._event import Event, checked
 
@@ -52,12 +55,16 @@ class Hub:
         self._backend: Backend | None = None
         # Replaced, never changed, so that emitting reads it without the lock.
         self._subscribers: tuple[tuple[str, Callable[[Event], object]], ...] = ()
+        self.carrier: Carrier | None = None
+        """To the host, where this process is a worker of one that wants to hear."""
 
     def emit(self, event: Event) -> None:
         with self._lock:
             was_empty = self._buffer.put(event)
             sink, backend, subscribers = self._sink, self._backend, self._subscribers
         # Without the lock from here on: whoever listens may emit.
+        if self.carrier is not None:
+            _heard(self.carrier.carry, event)
         if sink is not None and was_empty:
             _heard(sink.wake)
         for pattern, handler in subscribers:
@@ -114,6 +121,8 @@ class Hub:
     @property
     def has_listeners(self) -> bool:
         heard = self._sink is not None or self._backend is not None or bool(self._subscribers)
+        if self.carrier is not None and self.carrier.filter.enabled:
+            return True
         return heard or _logger.isEnabledFor(logging.DEBUG)
 
 
@@ -125,6 +134,8 @@ def _heard(listener: Callable[..., object], *arguments: Any) -> None:
 
 
 _hub = Hub()
+if _outlet.outlet is not None:
+    _hub.carrier = Carrier(_outlet.outlet)
 
 
 def emit(
@@ -190,5 +201,5 @@ def get_backend() -> Backend | None:
 
 
 def is_enabled() -> bool:
-    """Whether anybody listens: a subscriber, a backend, a sink, or the logger at DEBUG."""
+    """Whether anybody listens: the host, a subscriber, a backend, a sink, the logger at DEBUG."""
     return _hub.has_listeners

@@ -34,7 +34,7 @@ class Span:
         self.metadata: dict[str, Any] = dict(metadata or {})
         """What all its events carry; what is added meanwhile shows in the last one."""
         self.measurements: dict[str, Any] = {}
-        """Numbers for the last event, beside ``duration``."""
+        """Numbers for the last event, beside ``duration`` and ``duration_ms``."""
         self.correlation_id = correlation_id or get_correlation_id() or new_correlation_id()
         """The id given, else that of this thread or coroutine, else a new one; inside of the span
         it is that of everything.
@@ -60,7 +60,8 @@ class Span:
         ended = time.perf_counter_ns()
         reset_correlation_id(self._token)
         duration = ended - (ended if self._started is None else self._started)
-        measurements = {**self.measurements, "duration": duration}
+        took = {"duration": duration, "duration_ms": duration / 1e6}
+        measurements = {**self.measurements, **took}
         metadata, how = self.metadata, "stop"
         if kind is not None:
             how = "exception"
@@ -94,8 +95,9 @@ def span(
     """Time what is inside of ``with span(…):`` (or ``async with``).
 
     Emits ``<operation>.start`` with ``system_time`` (nanoseconds since the epoch), then
-    ``<operation>.stop`` with ``duration`` (nanoseconds), or ``<operation>.exception`` with
-    ``duration`` and, in the metadata, ``error_type`` and ``error_message``. The exception goes on.
+    ``<operation>.stop`` with ``duration`` (nanoseconds) and ``duration_ms``, or
+    ``<operation>.exception`` with the same and, in the metadata, ``error_type`` and
+    ``error_message``. The exception goes on.
 
     Args:
         operation: Dotted name.

@@ -14,6 +14,7 @@ mod retry;
 mod shared_memory;
 mod source;
 pub(crate) mod suggest;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod unserializable;
@@ -34,6 +35,7 @@ pub use retry::{Backoff, BudgetConfig, Jitter, RetryPolicy};
 pub use shared_memory::{SharedMemory, WhenFull};
 pub(crate) use source::is_name;
 pub(crate) use suggest::closest;
+pub use telemetry::TelemetryFilter;
 pub use unserializable::{Detail, Unserializable};
 pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::source::dotted as is_dotted;
-use super::{ByPlace, Limits, Profile, Unserializable};
+use super::{ByPlace, Limits, Profile, TelemetryFilter, Unserializable};
 use crate::error::Error;
 
 /// Where an adapter class comes from.
@@ -130,6 +130,8 @@ pub struct WorkerConfig {
     pub results: Option<Unserializable>,
     /// Classes of exceptions that it tells by name, with their arguments: `module:Name`.
     pub errors: Vec<String>,
+    /// Which events of its adapter it sends, where somebody listens to them.
+    pub telemetry: TelemetryFilter,
 }
 
 impl WorkerConfig {
@@ -141,6 +143,7 @@ impl WorkerConfig {
                 return Err(Error::Config { field: "errors", message });
             }
         }
+        self.telemetry.validate()?;
         self.results.as_ref().map_or(Ok(()), Unserializable::validate)
     }
 }

@@ -189,6 +189,13 @@ pub enum Violation {
         limit: usize,
     },
 
+    /// It told of events or spans what cannot be, or too much at once.
+    #[error("telemetry that cannot be: {detail}")]
+    BadTelemetry {
+        /// What is wrong with it.
+        detail: String,
+    },
+
     /// Chunks without an item: no window would bound them.
     #[error("Chunks of call {call} without an item")]
     EmptyChunks {
@@ -222,6 +229,7 @@ impl Violation {
             Self::BadBuffer { .. } => "bad_buffer",
             Self::EmptyOutcome { .. } => "empty_outcome",
             Self::EmptyChunks { .. } => "empty_chunks",
+            Self::BadTelemetry { .. } => "bad_telemetry",
             Self::HostToolTwice { .. } => "host_tool_twice",
             Self::HostToolFlood { .. } => "host_tool_flood",
         }

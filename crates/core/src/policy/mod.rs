@@ -1,6 +1,7 @@
 //! Decisions: pure state machines, event in, effects out, `now` passed in. No task, no lock, no I/O.
 
 pub(crate) mod affinity;
+pub(crate) mod allowance;
 pub(crate) mod arena;
 pub(crate) mod breaker;
 pub(crate) mod budget;

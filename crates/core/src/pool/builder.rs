@@ -15,7 +15,7 @@ use crate::call::Affinity;
 use crate::config::{
     AdapterSource, BreakerRule, BudgetConfig, CallDefaults, CrashBarrier, Env, Guards, Heartbeat,
     Limits, Line, OutputMode, PoolConfig, PoolOptions, Profile, Recycle, RetryPolicy, SharedMemory,
-    Unserializable, WorkerConfig, is_name,
+    TelemetryFilter, Unserializable, WorkerConfig, is_name,
 };
 use crate::error::{Error, StartFailure};
 use crate::id::PoolName;
@@ -249,6 +249,7 @@ impl Builder {
             thread_safety_checks,
             results: options.unserializable.clone().flatten(),
             errors: options.errors.clone().unwrap_or_default(),
+            telemetry: TelemetryFilter::default(),
         };
         let mut config = PoolConfig::new(name, size, worker);
         config.shared_memory = options.shared_memory.unwrap_or(config.shared_memory);

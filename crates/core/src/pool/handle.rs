@@ -50,6 +50,8 @@ pub struct Pool {
 struct Tasks {
     keepers: std::sync::Mutex<Vec<JoinHandle<()>>>,
     timer: JoinHandle<()>,
+    /// Tells workers who listens.
+    interest: JoinHandle<()>,
     scales: Option<JoinHandle<()>>,
     /// Gives memory back.
     attic: Option<JoinHandle<()>>,
@@ -74,6 +76,7 @@ impl Drop for Tasks {
         self.shared.close();
         self.shared.dismiss();
         self.timer.abort();
+        self.interest.abort();
         for task in [&self.scales, &self.attic].into_iter().flatten() {
             task.abort();
         }
@@ -134,12 +137,13 @@ impl Pool {
         let keepers = keepers.map(|(slot, orders)| keep(&shared, slot, orders)).collect();
         let keepers = std::sync::Mutex::new(keepers);
         let timer = runtime.spawn(shared.clone().keep_time());
+        let interest = runtime.spawn(shared.clone().keep_listening());
         let weighs = shared.weighs();
         let scales = weighs.then(|| runtime.spawn(shared.clone().keep_weighing()));
         let attic = shared.arena.clone().map(|arena| runtime.spawn(arena.keep_small()));
         shared.open();
         let (shared_too, runtime) = (shared.clone(), runtime.clone());
-        let tasks = Tasks { keepers, timer, scales, attic, shared: shared_too, runtime };
+        let tasks = Tasks { keepers, timer, interest, scales, attic, shared: shared_too, runtime };
         Self { shared, tasks: Arc::new(tasks), defaults: CallDefaults::default() }
     }
 

@@ -25,6 +25,7 @@ mod lineage;
 #[cfg(feature = "testkit")]
 pub mod loopback;
 mod office;
+mod relay;
 mod reply;
 mod request;
 mod session;
@@ -46,6 +47,7 @@ pub use health::{HealthStatus, PoolHealth, WorkerFacts};
 pub use host_tool::HostToolBuilder;
 pub use hosting::HostToolOptions;
 pub use info::{PoolInfo, WorkerDetail};
+pub use relay::SpanHandler;
 pub use reply::{Canceller, Outcome, Reply};
 pub use request::{Answer, Call};
 pub use session::Session;

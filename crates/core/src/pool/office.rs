@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::job::{Job, Sink};
 use super::shared::{Answer, Answers, Ports, Shared};
 use super::state::{Effect, Said, State};
-use crate::config::OutputMode;
+use crate::config::{OutputMode, TelemetryFilter};
 use crate::error::Violation;
 use crate::id::WorkerRef;
 use crate::payload::Payload;
@@ -61,6 +61,8 @@ impl Office for Shared {
         if let (Some(bytes), Some(limit)) = (weight, limit) {
             self.tell_heavy(slot, bytes, limit);
         }
+        // Somebody may have begun to listen while it had no port yet.
+        self.update_telemetry();
         self.changed.notify_waiters();
     }
 
@@ -91,6 +93,10 @@ impl Office for Shared {
             }
             heard
         })
+    }
+
+    fn telemetry(&self, slot: usize) -> (bool, TelemetryFilter) {
+        self.first_telemetry(slot)
     }
 
     fn answered_probe(&self, slot: usize, probe: u64) {
@@ -197,6 +203,13 @@ impl Shared {
                 if let Some(port) = &ports.0[slot] {
                     port.send_bytes(id, arguments);
                 }
+            }
+            FromWorker::Telemetry(told) => {
+                if !ports.0[slot].as_ref().is_some_and(Port::tells) {
+                    let detail = "it was not asked for any".into();
+                    return Err(Violation::BadTelemetry { detail });
+                }
+                answers.push(Answer::Telemetry(Box::new(self.relayed(slot, *told, state))));
             }
             FromWorker::AskHostTool(ask) => self.asked(slot, *ask, (state, ports), answers)?,
             FromWorker::CancelHostTool(id) => self.hosting.cancel(slot, id, answers),

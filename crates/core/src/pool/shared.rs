@@ -16,6 +16,7 @@ use super::crashes::Crashes;
 use super::gate::{Gate, Pass};
 use super::hosting::{Asked, Hosting};
 use super::job::Job;
+use super::relay::{Relay, Told};
 use super::state::{Effect, Limits, NewCall, Refusal, Said, State, Words};
 use super::stream::Channel;
 use crate::breaker::CircuitBreaker;
@@ -115,6 +116,8 @@ pub(super) enum Answer {
     Value(Job, Payload),
     Failure(Job, Error),
     Chunks(Arc<Channel>, Vec<Payload>),
+    /// An adapter tells something.
+    Telemetry(Box<Told>),
     /// A host tool is asked for.
     Ask(Box<Asked>),
     /// Nobody waits for a host tool any more.
@@ -145,6 +148,7 @@ pub(crate) struct Shared {
     pub(super) arena: Option<Arena>,
     pub(super) hosting: Arc<Hosting>,
     pub(super) events: Sink,
+    pub(super) relay: Relay,
     /// That a limit of memory is too low is told once.
     pub(super) heavy: Once,
     owner: Owner,
@@ -189,6 +193,7 @@ impl Shared {
         let (heavy, owner) = (Once::new(), owner());
         let arena = config.shared_memory.map(Arena::new);
         let events = Sink::default();
+        let relay = Relay::new(config.worker.telemetry.clone(), config.slots());
         Self {
             config,
             inner,
@@ -200,6 +205,7 @@ impl Shared {
             arena,
             hosting,
             events,
+            relay,
             heavy,
             owner,
         }
@@ -483,6 +489,7 @@ impl Answer {
                 job.fail(error);
             }
             Self::Chunks(channel, items) => channel.push(items),
+            Self::Telemetry(told) => told.give(shared),
             Self::Ask(asked) => asked.give(),
             Self::CalledOff(task) => task.call_off(WorkerFailure::Cancelled),
             Self::LetGo(tools) => drop(tools),

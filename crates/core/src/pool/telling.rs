@@ -11,12 +11,16 @@ use super::shared::Shared;
 use super::trace::word;
 use crate::error::Error;
 use crate::telemetry::{
-    EXECUTE_EXCEPTION, EXECUTE_START, EXECUTE_STOP, Event, Events, SPAWN_FAILED, Spec,
+    EXECUTE_EXCEPTION, EXECUTE_START, EXECUTE_STOP, Event, Events, Interest, SPAWN_FAILED, Spec,
     WORKER_RESTARTED, WORKER_SPAWNED, WORKER_TERMINATED,
 };
 use crate::worker::Ending;
 
-/// A call whose start was told.
+/// Who wants one of these wants to know of calls.
+const CALLS: Interest =
+    EXECUTE_START.interest().and(EXECUTE_STOP.interest()).and(EXECUTE_EXCEPTION.interest());
+
+/// A call whose end may have to be told.
 pub(super) struct ToldCall {
     since: Instant,
     tool: Arc<str>,
@@ -34,12 +38,12 @@ impl Pool {
 impl Shared {
     /// A call is made. Where somebody listens: what its end must tell.
     pub(super) fn tell_call(&self, job: &Job, now: Instant) -> Option<Arc<ToldCall>> {
-        if !self.events.is_heard() {
+        if !self.events.hears(CALLS) {
             return None;
         }
         let (tool, session) = (job.tool.clone(), job.session.clone());
         let call = ToldCall { since: now, tool, session };
-        self.events.tell(self.of_call(EXECUTE_START, &call).now());
+        self.tell(EXECUTE_START, |spec| self.of_call(spec, &call).now());
         Some(Arc::new(call))
     }
 
@@ -52,44 +56,45 @@ impl Shared {
     ) {
         let Some(call) = told else { return };
         let spec = outcome.map_or(EXECUTE_EXCEPTION, |()| EXECUTE_STOP);
-        let worker = worker.map(|number| format!("{}/{number}", self.config.name));
-        let event = self.of_call(spec, &call).took("duration_ms", call.since.elapsed());
-        let event = event.with_any("worker_id", worker);
-        self.events.tell(event.with_any("error", outcome.err().map(word)));
+        self.tell(spec, |spec| {
+            let worker = worker.map(|number| format!("{}/{number}", self.config.name));
+            let event = self.of_call(spec, &call).took("duration_ms", call.since.elapsed());
+            event.with_any("worker_id", worker).with_any("error", outcome.err().map(word))
+        });
     }
 
     /// The worker of a slot is ready.
     pub(super) fn tell_spawned(&self, slot: usize) {
-        if !self.events.is_heard() {
-            return;
-        }
-        let event = self.of_worker(WORKER_SPAWNED, slot).took("duration", self.age(slot)).now();
-        let pid = self.pid(slot).unwrap_or_default();
-        self.events.tell(event.with("python_pid", pid.to_string()));
+        self.tell(WORKER_SPAWNED, |spec| {
+            let pid = self.pid(slot).unwrap_or_default();
+            let event = self.of_worker(spec, slot).took("duration", self.age(slot)).now();
+            event.with("python_pid", u64::from(pid))
+        });
         if self.present(slot).generation > 1 {
-            self.events.tell(self.of_worker(WORKER_RESTARTED, slot).now());
+            self.tell(WORKER_RESTARTED, |spec| self.of_worker(spec, slot).now());
         }
     }
 
     /// The worker of a slot has ended.
     pub(super) fn tell_terminated(&self, slot: usize, end: &Ending) {
-        if !self.events.is_heard() {
-            return;
+        match end {
+            Ending::NeverReady(failure) => self.tell(SPAWN_FAILED, |spec| {
+                let event = self.of_worker(spec, slot).took("duration", self.age(slot)).now();
+                event.with("reason", &*failure.reason)
+            }),
+            Ending::Died(report) => self.tell(WORKER_TERMINATED, |spec| {
+                let event = self.of_worker(spec, slot).took("lifetime", self.age(slot)).now();
+                let event = event.with("reason", report.cause.to_string());
+                event.with("crash", report.cause.is_crash())
+            }),
         }
-        let age = self.age(slot);
-        self.events.tell(match end {
-            Ending::NeverReady(failure) => self
-                .of_worker(SPAWN_FAILED, slot)
-                .took("duration", age)
-                .now()
-                .with("reason", &*failure.reason),
-            Ending::Died(report) => self
-                .of_worker(WORKER_TERMINATED, slot)
-                .took("lifetime", age)
-                .now()
-                .with("reason", report.cause.to_string())
-                .with("crash", report.cause.is_crash().to_string()),
-        });
+    }
+
+    /// Tells an event, which is made where somebody wants it. No lock may be held.
+    fn tell(&self, spec: &Spec, make: impl FnOnce(&Spec) -> Event) {
+        if self.events.hears(spec.interest()) {
+            self.events.tell(make(spec));
+        }
     }
 
     /// How long ago the start of a slot's worker began.
@@ -110,6 +115,6 @@ impl Shared {
     fn of_worker(&self, spec: &Spec, slot: usize) -> Event {
         let worker = self.present(slot);
         let event = self.of_pool(spec).with("worker_id", worker.to_string());
-        event.with("generation", worker.generation.to_string())
+        event.with("generation", worker.generation)
     }
 }

@@ -3,6 +3,8 @@
 /// What an event is called, when it is emitted and what it carries.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Spec {
+    /// Its place in the catalogue.
+    pub(super) number: u8,
     /// Its dotted name.
     pub name: &'static str,
     /// When it is emitted.
@@ -42,6 +44,7 @@ const SESSION: Field = sometimes("session_id", "where the call belongs to a sess
 const LAST_WORKER: Field = sometimes("worker_id", "`pool/slot` of the worker that had it last");
 
 pub(crate) const WORKER_SPAWNED: &Spec = &Spec {
+    number: 0,
     name: "snakepit.pool.worker.spawned",
     when: "a worker is ready",
     measurements: &[always("duration", "ms from its start"), NOW],
@@ -49,6 +52,7 @@ pub(crate) const WORKER_SPAWNED: &Spec = &Spec {
 };
 
 pub(crate) const WORKER_RESTARTED: &Spec = &Spec {
+    number: 1,
     name: "snakepit.worker.restarted",
     when: "a worker is ready in a slot that had one before",
     measurements: &[NOW],
@@ -56,6 +60,7 @@ pub(crate) const WORKER_RESTARTED: &Spec = &Spec {
 };
 
 pub(crate) const SPAWN_FAILED: &Spec = &Spec {
+    number: 2,
     name: "snakepit.pool.worker.spawn_failed",
     when: "a worker ended before it was ready",
     measurements: &[always("duration", "ms from its start"), NOW],
@@ -63,6 +68,7 @@ pub(crate) const SPAWN_FAILED: &Spec = &Spec {
 };
 
 pub(crate) const WORKER_TERMINATED: &Spec = &Spec {
+    number: 3,
     name: "snakepit.pool.worker.terminated",
     when: "a worker that was ready has ended, whoever ended it",
     measurements: &[always("lifetime", "ms from its start"), NOW],
@@ -76,6 +82,7 @@ pub(crate) const WORKER_TERMINATED: &Spec = &Spec {
 };
 
 pub(crate) const EXECUTE_START: &Spec = &Spec {
+    number: 4,
     name: "snakepit.grpc_worker.execute.start",
     when: "a call is made",
     measurements: &[NOW],
@@ -83,6 +90,7 @@ pub(crate) const EXECUTE_START: &Spec = &Spec {
 };
 
 pub(crate) const EXECUTE_STOP: &Spec = &Spec {
+    number: 5,
     name: "snakepit.grpc_worker.execute.stop",
     when: "a call ended with a value, or a stream with its end",
     measurements: &[TOOK],
@@ -90,11 +98,23 @@ pub(crate) const EXECUTE_STOP: &Spec = &Spec {
 };
 
 pub(crate) const EXECUTE_EXCEPTION: &Spec = &Spec {
+    number: 6,
     name: "snakepit.grpc_worker.execute.exception",
     when: "a call ended with an error, a refusal at the door included",
     measurements: &[TOOK],
     metadata: &[POOL, COMMAND, LAST_WORKER, SESSION, always("error", "which, in one word")],
 };
+
+pub(crate) const DROPPED: &Spec = &Spec {
+    number: 7,
+    name: "snakepit.telemetry.dropped",
+    when: "events were dropped, since who listens to all pools is too slow",
+    measurements: &[always("count", "events"), NOW],
+    metadata: &[],
+};
+
+/// What adapters tell is called this, and then as they call it.
+pub const PYTHON: &str = "snakepit.python.";
 
 /// All of them.
 pub const CATALOGUE: &[&Spec] = &[
@@ -105,13 +125,14 @@ pub const CATALOGUE: &[&Spec] = &[
     EXECUTE_START,
     EXECUTE_STOP,
     EXECUTE_EXCEPTION,
+    DROPPED,
 ];
 
 /// The catalogue as a table of Markdown, one row an event.
 #[must_use]
 pub fn table() -> String {
     let mut table = String::from("| event | when | measurements | metadata |\n|---|---|---|---|\n");
-    for Spec { name, when, measurements, metadata } in CATALOGUE {
+    for Spec { name, when, measurements, metadata, .. } in CATALOGUE {
         let (measurements, metadata) = (cell(measurements), cell(metadata));
         table += &format!("| `{name}` | {when} | {measurements} | {metadata} |\n");
     }

@@ -5,13 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Spec;
+use super::interest::Interest;
+use super::{PYTHON, Spec};
+use crate::id::WorkerRef;
 
-/// A measured number.
+/// A number, as it was measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
     /// A count, or a moment in nanoseconds.
-    Count(u64),
+    Whole(i64),
     /// Whatever has fractions.
     Real(f64),
 }
@@ -19,10 +21,65 @@ pub enum Number {
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Count(count) => count.fmt(f),
+            Self::Whole(whole) => whole.fmt(f),
             Self::Real(real) => real.fmt(f),
         }
     }
+}
+
+/// A part of the metadata.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A name, or a word.
+    Text(Arc<str>),
+    /// What is counted or measured, and only describes this event.
+    Number(Number),
+    /// Yes or no.
+    Flag(bool),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => text.fmt(f),
+            Self::Number(number) => number.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+        }
+    }
+}
+
+impl From<Arc<str>> for Value {
+    fn from(text: Arc<str>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+impl From<u64> for Value {
+    fn from(count: u64) -> Self {
+        Self::Number(whole(count))
+    }
+}
+
+fn whole(count: u64) -> Number {
+    Number::Whole(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// Something that happened, as [`super::CATALOGUE`] describes it.
@@ -33,19 +90,38 @@ pub struct Event {
     /// What was measured, by name.
     pub measurements: Vec<(Cow<'static, str>, Number)>,
     /// What describes it, by name.
-    pub metadata: Vec<(Cow<'static, str>, Arc<str>)>,
+    pub metadata: Vec<(Cow<'static, str>, Value)>,
+    /// Who wants it, wants this.
+    pub(super) kind: Interest,
 }
 
 impl Event {
     pub(crate) fn new(spec: &Spec) -> Self {
-        Self { name: Cow::Borrowed(spec.name), measurements: Vec::new(), metadata: Vec::new() }
+        Self {
+            name: Cow::Borrowed(spec.name),
+            measurements: Vec::with_capacity(spec.measurements.len()),
+            metadata: Vec::with_capacity(spec.metadata.len()),
+            kind: spec.interest(),
+        }
+    }
+
+    /// One of this name, with nothing in it yet: of the catalogue, or an adapter's.
+    pub fn named(name: impl Into<Cow<'static, str>>) -> Self {
+        let name = name.into();
+        let kind = Interest::in_names([&*name]);
+        Self { name, measurements: Vec::new(), metadata: Vec::new(), kind }
+    }
+
+    /// One that an adapter told by this name, without the prefix that it gets here.
+    pub fn of_adapter(name: &str) -> Self {
+        Self::named(format!("{PYTHON}{name}"))
     }
 
     /// With the present moment.
     pub(crate) fn now(mut self) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let nanoseconds = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        self.measurements.push((Cow::Borrowed("system_time"), Number::Count(nanoseconds)));
+        let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+        self.measurements.push((Cow::Borrowed("system_time"), Number::Whole(nanoseconds)));
         self
     }
 
@@ -55,14 +131,25 @@ impl Event {
         self
     }
 
-    pub(crate) fn with(mut self, name: &'static str, text: impl Into<Arc<str>>) -> Self {
-        self.metadata.push((Cow::Borrowed(name), text.into()));
+    /// With a count.
+    pub(crate) fn count(mut self, name: &'static str, count: u64) -> Self {
+        self.measurements.push((Cow::Borrowed(name), whole(count)));
         self
     }
 
-    pub(crate) fn with_any(self, name: &'static str, text: Option<impl Into<Arc<str>>>) -> Self {
-        match text {
-            Some(text) => self.with(name, text),
+    /// With pool and worker.
+    pub(crate) fn of_worker(self, worker: &WorkerRef) -> Self {
+        self.with("pool", worker.pool.as_str()).with("worker_id", worker.to_string())
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.metadata.push((Cow::Borrowed(name), value.into()));
+        self
+    }
+
+    pub(crate) fn with_any(self, name: &'static str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
             None => self,
         }
     }
@@ -75,7 +162,16 @@ impl Event {
 
     /// A part of the metadata, where it has one of this name.
     #[must_use]
-    pub fn metadata(&self, name: &str) -> Option<&str> {
-        self.metadata.iter().find(|(known, _)| *known == name).map(|(_, text)| &**text)
+    pub fn metadata(&self, name: &str) -> Option<&Value> {
+        self.metadata.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// A part of the metadata, where it has one of this name and that is text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.metadata(name)? {
+            Value::Text(text) => Some(text),
+            Value::Number(_) | Value::Flag(_) => None,
+        }
     }
 }

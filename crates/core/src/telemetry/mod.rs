@@ -1,21 +1,30 @@
-//! What a pool tells of its calls and workers: named events with measurements and metadata.
+//! What pools tell of their calls and workers: named events with measurements and metadata.
 //!
 //! ```text
-//! pool ──(somebody listens?)──▶ Sink ──▶ Events      each of its own pace; the oldest are dropped
-//!                                  └───▶ tracing     target `snakepit::telemetry`, at DEBUG
+//! pool ──(somebody wants it?)──▶ Sink ─┬─▶ Events          of one pool, for tasks
+//!                                      ├─▶ Subscription    of all pools of the process, for a thread
+//!                                      └─▶ tracing         target `snakepit::telemetry`, at DEBUG
 //! ```
 //!
-//! Where nobody listens an event is not even made. The names are in [`CATALOGUE`].
+//! An event that nobody wants is not even made. Whoever listens holds up nobody: of what waits for it
+//! for too long the oldest is dropped, and counted. The names are in [`CATALOGUE`].
 
+mod adapter;
 mod catalogue;
 mod event;
+mod hub;
+mod interest;
 mod sink;
 
-pub use catalogue::{CATALOGUE, Field, Spec, table};
-pub(crate) use catalogue::{
-    EXECUTE_EXCEPTION, EXECUTE_START, EXECUTE_STOP, SPAWN_FAILED, WORKER_RESTARTED, WORKER_SPAWNED,
-    WORKER_TERMINATED,
-};
-pub use event::{Event, Number};
+pub(crate) use adapter::{AdapterEvent, AdapterTelemetry};
+pub use adapter::{SpanRecord, SpanStatus};
+pub(crate) use catalogue::*;
+pub use catalogue::{CATALOGUE, Field, PYTHON, Spec, table};
+pub use event::{Event, Number, Value};
+pub use hub::{Subscription, interest};
+pub use interest::Interest;
 pub use sink::Events;
 pub(crate) use sink::Sink;
+/// For pools that are none of this crate's; not for embedders.
+#[doc(hidden)]
+pub use sink::{hears, tell};

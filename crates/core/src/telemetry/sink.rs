@@ -3,48 +3,89 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{Notify, broadcast, watch};
 
-use super::Event;
+use super::interest::Interest;
+use super::{Event, hub};
+use crate::process::{Owner, owner};
 
 /// Events that wait for the slowest listener.
 const ROOM: usize = 4096;
 
-/// Where a pool puts its events. Costs one load of a counter while nobody listens, and no memory
-/// before somebody did.
+/// Where a pool puts its events. Costs one load of an atomic while nobody listens, and no memory before
+/// somebody did.
 #[derive(Default)]
 pub(crate) struct Sink {
     sender: OnceLock<broadcast::Sender<Arc<Event>>>,
     listeners: Arc<AtomicUsize>,
+    /// Rung when a listener of this pool alone comes or goes.
+    changed: Arc<Notify>,
 }
 
 impl Sink {
-    /// Whether it is worth making an event.
-    pub(crate) fn is_heard(&self) -> bool {
+    /// Whether it is worth making such an event.
+    pub(crate) fn hears(&self, kind: Interest) -> bool {
+        hub::is_heard(kind) && (self.has_listeners() || hub::is_wanted(kind)) || is_traced()
+    }
+
+    fn has_listeners(&self) -> bool {
         self.listeners.load(Ordering::Relaxed) != 0
-            || tracing::enabled!(target: "snakepit::telemetry", tracing::Level::DEBUG)
     }
 
     /// Tells an event. Wakes listeners, so no lock may be held.
     pub(crate) fn tell(&self, event: Event) {
-        tracing::debug!(
-            target: "snakepit::telemetry",
-            name = &*event.name,
-            measurements = ?event.measurements,
-            metadata = ?event.metadata,
-        );
-        if let Some(sender) = self.sender.get() {
+        let event = tell(event);
+        if self.has_listeners()
+            && let Some(sender) = self.sender.get()
+        {
             // The last listener may have left meanwhile.
-            let _ = sender.send(Arc::new(event));
+            let _ = sender.send(event);
         }
     }
 
     pub(crate) fn listen(&self) -> Events {
         let receiver = self.sender.get_or_init(|| broadcast::channel(ROOM).0).subscribe();
         self.listeners.fetch_add(1, Ordering::Relaxed);
-        Events { receiver, listeners: self.listeners.clone(), dropped: 0 }
+        hub::others(1);
+        self.changed.notify_one();
+        let (listeners, changed) = (self.listeners.clone(), self.changed.clone());
+        Events { receiver, listeners, changed, dropped: 0, owner: owner() }
     }
+
+    /// Waits until somebody may have begun or ceased to listen; `process`: what tells of those who
+    /// listen to all pools. For one task.
+    pub(crate) async fn changed(&self, process: &mut watch::Receiver<Interest>) {
+        tokio::select! {
+            () = self.changed.notified() => {}
+            change = process.changed() => if change.is_err() {
+                std::future::pending().await // a hub lives as long as its process
+            }
+        }
+    }
+}
+
+/// Whether somebody in this process wants such an event, of no pool of this crate's: the one that runs
+/// its adapter in the host's process tells by itself.
+pub fn hears(kind: Interest) -> bool {
+    hub::is_heard(kind) && hub::is_wanted(kind) || is_traced()
+}
+
+/// Tells whoever listens to the whole process.
+pub fn tell(event: Event) -> Arc<Event> {
+    tracing::debug!(
+        target: "snakepit::telemetry",
+        name = &*event.name,
+        measurements = ?event.measurements,
+        metadata = ?event.metadata,
+    );
+    let event = Arc::new(event);
+    hub::tell(&event);
+    event
+}
+
+fn is_traced() -> bool {
+    tracing::enabled!(target: "snakepit::telemetry", tracing::Level::DEBUG)
 }
 
 /// The events of a pool from the moment at which it was asked for them.
@@ -53,7 +94,9 @@ impl Sink {
 pub struct Events {
     receiver: broadcast::Receiver<Arc<Event>>,
     listeners: Arc<AtomicUsize>,
+    changed: Arc<Notify>,
     dropped: u64,
+    owner: Owner,
 }
 
 impl Events {
@@ -95,22 +138,27 @@ impl std::fmt::Debug for Events {
 impl Drop for Events {
     fn drop(&mut self) {
         self.listeners.fetch_sub(1, Ordering::Relaxed);
+        // In a child of a fork nobody has counted it.
+        if self.owner.is_here() {
+            hub::others(-1);
+            self.changed.notify_one();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::EXECUTE_START;
+    use super::super::{EXECUTE_START, SPAWN_FAILED};
     use super::*;
 
     #[test]
     fn nobody_is_heard_before_and_after_somebody_listens() {
         let sink = Sink::default();
-        assert!(!sink.is_heard());
+        assert!(!sink.hears(SPAWN_FAILED.interest()));
         let events = sink.listen();
-        assert!(sink.is_heard());
+        assert!(sink.hears(SPAWN_FAILED.interest()));
         drop(events);
-        assert!(!sink.is_heard());
+        assert!(!sink.hears(SPAWN_FAILED.interest()));
     }
 
     #[test]
@@ -121,7 +169,7 @@ mod tests {
             sink.tell(Event::new(EXECUTE_START).with("command", number.to_string()));
         }
         let first = events.try_next().expect("an event");
-        assert_eq!(first.metadata("command"), Some("3"));
+        assert_eq!(first.text("command"), Some("3"));
         assert_eq!(events.dropped(), 3);
         assert_eq!(std::iter::from_fn(|| events.try_next()).count(), ROOM - 1);
     }

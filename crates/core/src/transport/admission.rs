@@ -35,6 +35,8 @@ pub(crate) struct Attached {
     pub(crate) words: bool,
     /// This end maps segments.
     pub(crate) arenas: bool,
+    /// This end can be told which events are wanted.
+    pub(crate) telemetry: bool,
     /// Empty, unless it is Python.
     pub(crate) python_version: String,
     pub(crate) inbox: Inbox,

@@ -166,6 +166,7 @@ impl Host for Service {
             control: hello.control,
             words: hello.words,
             arenas: hello.arenas && hello.control,
+            telemetry: hello.telemetry,
             python_version: hello.python_version,
             inbox: wire::Inbox::new(inbound, self.limit, reading),
             outbox: wire::Outbox::new(frames),

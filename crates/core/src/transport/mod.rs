@@ -20,6 +20,7 @@ pub(crate) mod listener;
 #[cfg(feature = "testkit")]
 pub(crate) mod loopback;
 mod opening;
+mod telemetry;
 pub(crate) mod wire;
 
 pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};

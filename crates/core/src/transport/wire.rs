@@ -22,13 +22,15 @@ use tonic::{Code, Status, Streaming};
 use super::buffers::{self, ReadBuffers, write_buffer};
 use super::failure::exception;
 use super::host_tool::HostAsk;
+use super::telemetry;
 use crate::call::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
-use crate::config::{Profile, SourceKind, Unserializable, WorkerConfig};
+use crate::config::{Profile, SourceKind, TelemetryFilter, Unserializable, WorkerConfig};
 use crate::error::{Failure, StartFailure, Violation};
 use crate::id::{CallId, WorkerRef};
 use crate::payload::{Payload, Told};
 use crate::process::arena::Arena;
 use crate::schema::Schema;
+use crate::telemetry::AdapterTelemetry;
 
 /// Frames handled at a time, so that one worker cannot keep the others waiting.
 const BATCH: usize = 64;
@@ -53,6 +55,8 @@ pub(crate) enum FromWorker {
     Unread(CallId),
     /// Something that people should know.
     Report(String, Option<PythonInfo>),
+    /// What its adapter tells.
+    Telemetry(Box<AdapterTelemetry>),
     /// A tool asks for one of the host's.
     AskHostTool(Box<HostAsk>),
     /// It does not wait for that one any more.
@@ -73,6 +77,7 @@ impl FromWorker {
             Self::Chunks(..) => "Chunks",
             Self::Unread(_) => "Unread",
             Self::Report(..) => "Report",
+            Self::Telemetry(_) => "Telemetry",
             Self::AskHostTool(_) => "CallHostTool",
             Self::CancelHostTool(_) => "CancelHostTool",
             Self::GrantHostTool(..) => "GrantHostToolChunks",
@@ -256,6 +261,8 @@ pub(super) fn read(frame: v1::WorkerFrame, found: Option<&dyn ReadBuffers>) -> F
             let text = report.text.chars().take(MAX_REPORT).collect();
             FromWorker::Report(text, report.interpreter.map(python))
         }
+        Some(Frame::Telemetry(told)) => telemetry::read(told)
+            .map_or_else(FromWorker::Violation, |told| FromWorker::Telemetry(Box::new(told))),
         Some(Frame::StartFailed(failed)) => {
             let failure = failed.failure.unwrap_or_default();
             let adapter_source = failure.kind() == v1::FailureKind::AdapterSource;
@@ -409,6 +416,7 @@ impl Outbox {
         worker: &WorkerRef,
         config: &WorkerConfig,
         shared_memory: Option<&Arena>,
+        telemetry: Option<(bool, &TelemetryFilter)>,
     ) {
         use v1::adapter_source::Source;
         let location = config.adapter.location.clone();
@@ -438,6 +446,7 @@ impl Outbox {
             unserializable: config.results.as_ref().map(unserializable),
             errors: config.errors.clone(),
             shared_memory: shared_memory.map(buffers::told_of_arenas),
+            telemetry: telemetry.map(|(enabled, filter)| telemetry::control(enabled, filter)),
         }));
     }
 }

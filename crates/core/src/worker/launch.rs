@@ -17,7 +17,7 @@ use super::keeper::{Keeper, Order};
 use super::loans::Loans;
 use super::watch::{LINE_AFTER_STATUS, Process, STATUS_AFTER_LINE, malformed};
 use super::{Office, Port, command};
-use crate::config::{PoolConfig, SourceKind};
+use crate::config::{PoolConfig, SourceKind, TelemetryFilter};
 use crate::error::{Shortage, StartFailure, Violation};
 use crate::id::WorkerRef;
 use crate::process::arena::Arena;
@@ -55,11 +55,13 @@ pub(super) async fn launch<O: Office>(
     let config = keeper.config.clone();
     let (process, page) = begin(keeper, &config, worker.slot).map_err(|failure| (failure, None))?;
     let page = Arc::new(page);
-    let office = keeper.office.clone();
+    let (office, slot) = (keeper.office.clone(), keeper.slot);
+    let telemetry = || office.telemetry(slot);
     let mut handshake = Handshake {
         config: &config,
         worker,
         arena: office.arena(),
+        telemetry: &telemetry,
         process,
         page,
         line: None,
@@ -154,6 +156,8 @@ struct Handshake<'a> {
     config: &'a PoolConfig,
     worker: &'a WorkerRef,
     arena: Option<&'a Arena>,
+    /// What is wanted of its adapter's events.
+    telemetry: &'a (dyn Fn() -> (bool, TelemetryFilter) + Sync),
     process: Process,
     page: Arc<Page>,
     /// Once it dialled in.
@@ -306,7 +310,11 @@ impl Handshake<'_> {
             inbox.find_buffers(loans.clone());
             port.lend_by(loans);
         }
-        port.initialize(self.worker, &self.config.worker);
+        if attached.telemetry {
+            port.can_tell();
+        }
+        let (wanted, filter) = (self.telemetry)();
+        port.initialize(self.worker, &self.config.worker, (wanted, &filter));
         self.line = Some((inbox, port));
         self.python_version = attached.python_version;
         Ok(())

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 pub(crate) use keeper::{Keeper, Order};
 pub(crate) use port::{Port, TooLong};
 
+use crate::config::TelemetryFilter;
 use crate::error::{ExitReport, StartFailure, Violation};
 use crate::id::WorkerRef;
 use crate::process::Stream;
@@ -63,6 +64,10 @@ pub(crate) trait Office: Send + Sync + 'static {
     /// # Errors
     /// How it broke the protocol; nothing that it said afterwards counts, and it gets nothing more.
     fn heard(&self, slot: usize, frames: &mut Vec<FromWorker>) -> Result<(), Violation>;
+
+    /// Whether events of its adapter are wanted, and which: told before it is ready, when there is
+    /// no port yet.
+    fn telemetry(&self, slot: usize) -> (bool, TelemetryFilter);
 
     /// Its interpreter answered a probe.
     fn answered_probe(&self, slot: usize, probe: u64);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::loans::Loans;
-use crate::config::WorkerConfig;
+use crate::config::{TelemetryFilter, WorkerConfig};
 use crate::id::{CallId, WorkerRef};
 use crate::payload::{Buffers, Payload, Told};
 use crate::process::{Control, Page, ToWorker, WordState};
@@ -34,6 +34,8 @@ pub(crate) struct Port {
     loans: Option<Arc<Loans>>,
     /// Bytes of one value in a frame.
     max_message: usize,
+    /// Its adapter's events may be asked for.
+    tells: bool,
 }
 
 impl Port {
@@ -43,12 +45,29 @@ impl Port {
         page: Option<Arc<Page>>,
         max_message: usize,
     ) -> Self {
-        Self { outbox, control, page, loans: None, max_message }
+        Self { outbox, control, page, loans: None, max_message, tells: false }
     }
 
     /// From now on buffers are lent to it.
     pub(super) fn lend_by(&mut self, loans: Arc<Loans>) {
         self.loans = Some(loans);
+    }
+
+    /// Its end can be told which events of its adapter are wanted.
+    pub(super) fn can_tell(&mut self) {
+        self.tells = true;
+    }
+
+    /// Whether it may tell events of its adapter.
+    pub(crate) fn tells(&self) -> bool {
+        self.tells
+    }
+
+    /// Which events of its adapter are wanted from now on; none where not `enabled`.
+    pub(crate) fn control_telemetry(&self, enabled: bool, filter: &TelemetryFilter) {
+        if self.tells {
+            self.outbox.telemetry_control(enabled, filter);
+        }
     }
 
     /// Where what has no order with the rest is sent from elsewhere: answers of host tools.
@@ -182,9 +201,15 @@ impl Port {
         self.revoke(word, id)
     }
 
-    pub(super) fn initialize(&self, worker: &WorkerRef, config: &WorkerConfig) {
+    pub(super) fn initialize(
+        &self,
+        worker: &WorkerRef,
+        config: &WorkerConfig,
+        (wanted, filter): (bool, &TelemetryFilter),
+    ) {
         let loans = self.loans.as_ref();
-        self.outbox.initialize(worker, config, loans.map(|loans| loans.arena()));
+        let telemetry = self.tells.then_some((wanted, filter));
+        self.outbox.initialize(worker, config, loans.map(|loans| loans.arena()), telemetry);
     }
 
     pub(super) fn drain(&self) {

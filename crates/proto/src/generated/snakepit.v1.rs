@@ -143,6 +143,156 @@ pub struct Buffer {
     #[prost(bytes = "bytes", tag = "5")]
     pub inline: ::prost::bytes::Bytes,
 }
+/// What the host wants to hear. Replaces what it said before; takes effect as soon as the worker reads it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TelemetryControl {
+    /// Somebody listens to events; else none are sent.
+    #[prost(bool, tag = "1")]
+    pub enabled: bool,
+    /// Of the events that the patterns let through this part is sent: 0 to 1.
+    #[prost(double, tag = "2")]
+    pub sampling: f64,
+    /// Globs over an event's name, one of which must match; none: every name does.
+    #[prost(string, repeated, tag = "3")]
+    pub allow: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Globs, none of which may match.
+    #[prost(string, repeated, tag = "4")]
+    pub deny: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Sent when it suits the worker, but before the Result of the call in which it was emitted and before
+/// what its emitter says next.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Telemetry {
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<Event>,
+    #[prost(message, repeated, tag = "2")]
+    pub spans: ::prost::alloc::vec::Vec<Span>,
+    /// Events and spans that were not sent, for lack of room, since the worker began. Only grows.
+    #[prost(uint64, tag = "3")]
+    pub dropped: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Event {
+    /// 1 to 256 characters, none of them white space or control.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Since the epoch.
+    #[prost(uint64, tag = "2")]
+    pub time_ns: u64,
+    /// Each key once.
+    #[prost(message, repeated, tag = "3")]
+    pub measurements: ::prost::alloc::vec::Vec<Measurement>,
+    /// Each key once.
+    #[prost(message, repeated, tag = "4")]
+    pub metadata: ::prost::alloc::vec::Vec<Attribute>,
+    /// Empty: none.
+    #[prost(string, tag = "5")]
+    pub correlation_id: ::prost::alloc::string::String,
+    /// In whose course it was emitted; 0: in none, or one that is over.
+    #[prost(uint64, tag = "6")]
+    pub call_id: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Measurement {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(oneof = "measurement::Number", tags = "2, 3")]
+    pub number: ::core::option::Option<measurement::Number>,
+}
+/// Nested message and enum types in `Measurement`.
+pub mod measurement {
+    #[derive(Clone, Copy, PartialEq, ::prost::Oneof)]
+    pub enum Number {
+        #[prost(sint64, tag = "2")]
+        Count(i64),
+        #[prost(double, tag = "3")]
+        Real(f64),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Attribute {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(oneof = "attribute::Value", tags = "2, 3, 4, 5")]
+    pub value: ::core::option::Option<attribute::Value>,
+}
+/// Nested message and enum types in `Attribute`.
+pub mod attribute {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Value {
+        #[prost(string, tag = "2")]
+        Text(::prost::alloc::string::String),
+        #[prost(sint64, tag = "3")]
+        Count(i64),
+        #[prost(double, tag = "4")]
+        Real(f64),
+        #[prost(bool, tag = "5")]
+        Flag(bool),
+    }
+}
+/// Twice for each: when it begins, with `end_ns` 0, and when it has ended, with all that is known.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Span {
+    /// 16 bytes, not all 0.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub trace_id: ::prost::bytes::Bytes,
+    /// 8 bytes, not all 0.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub span_id: ::prost::bytes::Bytes,
+    /// 8 bytes; empty: it has none in this worker or in its call.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub parent_span_id: ::prost::bytes::Bytes,
+    /// As an event's, but white space may be in it.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    /// Since the epoch.
+    #[prost(uint64, tag = "5")]
+    pub start_ns: u64,
+    /// 0: it has begun.
+    #[prost(uint64, tag = "6")]
+    pub end_ns: u64,
+    /// Each key once.
+    #[prost(message, repeated, tag = "7")]
+    pub attributes: ::prost::alloc::vec::Vec<Attribute>,
+    #[prost(enumeration = "SpanStatus", tag = "8")]
+    pub status: i32,
+    /// Of an error.
+    #[prost(string, tag = "9")]
+    pub message: ::prost::alloc::string::String,
+    /// As in Event.
+    #[prost(uint64, tag = "10")]
+    pub call_id: u64,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SpanStatus {
+    /// Nothing is said of how it went.
+    Unspecified = 0,
+    Ok = 1,
+    Error = 2,
+}
+impl SpanStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SPAN_STATUS_UNSPECIFIED",
+            Self::Ok => "SPAN_STATUS_OK",
+            Self::Error => "SPAN_STATUS_ERROR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SPAN_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "SPAN_STATUS_OK" => Some(Self::Ok),
+            "SPAN_STATUS_ERROR" => Some(Self::Error),
+            _ => None,
+        }
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Tool {
     /// \[A-Za-z0-9\]\[A-Za-z0-9\_.-\]{0,63}, another one for each tool.
@@ -163,7 +313,7 @@ pub struct Tool {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HostFrame {
-    #[prost(oneof = "host_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "host_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub frame: ::core::option::Option<host_frame::Frame>,
 }
 /// Nested message and enum types in `HostFrame`.
@@ -194,13 +344,16 @@ pub mod host_frame {
         /// After Unread alone.
         #[prost(message, tag = "9")]
         BufferBytes(super::BufferBytes),
+        /// To a worker that said `telemetry` alone.
+        #[prost(message, tag = "10")]
+        TelemetryControl(super::TelemetryControl),
     }
 }
 /// No larger than `max_message` and 64 KiB for what a frame has beside a value. One of the frames,
 /// always.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerFrame {
-    #[prost(oneof = "worker_frame::Frame", tags = "1, 2, 3, 4, 5, 10, 6, 7, 8, 11")]
+    #[prost(oneof = "worker_frame::Frame", tags = "1, 2, 3, 4, 5, 10, 6, 7, 8, 11, 9")]
     pub frame: ::core::option::Option<worker_frame::Frame>,
 }
 /// Nested message and enum types in `WorkerFrame`.
@@ -237,6 +390,9 @@ pub mod worker_frame {
         /// After `ready`, before the Result.
         #[prost(message, tag = "11")]
         Unread(super::Unread),
+        /// After `ready`, where Initialize has `telemetry`. At most 1024 events and spans, and 64 KiB.
+        #[prost(message, tag = "9")]
+        Telemetry(super::Telemetry),
     }
 }
 /// What a spawned worker reads from its control socket before it dials. Secret: never in argv or
@@ -281,8 +437,11 @@ pub struct Hello {
     /// This end maps segments, and has `control`; see Buffer.
     #[prost(bool, tag = "12")]
     pub arenas: bool,
+    /// This end knows TelemetryControl.
+    #[prost(bool, tag = "13")]
+    pub telemetry: bool,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Initialize {
     /// Absent: the worker is a program of its own and knows its tools.
     #[prost(message, optional, tag = "1")]
@@ -317,6 +476,9 @@ pub struct Initialize {
     /// Absent: buffers travel in frames alone, in both directions.
     #[prost(message, optional, tag = "12")]
     pub shared_memory: ::core::option::Option<SharedMemory>,
+    /// What is wanted at first; absent: no Telemetry, ever.
+    #[prost(message, optional, tag = "13")]
+    pub telemetry: ::core::option::Option<TelemetryControl>,
 }
 /// How large buffers travel; told to who said `arenas`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

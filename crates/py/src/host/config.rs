@@ -50,6 +50,7 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<(PoolConfig, Py<PyAny>
         thread_safety_checks: config.getattr("thread_safety_checks")?.extract()?,
         results: results(&config.getattr("unserializable")?)?,
         errors: config.getattr("errors")?.extract()?,
+        telemetry: snakepit::TelemetryFilter::default(),
     };
     let affinity =
         text("affinity")?.parse().map_err(|message| config_error(py, "affinity", message))?;

@@ -34,6 +34,7 @@ mod retry;
 mod runtime;
 mod session;
 mod submitted;
+mod telemetry;
 mod tools;
 
 use pyo3::prelude::*;
@@ -47,6 +48,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("STRICT_PREFIXES", PyTuple::new(py, environment::STRICT_PREFIXES)?)?;
     module.add("THREAD_COUNTS", PyTuple::new(py, environment::THREAD_COUNTS)?)?;
     module.add("OF_ONE_INTERPRETER", PyTuple::new(py, environment::OF_ONE_INTERPRETER)?)?;
+    module.add("TELEMETRY_EVENTS", telemetry::names(py)?)?;
     module.add_class::<pool::Pool>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<reply::Reply>()?;
@@ -72,5 +74,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(hardware::device_info, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::clear_hardware_cache, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::assign_devices, module)?)?;
+    module.add_class::<telemetry::Subscription>()?;
+    module.add_function(wrap_pyfunction!(telemetry::hears, module)?)?;
+    module.add_function(wrap_pyfunction!(telemetry::tell, module)?)?;
     module.add_function(wrap_pyfunction!(callbacks::leave, module)?)
 }

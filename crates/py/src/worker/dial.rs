@@ -23,6 +23,7 @@ use super::engine::Engine;
 use super::inbox::Inbox;
 use super::line::Line;
 use super::outbox::Outbox;
+use super::telemetry::Wanted;
 use super::watch;
 
 /// A line that is refused because its host is going leaves so long for the news of that.
@@ -44,6 +45,7 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
         control: true,
         words: side.page().is_some(),
         arenas: true,
+        telemetry: true,
     };
     let attendant = Attendant::new(py, side)?;
     let dialled = py.detach(|| {
@@ -54,7 +56,7 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
             }
         })
     });
-    let (engine, initialize) = dialled.map_err(|status| {
+    let (engine, initialize, wanted) = dialled.map_err(|status| {
         let path = &start.socket_path;
         PyConnectionError::new_err(format!("no line to the host at {path}: {}", status.message()))
     })?;
@@ -64,13 +66,17 @@ pub(crate) fn attach(py: Python<'_>, bridge_version: String) -> PyResult<Py<Line
     }
     watch::start(py, side, Arc::clone(&engine.running), exchange)?;
     let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
-    let line = Py::new(py, Line::new(initialize, max_message, side.page(), engine))?;
+    let line = Py::new(py, Line::new(initialize, max_message, side.page(), engine, wanted))?;
     let closed = line.clone_ref(py);
     boot::at_exit(py, move |py| closed.get().close(py))?;
     Ok(line)
 }
 
-fn dial(start: &Start, hello: Hello, attendant: Attendant) -> Result<(Engine, Initialize), Status> {
+fn dial(
+    start: &Start,
+    hello: Hello,
+    attendant: Attendant,
+) -> Result<(Engine, Initialize, Arc<Wanted>), Status> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let delivered = Delivered::default();
     let (outbox, frames) = Outbox::new(delivered.clone());
@@ -92,8 +98,10 @@ fn dial(start: &Start, hello: Hello, attendant: Attendant) -> Result<(Engine, In
         })
         .map(|(incoming, closed_in_forks, initialize)| {
             let max_message = usize::try_from(start.max_message).unwrap_or(usize::MAX);
-            let inbox = Inbox::new(incoming, attendant, max_message);
-            (Engine::new(runtime, outbox, inbox, max_message, closed_in_forks), initialize)
+            let wanted = Arc::new(Wanted::new(initialize.telemetry.clone().unwrap_or_default()));
+            let inbox = Inbox::new(incoming, attendant, max_message, Arc::clone(&wanted));
+            let engine = Engine::new(runtime, outbox, inbox, max_message, closed_in_forks);
+            (engine, initialize, wanted)
         })
 }
 

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::thread::Thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +19,7 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::running::{Running, RunningCall};
 use super::standby::Standby;
+use super::telemetry;
 
 /// Copying more than this takes so long that the interpreter is handed over meanwhile.
 const BULK: usize = 64 * 1024;
@@ -36,7 +36,6 @@ pub(super) struct Engine {
     /// What a tool forks must not keep the line open after we are gone.
     _closed_in_forks: CloseInChild,
     standby: Arc<Standby>,
-    standby_thread: Option<Thread>,
     bytes_queued: usize,
 }
 
@@ -50,16 +49,21 @@ impl Engine {
     ) -> Self {
         let (runtime, outbox) = (Arc::new(runtime), Arc::new(outbox));
         let link = Link::new(Arc::clone(&runtime), inbox, Arc::clone(&outbox), max_message);
+        runtime.spawn(telemetry::keep_sending(Arc::clone(&outbox)));
         Self {
-            runtime,
             running: Arc::default(),
-            standby: Standby::new(Arc::clone(&outbox)),
-            standby_thread: None,
+            standby: Standby::new(Arc::clone(&outbox), Arc::clone(&runtime)),
+            runtime,
             outbox,
             link,
             _closed_in_forks: closed_in_forks,
             bytes_queued: 0,
         }
+    }
+
+    /// Who sends what is told while a tool runs long.
+    pub(super) fn standby(&self) -> Arc<Standby> {
+        Arc::clone(&self.standby)
     }
 
     /// A frame that has been read already, without any I/O.
@@ -195,15 +199,7 @@ impl Engine {
 
     /// Python code runs now, with the standby ready to take over the line.
     pub(super) fn enter_python(&mut self) {
-        if !self.standby.enter_python() {
-            return;
-        }
-        // Where no thread can be had, replies wait for a slow tool; nothing else is lost.
-        let start = || self.standby.spawn(Arc::clone(&self.runtime)).ok();
-        self.standby_thread = self.standby_thread.take().or_else(start);
-        if let Some(thread) = &self.standby_thread {
-            thread.unpark();
-        }
+        self.standby.enter_python();
     }
 
     /// The main thread is back and wants to drive.

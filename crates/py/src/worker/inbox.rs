@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! whoever polls ──▶ frames ──┬── StartCall, Drain, …             ──▶ aside ──▶ main thread
-//!                            └── HostToolResult, HostToolChunks  ──▶ the reply of that number
+//!                            ├── HostToolResult, HostToolChunks  ──▶ the reply of that number
+//!                            └── TelemetryControl                ──▶ kept for who tells
 //! ```
 //!
 //! Whoever waits for anything reads, one at a time, and routes what is not its own. As a rule that is
@@ -26,6 +27,7 @@ use super::host_reply::{End, HostAnswer};
 use super::lock;
 use super::outbox::Outbox;
 use super::running::RunningCall;
+use super::telemetry::Wanted;
 
 /// Host tools that the host lets us have under way, as `worker.proto` says.
 const LIMIT: usize = 256;
@@ -60,6 +62,7 @@ struct State {
     /// A thread does nothing but read: the others leave it to that one.
     driven: bool,
     attendant: Attendant,
+    wanted: Arc<Wanted>,
 }
 
 impl Inbox {
@@ -67,6 +70,7 @@ impl Inbox {
         frames: Streaming<HostFrame>,
         attendant: Attendant,
         max_message: usize,
+        wanted: Arc<Wanted>,
     ) -> Self {
         let state = State {
             frames,
@@ -81,6 +85,7 @@ impl Inbox {
             watched: 0,
             driven: false,
             attendant,
+            wanted,
         };
         Self { state: Mutex::new(state) }
     }
@@ -252,7 +257,7 @@ impl State {
         polled
     }
 
-    /// Gives an answer to who waits for it; all else comes back.
+    /// Gives an answer to who waits for it, and takes note of what is wanted; all else comes back.
     fn route(&mut self, frame: HostFrame) -> Option<HostFrame> {
         match frame.frame {
             Some(FromHost::HostToolResult(result)) => {
@@ -273,6 +278,10 @@ impl State {
                     answer.add(chunks.items);
                     self.tell(&answer);
                 }
+                None
+            }
+            Some(FromHost::TelemetryControl(control)) => {
+                self.wanted.replace(control);
                 None
             }
             frame => Some(HostFrame { frame }),

@@ -24,6 +24,8 @@ use super::names::Names;
 use super::outbox::Outbox;
 use super::results;
 use super::serve::{Hooks, Server, Tools};
+use super::standby::Standby;
+use super::telemetry::{Telemetry, Wanted};
 use super::{boot, drive};
 use crate::codec;
 
@@ -44,6 +46,8 @@ pub(crate) struct Line {
     page: Option<&'static Page>,
     /// Of the engine, which is taken while it serves.
     outbox: Arc<Outbox>,
+    wanted: Arc<Wanted>,
+    standby: Arc<Standby>,
     /// Where several calls run at once.
     floor: OnceLock<Arc<Floor>>,
     /// Only ever tried: a tool that calls back into its own line must not wait for itself.
@@ -56,10 +60,12 @@ impl Line {
         max_message: usize,
         page: Option<&'static Page>,
         engine: Engine,
+        wanted: Arc<Wanted>,
     ) -> Self {
-        let outbox = Arc::clone(&engine.outbox);
+        let (outbox, standby) = (Arc::clone(&engine.outbox), engine.standby());
         let engine = Mutex::new(engine);
-        Self { initialize, max_message, page, outbox, floor: OnceLock::new(), engine }
+        let floor = OnceLock::new();
+        Self { initialize, max_message, page, outbox, wanted, standby, floor, engine }
     }
 
     fn engine(&self) -> PyResult<MutexGuard<'_, Engine>> {
@@ -150,7 +156,20 @@ impl Line {
         let mut engine = self.engine()?;
         engine.push(Frame::Ready(ready), 0);
         engine.flush(py);
+        // What `initialize` has told goes now, and nothing could before.
+        self.outbox.telemetry.open();
         Ok(())
+    }
+
+    /// Where what the adapter tells is left for the host; None: it wants none, ever.
+    #[getter]
+    fn telemetry(&self) -> PyResult<Option<Telemetry>> {
+        if self.initialize.telemetry.is_none() {
+            return Ok(None);
+        }
+        let (wanted, outbox) = (Arc::clone(&self.wanted), Arc::clone(&self.outbox));
+        let (standby, owner) = (Arc::clone(&self.standby), boot::side()?.owner);
+        Ok(Some(Telemetry { wanted, outbox, standby, owner }))
     }
 
     /// Tell people something about this worker, from any thread. It goes out with the next thing that

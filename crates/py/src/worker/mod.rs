@@ -9,6 +9,7 @@
 //! watch      control socket ─▶ cancel, grant, probe, end of host   own thread, never attaches to Python
 //! arenas     large buffers: segments of the host, and our own
 //! attendant  cancel callbacks, answers to probes                   own thread, attaches
+//! telemetry  what the adapter tells of its work                        whoever tells
 //! sessions   which sessions have been here, and their end          main thread
 //! standby    drives the line while a tool runs long                own thread, never attaches
 //!            and something that was said is not yet sent
@@ -55,6 +56,7 @@ mod serve;
 mod sessions;
 mod standby;
 mod stream;
+mod telemetry;
 mod watch;
 
 /// Adds the worker's functions and classes to the extension module.
@@ -69,6 +71,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<job::Job>()?;
     module.add_class::<jobs::Jobs>()?;
     module.add_class::<host_reply::HostReply>()?;
+    module.add_class::<telemetry::Telemetry>()?;
     module.add_class::<line::Line>()
 }
 

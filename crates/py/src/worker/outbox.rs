@@ -23,6 +23,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 
 use super::lock;
+use super::telemetry::Pending;
 
 /// A chunk frame is complete with so many items, or before it would exceed so many bytes. Less
 /// than the 64 KiB that both ends allow above the message limit, so it fits whatever that is.
@@ -38,6 +39,8 @@ pub(super) struct Outbox {
     /// Frames that were queued since the line began.
     said: AtomicU64,
     delivered: Delivered,
+    /// What goes before whatever is said next.
+    pub(super) telemetry: Pending,
 }
 
 /// The chunk that is being filled.
@@ -55,13 +58,26 @@ impl Outbox {
         let (frames, line) = mpsc::unbounded_channel();
         let line = UnboundedReceiverStream::new(line).map_while(|frame| frame);
         let (queued, open, said) = (Mutex::default(), Mutex::default(), AtomicU64::new(0));
-        (Self { frames, queued, open, said, delivered }, line)
+        let telemetry = Pending::default();
+        (Self { frames, queued, open, said, delivered, telemetry }, line)
     }
 
     /// Queues a frame for whoever drives next.
     pub(super) fn push(&self, frame: Frame) {
+        if self.telemetry.waits() {
+            self.push_telemetry();
+        }
         lock(&self.queued).push(Some(WorkerFrame { frame: Some(frame) }));
         self.said.fetch_add(1, SeqCst);
+    }
+
+    /// Queues what the adapter has told, where that is anything.
+    pub(super) fn push_telemetry(&self) {
+        let mut queued = lock(&self.queued);
+        for told in self.telemetry.take() {
+            queued.push(Some(WorkerFrame { frame: Some(Frame::Telemetry(told)) }));
+            self.said.fetch_add(1, SeqCst);
+        }
     }
 
     /// Whether the kernel has all that was queued; an open chunk is not.
@@ -81,6 +97,7 @@ impl Outbox {
 
     /// Nothing more will be said: the host sees the end once it has all that was.
     pub(super) fn finish(&self) {
+        self.push_telemetry();
         lock(&self.queued).push(None);
     }
 

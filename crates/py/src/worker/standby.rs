@@ -5,7 +5,7 @@
 //! a slow tool (or a slow item of a generator) would reach its caller only after that.
 //!
 //! ```text
-//! asleep ──main thread enters Python with something unsent──▶ ticking ──quiet for a while──▶ asleep
+//! asleep ──main thread is in Python with something unsent───▶ ticking ──quiet for a while──▶ asleep
 //!                       a tool that runs through a whole tick ─▶ driving ─tool returned─▶ ticking
 //! ```
 //!
@@ -13,14 +13,15 @@
 //! waits for its future or for the core. So being wrong for a moment here costs time, not
 //! correctness.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
+use super::lock;
 use super::outbox::Outbox;
 
 /// How long a tool may run before somebody else sends what is unsent: at most two ticks.
@@ -32,6 +33,8 @@ const QUIET_TICKS: u32 = 25;
 /// Shared by the main thread and the standby.
 pub(super) struct Standby {
     outbox: Arc<Outbox>,
+    runtime: Arc<Runtime>,
+    thread: Mutex<Option<Thread>>,
     /// Odd while the main thread is in Python, and another number each time.
     turn: AtomicU64,
     unsent: AtomicBool,
@@ -41,9 +44,11 @@ pub(super) struct Standby {
 }
 
 impl Standby {
-    pub(super) fn new(outbox: Arc<Outbox>) -> Arc<Self> {
+    pub(super) fn new(outbox: Arc<Outbox>, runtime: Arc<Runtime>) -> Arc<Self> {
         Arc::new(Self {
             outbox,
+            runtime,
+            thread: Mutex::default(),
             turn: AtomicU64::new(0),
             unsent: AtomicBool::new(false),
             awake: AtomicBool::new(false),
@@ -52,12 +57,28 @@ impl Standby {
         })
     }
 
-    /// Starts the thread, asleep.
-    pub(super) fn spawn(self: &Arc<Self>, runtime: Arc<Runtime>) -> std::io::Result<Thread> {
-        let standby = Arc::clone(self);
-        let builder = thread::Builder::new().name("snakepit-standby".into());
-        let handle = builder.spawn(move || standby.run(&runtime))?;
-        Ok(handle.thread().clone())
+    /// Wakes the thread, which there may not be yet.
+    fn wake(self: &Arc<Self>) {
+        let mut thread = lock(&self.thread);
+        if thread.is_none() {
+            let standby = Arc::clone(self);
+            let builder = thread::Builder::new().name("snakepit-standby".into());
+            // Where no thread can be had, replies wait for a slow tool; nothing else is lost.
+            let handle = builder.spawn(move || standby.run());
+            *thread = handle.ok().map(|handle| handle.thread().clone());
+        }
+        if let Some(thread) = &*thread {
+            thread.unpark();
+        }
+    }
+
+    /// Something waits beside what the main thread has queued. Called by any thread.
+    pub(super) fn nudge(self: &Arc<Self>) {
+        // It looks itself when it goes into Python.
+        let is_in_python = self.turn.load(SeqCst) % 2 == 1;
+        if is_in_python && !self.awake.load(SeqCst) && !self.awake.swap(true, SeqCst) {
+            self.wake();
+        }
     }
 
     /// Something was queued.
@@ -70,11 +91,17 @@ impl Standby {
         self.unsent.store(false, SeqCst);
     }
 
-    /// The main thread goes into Python. True: the thread sleeps and must be unparked.
-    pub(super) fn enter_python(&self) -> bool {
+    /// The main thread goes into Python.
+    pub(super) fn enter_python(self: &Arc<Self>) {
         self.turn.fetch_add(1, SeqCst);
         // Dekker: we have stored `unsent` and load `awake`; the thread does it the other way round.
-        self.unsent.load(SeqCst) && !self.awake.load(SeqCst) && !self.awake.swap(true, SeqCst)
+        if self.is_unsent() && !self.awake.load(SeqCst) && !self.awake.swap(true, SeqCst) {
+            self.wake();
+        }
+    }
+
+    fn is_unsent(&self) -> bool {
+        self.unsent.load(SeqCst) || self.outbox.telemetry.waits()
     }
 
     /// The main thread is back and wants the core.
@@ -85,39 +112,39 @@ impl Standby {
         }
     }
 
-    fn run(&self, runtime: &Runtime) {
+    fn run(&self) {
         loop {
             while !self.awake.load(SeqCst) {
                 thread::park();
             }
-            self.tick(runtime);
+            self.tick();
             self.awake.store(false, SeqCst);
-            if self.unsent.load(SeqCst) {
+            if self.is_unsent() {
                 self.awake.store(true, SeqCst);
             }
         }
     }
 
     /// Looks at the main thread now and then, until nothing is unsent for a while.
-    fn tick(&self, runtime: &Runtime) {
+    fn tick(&self) {
         let (mut seen, mut quiet) = (0, 0);
         while quiet < QUIET_TICKS {
             thread::sleep(TICK);
             let turn = self.turn.load(SeqCst);
-            quiet = if self.unsent.load(SeqCst) { 0 } else { quiet + 1 };
+            quiet = if self.is_unsent() { 0 } else { quiet + 1 };
             if quiet == 0 && turn == seen && turn % 2 == 1 {
-                self.drive(runtime, turn);
+                self.drive(turn);
             }
             seen = turn;
         }
     }
 
-    fn drive(&self, runtime: &Runtime, turn: u64) {
+    fn drive(&self, turn: u64) {
         self.driving.store(true, SeqCst);
         // A stale permit of `leave` only ends this early; the next tick tries again.
         if self.turn.load(SeqCst) == turn {
             self.outbox.seal();
-            runtime.block_on(async {
+            self.runtime.block_on(async {
                 self.outbox.hand_over();
                 self.leave.notified().await;
             });

@@ -14,6 +14,7 @@ mod overload;
 mod paused;
 mod queueing;
 mod recycling;
+mod relay;
 mod requeueing;
 mod sessions;
 mod starting;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use snakepit::telemetry::{CATALOGUE, Event, Events, Field, Number, table};
+use snakepit::telemetry::{CATALOGUE, Event, Events, Field, Number, Value, table};
 use snakepit::{Affinity, Error, SessionKey};
 use snakepit_testkit::{PATIENCE, call, pool, soon};
 
@@ -36,7 +36,7 @@ fn check(event: &Event) {
     }
     for (name, number) in &event.measurements {
         let positive = match number {
-            Number::Count(count) => *count > 0,
+            Number::Whole(whole) => *whole > 0,
             Number::Real(real) => real.is_finite() && *real >= 0.0,
         };
         assert!(positive, "{name} of {event:?}");
@@ -51,16 +51,16 @@ async fn every_event_of_the_catalogue_is_told_as_it_says() {
     assert_eq!(works.run("echo", "hello").await.expect("an answer"), "hello");
     let mut seen = until(&mut events, "snakepit.grpc_worker.execute.stop").await;
     let stop = seen.last().expect("an event").clone();
-    assert_eq!(stop.metadata("command"), Some("echo"));
-    assert_eq!(stop.metadata("worker_id"), Some("test/0"));
-    assert_eq!(stop.metadata("session_id"), None);
+    assert_eq!(stop.text("command"), Some("echo"));
+    assert_eq!(stop.text("worker_id"), Some("test/0"));
+    assert_eq!(stop.text("session_id"), None);
 
     let mut spec = call("echo", "again");
     spec.session = Some(SessionKey { id: "s".into(), affinity: Affinity::default(), object: None });
     answer(submit_spec(&works, spec)).await.expect("an answer");
     seen.extend(until(&mut events, "snakepit.grpc_worker.execute.stop").await);
     let stop = seen.last().expect("an event").clone();
-    assert_eq!(stop.metadata("session_id"), Some("s"));
+    assert_eq!(stop.text("session_id"), Some("s"));
 
     works.run("exit", "3").await.expect_err("a death");
     works.refilled(2).await;
@@ -70,18 +70,18 @@ async fn every_event_of_the_catalogue_is_told_as_it_says() {
         found.unwrap_or_else(|| panic!("no {name}")).clone()
     };
     let failed = find("snakepit.grpc_worker.execute.exception");
-    assert_eq!(failed.metadata("error"), Some("worker_died"));
-    assert_eq!(failed.metadata("worker_id"), Some("test/0"));
+    assert_eq!(failed.text("error"), Some("worker_died"));
+    assert_eq!(failed.text("worker_id"), Some("test/0"));
     let ended = find("snakepit.pool.worker.terminated");
-    assert_eq!(ended.metadata("crash"), Some("true"));
-    assert_eq!(ended.metadata("generation"), Some("1"));
+    assert_eq!(ended.metadata("crash"), Some(&Value::Flag(true)));
+    assert_eq!(ended.metadata("generation"), Some(&Value::Number(Number::Whole(1))));
     works.finish().await;
 
     let broken = pool(1).start_as("exit 3").open();
     let mut events = broken.events();
     broken.await_ready(Some(PATIENCE)).await.expect_err("it does not start");
     seen.extend(until(&mut events, "snakepit.pool.worker.spawn_failed").await);
-    let reason = seen.last().and_then(|event| event.metadata("reason")).expect("a reason");
+    let reason = seen.last().and_then(|event| event.text("reason")).expect("a reason");
     assert_eq!(reason, "it ended before it was ready: exit code 3");
     broken.finish().await;
 
@@ -100,7 +100,7 @@ async fn a_refused_call_has_a_start_and_an_end_too() {
     let seen = until(&mut events, "snakepit.grpc_worker.execute.exception").await;
     seen.iter().for_each(|event| check(event));
     let end = seen.last().expect("an event");
-    assert_eq!((end.metadata("error"), end.metadata("worker_id")), (Some("queue_full"), None));
+    assert_eq!((end.text("error"), end.text("worker_id")), (Some("queue_full"), None));
     pool.finish().await;
 }
 
@@ -112,7 +112,7 @@ async fn a_call_that_nobody_heard_begin_is_not_told_to_end() {
     answer(early).await.expect("an answer");
     answer(submit(&pool, "echo", "late")).await.expect("an answer");
     let seen = until(&mut events, "snakepit.grpc_worker.execute.stop").await;
-    let calls = seen.iter().filter(|event| event.metadata("command").is_some()).count();
+    let calls = seen.iter().filter(|event| event.text("command").is_some()).count();
     assert_eq!(calls, 2, "start and end of the second one: {seen:?}");
     pool.finish().await;
 }

@@ -115,6 +115,8 @@ lies! {
     the_end_of_a_plain_call: plain "end" => "wrong_kind" "which is none that streams";
     a_value_of_a_stream: stream "value" => "wrong_kind" "which is a stream";
     chunks_without_an_item: stream "no-items" => "empty_chunks" "without an item";
+    an_event_without_a_name: plain "tell _ 1" => "bad_telemetry" "an event's name";
+    more_events_than_a_frame_has: plain "tell a 1025" => "bad_telemetry" "1025 events and spans";
     more_items_than_granted: stream "flood 2000" => "credit_exceeded" "1025 items and 4100 bytes";
     more_items_in_one_frame: stream "pile 2000" => "credit_exceeded" "1025 items and 4100 bytes";
     more_bytes_than_granted:

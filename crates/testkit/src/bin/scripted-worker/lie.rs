@@ -16,6 +16,7 @@
 //! | `about N`, `go-on N` | an answer, an item, of the call of that number |
 //! | `ask N`, `ask-for N`, `ask-twice` | so many host tools at once; one for the call of that number; two of one number |
 //! | `ask-heavy` | two host tools that have more arguments together than a message may have |
+//! | `tell NAME N` | an event of that name in the frame, so often |
 //! | `flood N`, `heap N SIZE`, `pile N` | so many items at once, of so many bytes, in one frame |
 
 use std::os::fd::{AsFd, AsRawFd};
@@ -27,7 +28,8 @@ use nix::sys::socket::{MsgFlags, send};
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{
-    CallHostTool, Chunks, Ready, Result as CallResult, Start, StartCall, StartFailed, StreamEnd,
+    CallHostTool, Chunks, Event, Ready, Result as CallResult, Start, StartCall, StartFailed,
+    StreamEnd, Telemetry,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -153,6 +155,12 @@ pub async fn tell(what: &str, call: Option<&StartCall>, script: &Script, side: &
         "ask-for" => line.say(ask(1, number(), 0)),
         "ask-twice" => (0..2).for_each(|_| line.say(ask(1, call_id, 0))),
         "ask-heavy" => (0..2).for_each(|id| line.say(ask(id, call_id, 1000))),
+        "tell" => {
+            let name = words.next().expect("a name").replace('_', " ");
+            let count = words.next().and_then(|word| word.parse().ok()).expect("a number");
+            let events = vec![Event { name, ..Event::default() }; count];
+            line.say(Frame::Telemetry(Telemetry { events, ..Telemetry::default() }));
+        }
         "flood" => (0..number()).for_each(|_| line.say(chunks(call_id, items(1)))),
         "pile" => line.say(chunks(call_id, items(number() as usize))),
         "heap" => {

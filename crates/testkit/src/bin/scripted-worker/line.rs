@@ -124,6 +124,7 @@ pub fn hello(script: &Script, start: &Start) -> Hello {
         control: script.control,
         words: script.words,
         arenas: script.arenas,
+        telemetry: script.telemetry,
     }
 }
 

@@ -7,6 +7,7 @@
 //! calls   what cancels and grants say about calls                     written by the control thread
 //! tool    what a call does
 //! memory  large buffers, and the tools that have to do with them
+//! tell    its adapter's telemetry
 //! lie     what is said that no honest worker says
 //! point   where it fails because its host's test says so
 //! ```
@@ -21,6 +22,7 @@ mod line;
 mod memory;
 mod point;
 mod script;
+mod tell;
 mod tool;
 
 use std::future::pending;
@@ -87,6 +89,7 @@ async fn live(script: &Script, side: Side) {
     }
     let Ok((line, mut incoming)) = line::dial(script, &side.start).await else { exit(REFUSED) };
     let Some(FromHost::Initialize(initialize)) = incoming.next().await else { exit(REFUSED) };
+    tell::want(initialize.telemetry.clone());
     side.memory.open(&side.control, initialize.shared_memory.as_ref());
     std::thread::spawn(move || boot::serve_control(&control, &heard, &memory));
     match fails(Point::Warmup) {
@@ -126,6 +129,7 @@ async fn live(script: &Script, side: Side) {
                     take_up(&call, &buffers, &calls, script, &side, &line).await;
                 }
             }
+            FromHost::TelemetryControl(control) => tell::want(Some(control)),
             FromHost::Drain(_) if script.heeds_drain && !fails(Point::Shutdown) => {
                 line.flush().await;
                 exit(0);

@@ -57,6 +57,8 @@ pub struct Script {
     pub words: bool,
     /// Maps segments.
     pub arenas: bool,
+    /// Can be told which events are wanted.
+    pub telemetry: bool,
     pub heeds_sigterm: bool,
     pub heeds_drain: bool,
     /// It is no worker but something that one left behind.
@@ -69,7 +71,7 @@ impl Script {
     /// Words, each changing one thing: `mute`, `exit N`, `boot-error`, `wrong-token`, `protocol N`,
     /// `no-hello`, `bad-hello`, `silent`, `no-http`, `half-http`, `long-frame`, `lend`; `ready-from
     /// GENERATION`, `fail`, `fail-for-good`, `no-source`, `exit-late N`, `hang`, `lie WHAT`; `plain`
-    /// (no control socket, no shared page), `no-arenas` (buffers in frames), `deaf` (to SIGTERM), `clingy` (does not leave when told
+    /// (no control socket, no shared page), `no-arenas` (buffers in frames), `no-telemetry`, `deaf` (to SIGTERM), `clingy` (does not leave when told
     /// to finish); `linger`, `borrow TOKEN PATH`. `once PATH` takes back what stands before it,
     /// unless this is the first worker that comes by that path.
     pub fn from_args() -> Self {
@@ -79,6 +81,7 @@ impl Script {
             control: true,
             words: true,
             arenas: true,
+            telemetry: true,
             heeds_sigterm: true,
             heeds_drain: true,
             lingers: false,
@@ -111,6 +114,7 @@ impl Script {
                 "lie" => script.ending = Ending::Lie(text()),
                 "plain" => (script.control, script.words) = (false, false),
                 "no-arenas" => script.arenas = false,
+                "no-telemetry" => script.telemetry = false,
                 "deaf" => script.heeds_sigterm = false,
                 "clingy" => script.heeds_drain = false,
                 "linger" => script.lingers = true,

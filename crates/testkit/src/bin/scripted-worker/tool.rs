@@ -22,6 +22,10 @@
 //! | `race` | `MICROS` | answers so long before or after the deadline, whatever is said meanwhile |
 //! | `work` | `MICROS` | keeps the whole thread for so long |
 //! | `bomb` | `N` | answers a list in a list, so many inside each other |
+//! | `tell` | `NAME N [GATE]` | tells so many events of that name, then passes the gate |
+//! | `dropped` | `N` | tells that it dropped so many events in all |
+//! | `span` | `NAME` | tells a span's beginning and its end |
+//! | `wanted` | | answers which telemetry the host wants |
 //! | `stall` | `N GATE` | streams N items, then passes the gate, deaf to cancels |
 
 use std::io::Read;
@@ -44,7 +48,7 @@ use super::calls::Running;
 use super::line::Line;
 use super::memory;
 use super::point::{Point, fails};
-use super::stay;
+use super::{stay, tell};
 
 /// What the worker tells of its tools.
 pub fn list() -> Vec<Tool> {
@@ -188,6 +192,22 @@ pub async fn run(
             std::thread::sleep(Duration::from_micros(number().unsigned_abs().into()));
             value("done")
         }
+        "tell" => {
+            let count = word(1).and_then(|word| word.parse().ok()).expect("a number");
+            tell::events(word(0).expect("a name"), count, start.call_id, line);
+            last_words(word(2), line).await;
+            value("told")
+        }
+        "dropped" => {
+            tell::dropped(u64::from(number().unsigned_abs()), line);
+            value("told")
+        }
+        "span" => {
+            let name = word(0).expect("a name");
+            [false, true].iter().for_each(|&end| tell::span(name, end, start.call_id, line));
+            value("told")
+        }
+        "wanted" => value(tell::wanted()),
         "bomb" => Outcome::Value(vec![0x91; number() as usize].into()),
         "stall" => {
             for item in 0..number() {
