@@ -13,6 +13,7 @@ pub use context::{HostContext, Origin};
 
 use crate::config::RetryPolicy;
 use crate::payload::Payload;
+use crate::telemetry::TraceContext;
 pub use session::{Binding, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey};
 pub(crate) use session::{Bound, Life, Resident, check_id};
 pub(crate) use tool_name::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
@@ -77,11 +78,13 @@ pub struct Lineage {
     pub within: Option<HostContext>,
     /// What its host tools are given back.
     pub origin: Option<Origin>,
+    /// Of which trace it is a part: the call itself is this span. None: as what is around it.
+    pub trace: Option<TraceContext>,
 }
 
 impl From<HostContext> for Lineage {
     fn from(within: HostContext) -> Self {
-        Self { within: Some(within), origin: None }
+        Self { within: Some(within), ..Self::default() }
     }
 }
 

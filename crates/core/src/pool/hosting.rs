@@ -163,7 +163,7 @@ impl Shared {
         (state, ports): (&mut State<Job>, &Ports),
         answers: &mut Answers,
     ) -> Result<(), Violation> {
-        let HostAsk { id, call, name, arguments, streaming, window } = ask;
+        let HostAsk { id, call, name, arguments, streaming, window, span } = ask;
         let asking = state.asks(slot, call)?;
         let Some(port) = &ports.0[slot] else { return Ok(()) };
         let deadline = asking.deadline;
@@ -172,9 +172,10 @@ impl Shared {
                 .lineage
                 .as_ref()
                 .map_or((None, None), |lineage| (lineage.within.clone(), lineage.origin.clone()));
-            (job.tool.clone(), job.session.clone(), outer, origin)
+            let trace = job.traced().map(|traced| traced.inside(span));
+            (job.tool.clone(), job.session.clone(), outer, origin, trace)
         });
-        let Some((tool, session, outer, origin)) = job else {
+        let Some((tool, session, outer, origin, trace)) = job else {
             port.outbox().host_tool_failed(id, WorkerFailure::Cancelled);
             return Ok(());
         };
@@ -200,7 +201,7 @@ impl Shared {
         let own = limit.and_then(|limit| Instant::now().checked_add(limit));
         let deadline = [deadline, own].into_iter().flatten().min();
         let pool = self.hosting.pool;
-        let caller = Caller { pool, call, tool, session, deadline, outer };
+        let caller = Caller { pool, call, tool, session, deadline, outer, trace };
         let bytes = arguments.len() as u64;
         let make = |serial| {
             let context = HostContext::new(caller);

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::Pool;
 use super::job::Job;
 use super::shared::Shared;
+use super::spans::TracedCall;
 use super::state::NewCall;
 use crate::call::{HostContext, Lineage, Origin};
 use crate::error::Error;
@@ -17,6 +18,7 @@ use crate::id::CallId;
 pub(super) struct Descent {
     pub(super) within: Option<HostContext>,
     pub(super) origin: Option<Origin>,
+    pub(super) traced: Option<Arc<TracedCall>>,
     /// Of the hook that ends it with what is around it.
     hook: u64,
 }
@@ -37,7 +39,7 @@ impl Pool {
         lineage: Lineage,
         mut new: NewCall<Job>,
     ) -> Result<CallId, Error> {
-        let Lineage { within, origin } = lineage;
+        let Lineage { within, origin, trace } = lineage;
         let (tool, session) = (new.job.tool.clone(), new.job.session.clone());
         let id = Arc::new(OnceLock::new());
         let mut hook = 0;
@@ -49,7 +51,14 @@ impl Pool {
                 return Err(Error::Cancelled { tool, may_have_run: false });
             }
         }
-        new.job.lineage = Some(Box::new(Descent { within: within.clone(), origin, hook }));
+        let around = within.as_ref().and_then(HostContext::trace);
+        let traced = match (trace, around) {
+            (Some(trace), _) => Some(TracedCall::new(trace, &new.job)),
+            (None, Some(around)) => Some(TracedCall::within(around, &new.job)),
+            (None, None) => None,
+        };
+        let traced = traced.map(Arc::new);
+        new.job.lineage = Some(Box::new(Descent { within: within.clone(), origin, traced, hook }));
         let admitted = self.shared.submit(new).map_err(|error| match error {
             Error::ReentrantCall { .. } => Error::ReentrantCall { tool, session },
             other => other,

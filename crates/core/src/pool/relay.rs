@@ -30,7 +30,7 @@ const FILLS_IN: Duration = Duration::from_secs(1);
 /// Receives what workers tell of spans, in the order in which they told it, beside all else that a worker
 /// said: the beginning of a span comes before a host tool that is called inside of it, and its end before
 /// the answer of its call. Called on the runtime's thread; must not block.
-pub type SpanHandler = Arc<dyn Fn(&WorkerRef, Vec<SpanRecord>) + Send + Sync>;
+pub type SpanHandler = Arc<dyn Fn(Vec<SpanRecord>) + Send + Sync>;
 
 /// What a pool keeps for it. A leaf lock: taken under the pool's, never the other way.
 pub(super) struct Relay {
@@ -70,6 +70,11 @@ impl Relay {
         let workers = (0..slots).map(|_| Heard::new()).collect();
         let kept = Kept { filter, own: BTreeMap::new(), workers };
         Self { kept: Mutex::new(kept), spans: OnceLock::new() }
+    }
+
+    /// Whoever takes spans.
+    pub(super) fn spans(&self) -> Option<&SpanHandler> {
+        self.spans.get()
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -152,11 +157,14 @@ impl Told {
     /// Passes it on, outside of the lock.
     pub(super) fn give(self, shared: &Shared) {
         let Self { slot, worker, told, sessions } = self;
-        let AdapterTelemetry { mut events, spans, dropped } = told;
+        let AdapterTelemetry { mut events, mut spans, dropped } = told;
         if !spans.is_empty()
-            && let Some(handler) = shared.relay.spans.get()
+            && let Some(handler) = shared.relay.spans()
         {
-            handler(&worker, spans);
+            for span in &mut spans {
+                span.attributes.push(("snakepit.worker".into(), worker.to_string().into()));
+            }
+            handler(spans);
         }
         if !shared.events.hears(Interest::ADAPTERS) {
             return;

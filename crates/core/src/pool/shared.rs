@@ -221,6 +221,7 @@ impl Shared {
         let now = Instant::now();
         new.job.told = self.tell_call(&new.job, now);
         let told = new.job.told.clone();
+        let traced = new.job.traced().cloned();
         let window = new.job.window();
         let admitted = self.event(|state, _, effects, _| {
             let pass = self.gate.admit().map_err(|open| {
@@ -254,6 +255,7 @@ impl Shared {
                 }
             };
             self.tell_end_of_call(told, None, Err(&error));
+            self.end_trace(traced.as_deref(), None, Err(&error));
             error
         })
     }
@@ -482,10 +484,12 @@ impl Answer {
         match self {
             Self::Value(job, value) => {
                 shared.tell_end_of_call(job.told.clone(), job.last_worker(), Ok(()));
+                shared.end_trace(job.traced().map(|it| &**it), job.last_worker(), Ok(()));
                 job.succeed(value);
             }
             Self::Failure(job, error) => {
                 shared.tell_end_of_call(job.told.clone(), job.last_worker(), Err(&error));
+                shared.end_trace(job.traced().map(|it| &**it), job.last_worker(), Err(&error));
                 job.fail(error);
             }
             Self::Chunks(channel, items) => channel.push(items),

@@ -15,6 +15,7 @@ mod event;
 mod hub;
 mod interest;
 mod sink;
+mod trace_context;
 
 pub(crate) use adapter::{AdapterEvent, AdapterTelemetry};
 pub use adapter::{SpanRecord, SpanStatus};
@@ -28,3 +29,4 @@ pub(crate) use sink::Sink;
 /// For pools that are none of this crate's; not for embedders.
 #[doc(hidden)]
 pub use sink::{hears, tell};
+pub use trace_context::{NoTraceContext, TraceContext};

@@ -12,7 +12,7 @@ use snakepit::{BreakerState, CallSpec, HostToolOptions, LineHandler, Lineage, Ou
 
 use super::chunks::Chunks;
 use super::health::HealthMonitor;
-use super::host_tools::{HostCall, HostQueue, lineage};
+use super::host_tools::{HostCall, HostQueue, Trace, lineage};
 use super::inbox::Inbox;
 use super::leave::{self, Inside};
 use super::reply::Reply;
@@ -135,7 +135,7 @@ impl Pool {
         Ok(Self { pool: Some(pool), driver, substitute })
     }
 
-    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None, within=None, origin=None))]
+    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None, within=None, origin=None, trace=None))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn execute<'py>(
         &self,
@@ -148,9 +148,10 @@ impl Pool {
         retry: Option<&RetryPolicy>,
         within: Option<&HostCall>,
         origin: Option<Bound<'_, PyAny>>,
+        trace: Option<Trace>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (pool, _inside) = self.here(py)?;
-        let lineage = lineage(within, origin);
+        let lineage = lineage(within, origin, trace)?;
         let spec = self.spec(tool, args, session, timeout, idempotent, retry, lineage)?;
         let submit = || match pool.submit(spec) {
             Ok(reply) => Submitted::Reply(reply),
@@ -162,7 +163,7 @@ impl Pool {
         }
     }
 
-    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None, within=None, origin=None))]
+    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None, within=None, origin=None, trace=None))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn submit(
         &self,
@@ -175,9 +176,10 @@ impl Pool {
         retry: Option<&RetryPolicy>,
         within: Option<&HostCall>,
         origin: Option<Bound<'_, PyAny>>,
+        trace: Option<Trace>,
     ) -> PyResult<Reply> {
         let (pool, _inside) = self.here(py)?;
-        let lineage = lineage(within, origin);
+        let lineage = lineage(within, origin, trace)?;
         let spec = self.spec(tool, args, session, timeout, idempotent, retry, lineage)?;
         let hold = Box::new(self.driver.hold());
         // Attached: a leaf lock of bounded work; to detach would invite another thread in.
@@ -188,7 +190,8 @@ impl Pool {
     }
 
     #[pyo3(signature = (
-        tool, args, session, timeout, idempotent, inbox, future, retry=None, within=None, origin=None
+        tool, args, session, timeout, idempotent, inbox, future, retry=None, within=None, origin=None,
+        trace=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn execute_async(
@@ -204,14 +207,15 @@ impl Pool {
         retry: Option<&RetryPolicy>,
         within: Option<&HostCall>,
         origin: Option<Bound<'_, PyAny>>,
+        trace: Option<Trace>,
     ) -> PyResult<Reply> {
-        let reply =
-            self.submit(py, tool, args, session, timeout, idempotent, retry, within, origin)?;
+        let reply = self
+            .submit(py, tool, args, session, timeout, idempotent, retry, within, origin, trace)?;
         inbox.deliver_to(future, &reply);
         Ok(reply)
     }
 
-    #[pyo3(signature = (tool, args, session, timeout, idle_timeout, within=None, origin=None))]
+    #[pyo3(signature = (tool, args, session, timeout, idle_timeout, within=None, origin=None, trace=None))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn stream(
         &self,
@@ -223,9 +227,10 @@ impl Pool {
         idle_timeout: Option<f64>,
         within: Option<&HostCall>,
         origin: Option<Bound<'_, PyAny>>,
+        trace: Option<Trace>,
     ) -> PyResult<Chunks> {
         let (pool, _inside) = self.here(py)?;
-        let lineage = lineage(within, origin);
+        let lineage = lineage(within, origin, trace)?;
         let spec = self.spec(tool, args, session, timeout, false, None, lineage)?;
         let hold = Box::new(self.driver.hold());
         match pool.stream_holding(spec, Some(hold)) {
