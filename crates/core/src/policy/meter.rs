@@ -59,7 +59,7 @@ impl Fate {
         Self::PoolClosed,
     ];
 
-    /// The word that the error has elsewhere too.
+    /// Its word, in metrics as in events and traces.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",

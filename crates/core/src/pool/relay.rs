@@ -165,7 +165,7 @@ impl Told {
             let mut kept = shared.relay.lock();
             let heard = &mut kept.workers[slot];
             let granted = heard.allowance.take(events.len(), Instant::now());
-            let lost = dropped.saturating_sub(heard.dropped) + (events.len() - granted) as u64;
+            let lost = dropped.saturating_sub(heard.dropped) + heard.allowance.take_dropped();
             heard.dropped = heard.dropped.max(dropped);
             events.truncate(granted);
             lost

@@ -8,6 +8,7 @@ use super::Pool;
 use super::shared::Shared;
 use crate::error::{Cause, Error};
 use crate::id::PoolName;
+use crate::policy::meter::Fate;
 use crate::worker::Ending;
 
 /// Closed when the call has ended, or whoever waited for it is gone.
@@ -113,28 +114,28 @@ impl Shared {
 pub(super) fn word(error: &Error) -> &'static str {
     match error {
         Error::Config { .. } => "config",
-        Error::Start { .. } => "start",
+        Error::Start { .. } => Fate::Start.as_str(),
         Error::NotReady { .. } => "not_ready",
-        Error::PoolClosed { .. } => "pool_closed",
+        Error::PoolClosed { .. } => Fate::PoolClosed.as_str(),
         Error::ForkedPool { .. } => "forked_pool",
         Error::QueueFull { .. } => "queue_full",
         Error::CircuitOpen { .. } => "circuit_open",
         Error::SessionBusy { .. } => "session_busy",
         Error::ReentrantCall { .. } => "reentrant_call",
-        Error::Timeout { .. } => "timeout",
-        Error::Cancelled { .. } => "cancelled",
-        Error::SessionLost { .. } => "session_lost",
+        Error::Timeout { .. } => Fate::Timeout.as_str(),
+        Error::Cancelled { .. } => Fate::Cancelled.as_str(),
+        Error::SessionLost { .. } => Fate::SessionLost.as_str(),
         Error::SessionExpired { .. } => "session_expired",
         Error::SessionClosed { .. } => "session_closed",
         Error::SessionQuotaExceeded { .. } => "session_quota_exceeded",
-        Error::WorkerDied { .. } => "worker_died",
-        Error::PoisonCall { .. } => "poison_call",
-        Error::ToolNotFound { .. } => "tool_not_found",
-        Error::EncodeResult { .. } => "encode_result",
+        Error::WorkerDied { .. } => Fate::WorkerDied.as_str(),
+        Error::PoisonCall { .. } => Fate::PoisonCall.as_str(),
+        Error::ToolNotFound { .. } => Fate::ToolNotFound.as_str(),
+        Error::EncodeResult { .. } => Fate::EncodeResult.as_str(),
         Error::Encode { .. } => "encode",
         Error::Argument { .. } => "argument",
         Error::Decode { .. } => "decode",
-        Error::TooLarge { .. } => "too_large",
-        Error::Remote { .. } => "remote",
+        Error::TooLarge { .. } => Fate::TooLarge.as_str(),
+        Error::Remote { .. } => Fate::Remote.as_str(),
     }
 }

@@ -29,16 +29,9 @@ impl View {
         view: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
-        let Ok(len) = slf.get().0.len().try_into() else {
-            return Err(PyBufferError::new_err("longer than memory can be"));
-        };
-        let start = slf.get().0.as_ptr().cast_mut().cast();
-        // SAFETY: `view` is Python's to fill. It gets a reference to us, and so keeps the memory; that
-        // is told to be read-only, and a writable view is refused.
-        match unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, 1, flags) } {
-            0 => Ok(()),
-            _ => Err(PyErr::fetch(slf.py())),
-        }
+        let memory = (slf.get().0.as_ptr().cast_mut(), slf.get().0.len());
+        // SAFETY: `slf` keeps the memory; it is told to be read-only, and a writable view is refused.
+        unsafe { export(&slf, memory, view, flags, true) }
     }
 
     /// The same bytes, to be written to: pages that are written to are copied, and nobody else sees it.
@@ -66,19 +59,39 @@ impl Own {
         view: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
-        let Ok(len) = slf.get().0.len().try_into() else {
-            return Err(PyBufferError::new_err("longer than memory can be"));
-        };
-        let start = slf.get().0.start().cast();
-        // SAFETY: `view` is Python's to fill. It gets a reference to us, and so keeps the memory, all of
-        // which may be written to (`Private::start`); who writes answers for who else does.
-        match unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, 0, flags) } {
-            0 => Ok(()),
-            _ => Err(PyErr::fetch(slf.py())),
-        }
+        let memory = (slf.get().0.start(), slf.get().0.len());
+        // SAFETY: `slf` keeps the memory, all of which may be written to (`Private::start`); who
+        // writes answers for who else does.
+        unsafe { export(&slf, memory, view, flags, false) }
     }
 
     fn __len__(&self) -> usize {
         self.0.len()
+    }
+}
+
+/// Fills a view of memory that `owner` keeps.
+///
+/// # Safety
+///
+/// As the buffer protocol says of `view`. The memory is valid for as long as `owner` lives, and may be
+/// written to unless it is `readonly`.
+unsafe fn export<T>(
+    owner: &Bound<'_, T>,
+    (start, len): (*mut u8, usize),
+    view: *mut ffi::Py_buffer,
+    flags: c_int,
+    readonly: bool,
+) -> PyResult<()> {
+    let Ok(len) = len.try_into() else {
+        return Err(PyBufferError::new_err("longer than memory can be"));
+    };
+    let readonly = c_int::from(readonly);
+    // SAFETY: `view` is Python's to fill. It gets a reference to the owner, and so keeps the memory.
+    match unsafe {
+        ffi::PyBuffer_FillInfo(view, owner.as_ptr(), start.cast(), len, readonly, flags)
+    } {
+        0 => Ok(()),
+        _ => Err(PyErr::fetch(owner.py())),
     }
 }
