@@ -146,13 +146,15 @@ def test_a_port_that_is_taken_is_told_by_name() -> None:
 
 
 def test_the_setting_is_for_as_long_as_pools_are_started() -> None:
-    snakepit.start({"adapter": BASIC, "size": 1, "metrics_port": 0})
+    # A name of its own: pools of one name are added, and other tests have left theirs open.
+    pool = {"name": "measured", "adapter": BASIC, "size": 1}
+    snakepit.start({"pools": [pool], "metrics_port": 0})
     try:
         server = snakepit.metrics_server()
         assert server is not None
         assert snakepit.execute("ping") == "pong"
         _, _, text = fetch(server.port)
-        assert 'snakepit_calls_total{pool="default",tool="ping",outcome="ok"} 1\n' in text
+        assert 'snakepit_calls_total{pool="measured",tool="ping",outcome="ok"} 1\n' in text
     finally:
         snakepit.stop()
     assert snakepit.metrics_server() is None
