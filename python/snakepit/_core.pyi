@@ -771,6 +771,9 @@ def tell(
 ) -> None:
     """Tell an event that is no native pool's."""
 
+def deliver_logs() -> None:
+    """Wait until what was told before this call has reached its handlers, 2 seconds at most."""
+
 def log_to(handler: Callable[[list[tuple[str, str, str, None]]], object], level: str) -> None:
     """Have ``handler`` get the core's own events of ``level`` and above (``"none"``: none of them),
     as lists of category, level and text, on the thread of callbacks. The first handler stays."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+from snakepit import _core
 from snakepit._duration import UNSET, limit
 from snakepit._pool import Pool
 from snakepit._settings import Settings, chosen
@@ -385,6 +386,9 @@ def _serve(settings: Settings) -> MetricsServer | None:
 
 
 def _undo(levels: Mapping[str, int], metrics: MetricsServer | None) -> None:
+    if levels:
+        # The ends of workers are told on another thread.
+        _core.deliver_logs()
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
     if metrics is not None:

@@ -50,7 +50,8 @@ def marked_processes() -> list[str]:
         except OSError:
             continue
         text = command.replace(b"\0", b" ").decode(errors="replace")
-        found.append(f"{process.name} ({state}, parent {parent}): {text}")
+        # Not whether it runs or sleeps: the same process has the same text, now and later.
+        found.append(f"{process.name} ({'not reaped' if unreaped else 'alive'}): {text}")
     return found
 
 

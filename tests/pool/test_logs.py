@@ -224,10 +224,16 @@ def test_the_core_logs_by_category(host: Host) -> None:
 
 STARTED = """
 import logging
+import time
 import snakepit
 
+class Slow(logging.StreamHandler):
+    def emit(self, record):
+        time.sleep(0.2)  # What comes last is still waiting when the pools are closed.
+        super().emit(record)
+
 if __name__ == "__main__":
-    logging.basicConfig(format="%(name)s %(message)s")
+    logging.basicConfig(format="%(name)s %(message)s", handlers=[Slow()])
     snakepit.start({"adapter": "pool.adapters:Basic", "size": 1, **{keys}})
     snakepit.await_ready()
     snakepit.stop()

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -21,6 +22,9 @@ const MAX_LINES: usize = 10_000;
 
 /// Messages taken at a time.
 const BATCH: usize = 1024;
+
+/// How long a thread waits for a log handler that is slow.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 static LINES_WAITING: AtomicUsize = AtomicUsize::new(0);
 static LINES_DROPPED: AtomicUsize = AtomicUsize::new(0);
@@ -38,6 +42,8 @@ pub(super) type Line = (String, &'static str, String, Option<Told>);
 enum Message {
     Run(Py<PyAny>),
     Log(Arc<Py<PyAny>>, Box<Line>),
+    /// All before this is handled when the sender is dropped.
+    Mark(Sender<()>),
     Stop,
 }
 
@@ -80,6 +86,28 @@ fn send(message: Message) {
     if let Some(thread) = &*thread() {
         // After the stop nobody is left to be told.
         let _ = thread.messages.send(message);
+    }
+}
+
+/// Waits until what was told before this call has reached its handlers, 2 seconds at most: what comes
+/// next may change who hears it. A handler may call this, and does not wait.
+#[pyfunction]
+pub(super) fn deliver_logs(py: Python<'_>) {
+    let _inside = Inside::enter(py);
+    let (mark, handled) = channel();
+    let messages = match &*thread() {
+        Some(thread) if thread.handle.thread().id() != thread::current().id() => {
+            thread.messages.clone()
+        }
+        _ => return,
+    };
+    if messages.send(Message::Mark(mark)).is_ok() {
+        // An error is what is waited for: the other end is dropped.
+        let _ = py.detach(move || {
+            let handled = handled.recv_timeout(PATIENCE);
+            come_back();
+            handled
+        });
     }
 }
 
@@ -142,6 +170,10 @@ fn handle(py: Python<'_>, batch: Vec<Message>) {
                         lines = Some((handler, vec![*line]));
                     }
                 }
+            }
+            Message::Mark(mark) => {
+                flush(py, lines.take());
+                drop(mark);
             }
             Message::Stop => {}
         }

@@ -83,5 +83,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(telemetry::hears, module)?)?;
     module.add_function(wrap_pyfunction!(telemetry::tell, module)?)?;
     module.add_function(wrap_pyfunction!(logs::log_to, module)?)?;
+    module.add_function(wrap_pyfunction!(callbacks::deliver_logs, module)?)?;
     module.add_function(wrap_pyfunction!(callbacks::leave, module)?)
 }

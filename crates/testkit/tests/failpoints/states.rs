@@ -103,7 +103,10 @@ async fn one(case: Case) {
         assert!(case.ends.iter().any(|end| name.starts_with(end)), "{name}");
         assert!(!matches!(error, Error::WorkerDied { may_have_run: false, .. }), "{error:?}");
     }
-    assert_eq!(failed.is_empty(), case.ends.is_empty(), "what was planned came about");
+    // What a host's end loses depends on what came with it: it may have been nobody's answer.
+    if in_call || case.ends.is_empty() {
+        assert_eq!(failed.is_empty(), case.ends.is_empty(), "what was planned came about");
+    }
     if !case.point.is_in_worker() {
         assert!(armed.plan.fired(case.point) > 0, "it was reached");
     }
