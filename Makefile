@@ -15,6 +15,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+INSTALL := .ci/install $(BIN)/python
 WHEELS := target/wheels
 RELEASE := target/release-dist
 
@@ -35,7 +36,7 @@ INSTALLED := $(VENV)/.installed-$(SHAPE)
 
 # The steps of `make test`, in the order in which they run: cheap ones first.
 TEST_STEPS := test-rustfmt test-ruff test-mypy test-repository test-workflows test-clippy test-features \
-	test-rust test-rustdoc test-site test-package test-wheel test-dist test-rust-face test-stubs test-python \
+	test-package test-rustdoc test-site test-wheel test-dist test-rust test-stubs test-python \
 	test-grpcio test-python-3.10 test-python-3.11 test-python-3.12 test-python-3.13 test-python-3.13t
 
 # --- the commands ---------------------------------------------------------------------------------
@@ -164,11 +165,11 @@ help:  ## this list
 # pip 25.1 brought --group; the pip that comes with an older Python has no such option.
 $(VENV)/.made:
 	python="$(PYTHON)"; "$${python:=$$(.ci/find-python)}" -m venv --clear $(VENV)
-	$(PIP) install --upgrade 'pip>=25.1'
+	$(PIP) install --upgrade 'pip>=25.1' 'uv>=0.9'
 	@touch $@
 
 $(VENV)/.group-%: pyproject.toml $(VENV)/.made
-	$(PIP) install --group $*
+	$(INSTALL) --group $*
 	@touch $@
 
 $(WHEELS)/.built-$(SHAPE): $(SOURCES) $(VENV)/.group-build
@@ -179,7 +180,7 @@ $(WHEELS)/.built-$(SHAPE): $(SOURCES) $(VENV)/.group-build
 
 $(INSTALLED): $(WHEELS)/.built-$(SHAPE)
 	@rm -f $(VENV)/.installed-*
-	$(PIP) install --force-reinstall --no-deps $(WHEELS)/*.whl
+	UV_COMPILE_BYTECODE=1 $(INSTALL) --reinstall --no-deps $(WHEELS)/*.whl
 	@touch $@
 
 # --- the steps of `make test` ---------------------------------------------------------------------
@@ -204,29 +205,22 @@ test-workflows: $(VENV)/.group-lint
 test-clippy: $(VENV)/.made
 	@.ci/step "clippy" cargo clippy --workspace --all-targets --features snakepit-testkit/instructions --locked -- -D warnings
 
-# The published crate with no feature, with each, with all.
+# The published crate with no feature and with all; `cargo test` has some more.
 test-features:
 	@.ci/step "crate snakepit without features" cargo check -p snakepit --locked --no-default-features
-	@.ci/step "crate snakepit, feature testkit" cargo check -p snakepit --locked --features testkit
-	@.ci/step "crate snakepit, feature failpoints" cargo check -p snakepit --locked --features failpoints
-	@.ci/step "crate snakepit, feature arrow" cargo check -p snakepit --locked --features arrow
-	@.ci/step "crate snakepit, feature ndarray" cargo check -p snakepit --locked --features ndarray
 	@.ci/step "crate snakepit, all features" cargo check -p snakepit --locked --all-features
 
-# The bindings are a library for an interpreter to load: no test program can link them. The examples
-# need the wheel, see test-rust-face.
-test-rust:
-	@.ci/step "cargo test" cargo test --workspace --exclude snakepit-py --exclude snakepit-examples \
+# One build for all that Rust tests: the core, the kit, and (against the wheel) Python workers called
+# from Rust, the example programs, the Rust of the guides. The bindings are a library for an
+# interpreter to load: no test program can link them.
+test-rust: $(INSTALLED)
+	@SNAKEPIT_TEST_PYTHON=$(CURDIR)/$(BIN)/python VIRTUAL_ENV=$(CURDIR)/$(VENV) \
+		.ci/step "cargo test" cargo test --workspace --exclude snakepit-py \
 		--features snakepit-testkit/failpoints,snakepit/arrow,snakepit/ndarray --locked
 
-# Python workers called from Rust, the example programs, and the Rust of the guides.
-test-rust-face: $(INSTALLED)
-	@SNAKEPIT_TEST_PYTHON=$(CURDIR)/$(BIN)/python VIRTUAL_ENV=$(CURDIR)/$(VENV) \
-		.ci/step "cargo test, with Python workers" cargo test -p snakepit-examples --locked
-
-# What would be published, unpacked and built by itself.
+# After test-features, whose work it uses.
 test-package:
-	@.ci/step "cargo package" cargo package -p snakepit-proto -p snakepit --locked --allow-dirty
+	@.ci/step "cargo package" scripts/check-package.sh
 
 test-rustdoc: $(VENV)/.made
 	@RUSTDOCFLAGS="-D warnings" .ci/step "rustdoc" \
@@ -255,11 +249,16 @@ test-stubs: $(INSTALLED) $(VENV)/.group-lint
 PYTEST := $(BIN)/python -m pytest -n 4 --dist worksteal
 
 test-python: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-demo $(VENV)/.group-examples
-	@.ci/step "pytest on $$($(BIN)/python --version)" $(PYTEST)
+	@.ci/step "pytest on $$($(BIN)/python --version)" $(PYTEST) -m "not slow"
+
+.PHONY: test-slow
+test-slow: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-bench  ## what `make test` leaves out, and five minutes of chaos
+	@$(PYTEST) -m slow
+	@$(MAKE) --no-print-directory chaos SECONDS=300
 
 # What calls, streams, sessions and deaths are does not depend on the end of the line.
 GRPCIO_TESTS := $(addprefix tests/pool/test_,$(addsuffix .py, \
-	bad_input calls cancel children deadline death sessions streams))
+	calls cancel deadline death sessions streams))
 test-grpcio: $(INSTALLED) $(VENV)/.group-test
 	@SNAKEPIT_LINE=grpcio .ci/step "pool over the grpcio end" $(PYTEST) -q $(GRPCIO_TESTS)
 

@@ -61,8 +61,8 @@ mkdir "$work/python"
 tar -xf "$work"/source/python3.13_*.orig.tar.[gx]z -C "$work/python" --strip-components 1
 
 cd "$work/python"
-# Nobody debugs it, and venv brings pip.
-OPT="-DNDEBUG -O2" ./configure -q --prefix="$prefix" --disable-gil --with-ensurepip=no \
+# Nobody debugs it, nor waits for it long; venv brings pip.
+OPT="-DNDEBUG -O1" ./configure -q --prefix="$prefix" --disable-gil --with-ensurepip=no \
     --without-static-libpython --disable-test-modules >"$work/log" 2>&1 || { tail -20 "$work/log" >&2; exit 1; }
 { make -s -j"$(nproc)" && make -s install; } >"$work/log" 2>&1 || { tail -20 "$work/log" >&2; exit 1; }
 works || { echo "that Python lacks a module: are libssl-dev, libffi-dev and zlib1g-dev there?" >&2; exit 1; }

@@ -19,7 +19,6 @@ SILENT = 4.0
 """Seconds to wait for a worker whose fault is to say nothing."""
 
 
-@pytest.mark.slow
 def test_the_worker_without_a_fault_keeps_every_rule() -> None:
     report = run(BROKEN, timeout=20)
     assert report.passed, report

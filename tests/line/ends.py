@@ -55,5 +55,13 @@ def _said(python: str, program: str) -> str | None:
     return ended.stdout.strip() if ended.returncode == 0 else None
 
 
-def params(ends: list[tuple[str, str]]) -> list[object]:
-    return [pytest.param(end, id="-".join(end)) for end in ends]
+def params(ends: list[tuple[str, str]], elsewhere: bool = False) -> list[object]:
+    """``elsewhere``: on other interpreters than this one it is slow."""
+    return [
+        pytest.param(
+            end,
+            id="-".join(end),
+            marks=[pytest.mark.slow] if elsewhere and end[1] not in (OWN, "3.10") else [],
+        )
+        for end in ends
+    ]

@@ -9,9 +9,8 @@ from snakepit.conformance import run
 from .ends import EVERY_END, OWN, params, worker
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("end", params(EVERY_END))
+@pytest.mark.parametrize("end", params(EVERY_END, elsewhere=True))
 def test_an_end_keeps_the_protocol(end: tuple[str, str]) -> None:
     line, version = end
     report = run(worker(line, version), timeout=20)

@@ -268,10 +268,10 @@ def test_ten_thousand_references_come_and_go(make_pool: Any) -> None:
 
 
 def test_memory_comes_back_from_workers_that_die(make_pool: Any) -> None:
-    memory = {"max_bytes": 64 << 20, "wait": 10.0, "when_full": "error"}
+    memory = {"max_bytes": 32 << 20, "wait": 10.0, "when_full": "error"}
     pool = make_pool(DATA, size=1, shared_memory=memory)
     array = np.zeros(1 << 20)
-    for _ in range(20):  # 160 MB in all
+    for _ in range(6):  # 48 MiB in all
         with pytest.raises(snakepit.WorkerDied):
             pool.execute("die", {"array": array})
     assert pool.execute("total", {"array": array}) == 0.0
