@@ -1,7 +1,14 @@
 #!/usr/bin/env bash
 # Packages the crates as they would be published, unpacks them, and checks that they compile from that
 # alone. `cargo package` by itself compiles all that they need once more, for the same answer.
+#
+#   scripts/check-package.sh
 set -euo pipefail
+
+case ${1-} in
+    -h | --help) sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0" && exit ;;
+    ?*) echo "unknown option: $1" >&2; exit 2 ;;
+esac
 cd "$(dirname "$0")/.."
 
 crates=(snakepit-proto snakepit)
