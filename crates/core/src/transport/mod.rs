@@ -24,7 +24,7 @@ mod telemetry;
 pub(crate) mod wire;
 
 pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};
-pub(crate) use buffers::ReadBuffers;
+pub(crate) use buffers::{ReadBuffers, inline_bytes};
 pub(crate) use host_tool::HostAsk;
 pub(crate) use listener::Listener;
 pub(crate) use wire::{

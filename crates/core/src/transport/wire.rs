@@ -21,7 +21,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::buffers::{self, ReadBuffers, write_buffer};
 use super::failure::exception;
-use super::host_tool::HostAsk;
+use super::host_tool::{self, HostAsk};
 use super::telemetry;
 use crate::call::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
 use crate::config::{Profile, SourceKind, TelemetryFilter, Unserializable, WorkerConfig};
@@ -245,7 +245,7 @@ pub(super) fn read(frame: v1::WorkerFrame, found: Option<&dyn ReadBuffers>) -> F
                 |items| FromWorker::Chunks(id, items),
             )
         }
-        Some(Frame::CallHostTool(ask)) => FromWorker::AskHostTool(Box::new(ask.into())),
+        Some(Frame::CallHostTool(ask)) => host_tool::read(ask, found),
         Some(Frame::CancelHostTool(cancel)) => FromWorker::CancelHostTool(cancel.id),
         Some(Frame::GrantHostToolChunks(grant)) => {
             FromWorker::GrantHostTool(grant.id, grant.items, grant.bytes)

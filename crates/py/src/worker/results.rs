@@ -23,8 +23,7 @@ pub(super) fn substitute_by(py: Python<'_>, substitute: Py<PyAny>) {
 ///
 /// `EncodeError` with the path of what cannot travel.
 pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Payload> {
-    let py = value.py();
-    let place = Place { arena: arenas::arena(), limit: None, come_back: || {}, insist: false };
+    let (py, place) = (value.py(), place());
     let encoded = codec::encode_or(value, root, SUBSTITUTE.get(py), place.threshold())?;
     memory::payload(py, encoded, place, root)
 }
@@ -34,6 +33,13 @@ pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Payload> 
 /// # Errors
 ///
 /// As [`encode`], the path starting at `args`.
-pub(super) fn encode_args(arguments: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    Ok(codec::encode_args(Some(arguments), SUBSTITUTE.get(arguments.py()), None)?.message)
+pub(super) fn encode_args(arguments: &Bound<'_, PyAny>) -> PyResult<Payload> {
+    let (py, place) = (arguments.py(), place());
+    let encoded = codec::encode_args(Some(arguments), SUBSTITUTE.get(py), place.threshold())?;
+    memory::payload(py, encoded, place, "args")
+}
+
+/// Where what is large of them goes.
+fn place() -> Place<'static> {
+    Place { arena: arenas::arena(), limit: None, come_back: || {}, insist: false }
 }

@@ -391,10 +391,11 @@ pub(super) fn lend(
 ) -> Result<Vec<Buffer>, Box<Failure>> {
     let table = arenas::lend(&value.buffers);
     let size = value.bytes.len().saturating_add(arenas::inline_bytes(&table));
-    match size > max_message {
-        true => Err(failure::too_large(root, size, max_message).into()),
-        false => Ok(table),
+    if size > max_message {
+        arenas::take_back(&value.buffers, &table);
+        return Err(failure::too_large(root, size, max_message).into());
     }
+    Ok(table)
 }
 
 /// Refused before anything runs: a caller of the wrong verb would lose the chunks, or wait for some.

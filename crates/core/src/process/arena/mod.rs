@@ -13,6 +13,7 @@
 //! pool and an exchange with each worker. Which region is free when is decided in
 //! `policy/arena`; `memory` alone touches the memory.
 
+mod beside;
 mod borrower;
 mod exchange;
 mod lender;
