@@ -9,7 +9,8 @@ use snakepit_proto::v1::host_tool_result::Outcome;
 
 use super::buffers::{self, ReadBuffers, write_buffer};
 use super::failure::told;
-use super::wire::{FromWorker, Outbox, WorkerFailure};
+use super::outbox::Outbox;
+use super::wire::{FromWorker, WorkerFailure};
 use crate::error::Violation;
 use crate::id::CallId;
 use crate::payload::{Payload, Told};

@@ -4,8 +4,9 @@
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use snakepit::Payload;
+use snakepit_proto::v1::{Buffer, Failure};
 
-use super::arenas;
+use super::{arenas, failure};
 use crate::codec;
 use crate::memory::{self, Place};
 
@@ -42,4 +43,20 @@ pub(super) fn encode_args(arguments: &Bound<'_, PyAny>) -> PyResult<Payload> {
 /// Where what is large of them goes.
 fn place() -> Place<'static> {
     Place { arena: arenas::arena(), limit: None, come_back: || {}, insist: false }
+}
+
+/// The buffers of a value as its frame tells them, unless they would have to go in it and the host
+/// would not take that. Waits for nothing.
+pub(super) fn lend(
+    value: &Payload,
+    root: &str,
+    max_message: usize,
+) -> Result<Vec<Buffer>, Box<Failure>> {
+    let table = arenas::lend(&value.buffers);
+    let size = value.bytes.len().saturating_add(arenas::inline_bytes(&table));
+    if size > max_message {
+        arenas::take_back(&value.buffers, &table);
+        return Err(failure::too_large(root, size, max_message).into());
+    }
+    Ok(table)
 }

@@ -341,7 +341,7 @@ impl<'py> Desk<'py> {
     /// The answer of a tool that returned.
     pub(super) fn value(&self, value: &Bound<'py, PyAny>) -> Result<Answer, Box<Failure>> {
         let encoded = self.encode(value, "result")?;
-        let table = lend(&encoded, "result", self.max_message)?;
+        let table = results::lend(&encoded, "result", self.max_message)?;
         Ok((Outcome::Value(encoded.bytes), table))
     }
 
@@ -380,22 +380,6 @@ impl<'py> Desk<'py> {
             boot::exit_now();
         }
     }
-}
-
-/// The buffers of a value as its frame tells them, unless they would have to go in it and the host
-/// would not take that. Waits for nothing.
-pub(super) fn lend(
-    value: &Payload,
-    root: &str,
-    max_message: usize,
-) -> Result<Vec<Buffer>, Box<Failure>> {
-    let table = arenas::lend(&value.buffers);
-    let size = value.bytes.len().saturating_add(arenas::inline_bytes(&table));
-    if size > max_message {
-        arenas::take_back(&value.buffers, &table);
-        return Err(failure::too_large(root, size, max_message).into());
-    }
-    Ok(table)
 }
 
 /// Refused before anything runs: a caller of the wrong verb would lose the chunks, or wait for some.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::owner::{Arena, Region};
+use super::owner::Arena;
+use super::region::Region;
 use crate::payload::{Buffer, Payload};
 use crate::value::{CodecError, Outside};
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::exchange::Aside;
 use super::memory::Board;
-use super::owner::{Arena, Segment};
+use super::owner::Arena;
+use super::region::Segment;
 use crate::payload::{Buffer, Place, Told};
 use crate::policy::arena::Borrower;
 use crate::process::message::ArenaMessage;
