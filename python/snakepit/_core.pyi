@@ -605,7 +605,8 @@ class HostCall:
     @property
     def origin(self) -> Any: ...
     def remaining(self) -> float | None: ...
-    def arguments(self) -> dict[str, Any]: ...
+    def arguments(self) -> dict[str, Any]:
+        """Its keywords, once."""
     def on_cancel(self, callback: Callable[[], object]) -> int:
         """Have it called once, on another thread, when nobody waits any more.
 
@@ -613,11 +614,14 @@ class HostCall:
         """
     def forget(self, token: int) -> None: ...
     def succeed(self, value: Any) -> bool:
-        """Answer with a value; False: nobody waits. EncodeError: it cannot travel."""
+        """Answer with a value; False: nobody waits. EncodeError: it cannot travel.
+
+        Where it is large this waits until the worker has mapped the memory in which it lies.
+        """
     def fail(self, report: Report) -> bool:
         """Answer with what was raised; False: nobody waits."""
     def try_send(self, item: Any) -> bool | None:
-        """Send an item of a stream; None: the reader has no room yet."""
+        """Send an item of a stream; None: not yet, for want of room or of memory mapped."""
     def send(self, item: Any) -> bool:
         """The same, and wait for room. False: nobody waits any more."""
     def end(self) -> bool: ...

@@ -1,19 +1,20 @@
 """A worker in a few lines of grpcio, which can break each rule of the protocol on demand.
 
-``broken_worker.py`` keeps them all; ``broken_worker.py FAULT`` breaks one. Frames alone: no control
-socket, no page, nothing of the SDK, so that it is a third implementation too.
+``broken_worker.py`` keeps them all; ``broken_worker.py FAULT`` breaks one. Frames alone: no page,
+nothing of the SDK, so that it is a third implementation too. With ``segments``, or a fault of
+``broken_segments.py``, it has a control socket and maps what the host gives it.
 """
 
 from __future__ import annotations
 
 import os
 import queue
+import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,11 @@ import grpc
 
 from snakepit import _core
 from snakepit.conformance.protocol import messages
+
+sys.path.append(str(Path(__file__).parents[1]))
+from conformance import broken_segments
+from conformance.broken_segments import Segments
+from conformance.broken_tools import Tools
 
 FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
 FAULTS = """
@@ -34,7 +40,8 @@ FAULTS = """
     too-large trusts-arguments unlisted values-as-text waits-for-headers wrong-pid wrong-protocol
     wrong-token
 """
-if FAULT and FAULT not in FAULTS.split():
+HAS_SEGMENTS = FAULT == "segments" or FAULT in broken_segments.FAULTS.split()
+if FAULT and not HAS_SEGMENTS and FAULT not in FAULTS.split():
     sys.exit(f"there is no fault {FAULT}")
 
 proto = messages()
@@ -59,6 +66,7 @@ class Call:
         self.changed = threading.Event()
         self.taken = (0, 0)
         self.is_full = False
+        self.came: list[bytes] | None = None  # instead of buffers that could not be read
 
     def granted(self, items: int, size: int) -> None:
         if FAULT == "grants-add":
@@ -72,7 +80,9 @@ class Call:
         self.changed.set()
 
 
-class Worker:
+class Worker(Tools):
+    fault = FAULT
+
     def __init__(self, start: Any) -> None:
         self.start = start
         self.said: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -86,6 +96,7 @@ class Worker:
         self.capacity = 1
         self.exit_code = 70
         self.wanted: Any = None
+        self.segments: Segments | None = None
 
     # --- line -------------------------------------------------------------------------------------
 
@@ -128,6 +139,10 @@ class Worker:
 
     def hello(self) -> None:
         hello = proto.Hello(token=self.start.token, protocol=1, pid=os.getpid(), telemetry=True)
+        if HAS_SEGMENTS:
+            hello.control = hello.arenas = True
+            self.segments = Segments(FAULT, self.told_aside)
+            threading.Thread(target=self.segments.listen, daemon=True).start()
         if FAULT == "wrong-token":
             hello.token = bytes(32)
         if FAULT == "wrong-protocol":
@@ -156,6 +171,9 @@ class Worker:
             grant = frame.grant_chunks
             if call := self.calls.get(grant.call_id):
                 call.granted(grant.items, grant.bytes)
+        elif kind == "buffer_bytes" and self.segments:
+            if call := self.segments.more(frame.buffer_bytes):
+                self.waiting.put(call)
         elif kind == "telemetry_control":
             self.wanted = frame.telemetry_control
         elif kind == "drain":
@@ -165,6 +183,10 @@ class Worker:
                 threading.Thread(target=self.drain, daemon=True).start()
         elif FAULT == "strict-frames":
             raise ValueError("a frame of an unknown kind")
+
+    def told_aside(self, kind: bytes, rest: bytes) -> None:
+        if kind == b"C":
+            self.cancel(*struct.unpack("<Q", rest))
 
     def cancel(self, call_id: int) -> None:
         call = self.calls.get(call_id)
@@ -229,6 +251,9 @@ class Worker:
         while call := self.waiting.get():
             try:
                 outcome = self.outcome(call)
+            except broken_segments.Refused:
+                self.say(unread=proto.Unread(call_id=call.id))
+                continue
             except Failed as error:
                 outcome = {"failure": error.failure}
             except Exception as error:
@@ -268,23 +293,44 @@ class Worker:
     def outcome(self, call: Call) -> dict[str, Any]:
         start = call.start
         if call.cancelled.is_set() and FAULT != "runs-cancelled":
-            raise Failed("CANCELLED", "cancelled before it started")
+            kind = "EXCEPTION" if FAULT == "gone-kind" else "CANCELLED"
+            raise Failed(kind, "cancelled before it started")
         if start.tool not in NAMES:
             kind = "EXCEPTION" if FAULT == "not-found-kind" else "TOOL_NOT_FOUND"
             raise Failed(kind, f"no tool {start.tool[:999]}")
         if start.streaming != (start.tool in STREAMING):
             raise Failed("EXCEPTION", "the wrong verb", type_name="TypeError")
         try:
-            arguments = _core.decode(start.arguments)
+            arguments = _core.decode(start.arguments, "args", self.buffers(call))
             assert all(isinstance(name, str) for name in arguments)
             assert FAULT != "strict-keywords" or all(map(str.isidentifier, arguments))
+        except broken_segments.Refused:
+            raise
         except Exception as error:
             raise Failed("DECODE", f"args: {error}") from error
         produced = getattr(self, start.tool)(call, **arguments)
         if start.streaming:
             self.stream(call, produced)
             return {"value": _core.encode(None)} if FAULT == "stream-value" else {"end": {}}
+        if self.segments and self.info.HasField("shared_memory"):
+            outside: list[Any] = []
+            threshold = self.info.shared_memory.threshold
+            encoded = _core.encode(produced, "result", None, outside, threshold)
+            told = [self.segments.tell(bytes(content)) for content in outside]
+            return {"value": encoded, "buffers": [proto.Buffer(**fields) for fields in told]}
         return {"value": self.encode(produced)}
+
+    def buffers(self, call: Call) -> list[bytes]:
+        named, segments = call.start.buffers, self.segments
+        if call.came is not None or not segments:
+            return call.came or [bytes(buffer.inline) for buffer in named]
+        try:
+            return segments.read(named)
+        except broken_segments.Refused as error:
+            if FAULT == "refuses-calls":
+                raise ValueError("its segment was refused") from error
+            segments.park(call)
+            raise
 
     def encode(self, value: Any) -> bytes:
         if FAULT == "negative-zero" and isinstance(value, float):
@@ -336,76 +382,6 @@ class Worker:
                 gathered = []
         if gathered:
             self.say(chunks=proto.Chunks(call_id=call.id, items=gathered))
-
-    # --- tools ------------------------------------------------------------------------------------
-
-    def echo(self, call: Call, value: Any) -> Any:
-        return value
-
-    def fail(self, call: Call, message: str) -> None:
-        raise ValueError(message)
-
-    def large(self, call: Call, size: int) -> bytes:
-        return bytes(size)
-
-    def count(self, call: Call, upto: int, size: int = 0, then: str = "end") -> Iterator[Any]:
-        for number in range(upto):
-            yield bytes(size) if size else number
-        if then == "fail":
-            raise ValueError("count failed")
-        if then == "wait":
-            call.cancelled.wait()
-            raise InterruptedError
-
-    def wait(self, call: Call, started: str) -> None:
-        Path(started).touch()
-        call.cancelled.wait()
-        raise InterruptedError
-
-    def about(self, call: Call) -> dict[str, Any]:
-        start = call.start
-        is_known = FAULT == "keeps-session" and start.session_id in self.known
-        self.known.add(start.session_id)
-        left = start.time_left_us / 1e6 - (time.monotonic() - call.arrived)
-        return {
-            "session": start.session_id or None,
-            "new": start.session_new and not is_known,
-            "left": max(0.0, left) if start.time_left_us else None,
-            "pool": self.info.pool,
-            "slot": self.info.slot,
-            "generation": self.info.generation,
-        }
-
-    def unencodable(self, call: Call) -> Any:
-        return object()
-
-    def measure(self, call: Call, name: str, count: int) -> None:
-        most = 4096 if FAULT == "tells-too-much" else 1024
-        for first in range(0, count, most):
-            numbers = range(first, min(count, first + most))
-            self.tell(call, "two words" if FAULT == "tells-badly" else name, numbers)
-
-    def tell(self, call: Call, name: str, numbers: range) -> None:
-        wanted = self.wanted
-        if wanted is None:
-            return
-        if FAULT not in ("tells-all", "tells-unasked"):
-            allowed = not wanted.allow or any(fnmatchcase(name, it) for it in wanted.allow)
-            denied = any(fnmatchcase(name, it) for it in wanted.deny)
-            if not wanted.enabled or wanted.sampling < 1 or not allowed or denied:
-                return
-        events = [
-            proto.Event(
-                name=name,
-                call_id=call.id,
-                measurements=[proto.Measurement(key="number", count=number)],
-            )
-            for number in numbers
-        ]
-        if FAULT == "tells-late":
-            threading.Timer(0.5, lambda: self.say(telemetry={"events": events})).start()
-        else:
-            self.say(telemetry=proto.Telemetry(events=events))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,12 @@ def test_the_worker_without_a_fault_keeps_every_rule() -> None:
     assert skipped == control | segments
 
 
+def test_segments_without_a_fault_keep_every_rule() -> None:
+    report = run([*BROKEN, "segments"], select=SEGMENTS, timeout=20)
+    assert report.passed, report
+    assert [finding.outcome for finding in report.findings] == ["passed"] * 8
+
+
 # Fault, check, words of what was expected, words of what came.
 FAULTS = [
     ("hello-last", "hello", "Hello", "Ready { }"),
@@ -79,7 +85,16 @@ FAULTS = [
     ("tells-too-much", "telemetry-flood", "at most 1024 events and spans", "4096 of them"),
     ("drain-drops", "drain", "a worker that goes on", "where the Result of call"),
     ("drain-code", "drain", "exit code after Drain: 0", "3"),
+    ("counts-twice", "segment", "times that a buffer was counted back: 1", "2"),
+    ("no-inline", "segment-inline", "a Result with value", "args: no segment"),
+    ("takes-unsealed", "segment-refused", "a segment that is not sealed: False", "True"),
+    ("refuses-calls", "unread", "Unread of call", "its segment was refused"),
+    ("gone-kind", "unread-gone", "CANCELLED for a call whose bytes are gone", "EXCEPTION"),
+    ("reads-on", "segment-outside", "a Result of call", "value"),
+    ("reuses-regions", "segment-own", "answered before, not counted back", "b'"),
+    ("insists", "segment-own-refused", "a segment that the host said it took", "segment: 1"),
 ]
+SEGMENTS = [check for _, check, _, _ in FAULTS if check.startswith(("segment", "unread"))]
 SILENT_FAULTS = [
     ("waits-for-headers", "hello", "a frame", "said nothing for 4 s"),
     ("no-ready", "ready", "a frame", "said nothing for 4 s"),

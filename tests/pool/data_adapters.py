@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,6 +92,39 @@ class Data(BaseAdapter):
             yield {"number": number, "frame": np.full(length, float(number))}
 
     @tool
+    def ask(self, name: str, value: Any = None) -> list[Any]:
+        """What a function of the host answers, and what that is here."""
+        answer = self.session_context.call_host_tool(name, value=value)
+        return [*self.describe(answer)[:2], answer]
+
+    @tool
+    def ask_for_many(self, name: str, count: int) -> list[Any]:
+        items = self.session_context.stream_host_tool(name, count=count)
+        return [[item.flags.writeable, float(item.sum()), len(item)] for item in items]
+
+    @tool
+    def ask_and_keep(self, name: str) -> None:
+        self.kept.append(self.session_context.call_host_tool(name))
+
+    @tool
+    def ask_in_vain(self, name: str, value: Any, seconds: float) -> None:
+        """Waits no longer than that for the answer."""
+        reply = self.session_context._ask(name, {"value": value}, {}, streaming=False)
+        time.sleep(seconds)
+        reply.close()
+
+    @tool
+    def use_up_descriptors(self) -> None:
+        import snakepit_bridge.errors  # noqa: F401, no file can be read then
+
+        most = max(map(int, os.listdir("/proc/self/fd")))
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most + 1, hard))
+        with contextlib.suppress(OSError):
+            while True:
+                os.dup(2)
+
+    @tool
     def die(self, array: Any) -> None:
         array.sum()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -102,3 +138,8 @@ class SharedData(BaseAdapter):
     @tool
     async def echo(self, value: Any) -> Any:
         return value
+
+    @tool
+    async def ask(self, name: str, value: Any = None) -> list[Any]:
+        answer = await self.session_context.acall_host_tool(name, value=value)
+        return [type(answer).__name__, answer.flags.writeable, answer]

@@ -31,9 +31,41 @@ fn back<'a>(name: &'a str, data: &str) -> Back<'a, Data> {
     Back { name, arguments: Data { data: data.into() } }
 }
 
+#[derive(Serialize, Deserialize)]
+struct Large {
+    value: Value,
+}
+
 async fn one_worker() -> Option<(Pool, snakepit_testkit::Mark)> {
     let (builder, mark) = face()?;
     Some((builder.size(1_usize).start().await.expect("a pool"), mark))
+}
+
+#[tokio::test]
+async fn large_values_go_beside_their_messages() {
+    let Some((builder, mark)) = face() else { return };
+    // Nothing of them would fit.
+    let pool = builder.size(1_usize).max_message(64 << 10).start().await.expect("a pool");
+    let bytes: Vec<u8> = (0..1 << 20).map(|at: u32| at as u8).collect();
+    let large = || Value::Bytes(bytes.clone().into());
+    let same = |args: Large| Ok::<_, String>(args.value);
+    pool.register_tool("same", same).expect("new");
+    let later = |args: Large| async move { Ok::<_, String>(args.value) };
+    pool.host_tool("later").register_async(later).expect("new");
+    let twice = |args: Large| [args.value.clone(), args.value].into_iter().map(Ok::<_, String>);
+    pool.host_tool("twice").register_stream(twice).expect("new");
+
+    for name in ["same", "later"] {
+        let call = Back { name, arguments: Large { value: large() } };
+        let answer: Value = pool.execute("call_back", call).await.expect("what was sent");
+        assert!(answer == large(), "{name}");
+    }
+    let call = Back { name: "twice", arguments: Large { value: large() } };
+    let answers: Vec<Value> = pool.execute("collect_back", call).await.expect("two of them");
+    assert!(answers == [large(), large()]);
+    let memory = pool.stats().shared_memory.expect("by default there is some");
+    assert_eq!((memory.faults, memory.fallbacks), (0, 0));
+    finish(pool, mark).await;
 }
 
 #[tokio::test]

@@ -72,8 +72,9 @@ class Given:
         return bool(kind == b"k")
 
     def counted(self, word: int, times: int) -> bool:
-        """Whether the word comes to this number."""
-        return until(lambda: self.word(word) == times, self._host.bound)
+        """Whether the word comes to this number, and not to a larger one."""
+        until(lambda: self.word(word) >= times, self._host.bound)
+        return self.word(word) == times
 
     def word(self, word: int) -> int:
         value: int = struct.unpack_from("<I", self._board, word * 4)[0]

@@ -102,7 +102,9 @@ class Inbox:
         elif said == "host_tool_chunks":
             reply = self._asked.get(frame.host_tool_chunks.id)
             if reply is not None:
-                reply.items.extend(frame.host_tool_chunks.items)
+                chunks = frame.host_tool_chunks
+                # What is beside items belongs to the only one of its frame.
+                reply.items.extend((item, _inline(chunks)) for item in chunks.items)
                 self._tell(reply, None)
         elif said == "telemetry_control":
             self._outbox.outlet.want(frame.telemetry_control)
@@ -214,7 +216,7 @@ class Reply:
         self._inbox = inbox
         self.id = reply_id
         self.size = size
-        self.items: deque[bytes] = deque()
+        self.items: deque[tuple[bytes, list[bytes]]] = deque()
         self.end: tuple[str, Any] | None = None
         self.callback: Callable[[], object] | None = None
         self._over = False
@@ -235,14 +237,14 @@ class Reply:
     def take(self) -> tuple[str, Any] | None:
         """What comes next, once. None: nothing is here."""
         if self.items:
-            item = self.items.popleft()
-            self._note_taken(len(item))
-            return "item", _values.decode(item, "item")
+            item, beside = self.items.popleft()
+            self._note_taken(len(item) + sum(map(len, beside)))
+            return "item", _values.decode(item, "item", beside)
         if self.end is None or self._over:
             return None
         self._over = True
         what, value = self.end
-        return what, _values.decode(value, "result") if what == "value" else value
+        return what, _values.decode(*value) if what == "value" else value
 
     def close(self) -> None:
         """Nobody waits for it any more."""
@@ -260,10 +262,15 @@ class Reply:
             self._inbox.grant(self.id, *taken)
 
 
+def _inline(frame: Any) -> list[bytes]:
+    """What values name, which is in their frame: no memory is shared with this end."""
+    return [part.inline for part in frame.buffers]
+
+
 def _end(result: Any) -> tuple[str, Any]:
     outcome = result.WhichOneof("outcome")
     if outcome == "value":
-        return "value", result.value
+        return "value", (result.value, "result", _inline(result))
     if outcome == "end":
         return "end", None
     told = result.failure

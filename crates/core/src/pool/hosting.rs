@@ -168,7 +168,7 @@ impl Shared {
         (state, ports): (&mut State<Job>, &Ports),
         answers: &mut Answers,
     ) -> Result<(), Violation> {
-        let HostAsk { id, call, name, arguments, streaming, window } = ask;
+        let HostAsk { id, call, name, arguments, in_frame, streaming, window } = ask;
         let asking = state.asks(slot, call)?;
         let Some(port) = &ports.0[slot] else { return Ok(()) };
         let deadline = asking.deadline;
@@ -180,7 +180,7 @@ impl Shared {
             (job.tool.clone(), job.session.clone(), outer, origin)
         });
         let Some((tool, session, outer, origin)) = job else {
-            port.outbox().host_tool_failed(id, WorkerFailure::Cancelled);
+            port.host_tool_failed(id, WorkerFailure::Cancelled);
             return Ok(());
         };
         let found = match &*name {
@@ -194,12 +194,12 @@ impl Shared {
             }
             Err(None) => (None, None),
             Err(Some(refusal)) => {
-                port.outbox().host_tool_failed(id, refusal);
+                port.host_tool_failed(id, refusal);
                 return Ok(());
             }
         };
         let Some(registered) = registered else {
-            port.outbox().host_tool_value(id, self.listing(session.as_deref()));
+            port.host_tool_value(id, self.listing(session.as_deref()), Vec::new());
             return Ok(());
         };
         let own = limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -208,20 +208,19 @@ impl Shared {
         let told = self.events.ask(state.number(slot), &name, &tool, session.as_ref());
         let ended = told.clone().map(ToldAsk::ended);
         let caller = Caller { pool, call, tool, session, deadline, outer };
-        let bytes = arguments.len() as u64;
         let make = |serial| {
             let context = HostContext::new(caller);
-            Arc::new(Task::new((slot, id, serial), context, port.outbox().clone(), window, ended))
+            Arc::new(Task::new((slot, id, serial), context, port.clone(), window, ended))
         };
         let begun = self
             .hosting
-            .with_calls(|calls| calls.begin(slot, id, call, bytes, make).map(Arc::clone));
+            .with_calls(|calls| calls.begin(slot, id, call, in_frame, make).map(Arc::clone));
         let task = begun.map_err(|excess| match excess {
             Excess::Twice => Violation::HostToolTwice { id },
             Excess::Number | Excess::Bytes => Violation::HostToolFlood { limit: LIMIT },
         })?;
-        let (desk, max_message) = (self.hosting.clone(), self.config.max_message);
-        let call = HostCall { name, arguments, origin, max_message, task, desk };
+        let (desk, arena) = (self.hosting.clone(), self.arena.clone());
+        let call = HostCall { name, arguments, origin, arena, task, desk };
         answers.push(Answer::Ask(Box::new(Asked { tool: registered.tool, call, limit, told })));
         Ok(())
     }

@@ -5,13 +5,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::call::{HostContext, Origin};
 use crate::error::Failure;
-use crate::transport::{Outbox, WorkerFailure};
+use crate::payload::Payload;
+use crate::process::arena::Arena;
+use crate::transport::WorkerFailure;
+use crate::worker::{Port, TooLong};
 
 /// Where it is noted which host tools are under way: the pool.
 pub(crate) trait Desk: Send + Sync {
@@ -29,7 +31,7 @@ pub(crate) struct Task {
     pub(crate) id: u64,
     pub(crate) serial: u64,
     pub(crate) context: HostContext,
-    outbox: Outbox,
+    port: Port,
     room: Mutex<Room>,
     changed: Condvar,
     /// Of its own time limit.
@@ -60,14 +62,14 @@ impl Task {
     pub(crate) fn new(
         (slot, id, serial): (usize, u64, u64),
         context: HostContext,
-        outbox: Outbox,
+        port: Port,
         (items, max_bytes): (u32, u64),
         ended: Option<Ended>,
     ) -> Self {
         let room = Room { max_items: u64::from(items.max(1)), max_bytes, ..Room::default() };
         let (room, changed, timer) = (Mutex::new(room), Condvar::new(), Mutex::default());
         let ended = Mutex::new(ended);
-        Self { slot, id, serial, context, outbox, room, changed, timer, ended }
+        Self { slot, id, serial, context, port, room, changed, timer, ended }
     }
 
     /// Ends with the task.
@@ -86,18 +88,23 @@ impl Task {
     pub(crate) fn call_off(&self, why: WorkerFailure) {
         self.stop_timer();
         self.tell_end(Some(&why));
-        self.outbox.host_tool_failed(self.id, why);
+        self.port.host_tool_failed(self.id, why);
         self.context.cancel();
         self.wake(self.room());
     }
 
-    pub(crate) fn answer(&self, answer: Result<Option<Bytes>, WorkerFailure>) {
+    pub(crate) fn answer(&self, answer: Result<Option<Payload>, WorkerFailure>) {
         self.stop_timer();
+        let told = |value: Payload| match self.port.host_tool_told(&value) {
+            Ok(told) => Ok((value.bytes, told)),
+            Err(TooLong { size, limit }) => Err(WorkerFailure::TooLarge { size, limit }),
+        };
+        let answer = answer.and_then(|value| value.map(told).transpose());
         self.tell_end(answer.as_ref().err());
         match answer {
-            Ok(Some(value)) => self.outbox.host_tool_value(self.id, value),
-            Ok(None) => self.outbox.host_tool_end(self.id),
-            Err(failure) => self.outbox.host_tool_failed(self.id, failure),
+            Ok(Some((value, told))) => self.port.host_tool_value(self.id, value, told),
+            Ok(None) => self.port.host_tool_end(self.id),
+            Err(failure) => self.port.host_tool_failed(self.id, failure),
         }
     }
 
@@ -130,11 +137,14 @@ impl Task {
 
 /// One call of a host tool. Answer it once: by [`HostCall::succeed`], or by [`HostCall::fail`], or
 /// where it streams by [`HostCall::send`] and [`HostCall::end`]. Dropping it unanswered is a failure.
+///
+/// Values may have buffers beside them. Those in the arena of the pool travel by name, once the worker
+/// has mapped them; what waits for that says so.
 pub struct HostCall {
     pub(crate) name: Arc<str>,
-    pub(crate) arguments: Bytes,
+    pub(crate) arguments: Payload,
     pub(crate) origin: Option<Origin>,
-    pub(crate) max_message: usize,
+    pub(crate) arena: Option<Arena>,
     pub(crate) task: Arc<Task>,
     pub(crate) desk: Arc<dyn Desk>,
 }
@@ -145,9 +155,19 @@ impl HostCall {
         &self.name
     }
 
-    /// The encoded map of its keywords.
-    pub fn arguments(&self) -> &Bytes {
+    /// The encoded map of its keywords. What is beside them is the worker's memory, and kept by this.
+    pub fn arguments(&self) -> &Payload {
         &self.arguments
+    }
+
+    /// The same, once: whoever reads them lets go of the memory when it wants.
+    pub fn take_arguments(&mut self) -> Payload {
+        std::mem::take(&mut self.arguments)
+    }
+
+    /// Where its pool keeps what is large of values, if anywhere.
+    pub fn arena(&self) -> Option<&Arena> {
+        self.arena.as_ref()
     }
 
     /// From inside which calls it runs.
@@ -167,12 +187,17 @@ impl HostCall {
     }
 
     /// Answers with an encoded value. One above `max_message` is a failure. False: nobody waits.
-    pub fn succeed(&self, value: Bytes) -> bool {
-        let (size, limit) = (value.len() as u64, self.max_message as u64);
-        let too_large = size > limit;
-        let answer =
-            if too_large { Err(WorkerFailure::TooLarge { size, limit }) } else { Ok(Some(value)) };
-        self.answer(answer)
+    /// Where the value has buffers this blocks the thread until the worker has mapped them, 2 s at
+    /// most: a task takes [`HostCall::succeed_async`].
+    pub fn succeed(&self, value: Payload) -> bool {
+        self.task.port.offer(&value.buffers);
+        self.answer(Ok(Some(value)))
+    }
+
+    /// As [`HostCall::succeed`], for a task.
+    pub async fn succeed_async(&self, value: Payload) -> bool {
+        self.task.port.offer_async(&value.buffers).await;
+        self.answer(Ok(Some(value)))
     }
 
     /// Answers that it failed, as the adapter's code shall see it. False: nobody waits.
@@ -185,56 +210,71 @@ impl HostCall {
         self.answer(Ok(None))
     }
 
-    /// Sends an item if the reader has room for it. `None`: it has none yet; `Some(false)`: nobody
-    /// waits any more, or the item was too large, which ends the stream.
-    pub fn try_send(&self, item: &Bytes) -> Option<bool> {
-        if item.len() > self.max_message {
-            let (size, limit) = (item.len() as u64, self.max_message as u64);
-            self.answer(Err(WorkerFailure::TooLarge { size, limit }));
-            return Some(false);
+    /// Sends an item if the reader has room for it. `None`: it has none yet, or the worker has not
+    /// mapped the item's buffers yet; `Some(false)`: nobody waits any more, or the item was too large,
+    /// which ends the stream.
+    pub fn try_send(&self, item: &Payload) -> Option<bool> {
+        match self.task.port.is_offered(&item.buffers) {
+            true => self.send_now(item),
+            false => None,
         }
-        if self.task.context.is_cancelled() {
+    }
+
+    /// The same of an item whose buffers the worker has mapped, or never will.
+    fn send_now(&self, item: &Payload) -> Option<bool> {
+        let Task { id, port, context, .. } = &*self.task;
+        if context.is_cancelled() {
             return Some(false);
         }
         let mut room = self.task.room();
-        let bytes = item.len() as u64;
+        let bytes = item.size();
         if !room.has(bytes) {
             return None;
         }
-        room.sent = (room.sent.0 + 1, room.sent.1 + bytes);
-        // Under the lock, so that items keep their order whoever sends them.
-        self.task.outbox.host_tool_item(self.task.id, item.clone());
-        Some(true)
+        match port.host_tool_told(item) {
+            Ok(told) => {
+                room.sent = (room.sent.0 + 1, room.sent.1 + bytes);
+                // Under the lock, so that items keep their order whoever sends them.
+                port.host_tool_item(*id, item.bytes.clone(), told);
+                Some(true)
+            }
+            Err(TooLong { size, limit }) => {
+                drop(room);
+                self.answer(Err(WorkerFailure::TooLarge { size, limit }));
+                Some(false)
+            }
+        }
     }
 
     /// Sends an item of a stream once the reader has room for it; blocks the thread. False: nobody
     /// waits any more.
-    pub fn send(&self, item: &Bytes) -> bool {
+    pub fn send(&self, item: &Payload) -> bool {
+        self.task.port.offer(&item.buffers);
         loop {
-            if let Some(sent) = self.try_send(item) {
+            if let Some(sent) = self.send_now(item) {
                 return sent;
             }
             let room = self.task.room();
-            let full =
-                |room: &mut Room| !room.has(item.len() as u64) && !self.context().is_cancelled();
+            let full = |room: &mut Room| !room.has(item.size()) && !self.context().is_cancelled();
             drop(self.task.changed.wait_while(room, full));
         }
     }
 
     /// As [`HostCall::send`], for a task.
-    pub async fn send_async(&self, item: &Bytes) -> bool {
+    pub async fn send_async(&self, item: &Payload) -> bool {
+        self.task.port.offer_async(&item.buffers).await;
         std::future::poll_fn(|cx| {
-            if let Some(sent) = self.try_send(item) {
+            if let Some(sent) = self.send_now(item) {
                 return Poll::Ready(sent);
             }
             self.task.room().wakers.push(cx.waker().clone());
             // Looked at again: room may have come in between.
-            self.try_send(item).map_or(Poll::Pending, Poll::Ready)
+            self.send_now(item).map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
 
-    fn answer(&self, answer: Result<Option<Bytes>, WorkerFailure>) -> bool {
+    fn answer(&self, answer: Result<Option<Payload>, WorkerFailure>) -> bool {
         let wanted = self.desk.strike(&self.task);
         if wanted {
             self.task.answer(answer);

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::{HostCall, HostTool};
 use crate::call::HostContext;
 use crate::error::Failure;
+use crate::payload::Payload;
 use crate::value;
 
 /// A closure that runs on a thread that may block.
@@ -43,12 +44,15 @@ where
     R: Serialize,
     E: Display,
 {
-    fn call(&self, call: HostCall) {
+    fn call(&self, mut call: HostCall) {
         let function = self.0.clone();
         tokio::task::spawn_blocking(move || {
             let context = call.context().clone();
-            let Some(arguments) = arguments(&call) else { return };
-            answer(&call, context.enter(|| function(arguments)));
+            let Some(arguments) = arguments(&mut call) else { return };
+            match answer(&call, context.enter(|| function(arguments))) {
+                Ok(value) => call.succeed(value),
+                Err(failure) => call.fail(*failure),
+            };
         });
     }
 }
@@ -61,12 +65,17 @@ where
     R: Serialize,
     E: Display,
 {
-    fn call(&self, call: HostCall) {
+    fn call(&self, mut call: HostCall) {
         let context = call.context().clone();
-        let Some(arguments) = arguments(&call) else { return };
+        let Some(arguments) = arguments(&mut call) else { return };
         let made = context.enter(|| (self.0)(arguments));
         let inside = Inside { context: context.clone(), future: Box::pin(made) };
-        let task = tokio::spawn(async move { answer(&call, inside.await) });
+        let task = tokio::spawn(async move {
+            match answer(&call, inside.await) {
+                Ok(value) => call.succeed_async(value).await,
+                Err(failure) => call.fail(*failure),
+            }
+        });
         let task = task.abort_handle();
         context.on_cancel(move || task.abort());
     }
@@ -80,14 +89,14 @@ where
     R: Serialize,
     E: Display,
 {
-    fn call(&self, call: HostCall) {
+    fn call(&self, mut call: HostCall) {
         let function = self.0.clone();
         tokio::task::spawn_blocking(move || {
             let context = call.context().clone();
-            let Some(arguments) = arguments(&call) else { return };
+            let Some(arguments) = arguments(&mut call) else { return };
             context.enter(|| {
                 for item in function(arguments) {
-                    match item.map_err(|error| raised(&error)).and_then(|item| encoded(&item)) {
+                    match answer(&call, item) {
                         Ok(item) if call.send(&item) => {}
                         Ok(_) => return,
                         Err(failure) => {
@@ -118,8 +127,9 @@ impl<F: Future> Future for Inside<F> {
 }
 
 /// The arguments as the closure wants them. None: they are something else, which is answered.
-fn arguments<A: DeserializeOwned>(call: &HostCall) -> Option<A> {
-    match value::decode(call.arguments()) {
+fn arguments<A: DeserializeOwned>(call: &mut HostCall) -> Option<A> {
+    // Taken: what the closure does not keep of it goes back while it runs.
+    match value::decode_payload(&call.take_arguments()) {
         Ok(arguments) => Some(arguments),
         Err(error) => {
             let message = format!("{}: {}", error.path("args"), error.message());
@@ -129,11 +139,13 @@ fn arguments<A: DeserializeOwned>(call: &HostCall) -> Option<A> {
     }
 }
 
-fn answer<R: Serialize, E: Display>(call: &HostCall, result: Result<R, E>) {
-    match result.map_err(|error| raised(&error)).and_then(|value| encoded(&value)) {
-        Ok(value) => call.succeed(value),
-        Err(failure) => call.fail(*failure),
-    };
+/// What a closure made, as it travels.
+fn answer<R: Serialize, E: Display>(
+    call: &HostCall,
+    result: Result<R, E>,
+) -> Result<Payload, Box<Failure>> {
+    let value = result.map_err(|error| raised(&error))?;
+    encoded(call, &value)
 }
 
 fn raised<E: Display>(error: &E) -> Box<Failure> {
@@ -143,8 +155,12 @@ fn raised<E: Display>(error: &E) -> Box<Failure> {
     Failure { type_name, message, ..Failure::default() }.into()
 }
 
-fn encoded<R: Serialize>(value: &R) -> Result<bytes::Bytes, Box<Failure>> {
-    value::encode(value).map_err(|error| {
+fn encoded<R: Serialize>(call: &HostCall, value: &R) -> Result<Payload, Box<Failure>> {
+    let encoded = match call.arena() {
+        Some(arena) => arena.beside(|outside| value::encode_beside(value, outside)),
+        None => value::encode(value).map(Payload::from),
+    };
+    encoded.map_err(|error| {
         Failure {
             type_name: "snakepit.errors.EncodeError".into(),
             message: format!("{}: {}", error.path("result"), error.message()),

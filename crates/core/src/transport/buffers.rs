@@ -16,6 +16,14 @@ pub(crate) trait ReadBuffers: Send + Sync {
     fn read(&self, told: &[Told]) -> Result<Buffers, String>;
 }
 
+/// Bytes of buffers that are in the frame itself.
+pub(crate) fn inline_bytes(told: &[Told]) -> u64 {
+    told.iter().fold(0, |sum, told| match told {
+        Told::Inline(bytes) => sum + bytes.len() as u64,
+        Told::Shared { .. } => sum,
+    })
+}
+
 /// The items of a stream.
 pub(super) fn items(
     chunks: v1::Chunks,

@@ -23,6 +23,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::admission::{Admission, Attached, Guests, News, Refusal, Token};
 use super::door::{Door, HELLO_TIMEOUT, Visitor, Waiting};
 use super::opening::MAX_STREAMS;
+use super::outbox::Outbox;
 use super::{PROTOCOL, http2, wire};
 use crate::error::Violation;
 #[cfg(feature = "failpoints")]
@@ -169,7 +170,7 @@ impl Host for Service {
             telemetry: hello.telemetry,
             python_version: hello.python_version,
             inbox: wire::Inbox::new(inbound, self.limit, reading),
-            outbox: wire::Outbox::new(frames),
+            outbox: Outbox::new(frames),
         };
         // The keeper may have given up meanwhile; the stream then ends at once.
         let _ = keeper.send(News::Attached(Box::new(attached)));

@@ -11,7 +11,7 @@ use snakepit_proto::v1::host_frame::Frame;
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::wire::Outbox;
+use super::outbox::Outbox;
 use crate::id::CallId;
 
 /// Frames taken at a time.

@@ -2,7 +2,7 @@
 //!
 //! The only module that knows tonic, prost and the generated messages. [`listener`] lets workers
 //! in: [`door`] before it is known who they are, [`opening`] what they may say until then, [`admission`]
-//! by their tokens. [`wire`] turns frames into words of the core and back, [`failure`] what a worker
+//! by their tokens. [`wire`] turns frames into words of the core, [`outbox`] these into frames, [`failure`] what a worker
 //! raised; [`http2`] is what both ends agree on below the frames, [`delivery`] what a worker knows of
 //! its own.
 
@@ -20,16 +20,16 @@ pub(crate) mod listener;
 #[cfg(feature = "testkit")]
 pub(crate) mod loopback;
 mod opening;
+mod outbox;
 mod telemetry;
 pub(crate) mod wire;
 
 pub(crate) use admission::{Admission, Attached, News, TOKEN_BYTES, Token};
-pub(crate) use buffers::ReadBuffers;
+pub(crate) use buffers::{ReadBuffers, inline_bytes};
 pub(crate) use host_tool::HostAsk;
 pub(crate) use listener::Listener;
-pub(crate) use wire::{
-    CallSession, FromWorker, Inbox, Outbox, ToolCall, WorkerFailure, start_message,
-};
+pub(crate) use outbox::{CallSession, Outbox, ToolCall, start_message};
+pub(crate) use wire::{FromWorker, Inbox, WorkerFailure};
 pub use wire::{PythonInfo, ToolInfo};
 
 /// Version of the protocol that both ends must speak.

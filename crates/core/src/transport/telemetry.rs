@@ -4,7 +4,7 @@ use prost::Message;
 use snakepit_proto::v1;
 use snakepit_proto::v1::host_frame::Frame as ToWorker;
 
-use super::wire::Outbox;
+use super::outbox::Outbox;
 use crate::config::TelemetryFilter;
 use crate::error::Violation;
 use crate::id::CallId;

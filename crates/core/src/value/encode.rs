@@ -19,8 +19,11 @@ use super::{MAX_DEPTH, Outside, format};
 
 pub(super) type Step<T = ()> = Result<T, CodecError>;
 
-pub(super) fn value<T: Serialize + ?Sized>(value: &T) -> Step<Bytes> {
-    let mut encoder = Encoder::new(false, None);
+pub(super) fn value<T: Serialize + ?Sized>(
+    value: &T,
+    outside: Option<Box<dyn Outside>>,
+) -> Step<Bytes> {
+    let mut encoder = Encoder::new(false, outside);
     value.serialize(&mut encoder)?;
     Ok(encoder.out.into_vec().into())
 }

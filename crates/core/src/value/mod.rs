@@ -145,7 +145,7 @@ pub enum Value {
 /// It cannot travel: a dict's key is no scalar, it is nested deeper than 128 containers, or its
 /// own `Serialize` refuses. The error says where.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError> {
-    encode::value(value)
+    encode::value(value, None)
 }
 
 /// Encodes the arguments of a call: anything that becomes a map from names to values, or `()`.
@@ -184,6 +184,17 @@ pub fn encode_arguments_beside<T: Serialize + ?Sized>(
     outside: Box<dyn Outside>,
 ) -> Result<Bytes, CodecError> {
     encode::arguments(arguments, Some(outside))
+}
+
+/// [`encode()`], but `outside` takes what it wants of arrays and bytes.
+///
+/// # Errors
+/// As [`encode()`], and what `outside` says.
+pub(crate) fn encode_beside<T: Serialize + ?Sized>(
+    value: &T,
+    outside: Box<dyn Outside>,
+) -> Result<Bytes, CodecError> {
+    encode::value(value, Some(outside))
 }
 
 /// Decodes a message with the buffers beside it. A [`Value`] and an [`Array`] keep them: no copy.

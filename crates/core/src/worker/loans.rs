@@ -31,6 +31,16 @@ impl Loans {
         self.exchange.lend(buffers)
     }
 
+    /// The same, for a frame that is not sent again: what the worker may not have is not named.
+    pub(super) fn lend_taken(&self, buffers: &Buffers) -> Vec<Told> {
+        self.exchange.lend_taken(buffers)
+    }
+
+    /// What gives it the segments of these.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
     /// They were named, and will not be counted back.
     pub(super) fn take_back(&self, buffers: &Buffers) {
         self.exchange.take_back(buffers);

@@ -9,12 +9,12 @@ use crate::config::{TelemetryFilter, WorkerConfig};
 use crate::id::{CallId, WorkerRef};
 use crate::payload::{Buffers, Payload, Told};
 use crate::process::{Control, Page, ToWorker, Way, WordState};
-use crate::transport::{Outbox, ToolCall};
+use crate::transport::{Outbox, ToolCall, WorkerFailure, inline_bytes};
 
 /// Bytes of a buffer that go in one frame, where they have to.
 const PART: usize = 1 << 20;
 
-/// A frame would be larger than `max_message` allows: its buffers have to go in it.
+/// A frame would be larger than `max_message` allows: what has to go in it does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLong {
     pub(crate) size: u64,
@@ -70,11 +70,6 @@ impl Port {
         }
     }
 
-    /// Where what has no order with the rest is sent from elsewhere: answers of host tools.
-    pub(crate) fn outbox(&self) -> &Outbox {
-        &self.outbox
-    }
-
     /// Whether calls that wait in the worker can be taken back.
     pub(crate) fn is_revocable(&self) -> bool {
         self.page.is_some()
@@ -96,7 +91,7 @@ impl Port {
     /// It is not sent: this worker would have to be sent its buffers in the frame, and they do not fit.
     pub(crate) fn start_call(&self, mut call: ToolCall<'_>) -> Result<(), TooLong> {
         if !call.arguments.buffers.is_empty() {
-            call.told = self.told(call.arguments)?;
+            call.told = self.told(call.arguments, Loans::lend)?;
         }
         match (&self.page, call.word) {
             (Some(page), Some(word)) => {
@@ -108,22 +103,22 @@ impl Port {
         Ok(())
     }
 
-    /// The buffers of a call as its frame tells them.
-    fn told(&self, arguments: &Payload) -> Result<Vec<Told>, TooLong> {
+    /// The buffers of a value as its frame tells them.
+    fn told(
+        &self,
+        value: &Payload,
+        lend: impl Fn(&Loans, &Buffers) -> Vec<Told>,
+    ) -> Result<Vec<Told>, TooLong> {
         let told = match &self.loans {
-            Some(loans) => loans.lend(&arguments.buffers),
-            None => inline(&arguments.buffers),
+            Some(loans) => lend(loans, &value.buffers),
+            None => inline(&value.buffers),
         };
-        let inline = told.iter().map(|told| match told {
-            Told::Inline(bytes) => bytes.len(),
-            Told::Shared { .. } => 0,
-        });
-        let size = inline.fold(arguments.bytes.len(), usize::saturating_add);
-        if size > self.max_message {
+        let size = value.bytes.len() as u64 + inline_bytes(&told);
+        if size > self.max_message as u64 {
             if let Some(loans) = self.loans.as_ref().filter(|_| told.iter().any(is_shared)) {
-                loans.take_back(&arguments.buffers);
+                loans.take_back(&value.buffers);
             }
-            return Err(TooLong { size: size as u64, limit: self.max_message as u64 });
+            return Err(TooLong { size, limit: self.max_message as u64 });
         }
         Ok(told)
     }
@@ -219,6 +214,57 @@ impl Port {
 
     pub(super) fn drain(&self) {
         self.outbox.drain();
+    }
+}
+
+/// Answers of host tools. They have no order with the rest, and are sent from elsewhere.
+impl Port {
+    /// Has the worker map what these lie in, so that [`Port::host_tool_told`] can name them. Blocks the
+    /// thread; not for the one that drives the runtime.
+    pub(crate) fn offer(&self, buffers: &Buffers) {
+        if let Some(loans) = self.lender_of(buffers) {
+            loans.exchange().offer(buffers);
+        }
+    }
+
+    /// The same, without waiting. True: the worker has answered, or there is nothing to map.
+    pub(crate) fn is_offered(&self, buffers: &Buffers) -> bool {
+        self.lender_of(buffers).is_none_or(|loans| loans.exchange().is_answered(buffers))
+    }
+
+    /// As [`Port::offer`], for a task.
+    pub(crate) async fn offer_async(&self, buffers: &Buffers) {
+        if let Some(loans) = self.lender_of(buffers) {
+            loans.exchange().offer_async(buffers).await;
+        }
+    }
+
+    fn lender_of(&self, buffers: &Buffers) -> Option<&Loans> {
+        self.loans.as_deref().filter(|_| !buffers.is_empty())
+    }
+
+    /// The buffers of an answer as its frame tells them. Waits for nothing.
+    ///
+    /// # Errors
+    /// They would have to go in it, and do not fit.
+    pub(crate) fn host_tool_told(&self, answer: &Payload) -> Result<Vec<Told>, TooLong> {
+        self.told(answer, Loans::lend_taken)
+    }
+
+    pub(crate) fn host_tool_value(&self, id: u64, value: Bytes, told: Vec<Told>) {
+        self.outbox.host_tool_value(id, value, told);
+    }
+
+    pub(crate) fn host_tool_item(&self, id: u64, item: Bytes, told: Vec<Told>) {
+        self.outbox.host_tool_item(id, item, told);
+    }
+
+    pub(crate) fn host_tool_failed(&self, id: u64, failure: WorkerFailure) {
+        self.outbox.host_tool_failed(id, failure);
+    }
+
+    pub(crate) fn host_tool_end(&self, id: u64) {
+        self.outbox.host_tool_end(id);
     }
 }
 

@@ -694,8 +694,9 @@ pub struct Chunks {
 ///
 /// With nothing under way of this worker, one may be called whatever its size. With anything under
 /// way, another one may be called if then at most 256 are under way, and the arguments of all of them
-/// together are at most `max_message` bytes. Under way is what was called and has no HostToolResult.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// together are at most `max_message` bytes in their frames. Under way is what was called and has no
+/// HostToolResult.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CallHostTool {
     /// The worker's own number for it; not that of another one that is under way.
     #[prost(uint64, tag = "1")]
@@ -717,6 +718,9 @@ pub struct CallHostTool {
     pub window_items: u32,
     #[prost(uint64, tag = "7")]
     pub window_bytes: u64,
+    /// What `arguments` names.
+    #[prost(message, repeated, tag = "20")]
+    pub buffers: ::prost::alloc::vec::Vec<Buffer>,
 }
 /// Nobody waits for it any more. Answered like any other; of one that is not under way it means
 /// nothing, since it crosses the answer.
@@ -736,11 +740,16 @@ pub struct GrantHostToolChunks {
     #[prost(uint64, tag = "3")]
     pub bytes: u64,
 }
-/// The last word about a host tool, once. A worker ignores one that it does not wait for.
+/// The last word about a host tool, once. A worker ignores one that it does not wait for, but counts
+/// its buffers back.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HostToolResult {
     #[prost(uint64, tag = "1")]
     pub id: u64,
+    /// What `value` names: in segments that the worker has said it took, or inline. So there is no Unread
+    /// of it.
+    #[prost(message, repeated, tag = "20")]
+    pub buffers: ::prost::alloc::vec::Vec<Buffer>,
     #[prost(oneof = "host_tool_result::Outcome", tags = "2, 3, 4")]
     pub outcome: ::core::option::Option<host_tool_result::Outcome>,
 }
@@ -756,12 +765,15 @@ pub mod host_tool_result {
         End(super::StreamEnd),
     }
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HostToolChunks {
     #[prost(uint64, tag = "1")]
     pub id: u64,
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub items: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// As in HostToolResult, of one item, as in Chunks.
+    #[prost(message, repeated, tag = "20")]
+    pub buffers: ::prost::alloc::vec::Vec<Buffer>,
 }
 /// What runs a worker's calls. One that a worker does not know it treats as PROCESS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

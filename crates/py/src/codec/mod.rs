@@ -168,6 +168,11 @@ pub(crate) fn decode_payload<'py>(
     }
 }
 
+/// A `DecodeError` about a whole value.
+pub(crate) fn garbled(py: Python<'_>, root: &str, what: impl Into<String>) -> PyErr {
+    Failure::new(what).raise_decode(py, root)
+}
+
 /// An `EncodeError` about a whole value.
 pub(crate) fn refuse(py: Python<'_>, root: &str, what: impl Into<String>) -> PyErr {
     Failure::new(what).raise_encode(py, root)

@@ -11,14 +11,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use pyo3::prelude::*;
 use snakepit::blocking::Driver;
-use snakepit::{Failure, HostContext, HostTool, Lineage, Origin};
+use snakepit::{Failure, HostContext, HostTool, Lineage, Origin, Payload};
 
 use super::leave::{self, Inside};
 use super::{callbacks, raised, runtime};
 use crate::codec;
+use crate::memory::{self, Place};
 use crate::report::Report;
 
 /// The calls of one pool's host tools that wait for a thread.
@@ -146,8 +146,9 @@ impl HostQueue {
             leave::come_back();
             next
         });
-        let Some((Waiting { call, function }, more)) = next else { return Ok(None) };
-        Ok(Some((HostCall { call, function, driver: runtime::driver()? }, more)))
+        let Some((Waiting { mut call, function }, more)) = next else { return Ok(None) };
+        let (arguments, driver) = (Mutex::new(call.take_arguments()), runtime::driver()?);
+        Ok(Some((HostCall { call, arguments, function, driver }, more)))
     }
 
     /// Take no more calls, fail those that wait, let idle threads go.
@@ -174,6 +175,8 @@ impl HostQueue {
 #[pyclass(frozen, module = "snakepit._core")]
 pub(super) struct HostCall {
     call: snakepit::HostCall,
+    /// Until they are decoded: what the function lets go of is the worker's again, while it runs.
+    arguments: Mutex<Payload>,
     function: Arc<Function>,
     driver: Arc<Driver>,
 }
@@ -189,9 +192,21 @@ impl HostCall {
         said
     }
 
-    fn encoded(&self, value: &Bound<'_, PyAny>, root: &str) -> PyResult<Bytes> {
-        let encoded = codec::encode_or(value, root, self.function.substitute.as_ref(), None)?;
-        Ok(encoded.message.into())
+    fn encoded(&self, value: &Bound<'_, PyAny>, root: &str) -> PyResult<Payload> {
+        let (arena, limit) = (self.call.arena(), self.call.remaining());
+        let place = Place { arena, limit, come_back: leave::come_back, insist: false };
+        let substitute = self.function.substitute.as_ref();
+        let encoded = codec::encode_or(value, root, substitute, place.threshold())?;
+        memory::payload(value.py(), encoded, place, root)
+    }
+
+    /// Says something that may have to wait for the worker.
+    fn detached<T: Send>(&self, py: Python<'_>, say: impl Send + FnOnce() -> T) -> T {
+        py.detach(|| {
+            let said = say();
+            leave::come_back();
+            said
+        })
     }
 }
 
@@ -238,8 +253,11 @@ impl HostCall {
         Some(self.call.remaining()?.as_secs_f64())
     }
 
+    /// The keywords, once.
     fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        codec::decode(py, self.call.arguments(), "args")
+        let arguments =
+            std::mem::take(&mut *self.arguments.lock().unwrap_or_else(PoisonError::into_inner));
+        codec::decode_payload(py, &arguments, "args")
     }
 
     /// Have `callback` called once, on another thread, when nobody waits any more; the number takes
@@ -254,8 +272,14 @@ impl HostCall {
 
     /// Answer with a value; False: nobody waits.
     fn succeed(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = value.py();
+        let _inside = Inside::enter(py);
         let value = self.encoded(value, "result")?;
-        Ok(self.kicked(self.call.succeed(value)))
+        let said = match value.buffers.is_empty() {
+            true => self.call.succeed(value),
+            false => self.detached(py, || self.call.succeed(value)),
+        };
+        Ok(self.kicked(said))
     }
 
     /// Answer with what was raised; False: nobody waits.
@@ -265,6 +289,7 @@ impl HostCall {
 
     /// Send an item; None: the reader has no room yet.
     fn try_send(&self, item: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
+        let _inside = Inside::enter(item.py());
         let item = self.encoded(item, "item")?;
         Ok(self.kicked(self.call.try_send(&item)))
     }
@@ -275,11 +300,7 @@ impl HostCall {
         let item = self.encoded(item, "item")?;
         let sent = match self.call.try_send(&item) {
             Some(sent) => sent,
-            None => py.detach(|| {
-                let sent = self.call.send(&item);
-                leave::come_back();
-                sent
-            }),
+            None => self.detached(py, || self.call.send(&item)),
         };
         Ok(self.kicked(sent))
     }

@@ -83,15 +83,24 @@ pub(super) fn find(py: Python<'_>, table: Vec<v1::Buffer>) -> Found {
 
 fn found(table: Vec<v1::Buffer>) -> Found {
     let table: Vec<_> = table.into_iter().map(told).collect();
-    let read = match exchange() {
-        Some(exchange) => exchange.read(&table, ON_ITS_WAY),
-        None => table.iter().map(inline).collect::<Result<Vec<_>, _>>().map(Buffers::from),
-    };
-    match read {
+    match read(&table, ON_ITS_WAY) {
         Ok(buffers) => Found::All(buffers),
         Err(Unreadable::Refused { .. } | Unreadable::Unknown { .. }) => Found::Missing(table),
         Err(wrong) => Found::Wrong(wrong.to_string()),
     }
+}
+
+/// What an answer of the host names: in segments that this end has said it took, so nothing is waited
+/// for. What nobody takes of it is counted back when it is dropped.
+///
+/// # Errors
+/// What no host of this protocol names.
+pub(super) fn taken(table: Vec<v1::Buffer>) -> Result<Buffers, String> {
+    if table.is_empty() {
+        return Ok(Buffers::default());
+    }
+    read(&table.into_iter().map(told).collect::<Vec<_>>(), Duration::ZERO)
+        .map_err(|unreadable| unreadable.to_string())
 }
 
 /// Has the host map what it has not mapped yet of these; [`lend`] waits for nothing then.
@@ -111,9 +120,23 @@ pub(super) fn lend(buffers: &Buffers) -> Vec<v1::Buffer> {
     told.into_iter().map(tell).collect()
 }
 
+/// They were named by [`lend`], in a frame that is not sent.
+pub(super) fn take_back(buffers: &Buffers, table: &[v1::Buffer]) {
+    if let Some(exchange) = exchange().filter(|_| table.iter().any(|named| named.segment != 0)) {
+        exchange.take_back(buffers);
+    }
+}
+
 /// Bytes of buffers that go in the frame.
 pub(super) fn inline_bytes(table: &[v1::Buffer]) -> usize {
     table.iter().fold(0, |sum, buffer| sum.saturating_add(buffer.inline.len()))
+}
+
+fn read(table: &[Told], limit: Duration) -> Result<Buffers, Unreadable> {
+    match exchange() {
+        Some(exchange) => exchange.read(table, limit),
+        None => table.iter().map(inline).collect::<Result<Vec<_>, _>>().map(Buffers::from),
+    }
 }
 
 fn inline(told: &Told) -> Result<Buffer, Unreadable> {

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use snakepit::Payload;
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{CallHostTool, CancelHostTool, Failure, GrantHostToolChunks};
 use tokio::runtime::Runtime;
@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use super::inbox::{Inbox, Refused};
 use super::outbox::Outbox;
 use super::running::RunningCall;
-use super::{boot, lock, results};
+use super::{arenas, boot, lock, results};
 use crate::codec;
 
 /// Items and bytes that the host may be ahead of the reader of a stream.
@@ -25,8 +25,10 @@ const WINDOW: (u32, u64) = (1024, 1 << 20);
 
 /// How a host tool ended.
 pub(super) enum End {
-    Value(Bytes),
+    Value(Payload),
     Failure(Box<Failure>),
+    /// It names what is not there: so no host of this protocol answers.
+    Garbled(String),
     /// A stream, well.
     Stream,
     /// The host is gone.
@@ -42,7 +44,7 @@ pub(super) struct HostAnswer {
 
 #[derive(Default)]
 struct Said {
-    items: VecDeque<Bytes>,
+    items: VecDeque<Payload>,
     /// Until it is taken.
     end: Option<End>,
     ended: bool,
@@ -67,7 +69,7 @@ impl HostAnswer {
         !said.items.is_empty() || said.ended
     }
 
-    pub(super) fn add(&self, items: Vec<Bytes>) {
+    pub(super) fn add(&self, items: Vec<Payload>) {
         lock(&self.said).items.extend(items);
     }
 
@@ -104,7 +106,7 @@ impl HostAnswer {
 }
 
 enum Next {
-    Item(Bytes),
+    Item(Payload),
     End(End),
 }
 
@@ -199,25 +201,31 @@ pub(super) fn ask(
             "this process is a fork of the worker: only the worker itself can call the host",
         ));
     }
-    let arguments = results::encode_args(arguments)?;
-    let (size, limit) = (arguments.len(), link.max_message);
+    let py = arguments.py();
+    let Payload { bytes: arguments, buffers } = results::encode_args(arguments)?;
+    arenas::offer(py, &buffers);
+    let table = arenas::lend(&buffers);
+    let size = arguments.len().saturating_add(arenas::inline_bytes(&table));
+    let limit = link.max_message;
     if size > limit {
+        arenas::take_back(&buffers, &table);
         return Err(PyValueError::new_err(format!(
             "host tool {name}: its arguments take {size} bytes, {limit} are allowed: \
              raise max_message, or send less"
         )));
     }
     let (window_items, window_bytes) = if streaming { WINDOW } else { (0, 0) };
-    let (name, arguments) = (name.to_owned(), arguments.into());
     let ask = CallHostTool {
-        name,
+        name: name.to_owned(),
         arguments,
+        buffers: table.clone(),
         streaming,
         window_items,
         window_bytes,
         ..CallHostTool::default()
     };
     let answer = link.inbox.ask(call, ask, &link.outbox).map_err(|refused| {
+        arenas::take_back(&buffers, &table);
         PyRuntimeError::new_err(match refused {
             Refused::Over => "the call has ended: a host tool can be called only while it runs",
             Refused::Full => {
@@ -231,9 +239,9 @@ pub(super) fn ask(
 }
 
 impl HostReply {
-    fn note_taken(&self, bytes: usize) {
+    fn note_taken(&self, bytes: u64) {
         let items = self.taken.0.fetch_add(1, SeqCst) + 1;
-        let bytes = self.taken.1.fetch_add(bytes as u64, SeqCst) + bytes as u64;
+        let bytes = self.taken.1.fetch_add(bytes, SeqCst) + bytes;
         let new_items = items - self.granted.0.load(SeqCst);
         let new_bytes = bytes - self.granted.1.load(SeqCst);
         if new_items >= u64::from(WINDOW.0) / 2 || new_bytes >= WINDOW.1 / 2 {
@@ -273,11 +281,14 @@ impl HostReply {
         Ok(match self.answer.next() {
             None => None,
             Some(Next::Item(item)) => {
-                self.note_taken(item.len());
-                Some(("item", codec::decode(py, &item, "item")?))
+                self.note_taken(item.size());
+                Some(("item", codec::decode_payload(py, &item, "item")?))
             }
             Some(Next::End(End::Value(value))) => {
-                Some(("value", codec::decode(py, &value, "result")?))
+                Some(("value", codec::decode_payload(py, &value, "result")?))
+            }
+            Some(Next::End(End::Garbled(detail))) => {
+                return Err(codec::garbled(py, "result", detail));
             }
             Some(Next::End(End::Failure(failure))) => {
                 Some(("failure", told(py, *failure)?.into_any()))

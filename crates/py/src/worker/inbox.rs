@@ -16,12 +16,15 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+use snakepit::Payload;
 use snakepit_proto::v1::host_frame::Frame as FromHost;
 use snakepit_proto::v1::host_tool_result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
-use snakepit_proto::v1::{CallHostTool, HostFrame};
+use snakepit_proto::v1::{Buffer, CallHostTool, HostFrame};
 use tonic::{Status, Streaming};
 
+use super::arenas;
 use super::attendant::Attendant;
 use super::host_reply::{End, HostAnswer};
 use super::lock;
@@ -138,7 +141,7 @@ impl Inbox {
         outbox: &Outbox,
     ) -> Result<Arc<HostAnswer>, Refused> {
         let mut state = self.lock();
-        let bytes = ask.arguments.len();
+        let bytes = ask.arguments.len() + arenas::inline_bytes(&ask.buffers);
         let too_large = state.bytes.saturating_add(bytes) > state.max_bytes;
         if state.asked.len() >= LIMIT || !state.asked.is_empty() && too_large {
             return Err(Refused::Full);
@@ -224,6 +227,18 @@ impl Inbox {
     }
 }
 
+/// The items of a frame with what they name.
+fn items(items: Vec<Bytes>, table: Vec<Buffer>) -> Result<Vec<Payload>, String> {
+    if table.is_empty() {
+        return Ok(items.into_iter().map(Payload::from).collect());
+    }
+    let buffers = arenas::taken(table)?;
+    match <[Bytes; 1]>::try_from(items) {
+        Ok([bytes]) => Ok(vec![Payload { bytes, buffers }]),
+        Err(_) => Err("buffers of more or less than one item".to_owned()),
+    }
+}
+
 impl State {
     fn poll_main(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<HostFrame>, Status>> {
         loop {
@@ -261,21 +276,29 @@ impl State {
     fn route(&mut self, frame: HostFrame) -> Option<HostFrame> {
         match frame.frame {
             Some(FromHost::HostToolResult(result)) => {
+                // Also of one that nobody waits for: what is not looked at is counted back.
+                let buffers = arenas::taken(result.buffers);
                 if let Some(answer) = self.remove(result.id) {
-                    let end = match result.outcome {
-                        Some(Outcome::Value(value)) => End::Value(value),
-                        Some(Outcome::Failure(failure)) => End::Failure(failure.into()),
-                        Some(Outcome::End(_)) => End::Stream,
-                        None => End::LineEnded, // no honest host says that
-                    };
-                    answer.end(end);
+                    answer.end(match (result.outcome, buffers) {
+                        (Some(Outcome::Value(bytes)), Ok(buffers)) => {
+                            End::Value(Payload { bytes, buffers })
+                        }
+                        (Some(Outcome::Value(_)), Err(detail)) => End::Garbled(detail),
+                        (Some(Outcome::Failure(failure)), _) => End::Failure(failure.into()),
+                        (Some(Outcome::End(_)), _) => End::Stream,
+                        (None, _) => End::LineEnded, // no honest host says that
+                    });
                     self.tell(&answer);
                 }
                 None
             }
             Some(FromHost::HostToolChunks(chunks)) => {
+                let items = items(chunks.items, chunks.buffers);
                 if let Some(answer) = self.asked.get(&chunks.id).map(Arc::clone) {
-                    answer.add(chunks.items);
+                    match items {
+                        Ok(items) => answer.add(items),
+                        Err(detail) => answer.end(End::Garbled(detail)),
+                    }
                     self.tell(&answer);
                 }
                 None

@@ -17,8 +17,9 @@ use super::call::Call;
 use super::failure;
 use super::floor::Floor;
 use super::lock;
+use super::results::lend;
 use super::running::RunningCall;
-use super::serve::{Answer, Desk, Hooks, failed, lend, wrong_verb};
+use super::serve::{Answer, Desk, Hooks, failed, wrong_verb};
 use super::sessions;
 use super::stream::Window;
 

@@ -4,8 +4,9 @@
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use snakepit::Payload;
+use snakepit_proto::v1::{Buffer, Failure};
 
-use super::arenas;
+use super::{arenas, failure};
 use crate::codec;
 use crate::memory::{self, Place};
 
@@ -23,8 +24,7 @@ pub(super) fn substitute_by(py: Python<'_>, substitute: Py<PyAny>) {
 ///
 /// `EncodeError` with the path of what cannot travel.
 pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Payload> {
-    let py = value.py();
-    let place = Place { arena: arenas::arena(), limit: None, come_back: || {}, insist: false };
+    let (py, place) = (value.py(), place());
     let encoded = codec::encode_or(value, root, SUBSTITUTE.get(py), place.threshold())?;
     memory::payload(py, encoded, place, root)
 }
@@ -34,6 +34,29 @@ pub(super) fn encode(value: &Bound<'_, PyAny>, root: &str) -> PyResult<Payload> 
 /// # Errors
 ///
 /// As [`encode`], the path starting at `args`.
-pub(super) fn encode_args(arguments: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    Ok(codec::encode_args(Some(arguments), SUBSTITUTE.get(arguments.py()), None)?.message)
+pub(super) fn encode_args(arguments: &Bound<'_, PyAny>) -> PyResult<Payload> {
+    let (py, place) = (arguments.py(), place());
+    let encoded = codec::encode_args(Some(arguments), SUBSTITUTE.get(py), place.threshold())?;
+    memory::payload(py, encoded, place, "args")
+}
+
+/// Where what is large of them goes.
+fn place() -> Place<'static> {
+    Place { arena: arenas::arena(), limit: None, come_back: || {}, insist: false }
+}
+
+/// The buffers of a value as its frame tells them, unless they would have to go in it and the host
+/// would not take that. Waits for nothing.
+pub(super) fn lend(
+    value: &Payload,
+    root: &str,
+    max_message: usize,
+) -> Result<Vec<Buffer>, Box<Failure>> {
+    let table = arenas::lend(&value.buffers);
+    let size = value.bytes.len().saturating_add(arenas::inline_bytes(&table));
+    if size > max_message {
+        arenas::take_back(&value.buffers, &table);
+        return Err(failure::too_large(root, size, max_message).into());
+    }
+    Ok(table)
 }

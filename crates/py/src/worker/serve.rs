@@ -341,7 +341,7 @@ impl<'py> Desk<'py> {
     /// The answer of a tool that returned.
     pub(super) fn value(&self, value: &Bound<'py, PyAny>) -> Result<Answer, Box<Failure>> {
         let encoded = self.encode(value, "result")?;
-        let table = lend(&encoded, "result", self.max_message)?;
+        let table = results::lend(&encoded, "result", self.max_message)?;
         Ok((Outcome::Value(encoded.bytes), table))
     }
 
@@ -379,21 +379,6 @@ impl<'py> Desk<'py> {
         if !self.owner.is_here() {
             boot::exit_now();
         }
-    }
-}
-
-/// The buffers of a value as its frame tells them, unless they would have to go in it and the host
-/// would not take that. Waits for nothing.
-pub(super) fn lend(
-    value: &Payload,
-    root: &str,
-    max_message: usize,
-) -> Result<Vec<Buffer>, Box<Failure>> {
-    let table = arenas::lend(&value.buffers);
-    let size = value.bytes.len().saturating_add(arenas::inline_bytes(&table));
-    match size > max_message {
-        true => Err(failure::too_large(root, size, max_message).into()),
-        false => Ok(table),
     }
 }
 

@@ -14,8 +14,9 @@ use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{Chunks, Failure, FailureKind, StartCall, StreamEnd};
 
 use super::failure;
+use super::results::lend;
 use super::running::RunningCall;
-use super::serve::{Server, failed, lend};
+use super::serve::{Server, failed};
 
 /// An item that took longer is sent at once: its reader waits for it.
 const SLOW_ITEM: Duration = Duration::from_micros(100);

@@ -258,7 +258,7 @@ fn open_files() -> usize {
 
 #[tokio::test]
 async fn lies_about_buffers_end_the_liar_alone() {
-    for lie in ["unknown", "outside", "huge", "word", "unsealed", "short", "uncalled"] {
+    for lie in ["unknown", "outside", "huge", "word", "unsealed", "short", "uncalled", "asked"] {
         let pool = pool(2).start().await;
         let bystander = store(&pool, &pattern(MIB, 5));
         let error = run(&pool, with("lie-buffer", lie, vec![])).await.expect_err("a lie");

@@ -5,8 +5,10 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use super::borrower::{Borrower, Unreadable};
-use super::lender::{Lender, Lent};
+use super::lender::{ANSWER_LIMIT, Lender, Lent};
 use super::owner::Arena;
 use crate::payload::{Buffer, Buffers, Told};
 use crate::process::message::{ArenaMessage, FromWorker, ToWorker};
@@ -69,9 +71,19 @@ impl Exchange {
     /// Buffers as the next frame to the other end tells them: those of our arena by name, or where
     /// one of these cannot be named all of them in the frame.
     pub fn lend(&self, buffers: &Buffers) -> Vec<Told> {
+        self.lend_by(buffers, |buffer| self.lender.lend(buffer))
+    }
+
+    /// The same of a frame that cannot be sent again: what the other end has not said that it took
+    /// counts as what cannot be named. Waits for nothing; [`Exchange::offer`] comes first.
+    pub fn lend_taken(&self, buffers: &Buffers) -> Vec<Told> {
+        self.lend_by(buffers, |buffer| self.lender.lend_taken(buffer))
+    }
+
+    fn lend_by(&self, buffers: &Buffers, lend: impl Fn(&Buffer) -> Lent) -> Vec<Told> {
         let mut told = Vec::with_capacity(buffers.len());
         for buffer in buffers.iter() {
-            match self.lender.lend(buffer) {
+            match lend(buffer) {
                 Lent::Named(named) => told.push(named),
                 Lent::NotOurs => told.push(Told::Inline(buffer.bytes().clone())),
                 Lent::Refused => {
@@ -85,9 +97,29 @@ impl Exchange {
         told
     }
 
-    /// Offers the segments of these, and waits until the other end has answered, where it is waited for.
+    /// Offers the segments of these, and waits until the other end has answered.
     pub fn offer(&self, buffers: &Buffers) {
-        buffers.iter().for_each(|buffer| self.lender.prepare(buffer));
+        for buffer in buffers.iter() {
+            self.lender.prepare(buffer, ANSWER_LIMIT);
+        }
+    }
+
+    /// The same, without waiting. True: it has answered.
+    pub fn is_answered(&self, buffers: &Buffers) -> bool {
+        let mut all = true;
+        for buffer in buffers.iter() {
+            all &= self.lender.prepare(buffer, Duration::ZERO);
+        }
+        all
+    }
+
+    /// As [`Exchange::offer`], for a task.
+    pub async fn offer_async(&self, buffers: &Buffers) {
+        let until = Instant::now() + ANSWER_LIMIT;
+        while !self.is_answered(buffers) && Instant::now() < until {
+            // A segment is mapped in some 100 µs, and once.
+            sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// They were named, and the other end could not read them.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::exchange::Aside;
 use super::memory::Board;
-use super::owner::{Arena, Segment};
+use super::owner::Arena;
+use super::region::Segment;
 use crate::payload::{Buffer, Place, Told};
 use crate::policy::arena::Borrower;
 use crate::process::message::ArenaMessage;
@@ -16,7 +17,7 @@ use crate::process::message::ArenaMessage;
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 /// An answer that takes longer counts as a refusal.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// How a segment stands with the borrower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ struct State {
     /// Not told yet: there was no room in the socket.
     forgotten: Vec<u32>,
     refused_at: Option<Instant>,
+    /// There is nobody who could count anything back.
+    gone: bool,
 }
 
 impl Lender {
@@ -74,20 +77,34 @@ impl Lender {
 
     /// Names a buffer to the borrower.
     pub(super) fn lend(&self, buffer: &Buffer) -> Lent {
+        self.lend_after(buffer, self.waits.then_some(ANSWER_LIMIT))
+    }
+
+    /// The same, where it has said already that it took the segment.
+    pub(super) fn lend_taken(&self, buffer: &Buffer) -> Lent {
+        self.lend_after(buffer, Some(Duration::ZERO))
+    }
+
+    fn lend_after(&self, buffer: &Buffer, limit: Option<Duration>) -> Lent {
         let Some(place) = self.place(buffer) else { return Lent::NotOurs };
-        if !self.can_read(place.segment) {
+        if !self.can_read(place.segment, limit) {
+            return Lent::Refused;
+        }
+        let state = self.lock();
+        if state.gone {
             return Lent::Refused;
         }
         self.arena.lend(place.word, self.borrower);
+        drop(state);
         let Place { segment, offset, word, .. } = *place;
         Lent::Named(Told::Shared { segment, offset, length: buffer.len() as u64, word })
     }
 
-    /// Offers the segment of a buffer.
-    pub(super) fn prepare(&self, buffer: &Buffer) {
-        if let Some(place) = self.place(buffer) {
-            self.can_read(place.segment);
-        }
+    /// Offers the segment of a buffer. Whether the borrower has answered, after `limit` at most.
+    pub(super) fn prepare(&self, buffer: &Buffer, limit: Duration) -> bool {
+        let Some(place) = self.place(buffer) else { return true };
+        self.can_read(place.segment, Some(limit));
+        self.lock().segments.get(&place.segment) != Some(&Standing::Offered)
     }
 
     fn place<'a>(&self, buffer: &'a Buffer) -> Option<&'a Place> {
@@ -140,14 +157,17 @@ impl Lender {
 
     /// The borrower is no more. Whatever it had is back.
     pub fn reaped(&self) {
+        self.lock().gone = true;
+        self.answered.notify_all();
         self.arena.reaped(self.borrower);
     }
 
-    /// Whether the borrower can read what is in a segment, as far as is known.
-    fn can_read(&self, number: u32) -> bool {
+    /// Whether the borrower can read what is in a segment, as far as is known. `limit`: how long its
+    /// answer is waited for; None: to have offered it is enough.
+    fn can_read(&self, number: u32, limit: Option<Duration>) -> bool {
         let mut state = self.lock();
         self.tell_forgotten(&mut state);
-        if state.refused_at.is_some_and(|at| at.elapsed() < AFTER_REFUSAL) {
+        if state.gone || state.refused_at.is_some_and(|at| at.elapsed() < AFTER_REFUSAL) {
             return false;
         }
         if !matches!(state.segments.get(&number), Some(Standing::Offered | Standing::Taken)) {
@@ -156,11 +176,11 @@ impl Lender {
                 return false;
             }
         }
-        if !self.waits {
-            return true;
-        }
-        let open = |state: &mut State| state.segments.get(&number) == Some(&Standing::Offered);
-        let waited = self.answered.wait_timeout_while(state, ANSWER_LIMIT, open);
+        let Some(limit) = limit else { return true };
+        let open = |state: &mut State| {
+            !state.gone && state.segments.get(&number) == Some(&Standing::Offered)
+        };
+        let waited = self.answered.wait_timeout_while(state, limit, open);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.segments.get(&number) == Some(&Standing::Taken)
     }

@@ -13,12 +13,15 @@
 //! pool and an exchange with each worker. Which region is free when is decided in
 //! `policy/arena`; `memory` alone touches the memory.
 
+mod beside;
 mod borrower;
 mod exchange;
 mod lender;
 mod memory;
 mod owner;
 mod parked;
+mod region;
+mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -26,5 +29,7 @@ pub use borrower::Unreadable;
 pub use exchange::{Aside, Exchange};
 pub use lender::Lender;
 pub use memory::Private;
-pub use owner::{Arena, ArenaStats, NoRoom, Region};
+pub use owner::Arena;
 pub use parked::Parked;
+pub use region::Region;
+pub use stats::{ArenaStats, NoRoom};

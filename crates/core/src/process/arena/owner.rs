@@ -2,20 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{self, Instant};
 
 use super::lender::Lender;
 use super::memory::{Board, Mapping};
+use super::region::{Kept, Region, Segment, buffer};
+use super::stats::{ArenaStats, NoRoom};
 use crate::config::{SharedMemory, WhenFull};
 use crate::hardware;
-use crate::payload::{Buffer, Place};
+use crate::payload::Buffer;
 use crate::policy::arena::{self as policy, Borrower, Bounds, Returned, Taken};
 use crate::process::{HostFd, Owner, owner};
 
@@ -27,49 +27,6 @@ const FIRST_LOOK: Duration = Duration::from_micros(100);
 const LAST_LOOK: Duration = Duration::from_millis(10);
 
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
-
-/// Why there is no room in shared memory.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoRoom {
-    /// Everything is in use.
-    #[error(
-        "{asked} bytes do not fit into shared memory: {in_use} of {limit} bytes are in use; let go \
-         of results and references, or raise shared_memory.max_bytes"
-    )]
-    Full {
-        /// Bytes that were asked for.
-        asked: u64,
-        /// Bytes of segments that hold something.
-        in_use: u64,
-        /// Bytes that all segments may have.
-        limit: u64,
-    },
-    /// The system refuses memory, or a descriptor for it.
-    #[error("no shared memory: {0}")]
-    System(#[from] io::Error),
-}
-
-/// What an arena has and has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ArenaStats {
-    /// Segments that there are.
-    pub segments: usize,
-    /// Bytes of memory behind them.
-    pub bytes: u64,
-    /// Of those the bytes of segments that hold something.
-    pub in_use: u64,
-    /// Buffers that were put where others had been.
-    pub reused: u64,
-    /// Buffers that needed a new segment.
-    pub made: u64,
-    /// Bytes of segments of other processes that are mapped here.
-    pub borrowed: u64,
-    /// Times that the system refused memory or a descriptor, or the other end a segment.
-    pub faults: u64,
-    /// Buffers that went another way: copied into a frame.
-    pub fallbacks: u64,
-}
 
 /// Memory of this process for buffers that others are to read. Cheap to clone.
 #[derive(Clone)]
@@ -99,109 +56,12 @@ struct State {
     next_borrower: Borrower,
 }
 
-/// A segment of ours.
-pub(super) struct Segment {
-    pub(super) number: u32,
-    mapping: Mapping,
-    fd: HostFd,
-}
-
-impl Segment {
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-
-    pub(super) fn length(&self) -> u64 {
-        self.mapping.len() as u64
-    }
-}
-
 struct Boards<'a>(&'a HashMap<Borrower, Arc<Board>>);
 
 impl Returned for Boards<'_> {
     fn returned(&self, borrower: Borrower, word: u32) -> u32 {
         self.0.get(&borrower).map_or(0, |board| board.returned(word))
     }
-}
-
-/// A region that somebody of this process holds.
-struct Kept {
-    arena: Arena,
-    segment: Arc<Segment>,
-    offset: usize,
-    len: usize,
-    word: u32,
-}
-
-impl Kept {
-    fn start(&self) -> *mut u8 {
-        self.segment.mapping.at(self.offset)
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        // In a fork the arena is its parent's, and its lock may be held for ever.
-        if self.arena.0.owner.is_here() {
-            self.arena.released(self.word, self.start() as usize);
-        }
-    }
-}
-
-/// A part of a region, kept with all of it.
-struct Part {
-    kept: Arc<Kept>,
-    offset: usize,
-    len: usize,
-}
-
-impl AsRef<[u8]> for Part {
-    fn as_ref(&self) -> &[u8] {
-        self.kept.segment.mapping.part(self.kept.offset + self.offset, self.len)
-    }
-}
-
-/// Room for one buffer, to be written. Given back where it is dropped before it was sealed.
-pub struct Region(Arc<Kept>);
-
-impl Region {
-    /// Its bytes.
-    #[expect(clippy::len_without_is_empty, reason = "it never is")]
-    pub fn len(&self) -> usize {
-        self.0.len
-    }
-
-    /// Where it begins: a multiple of 16 KiB. All of it may be written through this as long as the
-    /// region is there, or a buffer that it was sealed to. What others read meanwhile may be torn.
-    pub fn start(&self) -> *mut u8 {
-        self.0.start()
-    }
-
-    /// Copies bytes into it. For long ones: not attached to an interpreter.
-    ///
-    /// # Panics
-    /// When they do not fit behind `offset`.
-    pub fn write(&mut self, offset: usize, bytes: &[u8]) {
-        let end = offset.checked_add(bytes.len());
-        assert!(end.is_some_and(|end| end <= self.0.len), "inside the region");
-        self.0.segment.mapping.write(self.0.offset + offset, bytes);
-    }
-
-    /// What it holds from now on, to be sent or kept.
-    pub fn seal(self) -> Buffer {
-        let len = self.0.len;
-        buffer(&self.0, 0, len)
-    }
-}
-
-fn buffer(kept: &Arc<Kept>, offset: usize, len: usize) -> Buffer {
-    let place = Place {
-        arena: kept.arena.0.number,
-        segment: kept.segment.number,
-        offset: (kept.offset + offset) as u64,
-        word: kept.word,
-    };
-    Buffer::placed(Bytes::from_owner(Part { kept: kept.clone(), offset, len }), place)
 }
 
 impl Arena {
@@ -426,7 +286,7 @@ impl Arena {
         Ok(segment)
     }
 
-    fn released(&self, word: u32, start: usize) {
+    pub(super) fn released(&self, word: u32, start: usize) {
         let now = Instant::now();
         self.change(|state, dropped| {
             state.places.remove(&start);
@@ -462,10 +322,15 @@ impl Arena {
     }
 }
 
-/// For its lenders.
+/// For its lenders and regions.
 impl Arena {
     pub(super) fn number(&self) -> u64 {
         self.0.number
+    }
+
+    /// False: this process is a fork of the arena's, and its lock may be held for ever.
+    pub(super) fn is_here(&self) -> bool {
+        self.0.owner.is_here()
     }
 
     pub(super) fn new_borrower(&self) -> Borrower {

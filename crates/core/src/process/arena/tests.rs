@@ -101,6 +101,36 @@ fn what_is_lent_is_read_in_place_and_counted_back() {
 }
 
 #[test]
+fn a_frame_that_is_not_sent_again_names_what_was_taken_alone() {
+    for (how, is_shared) in [(How::Well, true), (How::Loses, false), (How::Full, false)] {
+        let ends = ends(how, false);
+        let buffers = ends.store(&vec![7; 3 * MIB]);
+        ends.ours.offer(&buffers);
+        let told = ends.ours.lend_taken(&buffers);
+        assert_eq!(matches!(told[..], [Told::Shared { .. }]), is_shared);
+        let read = ends.theirs.read(&told, Duration::ZERO).expect("nothing is on its way");
+        assert!(read[0].iter().all(|byte| *byte == 7));
+        drop((told, buffers, read));
+        assert_eq!(ends.in_use(), 0);
+    }
+}
+
+#[test]
+fn nothing_is_lent_to_who_is_no_more() {
+    for waits in [false, true] {
+        let ends = ends(How::Well, waits);
+        let buffers = ends.store(&vec![7; MIB]);
+        ends.ours.offer(&buffers);
+        ends.ours.reaped();
+        for told in [ends.ours.lend(&buffers), ends.ours.lend_taken(&buffers)] {
+            assert!(matches!(told[..], [Told::Inline(_)]), "nobody would count it back");
+        }
+        drop(buffers);
+        assert_eq!(ends.in_use(), 0);
+    }
+}
+
+#[test]
 fn who_cannot_take_segments_is_told_the_bytes() {
     for how in [How::Loses, How::Full] {
         let ends = ends(how, true);

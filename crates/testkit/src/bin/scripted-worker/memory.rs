@@ -191,6 +191,12 @@ pub async fn lie(what: &str, call: u64, side: &Side, line: &Line) {
             line.say(Frame::Unread(v1::Unread { call_id: u64::MAX / 2 }));
             return line.flush().await;
         }
+        "asked" => {
+            let (id, name, buffers) = (1, "any".into(), vec![honest]);
+            let ask = v1::CallHostTool { id, call_id: call, name, buffers, ..Default::default() };
+            line.say(Frame::CallHostTool(ask));
+            return line.flush().await;
+        }
         other => panic!("no such lie: {other}"),
     };
     line.answer_with(call, super::tool::value("lie"), vec![named]);
