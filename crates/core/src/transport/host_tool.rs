@@ -22,6 +22,8 @@ pub(crate) struct HostAsk {
     pub(crate) streaming: bool,
     /// Items and bytes that may be under way.
     pub(crate) window: (u32, u64),
+    /// The span inside of which it asks; None: that of the call.
+    pub(crate) span: Option<[u8; 8]>,
 }
 
 impl From<v1::CallHostTool> for HostAsk {
@@ -33,6 +35,7 @@ impl From<v1::CallHostTool> for HostAsk {
             arguments: ask.arguments,
             streaming: ask.streaming,
             window: (ask.window_items, ask.window_bytes),
+            span: (*ask.span_id).try_into().ok(),
         }
     }
 }

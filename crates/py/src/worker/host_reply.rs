@@ -192,7 +192,7 @@ pub(super) fn ask(
     call: &RunningCall,
     name: &str,
     arguments: &Bound<'_, PyAny>,
-    streaming: bool,
+    (streaming, span_id): (bool, Bytes),
 ) -> PyResult<HostReply> {
     if !boot::side()?.owner.is_here() {
         return Err(PyRuntimeError::new_err(
@@ -215,6 +215,7 @@ pub(super) fn ask(
         streaming,
         window_items,
         window_bytes,
+        span_id,
         ..CallHostTool::default()
     };
     let answer = link.inbox.ask(call, ask, &link.outbox).map_err(|refused| {
