@@ -25,7 +25,7 @@ from snakepit.errors import ConfigError, EncodeError, RemoteError, ToolNotFound,
 
 TRACED = "pool.tracing_adapters:Traced"
 Make = Callable[..., Any]
-ERROR = 2
+CLIENT, ERROR = 3, 2
 
 
 class Span(NamedTuple):
@@ -158,39 +158,51 @@ def lookup_by(pool: Any) -> Callable[..., Any]:
 NESTED = "load/host_tool lookup"
 
 
-@pytest.mark.parametrize("inline", [False, True], ids=["workers", "inline"])
 def test_one_trace_has_the_call_its_wait_its_execution_and_what_is_inside_of_it(
-    make: Make, received: Receiver, own_line: str, inline: bool, caplog: Any
+    make: Make, received: Receiver, own_line: str, caplog: Any
 ) -> None:
-    if inline and own_line == "grpcio":
-        pytest.skip("an inline pool has no line")
     with caplog.at_level(logging.WARNING, "snakepit.worker"):
-        pool = make(line=own_line, inline=inline, worker_output="log")
+        pool = make(line=own_line, worker_output="log")
         pool.register_tool("lookup", lookup_by(pool))
         with Caller() as trace_id:
             seen = pool.execute("work")
     spans = received.spans(trace_id)
-    work = below("caller", "work", "load", "load/parse", NESTED, workers=not inline)
-    nested = below(f"caller/call work/execute work/{NESTED}", "inner", workers=not inline)
+    work = below("caller", "work", "load", "load/parse", NESTED)
+    nested = below(f"caller/call work/execute work/{NESTED}", "inner")
     assert spans.paths() == sorted(["caller", *work, *nested])
     call, execution, load = spans.of("call work"), spans.of("execute work"), spans.of("load")
-    assert call.kind == 3, "of a client"
+    assert call.kind == CLIENT
     facts = {"pool": "traced", "tool": "work", "outcome": "ok"}
     assert call.facts.items() >= {f"snakepit.{key}": it for key, it in facts.items()}.items()
     assert execution.facts["snakepit.worker"].startswith("traced/")
     assert load.facts.items() >= {"rows": 3, "bytes": 4.5}.items()
     assert call.start <= execution.start <= load.start <= load.end <= execution.end <= call.end
-    if not inline:
-        own = {it.name: it for it in spans if it.parent == call.id}
-        queue, dispatch = own["queue"], own["dispatch"]
-        assert call.start <= queue.start <= queue.end == dispatch.start
-        assert dispatch.end == execution.start
-        # What the adapter exports by itself is inside of the call, whose id is everybody's.
-        assert seen == [trace_id, spans.of("call inner").id, True, ""]
-        (record,) = (it for it in caplog.records if "at work" in it.getMessage())
-        assert record.snakepit_trace_id == trace_id
-    else:
-        assert seen[:3] == [trace_id, spans.of("execute inner").id, True]
+    own = {it.name: it for it in spans if it.parent == call.id}
+    queue, dispatch = own["queue"], own["dispatch"]
+    assert call.start <= queue.start <= queue.end == dispatch.start
+    assert dispatch.end == execution.start
+    # What the adapter exports by itself is inside of the call, whose id is everybody's.
+    assert seen == [trace_id, spans.of("call inner").id, True, ""]
+    (record,) = (it for it in caplog.records if "at work" in it.getMessage())
+    assert record.snakepit_trace_id == trace_id
+
+
+def test_an_inline_pool_has_the_same_spans_but_no_wait(make: Make, received: Receiver) -> None:
+    pool = make(inline=True)
+    pool.register_tool("lookup", lookup_by(pool))
+    with Caller() as trace_id:
+        seen = pool.execute("work")
+        with pytest.raises(RemoteError):
+            pool.execute("fail")
+        with pytest.raises(EncodeError):
+            pool.execute("inner", {"a": object()})
+    spans = received.spans(trace_id)
+    work = below("caller", "work", "load", "load/parse", NESTED, workers=False)
+    nested = below(f"caller/call work/execute work/{NESTED}", "inner", workers=False)
+    failed = below("caller", "fail", "risky", workers=False)
+    assert spans.paths() == sorted(["caller", *work, *nested, *failed, "caller/call inner"])
+    assert seen[:3] == [trace_id, spans.of("execute inner").id, True]
+    assert "as asked" in str(spans.of("execute fail").error)
 
 
 def test_what_goes_wrong_is_told_of_the_span_in_which_it_did(

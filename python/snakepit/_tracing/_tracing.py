@@ -92,20 +92,21 @@ class Tracing:
         detach(token)
 
     def _take(self, told: Callable[[], Iterable[_core._SpanRow]]) -> None:
-        if self._taking.acquire(timeout=_PATIENCE):
-            try:
-                for row in told():
+        if not self._taking.acquire(timeout=_PATIENCE):
+            return  # Whoever has it takes what is told meanwhile, or the next one does.
+        try:
+            for row in told():
+                try:
                     self._spans.told(row)
-            finally:
-                self._taking.release()
+                except Exception:
+                    # Of somebody's span processor; no call is to fail for it.
+                    _LOG.exception("a span could not be passed on")
+        finally:
+            self._taking.release()
 
     def _serve(self) -> None:
         while self.queue.wait(_GATHER):
-            try:
-                self.catch_up()
-            except Exception:
-                # Of somebody's span processor; the next ones are nobody's fault.
-                _LOG.exception("spans could not be passed on")
+            self.catch_up()
             dropped = self.queue.dropped
             if dropped > self._dropped:
                 more, self._dropped = dropped - self._dropped, dropped
