@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Iterable
 from typing import TYPE_CHECKING, Any, Self, overload
 
-from snakepit import _nesting
 from snakepit._async_stream import AsyncStream, feed_async
 from snakepit._base import PoolBase
 from snakepit._config import positive, refuse_surrogates
@@ -69,7 +68,7 @@ class AsyncPool(PoolBase):
                 idempotent,
                 inbox_of(loop),
                 future,
-                *self._more(retry),
+                *self._more(tool, retry),
             )
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
@@ -121,7 +120,7 @@ class AsyncPool(PoolBase):
                 idempotent,
                 inbox_of(loop),
                 future,
-                *self._more(retry),
+                *self._more(tool, retry),
             )
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
@@ -216,7 +215,7 @@ class AsyncPool(PoolBase):
         if self._validates if validate_arguments is None else validate_arguments:
             args, _ = self._checked(tool, args, None, wait=False)
         try:
-            chunks = self._engine.stream(tool, args, native, total, idle, *self._within())
+            chunks = self._engine.stream(tool, args, native, total, idle, *self._within(tool))
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
         stream = AsyncStream(chunks, idle)
@@ -362,16 +361,15 @@ class AsyncPool(PoolBase):
         finally:
             self._close_tools()
 
-    def _within(self) -> tuple[Any, ...]:
+    def _origin(self) -> object:
         # A coroutine among the host tools runs on the loop that makes the call.
         toolbox = self._toolbox
         if toolbox is None or not toolbox.any_async:
-            return super()._within()
+            return None
         try:
-            loop = asyncio.get_running_loop()
+            return asyncio.get_running_loop()
         except RuntimeError:
-            return super()._within()
-        return (_nesting.running.get(), loop)
+            return None
 
     async def _awaited(
         self, tool: str, args: Mapping[str, Any] | None, limited: float | None

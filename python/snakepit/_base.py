@@ -97,6 +97,7 @@ _PARAMETERS = {
     "errors",
     "shared_memory",
     "telemetry",
+    "opentelemetry",
     "control",
 }
 
@@ -218,6 +219,9 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             ``None``: over the line as all else. Default: in shared memory from 64 KiB on.
         telemetry: Which events of adapters reach the host, of those that somebody listens to: a
             ``TelemetryFilter``. Default: all. ``set_telemetry`` changes it.
+        opentelemetry: Make calls spans of the traces that they are a part of: ``True``, or
+            ``{"enabled": True}``; needs ``pip install 'snakepit-pool[otel]'``. Whoever has set up
+            an OpenTelemetry SDK exports them. See ``docs/opentelemetry.md``.
         control: What ``snakepit status``, ``stack`` and ``recycle`` may do to the pool from
             outside, as processes of the same user. ``"admin"``: all of it; ``"read"``: look at it;
             ``"off"``: they do not see it. See ``docs/operating.md``.
@@ -286,6 +290,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
         errors: Iterable[str | type[Exception]] = (),
         shared_memory: SharedMemory | Mapping[str, Any] | Unset | None = UNSET,
         telemetry: TelemetryFilter | Mapping[str, Any] | Unset = UNSET,
+        opentelemetry: bool | Mapping[str, bool] = False,
         control: Literal["admin", "read", "off"] = "admin",
     ) -> None:
         self._timeout = limit("timeout", timeout)
@@ -299,6 +304,12 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
                 field="handle_sigterm",
                 suggestion="auto",
             )
+        spans = None
+        if opentelemetry is not False:
+            from snakepit import _tracing
+
+            self._tracing = _tracing.read(opentelemetry)
+            spans = None if self._tracing is None else self._tracing.queue
         config = PoolConfig.build(
             adapter,
             size=size,
@@ -345,6 +356,7 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             shared_memory=shared_memory,
             telemetry=telemetry,
             control=control,
+            spans=spans,
         )
         self._config = config
         if dispatch := sys.modules.get("snakepit._dispatch"):
@@ -504,13 +516,13 @@ class PoolBase(HasSessions, HasMemory, RegistersTools):
             self._idle_timeout if idle_timeout is UNSET else limit("idle_timeout", idle_timeout),
         )
 
-    def _more(self, retry: RetryPolicy | None) -> tuple[Any, ...]:
+    def _more(self, tool: str, retry: RetryPolicy | None) -> tuple[Any, ...]:
         if retry is None and not _nesting.seen:
             return ()
-        return self._rare(retry)
+        return self._rare(tool, retry)
 
-    def _rare(self, retry: RetryPolicy | None) -> tuple[Any, ...]:
-        within = self._within()
+    def _rare(self, tool: str, retry: RetryPolicy | None) -> tuple[Any, ...]:
+        within = self._within(tool)
         if retry is None:
             return (None, *within) if within else ()
         from snakepit import _guard

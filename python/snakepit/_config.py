@@ -158,6 +158,8 @@ class PoolConfig(NamedTuple):
     """Bytes at most, threshold, seconds to wait, what then; ``None``: there is none."""
     telemetry: tuple[float, list[str], list[str]]
     """Which events of adapters are sent: as the fields of ``TelemetryFilter``."""
+    spans: _core.SpanQueue | None
+    """Where the spans of calls go; ``None``: they are not traced."""
 
     @classmethod
     def build(
@@ -199,6 +201,7 @@ class PoolConfig(NamedTuple):
         shared_memory: object,
         telemetry: object,
         control: str,
+        spans: _core.SpanQueue | None,
     ) -> PoolConfig:
         """Check the parameters of a pool.
 
@@ -264,6 +267,7 @@ class PoolConfig(NamedTuple):
             **_values(unserializable, errors),
             shared_memory=_shared_memory(shared_memory),
             telemetry=_telemetry(telemetry),
+            spans=spans,
         )
 
 

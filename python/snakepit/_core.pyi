@@ -224,6 +224,8 @@ class _PoolConfig(Protocol):
     def errors(self) -> list[str]: ...  # "module:Class"
     @property
     def telemetry(self) -> tuple[float, list[str], list[str]]: ...  # sampling, allow, deny
+    @property
+    def spans(self) -> SpanQueue | None: ...  # where those of traced calls go
 
 class _Life(Protocol):
     """How workers live: ``snakepit._config.Life``. Durations are seconds."""
@@ -455,6 +457,7 @@ class Pool:
         retry: RetryPolicy | None = None,
         within: HostCall | None = None,  # from inside which call of a host tool it is made
         origin: object = None,  # what its host tools find at HostCall.origin
+        trace: tuple[str, str] | None = None,  # which span it is: traceparent, tracestate
     ) -> Any: ...
     def submit(
         self,
@@ -466,6 +469,7 @@ class Pool:
         retry: RetryPolicy | None = None,
         within: HostCall | None = None,  # from inside which call of a host tool it is made
         origin: object = None,  # what its host tools find at HostCall.origin
+        trace: tuple[str, str] | None = None,  # which span it is: traceparent, tracestate
     ) -> Reply: ...
     def execute_async(
         self,
@@ -479,6 +483,7 @@ class Pool:
         retry: RetryPolicy | None = None,
         within: HostCall | None = None,  # from inside which call of a host tool it is made
         origin: object = None,  # what its host tools find at HostCall.origin
+        trace: tuple[str, str] | None = None,  # which span it is: traceparent, tracestate
     ) -> Reply: ...
     def stream(
         self,
@@ -489,6 +494,7 @@ class Pool:
         idle_timeout: float | None,
         within: HostCall | None = None,
         origin: object = None,
+        trace: tuple[str, str] | None = None,
     ) -> Chunks: ...
     def session(self, session_id: str, affinity: str | None) -> Session:
         """Whichever session is open under that id when a call is made, or a new one."""
@@ -604,6 +610,10 @@ class HostCall:
     def cancelled(self) -> bool: ...
     @property
     def origin(self) -> Any: ...
+    @property
+    def trace(self) -> tuple[str, str] | None:
+        """``traceparent`` and ``tracestate`` of the span inside of which the worker asks."""
+
     def remaining(self) -> float | None: ...
     def arguments(self) -> dict[str, Any]:
         """Its keywords, once."""
@@ -767,6 +777,35 @@ class Subscription:
     def dropped(self) -> int:
         """Events that made room for later ones."""
 
+_SpanRow: TypeAlias = tuple[
+    bytes,  # its id, as whoever began it knows it
+    bytes | None,  # of what it is inside of; None: the call's own
+    str,
+    int,  # when it began, in nanoseconds since the epoch
+    int | None,  # when it ended; None: it has begun
+    dict[str, str | int | float | bool],
+    int,  # 0: nothing is said of how it went, 1: well, 2: not
+    str | None,  # and why
+]
+
+@final
+class SpanQueue:
+    """Spans of traced calls of all pools that have it, for one thread."""
+
+    def __new__(cls, room: int) -> Self:
+        """``room``: records that wait at most; of more, the newest are dropped."""
+
+    def wait(self, gather: float) -> bool:
+        """Wait for the first one, and ``gather`` seconds more. False: it is closed."""
+
+    def take(self) -> list[_SpanRow]:
+        """All that wait, in the order in which they were told."""
+
+    def close(self) -> None: ...
+    @property
+    def dropped(self) -> int:
+        """Records for which there was no room."""
+
 def hears(name: str) -> bool:
     """Whether anybody in this process wants to hear of such events."""
 
@@ -847,8 +886,22 @@ class Call:
 
         Called at once if that has happened. ``None`` takes it back.
         """
-    def ask_host(self, name: str, arguments: Mapping[str, Any], streaming: bool) -> HostReply:
+    @property
+    def trace(self) -> tuple[str, str, bytes] | None:
+        """``traceparent``, ``tracestate``, and the id of the span of this execution, empty where
+        nobody records the trace. ``None``: the call is not traced.
+        """
+
+    def ask_host(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        streaming: bool,
+        span: bytes | None = None,
+    ) -> HostReply:
         """Ask the host to run one of its tools; from any thread, while this call runs.
+
+        ``span``: the id of the one inside of which it is asked. Default: that of this execution.
 
         RuntimeError: the call has ended, or too many are under way.
         """

@@ -65,6 +65,8 @@ class NativeHostCall(Protocol):
     def cancelled(self) -> bool: ...
     @property
     def origin(self) -> Any: ...
+    @property
+    def trace(self) -> tuple[str, str] | None: ...
     def remaining(self) -> float | None: ...
     def arguments(self) -> dict[str, Any]: ...
     def on_cancel(self, callback: Callable[[], object]) -> int: ...
@@ -93,6 +95,7 @@ class Engine(Protocol):
         retry: _core.RetryPolicy | None = None,
         within: Any = None,
         origin: object = None,
+        trace: tuple[str, str] | None = None,
     ) -> Any: ...
     def submit(
         self,
@@ -104,6 +107,7 @@ class Engine(Protocol):
         retry: _core.RetryPolicy | None = None,
         within: Any = None,
         origin: object = None,
+        trace: tuple[str, str] | None = None,
     ) -> NativeReply: ...
     def execute_async(
         self,
@@ -117,6 +121,7 @@ class Engine(Protocol):
         retry: _core.RetryPolicy | None = None,
         within: Any = None,
         origin: object = None,
+        trace: tuple[str, str] | None = None,
     ) -> NativeReply: ...
     def stream(
         self,
@@ -127,6 +132,7 @@ class Engine(Protocol):
         idle_timeout: float | None,
         within: Any = None,
         origin: object = None,
+        trace: tuple[str, str] | None = None,
     ) -> NativeChunks: ...
     def register_tool(
         self,

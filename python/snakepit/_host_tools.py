@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from snakepit._engine import Engine, NativeHostCall
+    from snakepit._tracing._otel import HostSpan
 
 _LOG = logging.getLogger("snakepit")
 _report = Reporter()
@@ -233,28 +234,32 @@ class _Runner:
         bound: Bound = call.tool
         context = copy_context()
         context.run(_nesting.running.set, call)
+        span = None if _nesting.tracing is None else _nesting.tracing.entered(call)
+        if span is not None:
+            context.run(span.attach)
+        asked = _Asked(call, span)
         try:
             arguments = call.arguments()
             if bound.asynchronous:
-                self._hand_over(call, context, lambda: bound.begin(arguments))
+                self._hand_over(asked, context, lambda: bound.begin(arguments))
                 return
             result = context.run(bound.begin, arguments)
             if hasattr(type(result), "__await__"):  # of a plain function around a coroutine's
-                self._hand_over(call, context, lambda: result)
+                self._hand_over(asked, context, lambda: result)
             elif bound.streaming:
-                context.run(_send_all, call, result)
+                context.run(_send_all, asked, result)
             else:
-                call.succeed(result)
+                asked.succeed(result)
         except BaseException as error:
-            _fail(call, error)
+            asked.fail(error)
 
-    def _hand_over(self, call: NativeHostCall, context: Context, begin: Callable[[], Any]) -> None:
+    def _hand_over(self, asked: _Asked, context: Context, begin: Callable[[], Any]) -> None:
         """Have a task of the caller's loop do it, or one of the pool's own."""
-        loop = call.origin
+        loop = asked.call.origin
         if loop is None or loop.is_closed():
             loop = self._own_loop()
         # RuntimeError: it was closed meanwhile, and the call has failed.
-        loop.call_soon_threadsafe(_Task(self, call, begin, loop).start, context=context)
+        loop.call_soon_threadsafe(_Task(self, asked, begin, loop).start, context=context)
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         with self.lock:
@@ -263,18 +268,51 @@ class _Runner:
             return self._loop.loop
 
 
+class _Asked:
+    """A call of a host tool, and its span. That ends before whoever waits for the answer has it."""
+
+    def __init__(self, call: NativeHostCall, span: HostSpan | None) -> None:
+        self.call = call
+        self._span = span
+
+    def succeed(self, value: Any) -> None:
+        if self._span is not None:
+            self._span.end()
+        self.call.succeed(value)
+
+    def end(self) -> None:
+        """Of its items."""
+        if self._span is not None:
+            self._span.end()
+        self.call.end()
+
+    def fail(self, error: BaseException) -> None:
+        if self._span is not None:
+            self._span.end(error)
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        self.call.fail(_report(type(error), error, trace))
+
+    def let_go(self) -> None:
+        """Nobody wants more of its items."""
+        if self._span is not None:
+            self._span.end()
+
+
 class _Task:
     """A coroutine, or an asynchronous generator, on a loop."""
 
     def __init__(
         self,
         runner: _Runner,
-        call: NativeHostCall,
+        asked: _Asked,
         begin: Callable[[], Any],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._runner = runner
-        self._call = call
+        self._asked = asked
+        self._call = asked.call
         self._begin = begin
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
@@ -303,18 +341,18 @@ class _Task:
             self._task.cancel()
 
     async def _answer(self) -> None:
-        call = self._call
+        asked = self._asked
         try:
             result = self._begin()
-            if call.tool.streaming:
-                await _send_all_async(call, result)
+            if self._call.tool.streaming:
+                await _send_all_async(asked, result)
             else:
-                call.succeed(await result)
+                asked.succeed(await result)
         except asyncio.CancelledError as error:
-            _fail(call, error)
+            asked.fail(error)
             raise
         except BaseException as error:
-            _fail(call, error)
+            asked.fail(error)
             if not isinstance(error, Exception):
                 raise
 
@@ -349,35 +387,31 @@ class _LoopThread:
             self._thread.join(limit)
 
 
-def _send_all(call: NativeHostCall, items: Iterator[Any]) -> None:
+def _send_all(asked: _Asked, items: Iterator[Any]) -> None:
     try:
         for item in items:
-            if not call.send(item):
+            if not asked.call.send(item):
+                asked.let_go()
                 return
-        call.end()
+        asked.end()
     finally:
         close = getattr(items, "close", None)
         if close is not None:
             close()  # Its ``finally`` runs here, not when somebody collects it.
 
 
-async def _send_all_async(call: NativeHostCall, items: AsyncIterator[Any]) -> None:
+async def _send_all_async(asked: _Asked, items: AsyncIterator[Any]) -> None:
+    call = asked.call
     try:
         async for item in items:
             sent = call.try_send(item)
             if sent is None:
                 sent = await asyncio.to_thread(call.send, item)
             if not sent:
+                asked.let_go()
                 return
-        call.end()
+        asked.end()
     finally:
         aclose: Callable[[], Awaitable[object]] | None = getattr(items, "aclose", None)
         if aclose is not None:
             await aclose()
-
-
-def _fail(call: NativeHostCall, error: BaseException) -> None:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next
-    call.fail(_report(type(error), error, trace))

@@ -99,11 +99,11 @@ class InlineEngine:
         retry: _core.RetryPolicy | None = None,
         within: object = None,
         origin: object = None,
+        trace: tuple[str, str] | None = None,
     ) -> Any:
         made = time.monotonic()
         with self._lock:
-            keywords = self._arguments(tool, args)
-            told = ToldCall(self._config.name, tool, None if session is None else session.id)
+            keywords, told = self._prepared(tool, args, session, trace)
             try:
                 bound, call = self._begin(tool, session, timeout, made, told, streams=False)
                 try:
@@ -127,13 +127,15 @@ class InlineEngine:
         retry: _core.RetryPolicy | None = None,
         within: object = None,
         origin: object = None,
+        trace: tuple[str, str] | None = None,
     ) -> InlineReply:
         try:
-            return InlineReply(self.execute(tool, args, session, timeout, idempotent), None)
+            value = self.execute(tool, args, session, timeout, idempotent, trace=trace)
         except SnakepitError as error:
             if isinstance(error, _REFUSALS) and not error.may_have_run:
                 raise
             return InlineReply(None, error)
+        return InlineReply(value, None)
 
     def execute_async(
         self,
@@ -147,8 +149,9 @@ class InlineEngine:
         retry: _core.RetryPolicy | None = None,
         within: object = None,
         origin: object = None,
+        trace: tuple[str, str] | None = None,
     ) -> InlineReply:
-        reply = self.submit(tool, args, session, timeout, idempotent)
+        reply = self.submit(tool, args, session, timeout, idempotent, trace=trace)
         if (error := reply.exception()) is not None:
             future.set_exception(error)
         else:
@@ -164,11 +167,11 @@ class InlineEngine:
         idle_timeout: float | None,
         within: object = None,
         origin: object = None,
+        trace: tuple[str, str] | None = None,
     ) -> InlineChunks:
         made = time.monotonic()
         with self._lock:
-            keywords = self._arguments(tool, args)
-            told = ToldCall(self._config.name, tool, None if session is None else session.id)
+            keywords, told = self._prepared(tool, args, session, trace)
             try:
                 bound, call = self._begin(tool, session, timeout, made, told, streams=True)
                 self.counts.streamed()
@@ -186,7 +189,8 @@ class InlineEngine:
     def run(self, call: InlineCall, function: Callable[[], Any]) -> Any:
         """Run code of the adapter inside of ``call``."""
         with self._lock:
-            token = current.set(call)
+            token, traced = current.set(call), call.traced
+            attached = None if traced is None else traced.attach()
             try:
                 return function()
             # Not KeyboardInterrupt: here it is this program's own Ctrl-C.
@@ -194,6 +198,8 @@ class InlineEngine:
                 self._raise(error, call)
             finally:
                 current.reset(token)
+                if traced is not None:
+                    traced.detach(attached)
 
     def outcome(self, call: InlineCall, function: Callable[[], Any]) -> Any:
         """Run code of the adapter inside of ``call``; what it returns arrives as from a worker."""
@@ -208,6 +214,27 @@ class InlineEngine:
             self.counts.ended(call, "too_large" if too_large else "encode_result")
             error.may_have_run = True
             raise
+
+    def _prepared(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None,
+        session: InlineSession | None,
+        trace: tuple[str, str] | None,
+    ) -> tuple[dict[str, Any], ToldCall]:
+        name, session_id = self._config.name, None if session is None else session.id
+        traced = None
+        if trace is not None:
+            from snakepit._inline_trace import TracedInline
+
+            traced = TracedInline(name, tool, session_id, trace)
+        try:
+            keywords = self._arguments(tool, args)
+        except BaseException as error:
+            if traced is not None:
+                traced.ended("encode", error)
+            raise
+        return keywords, ToldCall(name, tool, session_id, traced)
 
     def _arguments(self, tool: str, args: Mapping[str, Any] | None) -> dict[str, Any]:
         # As the native engine takes it: what is no text is refused by the face.
@@ -242,7 +269,7 @@ class InlineEngine:
             raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
         limit = float("inf") if timeout is None else timeout
         call = InlineCall(next(self._ids), tool, self._sessions, session, limit, self._host, made)
-        call.outlet = self._outlet
+        call.outlet, call.traced = self._outlet, told.traced
         bound, is_stream = found
         if is_stream != streams:
             mend = (

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from snakepit._inline_outlet import InlineOutlet
     from snakepit._inline_sessions import InlineSession, InlineSessions, Life
     from snakepit._inline_telling import ToldCall
+    from snakepit._inline_trace import TracedInline
 
 # The end passes through the engine as a value: a StopIteration is an error there like any other.
 _END = object()
@@ -40,6 +41,7 @@ class InlineCall:
         self._host = host
         self.outlet: InlineOutlet | None = None
         """Where what its tool tells leaves."""
+        self.traced: TracedInline | None = None
         self.id = call_id
         self.tool = tool
         self._sessions = sessions
@@ -53,6 +55,10 @@ class InlineCall:
         self._over = False
         self._deadline = time.monotonic() + limit
         self._on_cancel: Callable[[], object] | None = None
+
+    @property
+    def trace(self) -> tuple[str, str, bytes] | None:
+        return None if self.traced is None else self.traced.told
 
     def session_metadata(self) -> dict[str, Any]:
         if self._life is None or not self._life.metadata:
@@ -78,8 +84,10 @@ class InlineCall:
         if callback is not None and self.cancelled:
             callback()
 
-    def ask_host(self, name: str, arguments: dict[str, Any], streaming: bool) -> InlineHostReply:
-        return self._host.ask(self, name, arguments, streaming)
+    def ask_host(
+        self, name: str, arguments: dict[str, Any], streaming: bool, span: bytes | None = None
+    ) -> InlineHostReply:
+        return self._host.ask(self, name, arguments, streaming, span)
 
     def cancel(self) -> None:
         self.cancelled = True

@@ -71,7 +71,12 @@ class InlineHostTools:
         ]
 
     def ask(
-        self, call: InlineCall, name: str, arguments: Mapping[str, Any], streaming: bool
+        self,
+        call: InlineCall,
+        name: str,
+        arguments: Mapping[str, Any],
+        streaming: bool,
+        span: bytes | None,
     ) -> InlineHostReply:
         """Run a tool for a call; what comes of it is read off the reply."""
         keywords: dict[str, Any] = _travelled(dict(arguments), "args", self._substitutes["reply"])
@@ -93,7 +98,7 @@ class InlineHostTools:
                 f"{self._depth}"
             )
             return _failed(_EXCEPTION, ("snakepit.errors.ReentrantCall", text, "", None))
-        inside = InlineHostCall(tool, name, call, depth, timeout)
+        inside = InlineHostCall(tool, name, call, depth, timeout, span)
         return InlineHostReply(_steps(inside, keywords, self._substitutes["request"]))
 
     def _visible(self, session: str | None) -> dict[str, tuple[Bound, str, float | None]]:
@@ -112,7 +117,13 @@ class InlineHostCall:
     """One call of a host tool, as ``snakepit.current_call()`` reads it."""
 
     def __init__(
-        self, tool: Bound, name: str, call: InlineCall, depth: int, timeout: float | None
+        self,
+        tool: Bound,
+        name: str,
+        call: InlineCall,
+        depth: int,
+        timeout: float | None,
+        span: bytes | None,
     ) -> None:
         self.tool = tool
         self.name = name
@@ -120,8 +131,15 @@ class InlineHostCall:
         self.session_id = call.session_id
         self.depth = depth
         self.origin = None
+        self.trace = _inside_of(call.trace, span)
+        self.span = None if _nesting.tracing is None else _nesting.tracing.entered(self)
         self._call = call
         self._until = float("inf") if timeout is None else time.monotonic() + timeout
+
+    def over(self, error: BaseException | None = None) -> None:
+        """It has ended; the first time counts."""
+        if self.span is not None:
+            self.span.end(error)
 
     @property
     def cancelled(self) -> bool:
@@ -167,7 +185,9 @@ def _steps(
         if not call.tool.streaming:
             if hasattr(type(result), "__await__"):
                 result = _inside(call, lambda: _on_a_loop(_wait_for(result)))
-            yield "value", _travelled(result, "result", substitute)
+            value = _travelled(result, "result", substitute)
+            call.over()
+            yield "value", value
             return
         items = iter(_pulled(result)) if hasattr(type(result), "__aiter__") else iter(result)
         for _ in itertools.count():
@@ -175,17 +195,20 @@ def _steps(
             if item is _END:
                 break
             yield "item", _travelled(item, "item", substitute)
+        call.over()
         yield "end", None
     # Not KeyboardInterrupt: here it is this program's own Ctrl-C.
     except (Exception, SystemExit) as error:
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
             trace = trace.tb_next
+        call.over(error)
         yield "failure", (_EXCEPTION, _report(type(error), error, trace), [], 0, 0)
     finally:
         close = getattr(items, "close", None)
         if close is not None:
             close()
+        call.over()
 
 
 _END: Any = object()
@@ -193,10 +216,22 @@ _END: Any = object()
 
 def _inside(call: InlineHostCall, function: Callable[[], Any]) -> Any:
     token = _nesting.running.set(call)  # type: ignore[arg-type]  # what the face reads of one
+    attached = None if call.span is None else call.span.attach()
     try:
         return function()
     finally:
+        if call.span is not None and attached is not None:
+            call.span.detach(attached)
         _nesting.running.reset(token)
+
+
+def _inside_of(trace: tuple[str, str, bytes] | None, span: bytes | None) -> tuple[str, str] | None:
+    """``traceparent`` and ``tracestate`` of a span of a call, by default its execution's."""
+    if trace is None:
+        return None
+    parent, state, execution = trace
+    inner = span or execution
+    return (f"{parent[:36]}{inner.hex()}{parent[52:]}" if inner else parent), state
 
 
 def _travelled(value: Any, root: str, substitute: Callable[[Any], Any] | None) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import random
 from typing import TYPE_CHECKING
 
-from snakepit import _core
+from snakepit import _core, _nesting
 from snakepit_bridge import _context
 from snakepit_bridge._context import current
 from snakepit_bridge.telemetry._filter import Filter, draw_of
@@ -82,4 +82,6 @@ class InlineOutlet:
         message: str,
         call_id: int,
     ) -> None:
-        """No call of an inline pool is traced."""
+        if _nesting.tracing is not None:
+            row = (ids[1], ids[2] or None, name, start_ns, end_ns or None, attributes)
+            _nesting.tracing.tell([(*row, status, message or None)])

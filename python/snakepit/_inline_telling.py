@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from snakepit import _core
 from snakepit.errors import (
@@ -16,6 +17,9 @@ from snakepit.errors import (
     StartError,
     ToolNotFound,
 )
+
+if TYPE_CHECKING:
+    from snakepit._inline_trace import TracedInline
 
 _START = "snakepit.grpc_worker.execute.start"
 _STOP = "snakepit.grpc_worker.execute.stop"
@@ -36,7 +40,10 @@ _WORDS: dict[type[SnakepitError], str] = {
 class ToldCall:
     """A call from its start to its end; of one whose start nobody heard nothing is told."""
 
-    def __init__(self, pool: str, tool: str, session_id: str | None) -> None:
+    def __init__(
+        self, pool: str, tool: str, session_id: str | None, traced: TracedInline | None
+    ) -> None:
+        self.traced = traced
         self._open = any(_core.hears(event) for event in (_START, _STOP, _EXCEPTION))
         if not self._open:
             return
@@ -48,11 +55,15 @@ class ToldCall:
 
     def begun(self) -> None:
         """The one worker has it."""
+        if self.traced is not None:
+            self.traced.begun()
         if self._open:
             self._metadata["worker_id"] = f"{self._metadata['pool']}/0"
 
     def ended(self, error: BaseException | None = None) -> None:
         """It has an outcome; the first one counts."""
+        if self.traced is not None:
+            self.traced.ended("ok" if error is None else _word(error), error)
         if not self._open:
             return
         self._open = False

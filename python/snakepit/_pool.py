@@ -89,7 +89,9 @@ class Pool(PoolBase):
         if self._validates if validate_arguments is None else validate_arguments:
             args, limited = self._checked(tool, args, limited)
         try:
-            return self._engine.execute(tool, args, native, limited, idempotent, *self._more(retry))
+            return self._engine.execute(
+                tool, args, native, limited, idempotent, *self._more(tool, retry)
+            )
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
 
@@ -115,7 +117,9 @@ class Pool(PoolBase):
         if self._validates if validate_arguments is None else validate_arguments:
             args, limited = self._checked(tool, args, limited)
         try:
-            reply = self._engine.submit(tool, args, native, limited, idempotent, *self._more(retry))
+            reply = self._engine.submit(
+                tool, args, native, limited, idempotent, *self._more(tool, retry)
+            )
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
         return Future(reply)
@@ -247,7 +251,7 @@ class Pool(PoolBase):
         if self._validates if validate_arguments is None else validate_arguments:
             args, total = self._checked(tool, args, total)
         try:
-            chunks = self._engine.stream(tool, args, native, total, idle, *self._within())
+            chunks = self._engine.stream(tool, args, native, total, idle, *self._within(tool))
         except UnicodeEncodeError as error:
             refuse_surrogates("tool", tool, error)
         stream = Stream(chunks)

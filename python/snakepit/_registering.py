@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from snakepit._duration import Duration
     from snakepit._engine import Engine
     from snakepit._host_tools import HostTool, Toolbox
+    from snakepit._tracing._tracing import Tracing
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -27,6 +28,7 @@ class RegistersTools:
 
     _engine: Engine
     _toolbox: Toolbox | None = None
+    _tracing: Tracing | None = None
 
     @overload
     def tool(self, function: Function, /) -> Function: ...
@@ -161,12 +163,20 @@ class RegistersTools:
         """Return the functions that the adapter may call, by name."""
         return [] if self._toolbox is None else self._toolbox.listing()
 
-    def _within(self) -> tuple[Any, ...]:
+    def _within(self, tool: str) -> tuple[Any, ...]:
         """What a call tells the engine of where it comes from; as a rule nothing."""
         if not _nesting.seen:
             return ()
-        within = _nesting.running.get()
+        within, origin = _nesting.running.get(), self._origin()
+        if self._tracing is not None:
+            return (within, origin, self._tracing.begun(tool))
+        if origin is not None:
+            return (within, origin)
         return () if within is None else (within,)
+
+    def _origin(self) -> object:
+        """What coroutines among the host tools are given back."""
+        return None
 
     def _scope(self, session: BoundSession | str | None) -> str | None:
         if session is None:
@@ -180,3 +190,5 @@ class RegistersTools:
     def _close_tools(self) -> None:
         if self._toolbox is not None:
             self._toolbox.close()
+        if self._tracing is not None:
+            self._tracing.catch_up()

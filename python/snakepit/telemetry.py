@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from snakepit import _core
+from snakepit import _core, _nesting
 from snakepit._dispatch import HandlerInfo, dispatcher
 from snakepit.errors import ConfigError
 
@@ -117,10 +117,15 @@ def dropped() -> int:
 def flush(timeout: float | None = None) -> bool:
     """Wait until handlers were called for all that was told before. False: not within ``timeout``.
 
+    Spans of traced calls (``docs/opentelemetry.md``) that have ended before are with OpenTelemetry
+    then, too.
+
     Args:
         timeout: Seconds to wait; ``None``: as long as it takes.
 
     Raises:
         RuntimeError: A handler calls it, which would wait for itself.
     """
+    if _nesting.tracing is not None:
+        _nesting.tracing.catch_up()
     return dispatcher.flush(timeout)

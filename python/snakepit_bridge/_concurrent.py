@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ._lifecycle import LiveAdapter
-    from ._native import Describe, Initialize, Job, Jobs, Line
+    from ._native import Call, Describe, Initialize, Job, Jobs, Line
     from ._safety import Checks
 
 
@@ -54,6 +54,15 @@ def serve(line: Line, live: LiveAdapter, order: Initialize, describe: Describe) 
     finish()
     ends.join()  # The other sessions end with the worker.
     return True
+
+
+def enter(call: Call) -> None:
+    """Make ``call`` the one that runs in this context, which is its own and ends with it."""
+    current.set(call)
+    if (traced := call.trace) is not None:
+        from ._trace import attach
+
+        attach(*traced[:2])
 
 
 def _end_sessions(jobs: Jobs) -> None:
@@ -127,7 +136,7 @@ class Threads:
             del job, context
 
     def _call(self, job: Job) -> None:
-        current.set(job.call)
+        enter(job.call)
         try:
             if (begun := job.begin()) is None:
                 return

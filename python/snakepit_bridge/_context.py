@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 current: ContextVar[Call | None] = ContextVar("snakepit_call", default=None)
 trace_id: ContextVar[str | None] = ContextVar("snakepit_trace_id", default=None)
-"""The trace that runs here, 32 hexadecimal digits; set by whoever brings one."""
+"""The trace that runs here, 32 hexadecimal digits, where it is another one than the call's."""
 
 outlet: Outlet | None = None
 """Where telemetry leaves for the host; set before an adapter is loaded. None: it does not, here.

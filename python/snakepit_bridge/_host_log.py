@@ -79,6 +79,8 @@ def _described(record: logging.LogRecord, traceback: str) -> dict[str, Any]:
     call = current.get()
     if call is not None:
         told["call"], told["session"] = call.id, call.session_id
+        if told["trace_id"] is None and call.trace is not None:
+            told["trace_id"] = call.trace[0][3:35]
     return {key: value for key, value in told.items() if value is not None}
 
 

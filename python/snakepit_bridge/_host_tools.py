@@ -111,9 +111,12 @@ class HostToolMethods:
             )
         if arguments is not None and keywords:
             raise TypeError(f"host tool {name!r}: pass its arguments as one map or as keywords")
-        return self._call.ask_host(
-            name, dict(keywords if arguments is None else arguments), streaming
-        )
+        given = dict(keywords if arguments is None else arguments)
+        if self._call.trace is None:
+            return self._call.ask_host(name, given, streaming)
+        from ._trace import innermost
+
+        return self._call.ask_host(name, given, streaming, innermost(self._call))
 
 
 class HostTools:

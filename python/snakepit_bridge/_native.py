@@ -58,8 +58,18 @@ class Call(Protocol):
         Called at once if the call is cancelled already.
         """
 
-    def ask_host(self, name: str, arguments: dict[str, Any], streaming: bool) -> HostReply:
+    @property
+    def trace(self) -> tuple[str, str, bytes] | None:
+        """``traceparent`` and ``tracestate`` of the call, and the id of the span of this execution,
+        empty where nobody records the trace. ``None``: it is not traced.
+        """
+
+    def ask_host(
+        self, name: str, arguments: dict[str, Any], streaming: bool, span: bytes | None = None
+    ) -> HostReply:
         """Ask the host to run one of its tools, from any thread, while this call runs.
+
+        ``span``: the id of the one inside of which it is asked. Default: that of this execution.
 
         ``RuntimeError``: the call has ended, or too many are under way.
         """

@@ -37,6 +37,7 @@ class EndedSession:
     tool = ""
     session_new = False
     cancelled = False
+    trace = None
 
     def __init__(self, sessions: Sessions, generation: int, session_id: str) -> None:
         self._sessions = sessions
@@ -56,7 +57,9 @@ class EndedSession:
     def on_cancel(self, callback: Callable[[], object] | None) -> None:
         """Nobody cancels it."""
 
-    def ask_host(self, name: str, arguments: dict[str, Any], streaming: bool) -> NoReturn:
+    def ask_host(
+        self, name: str, arguments: dict[str, Any], streaming: bool, span: bytes | None = None
+    ) -> NoReturn:
         raise RuntimeError(f"host tool {name!r}: its session has ended, and no call runs here")
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
-from ._context import current
+from ._concurrent import enter
 from ._lifecycle import require_chunks
 from ._task import post
 
@@ -56,7 +56,7 @@ class Tasks:
             self._context.copy().run(self._begin_here, job)
 
     def _begin_here(self, job: Job) -> None:
-        current.set(job.call)
+        enter(job.call)
         try:
             if (begun := job.begin()) is None:
                 return

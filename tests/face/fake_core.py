@@ -238,7 +238,7 @@ class FakeHostCall:
     def __init__(self, tool: Any, arguments: Any, origin: Any = None) -> None:
         self.tool, self.origin, self._arguments = tool, origin, arguments
         self.name, self.caller, self.session_id, self.depth = tool.name, "caller", None, 1
-        self.cancelled = False
+        self.cancelled, self.trace = False, None
         self.items: list[Any] = []
         self.answered = threading.Event()
         self.answer: Any = None

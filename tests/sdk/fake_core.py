@@ -54,6 +54,7 @@ class Call:
         self.session_id = session_id
         self.session_new = session_new
         self.cancelled = False
+        self.trace: tuple[str, str, bytes] | None = None
         self._deadline = None if time_left is None else time.monotonic() + time_left
         self._lock = threading.Lock()
         self._callback: Callable[[], object] | None = None

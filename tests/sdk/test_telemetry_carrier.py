@@ -90,6 +90,7 @@ class Outlet:
         self.version = 1
         self.control: tuple[bool, float, list[str], list[str]] = (False, 1.0, [], [])
         self.told: list[tuple[Any, ...]] = []
+        self.spans: list[tuple[Any, ...]] = []
 
     def want(self, *control: Any) -> None:
         self.control = control  # type: ignore[assignment]
@@ -102,7 +103,7 @@ class Outlet:
         self.told.append(parts)
 
     def span(self, *parts: Any) -> None:
-        raise AssertionError("nothing is traced")
+        self.spans.append(parts)
 
 
 @pytest.fixture
@@ -148,3 +149,31 @@ def test_a_line_that_fails_harms_no_tool(outlet: Outlet, caplog: pytest.LogCaptu
     outlet.told = None  # type: ignore[assignment]
     telemetry.emit("a", {})
     assert "a listener of telemetry raised" in caplog.text
+
+
+def test_spans_of_a_recorded_call_are_inside_of_each_other_and_of_its_execution(
+    outlet: Outlet,
+) -> None:
+    call = Call("tool", None, False, None)
+    header = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    for recorded in [b"execute!", b""]:
+        call.trace = (header, "", recorded)
+        token = current.set(call)
+        try:
+            with telemetry.span("outer", {"kind": "x"}) as outer:
+                outer.measurements["n"] = Decimal("1.5")
+                with pytest.raises(KeyError), telemetry.span("two words"):
+                    raise KeyError("k")
+        finally:
+            current.reset(token)
+    with telemetry.span("beside"):
+        pass
+    begun, inner, failed, ended = outlet.spans
+    trace_id, own, parent = begun[0]
+    assert (trace_id, parent, len(own)) == (b"\xab" * 16, b"execute!", 8)
+    assert inner[0][2] == own
+    assert [it[1] for it in outlet.spans] == ["outer", "two words", "two words", "outer"]
+    assert (begun[3], begun[5], ended[5]) == (0, 0, 1)
+    assert (begun[4], ended[4]) == ({"kind": "x"}, {"kind": "x", "n": 1.5})
+    assert (failed[5], failed[6]) == (2, "KeyError: 'k'")
+    assert begun[2] <= inner[2] <= failed[3] <= ended[3]

@@ -3,6 +3,7 @@
 mod context;
 mod session;
 mod tool_name;
+mod trace_context;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::payload::Payload;
 pub use session::{Binding, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey};
 pub(crate) use session::{Bound, Life, Resident, check_id};
 pub(crate) use tool_name::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
+pub use trace_context::{NoTraceContext, TraceContext};
 
 /// How strictly the calls of a session stay with the worker that holds its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -77,11 +79,13 @@ pub struct Lineage {
     pub within: Option<HostContext>,
     /// What its host tools are given back.
     pub origin: Option<Origin>,
+    /// Of which trace it is a part: the call itself is this span. None: as what is around it.
+    pub trace: Option<TraceContext>,
 }
 
 impl From<HostContext> for Lineage {
     fn from(within: HostContext) -> Self {
-        Self { within: Some(within), origin: None }
+        Self { within: Some(within), ..Self::default() }
     }
 }
 

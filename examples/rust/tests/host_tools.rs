@@ -2,12 +2,13 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{face, finish};
 use serde::{Deserialize, Serialize};
+use snakepit::telemetry::{SpanStatus, TraceContext};
 use snakepit::{Error, HostContext, HostToolInfo, Pool, Value};
 use snakepit_testkit::until;
 
@@ -175,6 +176,7 @@ impl Drop for SetOnDrop {
 #[tokio::test]
 async fn a_future_is_dropped_when_its_call_is_over() {
     let Some((pool, mark)) = one_worker().await else { return };
+    pool.await_ready(None).await.expect("a worker"); // The limit of time is the call's.
     let dropped = Arc::new(AtomicBool::new(false));
     let noted = dropped.clone();
     let wait = move |_: Data| {
@@ -206,5 +208,44 @@ async fn a_future_is_dropped_when_its_call_is_over() {
     let Err(Error::Remote { failure, .. }) = failed else { panic!("{failed:?}") };
     assert!(failure.message.contains("TimeoutError"), "{failure:?}");
     until("the future is dropped", || dropped.load(Ordering::SeqCst)).await;
+    finish(pool, mark).await;
+}
+
+#[tokio::test]
+async fn a_call_from_inside_a_host_tool_is_a_part_of_the_same_trace() {
+    let Some((builder, mark)) = face() else { return };
+    let pool = builder.size(2_usize).start().await.expect("a pool");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = told.clone();
+    pool.on_spans(Arc::new(move |spans| heard.lock().expect("no panic").extend(spans)));
+    let inner = pool.clone();
+    let ping = move |_: Data| {
+        let pool = inner.clone();
+        async move { pool.execute::<String>("ping", ()).await }
+    };
+    pool.host_tool("ping").register_async(ping).expect("new");
+    let caller: TraceContext =
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().expect("a context");
+    let call = pool.call("call_back").args(back("ping", "")).traced(caller.clone());
+    assert_eq!(call.execute::<String>().await.expect("pong"), "pong");
+    let _ = pool.call("ping").args([1]).traced(caller.child()).execute::<String>().await;
+
+    let spans = std::mem::take(&mut *told.lock().expect("no panic"));
+    let ended = |name: &str, parent| {
+        let found = spans
+            .iter()
+            .find(|span| span.name == name && span.end.is_some() && span.parent_span_id == parent);
+        found.unwrap_or_else(|| panic!("no {name} in {parent:?}: {spans:?}"))
+    };
+    let own = Some(caller.span_id);
+    assert_eq!(ended("call call_back", None).span_id, caller.span_id);
+    let execution = ended("execute call_back", own);
+    assert!(ended("queue", own).end <= Some(ended("dispatch", own).start));
+    let nested = ended("call ping", Some(execution.span_id));
+    ended("execute ping", Some(nested.span_id));
+    assert!(spans.iter().all(|span| span.trace_id == caller.trace_id));
+    let SpanStatus::Error(why) = &ended("call ping", None).status else { panic!("{spans:?}") };
+    assert!(why.contains("ping"), "{why}");
+    pool.unregister_tool("ping", None);
     finish(pool, mark).await;
 }

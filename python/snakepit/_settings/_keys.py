@@ -289,6 +289,7 @@ POOL: dict[str, Kind | Group] = {
         none=True,
     ),
     "telemetry": Group({"sampling": NUMBER, "allow": WORDS, "deny": WORDS}),
+    "opentelemetry": Group({"enabled": FLAG}),
     "control": choice(*CONTROLS),
 }
 """What each pool has: the parameters of ``Pool``."""

@@ -229,7 +229,6 @@ def crash_barrier(table: Mapping[str, Any], at: At) -> Iterator[Given]:
 _ONE_DEADLINE = "one deadline covers waiting and running: timeout; how much may wait is max_queue"
 _NO_PORT = "workers dial a Unix socket of this user, and nothing listens on a port"
 _CLEANED = "workers end with their host, by whatever it ends, and nothing has to be set for it"
-_NO_EXPORT = "traces are not exported by configuration; leave it out"
 _NO_INSTALLER = "no interpreter or package is installed here; python names the interpreter"
 
 NAMES: Mapping[str, Name] = {
@@ -274,7 +273,6 @@ NAMES: Mapping[str, Name] = {
     "python_packages": _refused(_NO_INSTALLER),
     "library_mode": _refused("say pooling_enabled = false"),
     "log_python_output": _refused('say worker_output = "show", "log" or "drop"'),
-    "opentelemetry": _refused(_NO_EXPORT),
     "telemetry_metrics": Name(
         _telemetry_metrics,
         "`metrics_port`, where `prometheus.enabled`; 9568, where `prometheus` has no `port`",

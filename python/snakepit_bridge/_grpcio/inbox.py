@@ -125,8 +125,10 @@ class Inbox:
 
     # --- what is asked ----------------------------------------------------------------------------
 
-    def ask(self, call: Call, name: str, arguments: dict[str, Any], streaming: bool) -> Reply:
-        """Ask the host to run one of its tools, on behalf of a call that runs."""
+    def ask(
+        self, call: Call, name: str, arguments: dict[str, Any], streaming: bool, span: bytes
+    ) -> Reply:
+        """Ask the host to run one of its tools, on behalf of a call that runs, inside of a span."""
         if os.getpid() != self._pid:
             raise RuntimeError(
                 "this process is a fork of the worker: only the worker itself can call the host"
@@ -163,6 +165,7 @@ class Inbox:
                 streaming=streaming,
                 window_items=_WINDOW_ITEMS if streaming else 0,
                 window_bytes=_WINDOW_BYTES if streaming else 0,
+                span_id=span,
             )
             # Under the lock: the call is not answered before.
             self._outbox.push(call_host_tool=ask)

@@ -21,6 +21,7 @@ from . import failure, messages
 from .messages import Result, StreamEnd
 from .serve import keywords_of, wrong_verb
 from .stream import Window
+from .trace import begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,6 +175,7 @@ class Job:
         self._server = jobs.server
         self._start = start
         self.call: Call = self._server.running.begin(start, self._server.inbox)
+        self.call.execution = begun(start, self._server.outbox.outlet)
         if self.call.session_generation:
             number = self.call.session_generation
             self.call.session_new = of_this_worker.begin(number, start.session_id)
@@ -271,6 +273,8 @@ class Job:
             if self._answered:
                 return
             self._answered = True
+        if self.call.execution is not None:
+            self.call.execution.end(outcome.get("failure"))
         self._server.running.end(self.call)
         self._server.outbox.push(result=Result(call_id=self.call.id, **outcome))
         self._jobs.answered()

@@ -229,7 +229,8 @@ class Line:
         die_with(self._shim)
         self._outbox.push(ready=ready)
         # What `initialize` has told goes now, and nothing could before.
-        self._outbox.outlet.open()
+        if self._initialize.HasField("telemetry"):
+            self._outbox.outlet.open()
 
     @property
     def telemetry(self) -> Outlet | None:

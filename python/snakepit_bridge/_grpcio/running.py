@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .inbox import Inbox, Reply
     from .jobs import Bell
+    from .trace import Execution
 
 _EARLY_CANCELS = 64
 """How many cancels may wait for their calls; a forgotten one only means that its call runs on."""
@@ -50,6 +51,7 @@ class Call:
         "_inbox",
         "_session_metadata",
         "cancelled",
+        "execution",
         "id",
         "over",
         "session_generation",
@@ -76,6 +78,13 @@ class Call:
         left = start.time_left_us
         self._deadline = monotonic() + left / 1e6 if left else None
         self._callback: list[Callable[[], object]] = []
+        self.execution: Execution | None = None
+        """Where it is traced."""
+
+    @property
+    def trace(self) -> tuple[str, str, bytes] | None:
+        """See ``_native.Call``."""
+        return None if self.execution is None else self.execution.told
 
     def remaining(self) -> float | None:
         """Seconds to the deadline, 0.0 when it has passed, None when there is none."""
@@ -114,9 +123,13 @@ class Call:
         """Nothing is asked of the host from now on."""
         self._inbox.finish(self)
 
-    def ask_host(self, name: str, arguments: dict[str, Any], streaming: bool) -> Reply:
+    def ask_host(
+        self, name: str, arguments: dict[str, Any], streaming: bool, span: bytes | None = None
+    ) -> Reply:
         """Ask the host to run one of its tools, for this call and while it runs; any thread."""
-        return self._inbox.ask(self, name, arguments, streaming)
+        if span is None:
+            span = b"" if self.execution is None else self.execution.told[2]
+        return self._inbox.ask(self, name, arguments, streaming, span)
 
     def __repr__(self) -> str:
         return f"<Call {self.id} of {self.tool!r}>"

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from snakepit_bridge import _values
 from snakepit_bridge._dispatch import find
 from snakepit_bridge._sessions import of_this_worker
+from snakepit_bridge._trace import attach, detach
 
 from . import failure, messages
 from .messages import Result
 from .process.watch import ORPHANED
 from .stream import send_items
+from .trace import begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,12 +72,17 @@ class Server:
 
     def _take_up(self, start: Any) -> None:
         call = self.running.begin(start, self.inbox)
+        call.execution = execution = begun(start, self.outbox.outlet)
+        attached = None if execution is None else attach(*execution.told[:2])
         try:
             outcome = self._outcome(start, call)
         finally:
             self.stay_ourselves()
             self.running.end(call)
             self._current.set(None)
+            detach(attached)
+        if execution is not None:
+            execution.end(outcome.get("failure"))
         self.outbox.push(result=Result(call_id=call.id, **outcome))
 
     def _outcome(self, start: Any, call: Call) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ._correlation import (
     set_correlation_id,
 )
 from ._hub import emit
+from ._traced import begun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._correlation import Held
+    from ._traced import Traced
 
 
 class Span:
@@ -41,6 +43,7 @@ class Span:
         """
         self._token: Token[Held] | None = None
         self._started: int | None = None
+        self._traced: Traced | None = None
 
     def __enter__(self) -> Span:  # noqa: PYI034, not in 3.10
         if self._started is not None:
@@ -48,6 +51,7 @@ class Span:
         now = time.time_ns()
         emit(f"{self.operation}.start", {"system_time": now}, self.metadata, self.correlation_id)
         self._token = set_correlation_id(self.correlation_id)
+        self._traced = begun(self.operation, self.metadata)
         self._started = time.perf_counter_ns()
         return self
 
@@ -62,10 +66,12 @@ class Span:
         duration = ended - (ended if self._started is None else self._started)
         took = {"duration": duration, "duration_ms": duration / 1e6}
         measurements = {**self.measurements, **took}
-        metadata, how = self.metadata, "stop"
+        metadata, how, raised = self.metadata, "stop", None
         if kind is not None:
-            how = "exception"
+            how, raised = "exception", f"{kind.__name__}: {_text(error)}"
             metadata = {**metadata, "error_type": kind.__name__, "error_message": _text(error)}
+        if self._traced is not None:
+            self._traced.end(metadata, self.measurements, raised)
         emit(f"{self.operation}.{how}", measurements, metadata, self.correlation_id)
 
     async def __aenter__(self) -> Span:  # noqa: PYI034, not in 3.10
@@ -98,6 +104,9 @@ def span(
     ``<operation>.stop`` with ``duration`` (nanoseconds) and ``duration_ms``, or
     ``<operation>.exception`` with the same and, in the metadata, ``error_type`` and
     ``error_message``. The exception goes on.
+
+    In a call that is traced (``docs/opentelemetry.md``) it is a span of the trace as well, with the
+    metadata and measurements as its attributes.
 
     Args:
         operation: Dotted name.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
+use super::TraceContext;
 use crate::id::CallId;
 
 /// What an embedder gives a call to find it again in the host tools that are called for it.
@@ -33,6 +34,7 @@ struct Within {
     deadline: Option<Instant>,
     session: Option<Arc<str>>,
     caller: Arc<str>,
+    trace: Option<TraceContext>,
     cancelled: AtomicBool,
     hooks: Mutex<Hooks>,
 }
@@ -57,11 +59,13 @@ pub(crate) struct Caller {
     pub(crate) deadline: Option<Instant>,
     /// From inside which it was made.
     pub(crate) outer: Option<HostContext>,
+    /// The span inside of which it asks.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl HostContext {
     pub(crate) fn new(caller: Caller) -> Self {
-        let Caller { pool, call, tool, session, deadline, outer } = caller;
+        let Caller { pool, call, tool, session, deadline, outer, trace } = caller;
         let depth = outer.as_ref().map_or(0, Self::depth) + 1;
         let inherited = outer.as_ref().and_then(|outer| outer.0.deadline);
         let deadline = [deadline, inherited].into_iter().flatten().min();
@@ -73,6 +77,7 @@ impl HostContext {
             deadline,
             session,
             caller: tool,
+            trace,
             cancelled: AtomicBool::new(false),
             hooks: Mutex::default(),
         }))
@@ -108,6 +113,11 @@ impl HostContext {
     /// The session of the call that asked.
     pub fn session(&self) -> Option<&str> {
         self.0.session.as_deref()
+    }
+
+    /// The span inside of which the worker asked, where the call is traced.
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.0.trace.as_ref()
     }
 
     /// The tool of the worker that asked.
@@ -189,8 +199,8 @@ mod tests {
 
     fn context(pool: u64, call: u64, outer: Option<HostContext>) -> HostContext {
         let call = CallId::new(call, 0);
-        let (tool, session, deadline) = ("t".into(), None, None);
-        HostContext::new(Caller { pool, call, tool, session, deadline, outer })
+        let (tool, session, deadline, trace) = ("t".into(), None, None, None);
+        HostContext::new(Caller { pool, call, tool, session, deadline, outer, trace })
     }
 
     #[test]
@@ -208,7 +218,8 @@ mod tests {
         let of = |seconds: u64, outer| {
             let deadline = Some(now + Duration::from_secs(seconds));
             let (tool, session) = ("t".into(), None);
-            HostContext::new(Caller { pool: 1, call: CallId::NONE, tool, session, deadline, outer })
+            let (pool, call, trace) = (1, CallId::NONE, None);
+            HostContext::new(Caller { pool, call, tool, session, deadline, outer, trace })
         };
         let inner = of(9, Some(of(5, None)));
         assert_eq!(inner.deadline(), Some(now + Duration::from_secs(5)));

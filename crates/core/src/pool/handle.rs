@@ -235,20 +235,13 @@ impl Pool {
         if !self.shared.is_here() {
             return Err(Error::ForkedPool { pool: self.shared.config.name.clone() });
         }
+        if let Err(error) = self.check(&spec) {
+            if let Some(trace) = spec.lineage.and_then(|lineage| lineage.trace) {
+                self.abandon(trace, &spec.tool, error.to_string());
+            }
+            return Err(error);
+        }
         let CallSpec { tool, arguments, session, timeout, idempotent, retry, lineage } = spec;
-        if tool.len() > MAX_NAME {
-            let message = format!("{} bytes are too long for a name; {MAX_NAME} fit", tool.len());
-            return Err(Error::Config { field: "tool", message });
-        }
-        session.as_ref().map_or(Ok(()), SessionKey::check)?;
-        if let Some(policy) = &retry {
-            policy.validate()?;
-        }
-        let limit = self.shared.config.max_message;
-        if arguments.bytes.len() > limit {
-            let (size, limit) = (arguments.bytes.len() as u64, limit as u64);
-            return Err(Error::TooLarge { tool, direction: Direction::Arguments, size, limit });
-        }
         let id = session.as_ref().map(|session| session.id.clone());
         // Buffers are bounded by the arena that they are in.
         let bytes = u32::try_from(arguments.bytes.len()).unwrap_or(u32::MAX);
@@ -270,6 +263,29 @@ impl Pool {
             None => self.shared.submit(new),
             Some(lineage) => self.admit_nested(lineage, new),
         }
+    }
+
+    fn check(&self, spec: &CallSpec) -> Result<(), Error> {
+        let CallSpec { tool, arguments, session, retry, .. } = spec;
+        if tool.len() > MAX_NAME {
+            let message = format!("{} bytes are too long for a name; {MAX_NAME} fit", tool.len());
+            return Err(Error::Config { field: "tool", message });
+        }
+        session.as_ref().map_or(Ok(()), SessionKey::check)?;
+        if let Some(policy) = retry {
+            policy.validate()?;
+        }
+        let (size, limit) = (arguments.bytes.len(), self.shared.config.max_message);
+        if size > limit {
+            let (tool, direction) = (tool.clone(), Direction::Arguments);
+            return Err(Error::TooLarge {
+                tool,
+                direction,
+                size: size as u64,
+                limit: limit as u64,
+            });
+        }
+        Ok(())
     }
 
     /// Where large arguments are put on their way to workers; none where the pool has no shared memory.

@@ -168,7 +168,7 @@ impl Shared {
         (state, ports): (&mut State<Job>, &Ports),
         answers: &mut Answers,
     ) -> Result<(), Violation> {
-        let HostAsk { id, call, name, arguments, in_frame, streaming, window } = ask;
+        let HostAsk { id, call, name, arguments, in_frame, streaming, window, span } = ask;
         let asking = state.asks(slot, call)?;
         let Some(port) = &ports.0[slot] else { return Ok(()) };
         let deadline = asking.deadline;
@@ -177,9 +177,10 @@ impl Shared {
                 .lineage
                 .as_ref()
                 .map_or((None, None), |lineage| (lineage.within.clone(), lineage.origin.clone()));
-            (job.tool.clone(), job.session.clone(), outer, origin)
+            let trace = job.traced().map(|traced| traced.inside(span));
+            (job.tool.clone(), job.session.clone(), outer, origin, trace)
         });
-        let Some((tool, session, outer, origin)) = job else {
+        let Some((tool, session, outer, origin, trace)) = job else {
             port.host_tool_failed(id, WorkerFailure::Cancelled);
             return Ok(());
         };
@@ -207,7 +208,7 @@ impl Shared {
         let pool = self.hosting.pool;
         let told = self.events.ask(state.number(slot), &name, &tool, session.as_ref());
         let ended = told.clone().map(ToldAsk::ended);
-        let caller = Caller { pool, call, tool, session, deadline, outer };
+        let caller = Caller { pool, call, tool, session, deadline, outer, trace };
         let make = |serial| {
             let context = HostContext::new(caller);
             Arc::new(Task::new((slot, id, serial), context, port.clone(), window, ended))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::gate::Pass;
 use super::lineage::Descent;
 use super::reply::Cell;
+use super::spans::TracedCall;
 use super::state::{Visit, Window};
 use super::stream::{Channel, WINDOW};
 use super::telling::ToldCall;
@@ -47,6 +48,11 @@ impl Job {
         }
     }
 
+    /// Where it is a part of a trace.
+    pub(super) fn traced(&self) -> Option<&Arc<TracedCall>> {
+        self.lineage.as_ref()?.traced.as_ref()
+    }
+
     /// Number of the worker that had it last.
     pub(super) fn last_worker(&self) -> Option<usize> {
         match &self.sink {
@@ -71,6 +77,9 @@ impl Job {
             Sink::Reply(cell) => cell.sent_to(number),
             Sink::Stream(channel) => channel.sent_to(number),
         }
+        if let Some(traced) = self.traced() {
+            traced.sent();
+        }
         let window = self.window().map(|window| (window.items, window.bytes));
         let session = self.session.as_deref().zip(visit).map(|(id, visit)| CallSession {
             id,
@@ -87,6 +96,7 @@ impl Job {
             left,
             word,
             window,
+            trace: self.traced().map(|traced| &traced.context),
         })
     }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::Pool;
 use super::job::Job;
 use super::shared::Shared;
+use super::spans::TracedCall;
 use super::state::NewCall;
 use crate::call::{HostContext, Lineage, Origin};
 use crate::error::Error;
@@ -17,6 +18,7 @@ use crate::id::CallId;
 pub(super) struct Descent {
     pub(super) within: Option<HostContext>,
     pub(super) origin: Option<Origin>,
+    pub(super) traced: Option<Arc<TracedCall>>,
     /// Of the hook that ends it with what is around it.
     hook: u64,
 }
@@ -37,7 +39,7 @@ impl Pool {
         lineage: Lineage,
         mut new: NewCall<Job>,
     ) -> Result<CallId, Error> {
-        let Lineage { within, origin } = lineage;
+        let Lineage { within, origin, trace } = lineage;
         let (tool, session) = (new.job.tool.clone(), new.job.session.clone());
         let id = Arc::new(OnceLock::new());
         let mut hook = 0;
@@ -46,10 +48,24 @@ impl Pool {
             new.ancestors = Some(within.ancestors_in(self.shared.hosting.pool).into());
             hook = within.on_cancel(end_with(&self.shared, &id));
             if within.is_cancelled() {
-                return Err(Error::Cancelled { tool, may_have_run: false });
+                let error = Error::Cancelled { tool: tool.clone(), may_have_run: false };
+                if let Some(trace) = trace {
+                    self.abandon(trace, &tool, error.to_string());
+                }
+                return Err(error);
             }
         }
-        new.job.lineage = Some(Box::new(Descent { within: within.clone(), origin, hook }));
+        let around = within.as_ref().and_then(HostContext::trace);
+        let whose = || (tool.clone(), session.clone());
+        let traced = match (trace, around, whose()) {
+            (Some(trace), _, (tool, session)) => Some(TracedCall::new(trace, tool, session)),
+            (None, Some(around), (tool, session)) => {
+                Some(TracedCall::within(around, tool, session))
+            }
+            (None, None, _) => None,
+        };
+        let traced = traced.map(Arc::new);
+        new.job.lineage = Some(Box::new(Descent { within: within.clone(), origin, traced, hook }));
         let admitted = self.shared.submit(new).map_err(|error| match error {
             Error::ReentrantCall { .. } => Error::ReentrantCall { tool, session },
             other => other,

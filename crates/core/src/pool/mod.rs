@@ -36,6 +36,7 @@ mod request;
 mod session;
 mod sessions;
 mod shared;
+mod spans;
 mod state;
 mod stats;
 mod stream;

@@ -27,10 +27,12 @@ use crate::telemetry::{AdapterTelemetry, Event, Interest, SpanRecord, interest};
 const MOST: u32 = 32_768;
 const FILLS_IN: Duration = Duration::from_secs(1);
 
-/// Receives what workers tell of spans, in the order in which they told it, beside all else that a worker
-/// said: the beginning of a span comes before a host tool that is called inside of it, and its end before
-/// the answer of its call. Called on the runtime's thread; must not block.
-pub type SpanHandler = Arc<dyn Fn(&WorkerRef, Vec<SpanRecord>) + Send + Sync>;
+/// Receives what there is to tell of the spans of traced calls: what workers tell, in the order in which
+/// they told it beside all else that they said (the beginning of a span comes before a host tool that is
+/// called inside of it, its end before the answer of its call), and last, before its caller has the
+/// answer, the call's own. Called on the runtime's thread, or where a call is refused on the caller's; must
+/// not block.
+pub type SpanHandler = Arc<dyn Fn(Vec<SpanRecord>) + Send + Sync>;
 
 /// What a pool keeps for it. A leaf lock: taken under the pool's, never the other way.
 pub(super) struct Relay {
@@ -70,6 +72,11 @@ impl Relay {
         let workers = (0..slots).map(|_| Heard::new()).collect();
         let kept = Kept { filter, own: BTreeMap::new(), workers };
         Self { kept: Mutex::new(kept), spans: OnceLock::new() }
+    }
+
+    /// Whoever takes spans.
+    pub(super) fn spans(&self) -> Option<&SpanHandler> {
+        self.spans.get()
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -130,9 +137,12 @@ impl Shared {
     pub(super) fn relayed(
         &self,
         slot: usize,
-        told: AdapterTelemetry,
+        mut told: AdapterTelemetry,
         state: &mut State<Job>,
     ) -> Told {
+        if !told.spans.is_empty() {
+            told.spans = Self::with_what_came_before(told.spans, state);
+        }
         let worker = self.worker(state.number(slot), state.generation(slot));
         let mut last = None;
         let heard = self.events.sink.hears(Interest::ADAPTERS);
@@ -146,17 +156,31 @@ impl Shared {
         let sessions = sessions.collect();
         Told { slot, worker, told, sessions }
     }
+
+    /// Where the execution of a call begins, the spans of its wait for it go first.
+    fn with_what_came_before(spans: Vec<SpanRecord>, state: &mut State<Job>) -> Vec<SpanRecord> {
+        let mut all = Vec::with_capacity(spans.len());
+        for span in spans {
+            let traced = span.call.and_then(|call| state.job(call)?.traced());
+            all.extend(traced.and_then(|traced| traced.begins(&span)).into_iter().flatten());
+            all.push(span);
+        }
+        all
+    }
 }
 
 impl Told {
     /// Passes it on, outside of the lock.
     pub(super) fn give(self, shared: &Shared) {
         let Self { slot, worker, told, sessions } = self;
-        let AdapterTelemetry { mut events, spans, dropped } = told;
+        let AdapterTelemetry { mut events, mut spans, dropped } = told;
         if !spans.is_empty()
-            && let Some(handler) = shared.relay.spans.get()
+            && let Some(handler) = shared.relay.spans()
         {
-            handler(&worker, spans);
+            for span in &mut spans {
+                span.attributes.push(("snakepit.worker".into(), worker.to_string().into()));
+            }
+            handler(spans);
         }
         if !shared.events.sink.hears(Interest::ADAPTERS) {
             return;
@@ -217,7 +241,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Has `handler` called with what workers tell of spans from now on. False: another one is.
+    /// Has `handler` called with the spans of traced calls from now on. False: another one is.
     pub fn on_spans(&self, handler: SpanHandler) -> bool {
         self.shared.relay.spans.set(handler).is_ok()
     }

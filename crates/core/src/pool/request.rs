@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::trace::CallSpan;
 use super::{Chunks, Pool, Reply};
-use crate::call::{Affinity, CallSpec, SessionKey};
+use crate::call::{Affinity, CallSpec, HostContext, Lineage, SessionKey, TraceContext};
 use crate::config::RetryPolicy;
 use crate::error::Error;
 use crate::payload::Payload;
@@ -107,6 +107,7 @@ impl Pool {
             retry,
             validate,
             refused,
+            trace: None,
         }
     }
 }
@@ -127,6 +128,7 @@ pub struct Call<'p> {
     /// What was wrong before it began.
     refused: Option<Error>,
     validate: bool,
+    trace: Option<TraceContext>,
 }
 
 impl Call<'_> {
@@ -186,6 +188,14 @@ impl Call<'_> {
     /// When it is made again after its worker died, where it is idempotent. Default: the pool's.
     pub fn retry(mut self, policy: impl Into<Arc<RetryPolicy>>) -> Self {
         self.retry = Some(policy.into());
+        self
+    }
+
+    /// Is a span of somebody's trace, which [`Pool::on_spans`] tells the end of, with what is inside
+    /// of it. Default: a span of its own inside of the one that the host tool is in which it is made,
+    /// where that is traced.
+    pub fn traced(mut self, span: TraceContext) -> Self {
+        self.trace = Some(span);
         self
     }
 
@@ -250,10 +260,16 @@ impl Call<'_> {
         default: Option<Duration>,
     ) -> (CallSpan, Option<Duration>, Result<CallSpec, Error>) {
         let Self { pool, tool, arguments, session, timeout, idle_timeout, .. } = self;
-        let Self { idempotent, retry, validate, refused, .. } = self;
+        let Self { idempotent, retry, validate, refused, trace, .. } = self;
         let id = session.as_ref().map(|session| &*session.id);
         let span = CallSpan::open(pool, &tool, id);
+        let abandoned = |error: &Error| {
+            if let Some(trace) = trace.clone() {
+                pool.abandon(trace, &tool, error.to_string());
+            }
+        };
         if let Some(error) = refused {
+            abandoned(&error);
             return (span, idle_timeout, Err(error));
         }
         let arguments = match arguments {
@@ -270,6 +286,7 @@ impl Call<'_> {
             }
             Ok(arguments)
         });
+        let arguments = arguments.inspect_err(abandoned);
         let timeout = timeout.unwrap_or(default);
         let spec = arguments.map(|arguments| CallSpec {
             tool,
@@ -278,7 +295,11 @@ impl Call<'_> {
             timeout,
             idempotent,
             retry,
-            lineage: None,
+            lineage: trace.map(|trace| Lineage {
+                within: HostContext::current(),
+                trace: Some(trace),
+                ..Lineage::default()
+            }),
         });
         (span, idle_timeout, spec)
     }

@@ -229,6 +229,7 @@ impl Shared {
         let now = Instant::now();
         let made = self.tell_call(&new.job, now);
         new.job.told = made.as_ref().and_then(|made| made.told);
+        let traced = new.job.traced().cloned();
         let window = new.job.window();
         let admitted = self.event(|state, _, effects, answers| {
             let pass = self.gate.admit().map_err(|open| {
@@ -267,6 +268,9 @@ impl Shared {
             };
             if let Some(made) = made {
                 self.tell_refused(&made, &error);
+            }
+            if let Some(traced) = traced {
+                self.end_trace(&traced, None, Err(&error));
             }
             error
         })
@@ -510,10 +514,16 @@ impl Answer {
         match self {
             Self::Value(job, value) => {
                 shared.tell_end_of_call(&job, Ok(()));
+                if let Some(traced) = job.traced() {
+                    shared.end_trace(traced, job.last_worker(), Ok(()));
+                }
                 shared.tell_breaker(job.succeed(value));
             }
             Self::Failure(job, error) => {
                 shared.tell_end_of_call(&job, Err(&error));
+                if let Some(traced) = job.traced() {
+                    shared.end_trace(traced, job.last_worker(), Err(&error));
+                }
                 shared.tell_breaker(job.fail(error));
             }
             Self::Chunks(channel, items) => channel.push(items),

@@ -17,6 +17,7 @@ mod hub;
 mod interest;
 mod sink;
 
+pub use crate::call::{NoTraceContext, TraceContext};
 pub(crate) use adapter::{AdapterEvent, AdapterTelemetry};
 pub use adapter::{SpanRecord, SpanStatus};
 pub(crate) use catalogue::*;

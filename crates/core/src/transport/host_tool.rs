@@ -28,6 +28,8 @@ pub(crate) struct HostAsk {
     pub(crate) streaming: bool,
     /// Items and bytes that may be under way.
     pub(crate) window: (u32, u64),
+    /// The span inside of which it asks; None: that of the call.
+    pub(crate) span: Option<[u8; 8]>,
 }
 
 pub(super) fn read(ask: v1::CallHostTool, found: Option<&dyn ReadBuffers>) -> FromWorker {
@@ -43,6 +45,7 @@ pub(super) fn read(ask: v1::CallHostTool, found: Option<&dyn ReadBuffers>) -> Fr
             in_frame,
             streaming: ask.streaming,
             window: (ask.window_items, ask.window_bytes),
+            span: (*ask.span_id).try_into().ok(),
         })),
         Err(detail) => FromWorker::Violation(Violation::BadBuffer { call, detail }),
     }

@@ -15,6 +15,7 @@ use crate::config::{Profile, SourceKind, TelemetryFilter, Unserializable, Worker
 use crate::id::{CallId, WorkerRef};
 use crate::payload::{Payload, Told};
 use crate::process::arena::Arena;
+use crate::telemetry::TraceContext;
 
 /// The session of a call as it is sent.
 pub(crate) struct CallSession<'a> {
@@ -36,6 +37,8 @@ pub(crate) struct ToolCall<'a> {
     pub(crate) word: Option<u8>,
     /// Items and bytes that may be under way; None: a unary call.
     pub(crate) window: Option<(u32, u64)>,
+    /// Where it is traced.
+    pub(crate) trace: Option<&'a TraceContext>,
 }
 
 /// Frames to one worker. Sending never waits and never fails: a line that is gone is noticed by
@@ -69,6 +72,8 @@ impl Outbox {
             window_bytes,
             session_generation: session.generation,
             session_metadata: session.metadata,
+            traceparent: call.trace.map(ToString::to_string).unwrap_or_default(),
+            tracestate: call.trace.map_or_else(String::new, |trace| trace.state.to_string()),
             buffers: call.told.into_iter().map(write_buffer).collect(),
         }));
     }

@@ -592,6 +592,13 @@ pub struct StartCall {
     /// Encoded map, what the host's session was given; empty: nothing.
     #[prost(bytes = "bytes", tag = "13")]
     pub session_metadata: ::prost::bytes::Bytes,
+    /// W3C trace context of the call's span; empty: it is not traced. Where its flags say that it is
+    /// sampled, a worker that knows Telemetry tells the spans of its work.
+    #[prost(string, tag = "14")]
+    pub traceparent: ::prost::alloc::string::String,
+    /// As the header of that name.
+    #[prost(string, tag = "15")]
+    pub tracestate: ::prost::alloc::string::String,
     /// What `arguments` names.
     #[prost(message, repeated, tag = "20")]
     pub buffers: ::prost::alloc::vec::Vec<Buffer>,
@@ -718,6 +725,9 @@ pub struct CallHostTool {
     pub window_items: u32,
     #[prost(uint64, tag = "7")]
     pub window_bytes: u64,
+    /// Of the span inside of which it is called, of the call's trace; 8 bytes, or none.
+    #[prost(bytes = "bytes", tag = "8")]
+    pub span_id: ::prost::bytes::Bytes,
     /// What `arguments` names.
     #[prost(message, repeated, tag = "20")]
     pub buffers: ::prost::alloc::vec::Vec<Buffer>,

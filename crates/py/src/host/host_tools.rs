@@ -11,8 +11,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use snakepit::blocking::Driver;
+use snakepit::telemetry::TraceContext;
 use snakepit::{Failure, HostContext, HostTool, Lineage, Origin, Payload};
 
 use super::leave::{self, Inside};
@@ -249,6 +251,13 @@ impl HostCall {
         Some(origin.clone_ref(py))
     }
 
+    /// ``traceparent`` and ``tracestate`` of the span inside of which the worker asks, or None.
+    #[getter]
+    fn trace(&self) -> Option<Trace> {
+        let trace = self.context().trace()?;
+        Some((trace.to_string(), trace.state.to_string()))
+    }
+
     fn remaining(&self) -> Option<f64> {
         Some(self.call.remaining()?.as_secs_f64())
     }
@@ -314,12 +323,25 @@ impl HostCall {
     }
 }
 
+/// Which span a call is: ``traceparent`` and ``tracestate``.
+pub(super) type Trace = (String, String);
+
 /// Where a call comes from, as Python tells it. None: from nowhere.
+///
+/// # Errors
+/// What is no ``traceparent``.
 pub(super) fn lineage(
     within: Option<&HostCall>,
     origin: Option<Bound<'_, PyAny>>,
-) -> Option<Lineage> {
+    trace: Option<Trace>,
+) -> PyResult<Option<Lineage>> {
     let within = within.map(|call| call.context().clone());
     let origin = origin.map(|origin| Arc::new(origin.unbind()) as Origin);
-    (within.is_some() || origin.is_some()).then_some(Lineage { within, origin })
+    let context = |(parent, state): Trace| match parent.parse::<TraceContext>() {
+        Ok(context) => Ok(context.with_state(&state)),
+        Err(error) => Err(PyValueError::new_err(error.to_string())),
+    };
+    let trace = trace.map(context).transpose()?;
+    let any = within.is_some() || origin.is_some() || trace.is_some();
+    Ok(any.then_some(Lineage { within, origin, trace }))
 }

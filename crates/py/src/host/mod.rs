@@ -35,6 +35,7 @@ mod reply;
 mod retry;
 mod runtime;
 mod session;
+mod spans;
 mod submitted;
 mod telemetry;
 mod tools;
@@ -80,6 +81,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(hardware::clear_hardware_cache, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::assign_devices, module)?)?;
     module.add_class::<telemetry::Subscription>()?;
+    module.add_class::<spans::SpanQueue>()?;
     module.add_function(wrap_pyfunction!(telemetry::hears, module)?)?;
     module.add_function(wrap_pyfunction!(telemetry::tell, module)?)?;
     module.add_function(wrap_pyfunction!(logs::log_to, module)?)?;

@@ -12,7 +12,7 @@ use snakepit::{CallSpec, HostToolOptions, LineHandler, Lineage, Outcome};
 
 use super::chunks::Chunks;
 use super::health::HealthMonitor;
-use super::host_tools::{HostCall, HostQueue, lineage};
+use super::host_tools::{HostCall, HostQueue, Trace, lineage};
 use super::inbox::Inbox;
 use super::leave::{self, Inside};
 use super::metrics::{self, Metrics};
@@ -20,6 +20,7 @@ use super::reply::Reply;
 use super::retry::RetryPolicy;
 use super::runtime::{self, Ended, duration};
 use super::session::{self, Session};
+use super::spans::SpanQueue;
 use super::submitted::Submitted;
 use super::{callbacks, config, errors, info, life, logs, tools};
 use crate::codec;
@@ -72,9 +73,18 @@ impl Pool {
         retry: Option<&RetryPolicy>,
         lineage: Option<Lineage>,
     ) -> PyResult<CallSpec> {
+        let arguments = tools::encoded(args, self.substitute.as_ref(), self.place(timeout));
+        let arguments =
+            match (arguments, lineage.as_ref().and_then(|lineage| lineage.trace.as_ref())) {
+                (Err(error), Some(trace)) => {
+                    self.core().abandon(trace.clone(), tool, error.to_string());
+                    return Err(error);
+                }
+                (arguments, _) => arguments?,
+            };
         Ok(CallSpec {
             tool: tool.into(),
-            arguments: tools::encoded(args, self.substitute.as_ref(), self.place(timeout))?,
+            arguments,
             session: session.map(Session::key),
             timeout: duration(timeout),
             idempotent,
@@ -118,6 +128,7 @@ impl Pool {
         let _inside = Inside::enter(py);
         let breaker = config::breaker(config)?;
         let substitute = config.getattr("substitute")?.extract()?;
+        let spans: Option<Py<SpanQueue>> = config.getattr("spans")?.extract()?;
         let (config, lines) = config::read(config)?;
         let driver = runtime::driver()?;
         callbacks::start()?;
@@ -130,6 +141,9 @@ impl Pool {
         let pool = py
             .detach(|| snakepit::Pool::start_on(driver.handle(), config, Some(lines)))
             .map_err(|error| errors::exception(py, &error))?;
+        if let Some(spans) = spans {
+            pool.on_spans(spans.get().handler());
+        }
         if let Some((breaker, count_remote_errors)) = breaker {
             pool.guard_by(breaker, count_remote_errors);
         }
@@ -137,7 +151,7 @@ impl Pool {
         Ok(Self { pool: Some(pool), driver, substitute })
     }
 
-    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None, within=None, origin=None))]
+    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None, within=None, origin=None, trace=None))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn execute<'py>(
         &self,
@@ -150,9 +164,10 @@ impl Pool {
         retry: Option<&RetryPolicy>,
         within: Option<&HostCall>,
         origin: Option<Bound<'_, PyAny>>,
+        trace: Option<Trace>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (pool, _inside) = self.here(py)?;
-        let lineage = lineage(within, origin);
+        let lineage = lineage(within, origin, trace)?;
         let spec = self.spec(tool, args, session, timeout, idempotent, retry, lineage)?;
         let submit = || match pool.submit(spec) {
             Ok(reply) => Submitted::Reply(reply),
@@ -164,7 +179,7 @@ impl Pool {
         }
     }
 
-    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None, within=None, origin=None))]
+    #[pyo3(signature = (tool, args, session, timeout, idempotent, retry=None, within=None, origin=None, trace=None))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn submit(
         &self,
@@ -177,9 +192,10 @@ impl Pool {
         retry: Option<&RetryPolicy>,
         within: Option<&HostCall>,
         origin: Option<Bound<'_, PyAny>>,
+        trace: Option<Trace>,
     ) -> PyResult<Reply> {
         let (pool, _inside) = self.here(py)?;
-        let lineage = lineage(within, origin);
+        let lineage = lineage(within, origin, trace)?;
         let spec = self.spec(tool, args, session, timeout, idempotent, retry, lineage)?;
         let hold = Box::new(self.driver.hold());
         // Attached: a leaf lock of bounded work; to detach would invite another thread in.
@@ -190,7 +206,8 @@ impl Pool {
     }
 
     #[pyo3(signature = (
-        tool, args, session, timeout, idempotent, inbox, future, retry=None, within=None, origin=None
+        tool, args, session, timeout, idempotent, inbox, future, retry=None, within=None, origin=None,
+        trace=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn execute_async(
@@ -206,14 +223,15 @@ impl Pool {
         retry: Option<&RetryPolicy>,
         within: Option<&HostCall>,
         origin: Option<Bound<'_, PyAny>>,
+        trace: Option<Trace>,
     ) -> PyResult<Reply> {
-        let reply =
-            self.submit(py, tool, args, session, timeout, idempotent, retry, within, origin)?;
+        let reply = self
+            .submit(py, tool, args, session, timeout, idempotent, retry, within, origin, trace)?;
         inbox.deliver_to(future, &reply);
         Ok(reply)
     }
 
-    #[pyo3(signature = (tool, args, session, timeout, idle_timeout, within=None, origin=None))]
+    #[pyo3(signature = (tool, args, session, timeout, idle_timeout, within=None, origin=None, trace=None))]
     #[expect(clippy::too_many_arguments, reason = "the arguments of one call, by position")]
     fn stream(
         &self,
@@ -225,9 +243,10 @@ impl Pool {
         idle_timeout: Option<f64>,
         within: Option<&HostCall>,
         origin: Option<Bound<'_, PyAny>>,
+        trace: Option<Trace>,
     ) -> PyResult<Chunks> {
         let (pool, _inside) = self.here(py)?;
-        let lineage = lineage(within, origin);
+        let lineage = lineage(within, origin, trace)?;
         let spec = self.spec(tool, args, session, timeout, false, None, lineage)?;
         let hold = Box::new(self.driver.hold());
         match pool.stream_holding(spec, Some(hold)) {

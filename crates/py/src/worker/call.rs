@@ -11,6 +11,7 @@ use snakepit_proto::v1::StartCall;
 use super::host_reply::{self, HostReply, Link};
 use super::running::RunningCall;
 use super::sessions;
+use super::trace::Execution;
 use crate::codec;
 
 /// The call that a tool is running for.
@@ -25,6 +26,7 @@ pub(crate) struct Call {
     session_metadata: Bytes,
     deadline: Option<Instant>,
     link: Arc<Link>,
+    execution: Option<Arc<Execution>>,
 }
 
 impl Call {
@@ -35,6 +37,7 @@ impl Call {
         start: &mut StartCall,
         now: Instant,
         link: Arc<Link>,
+        execution: Option<Arc<Execution>>,
     ) -> Self {
         let time_left = match start.time_left_us {
             0 => None,
@@ -49,6 +52,7 @@ impl Call {
             session_metadata: std::mem::take(&mut start.session_metadata),
             deadline: time_left.and_then(|left| now.checked_add(left)),
             link,
+            execution,
         }
     }
 }
@@ -78,6 +82,13 @@ impl Call {
     #[getter]
     fn session_generation(&self) -> u64 {
         self.session_generation
+    }
+
+    /// ``traceparent`` and ``tracestate`` of the call, and the id of the span of this execution, which is
+    /// empty where nobody records the trace. None: it is not traced.
+    #[getter]
+    fn trace(&self) -> Option<(&str, &str, &[u8])> {
+        self.execution.as_ref().map(|execution| execution.told())
     }
 
     /// What the host's session was given, a new dict each time.
@@ -119,14 +130,19 @@ impl Call {
         Ok(())
     }
 
-    /// Ask the host to run one of its tools, for this call and while it runs; from any thread.
+    /// Ask the host to run one of its tools, for this call and while it runs; from any thread. ``span``:
+    /// the id of the one inside of which it is asked. Default: that of this execution.
+    #[pyo3(signature = (name, arguments, streaming, span=None))]
     fn ask_host(
         &self,
         name: &str,
         arguments: &Bound<'_, PyAny>,
         streaming: bool,
+        span: Option<&[u8]>,
     ) -> PyResult<HostReply> {
-        host_reply::ask(&self.link, &self.running, name, arguments, streaming)
+        let own = || self.execution.as_ref().map_or(&[][..], |execution| execution.span_id());
+        let span_id = Bytes::copy_from_slice(span.unwrap_or_else(own));
+        host_reply::ask(&self.link, &self.running, name, arguments, (streaming, span_id))
     }
 
     fn __repr__(&self) -> String {

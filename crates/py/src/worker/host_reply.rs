@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
+use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -194,7 +195,7 @@ pub(super) fn ask(
     call: &RunningCall,
     name: &str,
     arguments: &Bound<'_, PyAny>,
-    streaming: bool,
+    (streaming, span_id): (bool, Bytes),
 ) -> PyResult<HostReply> {
     if !boot::side()?.owner.is_here() {
         return Err(PyRuntimeError::new_err(
@@ -222,6 +223,7 @@ pub(super) fn ask(
         streaming,
         window_items,
         window_bytes,
+        span_id,
         ..CallHostTool::default()
     };
     let answer = link.inbox.ask(call, ask, &link.outbox).map_err(|refused| {

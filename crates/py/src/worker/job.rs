@@ -22,6 +22,7 @@ use super::running::RunningCall;
 use super::serve::{Answer, Desk, Hooks, failed, wrong_verb};
 use super::sessions;
 use super::stream::Window;
+use super::trace::Execution;
 
 /// A call that was taken up.
 #[pyclass(frozen, module = "snakepit._core")]
@@ -37,6 +38,7 @@ pub(crate) struct Job {
     word: Option<u32>,
     flow: Mutex<Flow>,
     answered: AtomicBool,
+    execution: Option<Arc<Execution>>,
 }
 
 /// How far a stream is.
@@ -60,8 +62,9 @@ impl Job {
         if start.session_generation != 0 {
             start.session_new = sessions::begin(py, &start)?;
         }
-        let call =
-            Call::new(Arc::clone(&running), &mut start, Instant::now(), Arc::clone(&floor.link));
+        let execution = Execution::begin(&mut start, &floor.outbox).map(Arc::new);
+        let (link, traced) = (Arc::clone(&floor.link), execution.clone());
+        let call = Call::new(Arc::clone(&running), &mut start, Instant::now(), link, traced);
         let flow = Flow { window: Window::new(&start), kept: None, unfit: None };
         Ok(Self {
             floor: Arc::clone(floor),
@@ -74,6 +77,7 @@ impl Job {
             buffers: Mutex::new(buffers),
             flow: Mutex::new(flow),
             answered: AtomicBool::new(false),
+            execution,
         })
     }
 
@@ -92,6 +96,9 @@ impl Job {
 
     fn answer_with(&self, (outcome, buffers): Answer) {
         if !self.answered.swap(true, SeqCst) {
+            if let Some(execution) = &self.execution {
+                execution.end(&outcome, &self.floor.outbox);
+            }
             let outcome = Some(outcome);
             let result = CallResult { call_id: self.running.id(), outcome, buffers };
             self.floor.end(&self.running, self.word, result);

@@ -157,7 +157,9 @@ impl Line {
         engine.push(Frame::Ready(ready), 0);
         engine.flush(py);
         // What `initialize` has told goes now, and nothing could before.
-        self.outbox.telemetry.open();
+        if self.initialize.telemetry.is_some() {
+            self.outbox.telemetry.open();
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@
 //! attendant  cancel callbacks, answers to probes                   own thread, attaches
 //! telemetry  what the adapter tells of its work                        whoever tells
 //! sessions   which sessions have been here, and their end          main thread
+//! trace      spans of traced calls                                 whoever runs them
 //! standby    drives the line while a tool runs long                own thread, never attaches
 //!            and something that was said is not yet sent
 //! ```
@@ -57,6 +58,7 @@ mod sessions;
 mod standby;
 mod stream;
 mod telemetry;
+mod trace;
 mod watch;
 
 /// Adds the worker's functions and classes to the extension module.

@@ -30,6 +30,7 @@ use super::names::Names;
 use super::results;
 use super::running::RunningCall;
 use super::sessions::Sessions;
+use super::trace::{self, Execution};
 use crate::codec;
 use crate::report::Report;
 
@@ -219,8 +220,12 @@ impl<'py, 'line> Server<'py, 'line> {
     ) -> PyResult<Next> {
         let (id, word) = (start.call_id, self.word(&start));
         let (running, began) = (self.line.running.begin(id), self.now);
+        let execution = Execution::begin(&mut start, &self.line.outbox).map(Arc::new);
         self.line.enter_python();
-        let outcome = self.outcome(number, &mut start, buffers, &running);
+        let outcome = match execution {
+            None => self.outcome(number, &mut start, buffers, (&running, None)),
+            Some(execution) => self.traced(number, &mut start, buffers, (&running, execution)),
+        };
         self.desk.stay_ourselves();
         self.line.leave_python();
         self.line.running.end(&running);
@@ -265,12 +270,33 @@ impl<'py, 'line> Server<'py, 'line> {
         self.unsent_since.get_or_insert(self.now);
     }
 
+    /// As [`Server::outcome`], of a call that is traced.
+    #[cold]
+    fn traced(
+        &mut self,
+        number: Option<usize>,
+        start: &mut StartCall,
+        buffers: Result<Buffers, String>,
+        (running, execution): (&Arc<RunningCall>, Arc<Execution>),
+    ) -> PyResult<Answer> {
+        let attached = execution.attach(self.py)?;
+        let traced = Some(Arc::clone(&execution));
+        let outcome = self.outcome(number, start, buffers, (running, traced));
+        // A copy that a tool forked tells nothing.
+        self.desk.stay_ourselves();
+        trace::detach(&attached)?;
+        if let Ok((outcome, _)) = &outcome {
+            execution.end(outcome, &self.line.outbox);
+        }
+        outcome
+    }
+
     fn outcome(
         &mut self,
         number: Option<usize>,
         start: &mut StartCall,
         buffers: Result<Buffers, String>,
-        running: &Arc<RunningCall>,
+        (running, execution): (&Arc<RunningCall>, Option<Arc<Execution>>),
     ) -> PyResult<Answer> {
         let failed = |failure| (failed(failure), Vec::new());
         if running.is_cancelled() {
@@ -291,7 +317,8 @@ impl<'py, 'line> Server<'py, 'line> {
         if start.session_generation != 0 {
             start.session_new = self.sessions.begin(self.py, start)?;
         }
-        let call = Call::new(Arc::clone(running), start, self.now, Arc::clone(&self.line.link));
+        let link = Arc::clone(&self.line.link);
+        let call = Call::new(Arc::clone(running), start, self.now, link, execution);
         self.desk.hooks.set_current.call1((Bound::new(self.py, call)?,))?;
         let returned = callable.call((), Some(&arguments));
         Ok(match returned {

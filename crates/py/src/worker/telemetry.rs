@@ -132,6 +132,11 @@ impl Pending {
         arrived
     }
 
+    /// A part of a traced call's time begins or has ended.
+    pub(super) fn add_span(&self, span: Span) {
+        self.add(|kept| kept.add_span(span));
+    }
+
     /// It may be sent from now on.
     pub(super) fn open(&self) {
         self.add(|kept| kept.open = true);

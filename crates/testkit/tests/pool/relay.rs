@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use snakepit::telemetry::{Event, Events, Number, Value};
+use snakepit::telemetry::{Event, Events, Number, SpanRecord, Value};
 use snakepit::{Affinity, SessionKey, TelemetryFilter};
 use snakepit_testkit::{Gate, call, pool, soon, until};
 
@@ -95,11 +95,15 @@ async fn spans_come_in_order_and_before_the_answer_though_nobody_listens_to_even
     let pool = pool(1).start().await;
     let spans = Arc::new(Mutex::new(Vec::new()));
     let heard = spans.clone();
-    assert!(pool.on_spans(Arc::new(move |worker, records| {
-        let told = records.into_iter().map(|span| (worker.to_string(), span.name, span.end));
+    assert!(pool.on_spans(Arc::new(move |records| {
+        let worker = |span: &SpanRecord| match &span.attributes[..] {
+            [(key, Value::Text(worker))] if key == "snakepit.worker" => worker.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let told = records.into_iter().map(|span| (worker(&span), span.name, span.end));
         heard.lock().expect("no panic").extend(told);
     })));
-    assert!(!pool.on_spans(Arc::new(|_, _| {})), "one is enough");
+    assert!(!pool.on_spans(Arc::new(|_| {})), "one is enough");
     pool.run("span", "work").await.expect("an answer");
     let seen = std::mem::take(&mut *spans.lock().expect("no panic"));
     let of = |end| ("test/0".to_owned(), "work".to_owned(), end);

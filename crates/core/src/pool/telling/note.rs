@@ -59,6 +59,9 @@ impl Shared {
             Note::Retry { id, under, pause } => {
                 let Some(job) = inner.state.job(id) else { return };
                 job.retries += 1;
+                if let Some(traced) = job.traced() {
+                    traced.retried();
+                }
                 let attempt = u64::from(job.retries) + 1;
                 teller.event(RETRY_ATTEMPT, |event| {
                     let event = event.count("attempt", attempt).took("delay_ms", pause).now();
