@@ -175,6 +175,7 @@ impl Drop for SetOnDrop {
 #[tokio::test]
 async fn a_future_is_dropped_when_its_call_is_over() {
     let Some((pool, mark)) = one_worker().await else { return };
+    pool.await_ready(None).await.expect("a worker"); // what is limited is the call, not its start
     let dropped = Arc::new(AtomicBool::new(false));
     let noted = dropped.clone();
     let wait = move |_: Data| {
