@@ -10,6 +10,7 @@ import pytest
 from snakepit import _core
 from snakepit.conformance.host import ScriptedHost, until
 from snakepit.conformance.protocol import messages
+from snakepit.conformance.segment import reference
 
 from .conftest import Attach
 
@@ -34,6 +35,12 @@ def asked(host: ScriptedHost, call: int, name: str) -> Any:
 def answer(host: ScriptedHost, ask: Any, value: Any = None, **outcome: Any) -> None:
     outcome = outcome or {"value": _core.encode(value)}
     host.send(host_tool_result=messages().HostToolResult(id=ask.id, **outcome))
+
+
+def answer_beside(host: ScriptedHost, ask: Any, buffer: Any) -> None:
+    """Answers with the bytes of this buffer."""
+    result = {"id": ask.id, "value": reference(0), "buffers": [buffer]}
+    host.send(host_tool_result=messages().HostToolResult(**result))
 
 
 def items(host: ScriptedHost, ask: Any, *values: Any) -> None:
@@ -123,6 +130,26 @@ def test_what_a_failure_is_made_of_is_there_again(host: ScriptedHost) -> None:
     caught = host.result(call)
     assert caught["context"][:3] == ["KeyError", "keyerror", True]
     assert (caught["cause"], caught["notes"], caught["members"]) == (None, [], [])
+
+
+def test_what_is_large_comes_beside_the_answer(host: ScriptedHost) -> None:
+    beside, elsewhere = messages().Buffer(inline=b"large"), messages().Buffer(segment=7, length=5)
+    call = host.call("back", name="t")
+    answer_beside(host, asked(host, call, "t"), beside)
+    assert host.result(call) == b"large"
+    call = host.call("collect", name="t")
+    ask = asked(host, call, "t")
+    chunk = messages().HostToolChunks(id=ask.id, items=[reference(0)], buffers=[beside])
+    host.send(host_tool_chunks=chunk)
+    answer(host, ask, end={})
+    assert host.result(call) == [b"large"]
+    # What no host names is an error of who asked, and of nobody else.
+    call = host.call("back", name="t")
+    answer_beside(host, asked(host, call, "t"), elsewhere)
+    failure = host.failure(call)
+    assert failure.type_name.endswith("DecodeError")
+    assert "segment 7" in failure.message
+    assert host.result(host.call("ping")) == "pong"
 
 
 def test_what_nobody_asked_for_is_ignored(host: ScriptedHost) -> None:

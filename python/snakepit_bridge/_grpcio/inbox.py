@@ -23,7 +23,7 @@ import grpc
 
 from snakepit_bridge import _values
 
-from .messages import CallHostTool, CancelHostTool, GrantHostToolChunks
+from .messages import CallHostTool, CancelHostTool, GrantHostToolChunks, inline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +104,7 @@ class Inbox:
             if reply is not None:
                 chunks = frame.host_tool_chunks
                 # What is beside items belongs to the only one of its frame.
-                reply.items.extend((item, _inline(chunks)) for item in chunks.items)
+                reply.items.extend((item, chunks.buffers) for item in chunks.items)
                 self._tell(reply, None)
         elif said == "telemetry_control":
             self._outbox.outlet.want(frame.telemetry_control)
@@ -219,7 +219,7 @@ class Reply:
         self._inbox = inbox
         self.id = reply_id
         self.size = size
-        self.items: deque[tuple[bytes, list[bytes]]] = deque()
+        self.items: deque[tuple[bytes, Any]] = deque()
         self.end: tuple[str, Any] | None = None
         self.callback: Callable[[], object] | None = None
         self._over = False
@@ -240,14 +240,16 @@ class Reply:
     def take(self) -> tuple[str, Any] | None:
         """What comes next, once. None: nothing is here."""
         if self.items:
-            item, beside = self.items.popleft()
-            self._note_taken(len(item) + sum(map(len, beside)))
-            return "item", _values.decode(item, "item", beside)
+            item, buffers = self.items.popleft()
+            self._note_taken(len(item) + sum(len(buffer.inline) for buffer in buffers))
+            return "item", _values.decode(item, "item", inline(buffers, "item"))
         if self.end is None or self._over:
             return None
         self._over = True
         what, value = self.end
-        return what, _values.decode(*value) if what == "value" else value
+        if what != "value":
+            return what, value
+        return what, _values.decode(value.value, "result", inline(value.buffers, "result"))
 
     def close(self) -> None:
         """Nobody waits for it any more."""
@@ -265,15 +267,10 @@ class Reply:
             self._inbox.grant(self.id, *taken)
 
 
-def _inline(frame: Any) -> list[bytes]:
-    """What values name, which is in their frame: no memory is shared with this end."""
-    return [part.inline for part in frame.buffers]
-
-
 def _end(result: Any) -> tuple[str, Any]:
     outcome = result.WhichOneof("outcome")
     if outcome == "value":
-        return "value", (result.value, "result", _inline(result))
+        return "value", result
     if outcome == "end":
         return "end", None
     told = result.failure

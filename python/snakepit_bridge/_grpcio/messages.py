@@ -14,6 +14,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
+from snakepit_bridge.errors import DecodeError
+
 PROTOCOL = 1
 """The version of the protocol that this end speaks."""
 ATTACH = "/snakepit.v1.Host/Attach"
@@ -55,6 +57,19 @@ Event = CLASSES["Event"]
 Span = CLASSES["Span"]
 Measurement = CLASSES["Measurement"]
 Attribute = CLASSES["Attribute"]
+
+
+def inline(buffers: Any, root: str) -> list[bytes]:
+    """What a value names, which is in its frame: no memory is shared with this end.
+
+    Raises:
+        DecodeError: Not in the frame; so no host of this protocol sends it.
+    """
+    for buffer in buffers:
+        if buffer.segment:
+            raise DecodeError(f"{root}: segment {buffer.segment}, and it has none", path=root)
+    return [buffer.inline for buffer in buffers]
+
 
 _kinds = _pool.FindEnumTypeByName("snakepit.v1.FailureKind").values_by_name
 

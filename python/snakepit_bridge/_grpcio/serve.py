@@ -147,8 +147,8 @@ class Server:
 
 
 def keywords_of(start: Any) -> dict[str, Any]:
-    """Of a StartCall, whose buffers are in the frame: no memory is shared with this end."""
-    buffers = [part.inline for part in start.buffers]
+    """Of a StartCall."""
+    buffers = messages.inline(start.buffers, "args")
     arguments = _values.decode(start.arguments, "args", buffers)
     if type(arguments) is not dict:
         raise TypeError("args: not a map of keywords")
