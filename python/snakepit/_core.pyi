@@ -133,6 +133,9 @@ def device_info(wanted: str, packages: Sequence[str | PathLike[str]]) -> tuple[s
 def clear_hardware_cache() -> None:
     """Forget what was found."""
 
+def usable_cores() -> int:
+    """Whole processors that this process may use, by its affinity and its control groups."""
+
 def assign_devices(
     devices: Sequence[str], packages: Sequence[str | PathLike[str]]
 ) -> tuple[list[str], dict[str, list[str]]]:
@@ -346,8 +349,8 @@ _Info: TypeAlias = tuple[str, int, list[_Detail]]
 _Health: TypeAlias = tuple[str, list[_Facts], int, int]
 """status, workers, crashes in the last minute, crashes ever"""
 
-_Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int, str, bool]
-"""slot, generation, pid, state, calls, memory in bytes, sessions, breaker, tainted"""
+_Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int, str, bool, str | None]
+"""slot, generation, pid, state, calls, memory in bytes, sessions, breaker, tainted, device"""
 
 _SessionRow: TypeAlias = tuple[
     str,

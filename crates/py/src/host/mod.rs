@@ -78,6 +78,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(hardware::select_device, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::device_info, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::clear_hardware_cache, module)?)?;
+    module.add_function(wrap_pyfunction!(hardware::usable_cores, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::assign_devices, module)?)?;
     module.add_class::<telemetry::Subscription>()?;
     module.add_function(wrap_pyfunction!(telemetry::hears, module)?)?;
