@@ -739,6 +739,13 @@ class HealthMonitor:
 TELEMETRY_EVENTS: tuple[str, ...]  # Names of all events that pools tell by themselves.
 
 @final
+class Batch:
+    """Events, made as they are read: name, measurements, metadata."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> tuple[str, dict[str, Any], dict[str, Any]]: ...
+
+@final
 class Subscription:
     """Events of all pools of this process, for one thread."""
 
@@ -748,8 +755,8 @@ class Subscription:
     def want(self, names: Sequence[str]) -> None:
         """Hear events of these names, and no others; ``"snakepit.python."``: those of adapters."""
 
-    def next(self, gather: float) -> list[tuple[str, dict[str, Any], dict[str, Any]]] | None:
-        """Wait for events, and take all: name, measurements, metadata.
+    def next(self, gather: float) -> Batch | None:
+        """Wait for events, and take all.
 
         With the first come those that are told within ``gather`` seconds. Where events were
         dropped, ``"snakepit.telemetry.dropped"`` is the last one. ``None``: it is closed, and all
