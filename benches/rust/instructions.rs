@@ -15,6 +15,7 @@ use prost::Message;
 use serde::{Deserialize, Serialize};
 use snakepit::process::{FromWorker, ToWorker};
 use snakepit::rehearsal::{self, Rehearsal};
+use snakepit::telemetry::{Interest, Subscription};
 use snakepit::{Affinity, CallSpec, Pool, SessionKey, Value, value};
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{Chunks, HostFrame, WorkerFrame};
@@ -169,7 +170,30 @@ fn whole((runtime, pool): (Runtime, Pool)) -> (Runtime, Pool) {
     (runtime, pool)
 }
 
-library_benchmark_group!(name = pool, benchmarks = whole);
+/// The same, of whose calls somebody hears everything.
+fn heard(workers: usize) -> (Runtime, Pool, Subscription) {
+    let (runtime, pool) = pool(workers);
+    let heard = Subscription::new(4 * IN_FLIGHT);
+    heard.want(Interest::ALL);
+    (runtime, pool, heard)
+}
+
+// As whole; two events a call are made, told, taken and dropped.
+#[library_benchmark(setup = heard)]
+#[bench::workers_8(8)]
+fn told((runtime, pool, heard): (Runtime, Pool, Subscription)) -> (Runtime, Pool, Subscription) {
+    let noop = call("noop", "");
+    runtime.block_on(async {
+        for _ in 0..CALLS / IN_FLIGHT {
+            round(&pool, &noop, IN_FLIGHT).await;
+            let events = heard.next_batch(Duration::ZERO).expect("events");
+            assert_eq!(black_box(events).len(), 2 * IN_FLIGHT);
+        }
+    });
+    (runtime, pool, heard)
+}
+
+library_benchmark_group!(name = pool, benchmarks = [whole, told]);
 
 // --- what travels ---------------------------------------------------------------------------------
 

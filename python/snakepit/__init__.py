@@ -9,67 +9,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from snakepit import errors
-from snakepit._core import SharedRef, __version__
-from snakepit._duration import UNSET
-from snakepit._future import Future
-from snakepit._host_call import HostCall, current_call
-from snakepit._pool import Pool
-from snakepit._session import AsyncSession, Session
-from snakepit._source import Program
-from snakepit._stream import Stream
-from snakepit.errors import (
-    AdapterSourceError,
-    ArgumentError,
-    CallTimeout,
-    Cancelled,
-    CircuitOpen,
-    ConfigError,
-    DecodeError,
-    DeviceMismatch,
-    DeviceNotAvailable,
-    EncodeError,
-    ForkedPool,
-    MessageTooLarge,
-    NotStarted,
-    OutOfMemory,
-    PoisonCall,
-    PoolClosed,
-    QueueFull,
-    ReentrantCall,
-    RemoteError,
-    RemoteExceptionGroup,
-    SessionBusy,
-    SessionClosed,
-    SessionExpired,
-    SessionLost,
-    SessionQuotaExceeded,
-    ShapeMismatch,
-    SnakepitError,
-    StartError,
-    ToolNotFound,
-    WorkerDied,
-)
-
 if TYPE_CHECKING:
-    from snakepit import executor, hardware, telemetry, zero_copy
+    from snakepit import errors, executor, hardware, telemetry, zero_copy
     from snakepit._async import AsyncPool
     from snakepit._async_stream import AsyncStream
     from snakepit._breaker import BreakerStats, CircuitBreaker
     from snakepit._cleanup import CleanupReport, cleanup
+    from snakepit._core import SharedRef, __version__
+    from snakepit._duration import UNSET
+    from snakepit._future import Future
     from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
+    from snakepit._host_call import HostCall, current_call
     from snakepit._host_tools import HostTool
     from snakepit._info import PoolInfo, PythonInfo, WorkerDetail
     from snakepit._life import Heartbeat, Recycle
     from snakepit._limits import Limits
     from snakepit._metrics import Histogram, Metrics, PoolMetrics, ToolMetrics, metrics
     from snakepit._metrics_server import MetricsServer, serve_metrics
+    from snakepit._pool import Pool
     from snakepit._pool_health import PoolHealth, WorkerFacts
     from snakepit._retry import Backoff, RetryBudget, RetryPolicy
     from snakepit._script import run_as_script
+    from snakepit._session import AsyncSession, Session
     from snakepit._settings import PoolSettings, Settings, settings
     from snakepit._shared_memory import SharedMemory
+    from snakepit._source import Program
     from snakepit._started import (
         await_ready,
         execute,
@@ -85,6 +50,7 @@ if TYPE_CHECKING:
         submit,
     )
     from snakepit._stats import PoolStats, SessionInfo, SharedMemoryStats, WorkerInfo, WorkerRef
+    from snakepit._stream import Stream
     from snakepit._telemetry_filter import TelemetryFilter
     from snakepit._tools import ToolInfo
     from snakepit._unserializable import (
@@ -92,6 +58,38 @@ if TYPE_CHECKING:
         UnserializableInfo,
         is_unserializable,
         unserializable_info,
+    )
+    from snakepit.errors import (
+        AdapterSourceError,
+        ArgumentError,
+        CallTimeout,
+        Cancelled,
+        CircuitOpen,
+        ConfigError,
+        DecodeError,
+        DeviceMismatch,
+        DeviceNotAvailable,
+        EncodeError,
+        ForkedPool,
+        MessageTooLarge,
+        NotStarted,
+        OutOfMemory,
+        PoisonCall,
+        PoolClosed,
+        QueueFull,
+        ReentrantCall,
+        RemoteError,
+        RemoteExceptionGroup,
+        SessionBusy,
+        SessionClosed,
+        SessionExpired,
+        SessionLost,
+        SessionQuotaExceeded,
+        ShapeMismatch,
+        SnakepitError,
+        StartError,
+        ToolNotFound,
+        WorkerDied,
     )
     from snakepit_bridge._interop import writable
     from snakepit_bridge._registry import register_decoder, register_encoder
@@ -206,64 +204,106 @@ __all__ = [
     "zero_copy",
 ]
 
-# Imported at first use: asyncio and dataclasses would double the time that a host takes to start.
+# Where each name is, to be imported at its first use: `snakepit --help` needs none of them, and
+# asyncio and dataclasses would double the time that a host takes to start.
 _LAZY = {
+    "AdapterSourceError": "snakepit.errors",
+    "ArgumentError": "snakepit.errors",
     "AsyncPool": "snakepit._async",
+    "AsyncSession": "snakepit._session",
     "AsyncStream": "snakepit._async_stream",
-    "CleanupReport": "snakepit._cleanup",
-    "cleanup": "snakepit._cleanup",
     "Backoff": "snakepit._retry",
     "BreakerStats": "snakepit._breaker",
+    "CallTimeout": "snakepit.errors",
+    "Cancelled": "snakepit.errors",
     "CircuitBreaker": "snakepit._breaker",
+    "CircuitOpen": "snakepit.errors",
+    "CleanupReport": "snakepit._cleanup",
+    "ConfigError": "snakepit.errors",
     "CrashBarrier": "snakepit._guard",
+    "DecodeError": "snakepit.errors",
+    "DeviceMismatch": "snakepit.errors",
+    "DeviceNotAvailable": "snakepit.errors",
+    "EncodeError": "snakepit.errors",
+    "ForkedPool": "snakepit.errors",
+    "Future": "snakepit._future",
     "HealthMonitor": "snakepit._health",
     "HealthStats": "snakepit._health",
     "Heartbeat": "snakepit._life",
     "Histogram": "snakepit._metrics",
+    "HostCall": "snakepit._host_call",
     "HostTool": "snakepit._host_tools",
     "Limits": "snakepit._limits",
+    "MessageTooLarge": "snakepit.errors",
     "Metrics": "snakepit._metrics",
     "MetricsServer": "snakepit._metrics_server",
+    "NotStarted": "snakepit.errors",
+    "OutOfMemory": "snakepit.errors",
+    "PoisonCall": "snakepit.errors",
+    "Pool": "snakepit._pool",
+    "PoolClosed": "snakepit.errors",
     "PoolHealth": "snakepit._pool_health",
     "PoolInfo": "snakepit._info",
     "PoolMetrics": "snakepit._metrics",
-    "PythonInfo": "snakepit._info",
+    "PoolSettings": "snakepit._settings",
     "PoolStats": "snakepit._stats",
+    "Program": "snakepit._source",
+    "PythonInfo": "snakepit._info",
+    "QueueFull": "snakepit.errors",
     "Recycle": "snakepit._life",
+    "ReentrantCall": "snakepit.errors",
+    "RemoteError": "snakepit.errors",
+    "RemoteExceptionGroup": "snakepit.errors",
     "RetryBudget": "snakepit._retry",
     "RetryPolicy": "snakepit._retry",
+    "Session": "snakepit._session",
+    "SessionBusy": "snakepit.errors",
+    "SessionClosed": "snakepit.errors",
+    "SessionExpired": "snakepit.errors",
     "SessionInfo": "snakepit._stats",
+    "SessionLost": "snakepit.errors",
+    "SessionQuotaExceeded": "snakepit.errors",
+    "Settings": "snakepit._settings",
+    "ShapeMismatch": "snakepit.errors",
     "SharedMemory": "snakepit._shared_memory",
     "SharedMemoryStats": "snakepit._stats",
-    "ToolInfo": "snakepit._tools",
+    "SharedRef": "snakepit._core",
+    "SnakepitError": "snakepit.errors",
+    "StartError": "snakepit.errors",
+    "Stream": "snakepit._stream",
     "TelemetryFilter": "snakepit._telemetry_filter",
+    "ToolInfo": "snakepit._tools",
     "ToolMetrics": "snakepit._metrics",
+    "ToolNotFound": "snakepit.errors",
+    "UNSET": "snakepit._duration",
     "Unserializable": "snakepit._unserializable",
     "UnserializableInfo": "snakepit._unserializable",
     "WorkerBreaker": "snakepit._guard",
     "WorkerDetail": "snakepit._info",
+    "WorkerDied": "snakepit.errors",
     "WorkerFacts": "snakepit._pool_health",
     "WorkerHealth": "snakepit._health",
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",
-    "executor": "snakepit",  # the module itself
-    "hardware": "snakepit",
-    "is_unserializable": "snakepit._unserializable",
-    "register_decoder": "snakepit_bridge._registry",
-    "register_encoder": "snakepit_bridge._registry",
-    "unserializable_info": "snakepit._unserializable",
-    "PoolSettings": "snakepit._settings",
-    "Settings": "snakepit._settings",
+    "__version__": "snakepit._core",
     "await_ready": "snakepit._started",
+    "cleanup": "snakepit._cleanup",
+    "current_call": "snakepit._host_call",
+    "errors": "snakepit",
     "execute": "snakepit._started",
     "execute_in_session": "snakepit._started",
     "execute_in_session_stream": "snakepit._started",
     "execute_stream": "snakepit._started",
+    "executor": "snakepit",
     "get_pool": "snakepit._started",
     "get_stats": "snakepit._started",
+    "hardware": "snakepit",
+    "is_unserializable": "snakepit._unserializable",
     "list_workers": "snakepit._started",
     "metrics": "snakepit._metrics",
     "metrics_server": "snakepit._started",
+    "register_decoder": "snakepit_bridge._registry",
+    "register_encoder": "snakepit_bridge._registry",
     "run_as_script": "snakepit._script",
     "serve_metrics": "snakepit._metrics_server",
     "settings": "snakepit._settings",
@@ -271,8 +311,9 @@ _LAZY = {
     "stop": "snakepit._started",
     "submit": "snakepit._started",
     "telemetry": "snakepit",
+    "unserializable_info": "snakepit._unserializable",
     "writable": "snakepit_bridge._interop",
-    "zero_copy": "snakepit",  # the module itself
+    "zero_copy": "snakepit",
 }
 
 

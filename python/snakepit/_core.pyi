@@ -133,6 +133,9 @@ def device_info(wanted: str, packages: Sequence[str | PathLike[str]]) -> tuple[s
 def clear_hardware_cache() -> None:
     """Forget what was found."""
 
+def usable_cores() -> int:
+    """Whole processors that this process may use, by its affinity and its control groups."""
+
 def assign_devices(
     devices: Sequence[str], packages: Sequence[str | PathLike[str]]
 ) -> tuple[list[str], dict[str, list[str]]]:
@@ -348,8 +351,8 @@ _Info: TypeAlias = tuple[str, int, list[_Detail]]
 _Health: TypeAlias = tuple[str, list[_Facts], int, int]
 """status, workers, crashes in the last minute, crashes ever"""
 
-_Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int, str, bool]
-"""slot, generation, pid, state, calls, memory in bytes, sessions, breaker, tainted"""
+_Worker: TypeAlias = tuple[int, int, int | None, str, int, int | None, int, str, bool, str | None]
+"""slot, generation, pid, state, calls, memory in bytes, sessions, breaker, tainted, device"""
 
 _SessionRow: TypeAlias = tuple[
     str,
@@ -750,6 +753,13 @@ class HealthMonitor:
 TELEMETRY_EVENTS: tuple[str, ...]  # Names of all events that pools tell by themselves.
 
 @final
+class Batch:
+    """Events, made as they are read: name, measurements, metadata."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> tuple[str, dict[str, Any], dict[str, Any]]: ...
+
+@final
 class Subscription:
     """Events of all pools of this process, for one thread."""
 
@@ -759,8 +769,8 @@ class Subscription:
     def want(self, names: Sequence[str]) -> None:
         """Hear events of these names, and no others; ``"snakepit.python."``: those of adapters."""
 
-    def next(self, gather: float) -> list[tuple[str, dict[str, Any], dict[str, Any]]] | None:
-        """Wait for events, and take all: name, measurements, metadata.
+    def next(self, gather: float) -> Batch | None:
+        """Wait for events, and take all.
 
         With the first come those that are told within ``gather`` seconds. Where events were
         dropped, ``"snakepit.telemetry.dropped"`` is the last one. ``None``: it is closed, and all

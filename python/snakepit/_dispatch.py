@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from snakepit import _core
 from snakepit_bridge._interop import _tensor
@@ -53,6 +53,10 @@ class HandlerInfo(NamedTuple):
         return any(fnmatchcase(event, pattern) for pattern in self.patterns)
 
 
+Route: TypeAlias = "tuple[Callable[..., object] | None, list[HandlerInfo]]"
+"""The handler of an event that only one hears, and all who do."""
+
+
 def wanted(handlers: Iterable[HandlerInfo]) -> list[str]:
     """The names of events that any of the handlers hears, as the native half takes them."""
     all_of_them = list(handlers)
@@ -80,7 +84,7 @@ class Dispatcher:
         # Replaced, never changed, so that the thread reads them without the lock. Routes are those
         # of the handlers that were there before they were read.
         self._handlers: dict[str, HandlerInfo] = {}
-        self._routes: dict[str, list[HandlerInfo]] = {}
+        self._routes: dict[str, Route] = {}
         self._over = False
         self.be_a_child()
 
@@ -166,28 +170,28 @@ class Dispatcher:
 
     def _serve(self, subscription: _core.Subscription) -> None:
         while (batch := subscription.next(_GATHER)) is not None:
-            if batch[-1][0] == _DROPPED:
-                self._say(batch[-1][1]["count"])
             # Tens of thousands a second, with the interpreter in hand: no call more than needed.
             for event, measurements, metadata in batch:
-                route = self._routes.get(event)
-                if route is None:
-                    route = self._route(event)
-                if len(route) == 1:
+                alone, route = self._routes.get(event) or self._route(event)
+                if alone is not None:
                     try:
-                        route[0].handler(event, measurements, metadata)
+                        alone(event, measurements, metadata)
                     except BaseException:
                         self._give_up(route[0], event)
                     continue
+                if event == _DROPPED:
+                    self._say(measurements["count"])
                 for attached in route:  # What one does to its dicts is no other's business.
                     self._call(attached, event, dict(measurements), dict(metadata))
             with self._round:
                 self._rounds += 1
                 self._round.notify_all()
 
-    def _route(self, event: str) -> list[HandlerInfo]:
+    def _route(self, event: str) -> Route:
         routes = self._routes
-        route = [handler for handler in self._handlers.values() if handler.hears(event)]
+        hearing = [handler for handler in self._handlers.values() if handler.hears(event)]
+        alone = hearing[0].handler if len(hearing) == 1 and event != _DROPPED else None
+        route = alone, hearing
         if len(routes) < _REMEMBERED:
             routes[event] = route
         return route

@@ -67,7 +67,7 @@ def worker_environment(
             by_slot["PYTHONPATH"] = by_slot["PYTHONPATH"][0], joined
         else:
             result["PYTHONPATH"] = joined
-    threads = str(max(1, _usable_cores() // size))
+    threads = str(max(1, _core.usable_cores() // size))
     counts = {name: threads for name in _core.THREAD_COUNTS if name not in by_slot}
     return counts | result, by_slot
 
@@ -173,10 +173,3 @@ def _names(secrets: Iterable[str]) -> list[str]:
     if not all(isinstance(name, str) for name in names):
         raise ConfigError("secrets: names of variables are needed", field="secrets")
     return names
-
-
-def _usable_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # Only Linux tells.
-        return os.cpu_count() or 1

@@ -113,7 +113,7 @@ class InlineEngine:
             except BaseException as error:
                 told.ended(error)
                 raise
-            self.counts.ended(call, "ok")
+            self.counts.ended(call)
             told.ended()
             return value
 
@@ -210,8 +210,7 @@ class InlineEngine:
         try:
             return self._travel(value, "result", call.tool, "reply")
         except (EncodeError, MessageTooLarge) as error:
-            too_large = isinstance(error, MessageTooLarge)
-            self.counts.ended(call, "too_large" if too_large else "encode_result")
+            self.counts.ended(call, error)
             error.may_have_run = True
             raise
 
@@ -261,12 +260,13 @@ class InlineEngine:
         self.counts.requests += 1
         found = live.find(tool, streams)
         if found is None:
-            self.counts.unknown(tool, made)
             close = closest(tool, live.tools)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             if is_unmarked(type(live.adapter), tool):
                 hint = "; it is a method of the adapter that is not marked with @tool"
-            raise ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
+            missing = ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
+            self.counts.unknown(tool, missing, made)
+            raise missing
         limit = float("inf") if timeout is None else timeout
         call = InlineCall(next(self._ids), tool, self._sessions, session, limit, self._host, made)
         call.outlet, call.traced = self._outlet, told.traced
@@ -299,7 +299,6 @@ class InlineEngine:
         return _core.decode(data, root, [filled(bulk) for bulk in outside] if outside else None)
 
     def _raise(self, error: BaseException, call: InlineCall) -> NoReturn:
-        self.counts.ended(call, "remote")
         report = self._report(type(error), error, _below_this_file(error))
         told = raised(
             report,
@@ -308,6 +307,7 @@ class InlineEngine:
             tool=call.tool,
             session=call.session_id,
         )
+        self.counts.ended(call, told)
         raise told from error
 
     # --- the one worker -------------------------------------------------------------------------
@@ -470,7 +470,9 @@ class InlineEngine:
         state = "starting" if self._live is None else "ready"
         calls = self.counts.completed
         sessions = len(self._sessions)
-        return [(0, self._generation, self._owner, state, calls, None, sessions, "closed", False)]
+        return [
+            (0, self._generation, self._owner, state, calls, None, sessions, "closed", False, None)
+        ]
 
     def await_ready(self, timeout: float | None) -> None:
         with self._lock:

@@ -150,7 +150,7 @@ class InlineChunks:
             self._told.ended(error)
             raise
         self._over()
-        self._engine.counts.ended(self._call, "ok")
+        self._engine.counts.ended(self._call)
         self._told.ended()
         raise StopIteration
 
@@ -173,13 +173,14 @@ class InlineChunks:
         self._open = False
         self._call.cancel()
         close = getattr(self._chunks, "close", None)
+        given_up = Cancelled(f"{self._call.tool}: given up", tool=self._call.tool)
         try:
             if close is not None:
                 self._engine.run(self._call, close)
-            self._engine.counts.ended(self._call, "cancelled")
+            self._engine.counts.ended(self._call, given_up)
         finally:
             self._over()
-            self._told.ended(Cancelled(f"{self._call.tool}: given up", tool=self._call.tool))
+            self._told.ended(given_up)
 
     def _over(self) -> None:
         self._open = False

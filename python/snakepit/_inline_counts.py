@@ -6,11 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from snakepit import _core
+from snakepit._inline_telling import word
+from snakepit.errors import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from snakepit._inline_call import InlineCall
+    from snakepit.errors import ToolNotFound
 
 
 class InlineCounts:
@@ -35,24 +38,23 @@ class InlineCounts:
         self.streaming += 1
         self._meter.streamed()
 
-    def ended(self, call: InlineCall, outcome: str) -> None:
-        """A call has come to its end, by one of the words that metrics have for it."""
-        self._count(outcome)
+    def ended(self, call: InlineCall, error: BaseException | None = None) -> None:
+        """A call has come to its end."""
         now = time.monotonic()
-        self._meter.ended(call.tool, outcome, now - call.made, now - call.begun)
+        self._count(call.tool, error, now - call.made, now - call.begun)
 
-    def unknown(self, tool: str, made: float) -> None:
+    def unknown(self, tool: str, error: ToolNotFound, made: float) -> None:
         """A call, made then, named a tool that there is none of."""
-        self._count("tool_not_found")
-        self._meter.ended(tool, "tool_not_found", time.monotonic() - made, 0.0)
+        self._count(tool, error, time.monotonic() - made, 0.0)
 
-    def _count(self, outcome: str) -> None:
-        if outcome == "ok":
+    def _count(self, tool: str, error: BaseException | None, took: float, ran: float) -> None:
+        if error is None:
             self.completed += 1
-        elif outcome == "cancelled":
+        elif isinstance(error, Cancelled):
             self.cancelled += 1
         else:
             self.errors += 1
+        self._meter.ended(tool, word(error), took, ran)
 
     def metrics(self, pool: str, ready: bool, sessions: int) -> _core.Metrics:
         told = (

@@ -63,7 +63,7 @@ class ToldCall:
     def ended(self, error: BaseException | None = None) -> None:
         """It has an outcome; the first one counts."""
         if self.traced is not None:
-            self.traced.ended("ok" if error is None else _word(error), error)
+            self.traced.ended("ok" if error is None else word(error), error)
         if not self._open:
             return
         self._open = False
@@ -71,15 +71,18 @@ class ToldCall:
         if error is None:
             _core.tell(_STOP, took, self._metadata)
         else:
-            _core.tell(_EXCEPTION, took, {**self._metadata, "error": _word(error)})
+            _core.tell(_EXCEPTION, took, {**self._metadata, "error": word(error)})
 
 
-def _word(error: BaseException) -> str:
+def word(error: BaseException | None) -> str:
+    """How a call ended that has this error, or none, in events as in metrics."""
+    if error is None:
+        return "ok"
     if isinstance(error, SessionLost):
         name = type(error).__name__  # SessionExpired, SessionClosed
         return "session_" + name.removeprefix("Session").lower()
-    for kind, word in _WORDS.items():
+    for kind, known in _WORDS.items():
         if isinstance(error, kind):
-            return word
+            return known
     # An interrupt: nobody waits any more.
     return "cancelled"

@@ -171,6 +171,8 @@ class WorkerInfo:
     """What the slot's breaker does: ``"closed"``, ``"open"`` or ``"half_open"``."""
     tainted: bool
     """Whether other slots are preferred, since its worker crashed; see ``CrashBarrier``."""
+    device: str | None
+    """What it computes with, of the pool's ``devices``; ``None``: none is assigned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -456,8 +456,8 @@ class Pool:
 
     def workers(self) -> list[tuple[Any, ...]]:
         return [
-            (0, 1, 4242, "ready", 7, 1 << 20, 2, "closed", False),
-            (1, 3, None, "starting", 0, None, 0, "open", True),
+            (0, 1, 4242, "ready", 7, 1 << 20, 2, "closed", False, "cuda:1"),
+            (1, 3, None, "starting", 0, None, 0, "open", True, None),
         ]
 
     def info(self) -> tuple[Any, ...]:
@@ -597,6 +597,7 @@ def module() -> types.ModuleType:
         "select_device": select_device,
         "device_info": device_info,
         "clear_hardware_cache": clear_hardware_cache,
+        "usable_cores": lambda: 2,
         "assign_devices": assign_devices,
     }.items():
         setattr(core, name, value)

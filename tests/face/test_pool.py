@@ -69,8 +69,8 @@ def test_stats_are_typed(make_pool: Any) -> None:
 def test_workers(make_pool: Any) -> None:
     pool = make_pool(name="gpu")
     assert pool.list_workers() == [
-        WorkerInfo(WorkerRef("gpu", 0, 1), 4242, "ready", 7, 1 << 20, 2, "closed", False),
-        WorkerInfo(WorkerRef("gpu", 1, 3), None, "starting", 0, None, 0, "open", True),
+        WorkerInfo(WorkerRef("gpu", 0, 1), 4242, "ready", 7, 1 << 20, 2, "closed", False, "cuda:1"),
+        WorkerInfo(WorkerRef("gpu", 1, 3), None, "starting", 0, None, 0, "open", True, None),
     ]
     pool.recycle(pool.list_workers()[1].ref)
     assert pool._engine.recycled == [(1, 3)]

@@ -67,6 +67,8 @@ def test_import_leaves_out_what_costs_a_host_its_start() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from face import fake_core;"
         "sys.modules['snakepit._core'] = fake_core.module(); import snakepit;"
+        "print(*{'snakepit.errors', 'logging'} & set(sys.modules));"
+        "snakepit.Pool, snakepit.Future, snakepit.SnakepitError;"
         "print(*{'asyncio', 'dataclasses', 'inspect', 'datetime', 'numpy'} & set(sys.modules))"
     )
     tests = __file__.rpartition("/face/")[0]

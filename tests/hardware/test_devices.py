@@ -39,6 +39,8 @@ if __name__ == "__main__":
                 told[answer[0]] = answer[1:]
         for slot in sorted(told):
             print(*told[slot])
+        devices = [worker.device for worker in pool.list_workers()]
+        assert devices == [told[slot][0] for slot in sorted(told)], devices
         if int(size) == 1:
             try:
                 pool.execute("die")

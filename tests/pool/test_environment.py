@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import snakepit
+
 from .conftest import Host, until
 
 
@@ -21,7 +23,7 @@ def test_environment(make_pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["SNAKEPIT_SETTING", "AWS_SECRET_ACCESS_KEY", "PASSED", "ADDED"]
     assert pool.execute("environment", {"names": names}) == [None, None, "on", "näü"]
     (threads,) = pool.execute("environment", {"names": ["OMP_NUM_THREADS"]})
-    assert int(threads) == max(1, len(os.sched_getaffinity(0)) // 2)
+    assert int(threads) == max(1, snakepit.hardware.detect().cpu.usable.cores // 2)
 
 
 def test_bytes_that_are_no_text(make_pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,7 +140,7 @@ pub use config::{
     Access, AdapterSource, Backoff, BreakerConfig, BreakerRule, BudgetConfig, ByPlace,
     CrashBarrier, Detail, Env, Guards, Heartbeat, Jitter, Life, Limits, Line, OutputMode,
     PoolConfig, PoolOptions, Profile, Recycle, RetryPolicy, SharedMemory, SourceKind,
-    TelemetryFilter, Trip, Unserializable, WhenFull, WorkerConfig,
+    TelemetryFilter, TimeoutProfile, Trip, Unserializable, WhenFull, WorkerConfig,
 };
 pub use error::{
     Cause, Diagnosis, Direction, Error, ExitReport, Failure, Recycled, Shortage, StartFailure,

@@ -54,6 +54,7 @@ async fn a_worker_knows_its_device_and_is_kept_from_the_others() {
     let machine: Machine = pool.execute("machine", ()).await.expect("an answer");
     assert_eq!(machine.assigned.as_deref(), Some("cpu"));
     assert_eq!(machine.visible.as_deref(), Some("-1"));
+    assert_eq!(pool.workers()[1].device.as_deref(), Some("cpu"));
     finish(pool, mark).await;
 }
 

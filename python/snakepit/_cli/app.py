@@ -12,11 +12,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from snakepit import __version__
 from snakepit._cli import output
 from snakepit._cli.outcome import Failed, Status
 from snakepit._cli.signals import Terminated
-from snakepit.errors import SnakepitError
 
 COMMANDS = {
     "cleanup": "snakepit._cli.cleanup:cleanup",
@@ -93,6 +91,8 @@ app = typer.Typer(cls=Commands, epilog=STATUSES, **SETTINGS)
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from snakepit import __version__
+
         output.out(f"snakepit {__version__}")
         raise typer.Exit
 
@@ -135,9 +135,6 @@ def _ended(run: Callable[[], Any]) -> int:
     except Failed as failure:
         output.fail(failure.message, failure.remedy)
         status = failure.status
-    except SnakepitError as error:
-        output.fail(str(error))
-        status = Status.FAILED
     except typer.TyperException as wrong:
         _told_usage(wrong)
         raise SystemExit(wrong.exit_code) from None
@@ -150,7 +147,12 @@ def _ended(run: Callable[[], Any]) -> int:
     except BrokenPipeError:  # `… | head` has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = Status.DONE
-    except OSError as error:
+    except Exception as error:
+        # At the end: who raises one of them has imported them, and help needs none.
+        from snakepit.errors import SnakepitError
+
+        if not isinstance(error, OSError | SnakepitError):
+            raise
         output.fail(str(error))
         status = Status.FAILED
     return int(status)

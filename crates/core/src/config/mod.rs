@@ -18,6 +18,7 @@ pub(crate) mod suggest;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod timeout_profile;
 mod unserializable;
 mod upkeep;
 mod worker;
@@ -38,6 +39,7 @@ pub use shared_memory::{SharedMemory, WhenFull};
 pub(crate) use source::is_name;
 pub(crate) use suggest::closest;
 pub use telemetry::TelemetryFilter;
+pub use timeout_profile::TimeoutProfile;
 pub use unserializable::{Detail, Unserializable};
 pub use worker::{AdapterSource, Line, OutputMode, SourceKind, WorkerConfig};
 
@@ -163,6 +165,8 @@ impl PoolConfig {
 pub(crate) struct CallDefaults {
     /// For the whole of a call that is no stream.
     pub(crate) timeout: Option<Duration>,
+    /// For the whole of a stream.
+    pub(crate) stream_timeout: Option<Duration>,
     /// Between the chunks of a stream.
     pub(crate) idle_timeout: Option<Duration>,
     /// For calls under way when the pool is shut down.
@@ -177,6 +181,7 @@ impl Default for CallDefaults {
         let drain_timeout = Duration::from_secs(30);
         Self {
             timeout: five_minutes,
+            stream_timeout: None,
             idle_timeout: five_minutes,
             drain_timeout,
             validate_arguments: false,

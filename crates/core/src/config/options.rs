@@ -13,7 +13,7 @@ use super::suggest::closest;
 use super::upkeep::{Table, Whole};
 use super::{
     Access, BreakerRule, BudgetConfig, CrashBarrier, Env, Heartbeat, Limits, Line, OutputMode,
-    Profile, Recycle, RetryPolicy, SharedMemory, TelemetryFilter, Unserializable,
+    Profile, Recycle, RetryPolicy, SharedMemory, TelemetryFilter, TimeoutProfile, Unserializable,
 };
 use crate::call::Affinity;
 use crate::value::Map;
@@ -125,6 +125,12 @@ parameters! {
     /// How long a call may take, waiting included, unless it says otherwise; no limit: null, or
     /// `"none"`. Default: 300 s.
     timeout: Option<Duration>, read as Span;
+    /// The same for a whole stream. Default: no limit.
+    stream_timeout: Option<Duration>, read as Span;
+    /// Limits for what neither of these two says: `balanced` (300 s, 900 s), `production` (the same),
+    /// `production_strict` (60 s, 300 s), `development` (900 s, 3600 s), `ml_inference` (the same) or
+    /// `batch` (3600 s, no limit). Default: none.
+    timeout_profile: TimeoutProfile, read as Named<TimeoutProfile>;
     /// How long a stream may be silent; no limit as above. Default: 300 s.
     idle_timeout: Option<Duration>, read as Span;
     /// Whether arguments are held against the tool's schema before they are sent. Default: no.

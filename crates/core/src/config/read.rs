@@ -171,7 +171,7 @@ macro_rules! named {
         }
     )* };
 }
-named!(crate::call::Affinity super::Access super::OutputMode super::Line super::Profile super::Detail super::WhenFull);
+named!(crate::call::Affinity super::Access super::OutputMode super::Line super::Profile super::Detail super::WhenFull super::TimeoutProfile);
 
 impl<'de, T: FromStr<Err = String>> Deserialize<'de> for Named<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -14,6 +14,7 @@ fn every_parameter_is_read() {
     let options = json(
         r#"{"adapter": "a:B", "size": 3, "name": "models", "adapter_args": {"depth": [1, null]},
             "python": "/venv", "pythonpath": "src", "timeout": null, "idle_timeout": 1.5,
+            "stream_timeout": "1h", "timeout_profile": "ml_inference",
             "max_queue": 7, "max_message": "1.5MiB", "start_timeout": "2m", "drain_timeout": "0s",
             "grace": "500ms", "affinity": "hint", "env": {"A": "1", "B": null},
             "secrets": ["TOKEN"], "worker_output": "log", "line": "native",
@@ -34,6 +35,8 @@ fn every_parameter_is_read() {
         (options.timeout, options.idle_timeout),
         (Some(None), Some(Some(Duration::from_millis(1500))))
     );
+    assert_eq!(options.stream_timeout, Some(Some(Duration::from_secs(3600))));
+    assert_eq!(options.timeout_profile, Some(TimeoutProfile::MlInference));
     assert_eq!(options.max_message, Some(3 << 19));
     assert_eq!(options.start_timeout, Some(Duration::from_secs(120)));
     assert_eq!(options.drain_timeout, Some(Duration::ZERO));
@@ -85,6 +88,7 @@ fn what_is_wrong_is_told_with_its_name_and_what_would_be_right() {
         (r#"{"max_message": "1MB"}"#, "max_message: \"1MB\" needs a unit: B, KiB, MiB or GiB"),
         (r#"{"affinity": "loose"}"#, "affinity: unknown affinity \"loose\""),
         (r#"{"line": "tcp"}"#, "line: unknown line \"tcp\""),
+        (r#"{"timeout_profile": "bach"}"#, "timeout_profile: unknown profile \"bach\""),
         (r#"{"env": "clean"}"#, "env: invalid value"),
         (r#"{"size": "two"}"#, "size: invalid type"),
         (r#"{"retry": {"attempts": 2}}"#, "retry: unknown field `attempts`"),
@@ -128,6 +132,26 @@ fn the_guide_tells_the_defaults_of_guards() {
     assert_eq!(options.circuit_breaker, Some(BreakerRule::default()));
     assert_eq!(options.worker_breaker, Some(usual.worker_breaker));
     assert_eq!(options.crash_barrier, Some(CrashBarrier::default()));
+}
+
+#[test]
+fn the_guide_tells_the_profiles_of_timeouts() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    let guide = std::fs::read_to_string(path).expect("the guide");
+    let (_, rows) =
+        guide.split_once("| profile | `timeout` | `stream_timeout` |").expect("a table");
+    let limit = |cell: &str| match cell {
+        "none" => None,
+        cell => Some(Duration::from_secs(cell.trim_end_matches(" s").parse().expect("seconds"))),
+    };
+    let rows: Vec<_> = rows.lines().skip(2).take_while(|row| row.starts_with('|')).collect();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let profile: TimeoutProfile = cells[0].trim_matches('`').parse().expect("a profile");
+        assert_eq!(profile.timeout(), limit(cells[1]), "{row}");
+        assert_eq!(profile.stream_timeout(), limit(cells[2]), "{row}");
+    }
 }
 
 #[test]

@@ -67,6 +67,13 @@ pub(crate) fn usable_memory() -> Option<u64> {
     cpu::usable_memory(&Machine::at(Path::new("/")))
 }
 
+/// Processors that this process may use, whole ones: those that it may run on, or what the quota of
+/// its control groups is worth. As [`Usable::cores`], without a look at the rest of the machine.
+#[doc(hidden)]
+pub fn usable_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// What this process may compute with. Looked up once and remembered, free memory included, until
 /// [`clear_cache`]. Blocks for some milliseconds, and for 2.5 s at most where a driver hangs.
 pub fn detect() -> Arc<Hardware> {

@@ -78,6 +78,53 @@ impl Fate {
     }
 }
 
+/// Why a call was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Rejection {
+    PoolClosed,
+    QueueFull,
+    Start,
+    SessionBusy,
+    SessionLost,
+    SessionClosed,
+    SessionExpired,
+    SessionQuotaExceeded,
+    ReentrantCall,
+    CircuitOpen,
+}
+
+impl Rejection {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::PoolClosed,
+        Self::QueueFull,
+        Self::Start,
+        Self::SessionBusy,
+        Self::SessionLost,
+        Self::SessionClosed,
+        Self::SessionExpired,
+        Self::SessionQuotaExceeded,
+        Self::ReentrantCall,
+        Self::CircuitOpen,
+    ];
+
+    /// Its word; that of a call's end, where it may be that, too.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::PoolClosed => Fate::PoolClosed.as_str(),
+            Self::QueueFull => "queue_full",
+            Self::Start => Fate::Start.as_str(),
+            Self::SessionBusy => "session_busy",
+            Self::SessionLost => Fate::SessionLost.as_str(),
+            Self::SessionClosed => "session_closed",
+            Self::SessionExpired => "session_expired",
+            Self::SessionQuotaExceeded => "session_quota_exceeded",
+            Self::ReentrantCall => "reentrant_call",
+            Self::CircuitOpen => "circuit_open",
+        }
+    }
+}
+
 /// Which tally a call counts in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place(u16);
@@ -122,7 +169,7 @@ pub(crate) struct Meter {
     latest: Place,
     /// A worker has told its tools.
     declared: bool,
-    rejected: Vec<(&'static str, u64)>,
+    rejected: [u64; Rejection::ALL.len()],
     streams: u64,
 }
 
@@ -133,7 +180,7 @@ impl Default for Meter {
             places: HashMap::new(),
             latest: Place(0),
             declared: false,
-            rejected: Vec::new(),
+            rejected: Default::default(),
             streams: 0,
         }
     }
@@ -186,12 +233,9 @@ impl Meter {
         self.streams += 1;
     }
 
-    /// A call was not admitted, for the reason that its error has as its word.
-    pub(crate) fn rejected(&mut self, why: &'static str) {
-        match self.rejected.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, count)) => *count += 1,
-            None => self.rejected.push((why, 1)),
-        }
+    /// A call was not admitted.
+    pub(crate) fn rejected(&mut self, why: Rejection) {
+        self.rejected[why as usize] += 1;
     }
 
     /// A call ended that was made so long ago. `ran`: of that it ran for so long; None: no worker has
@@ -226,9 +270,10 @@ impl Meter {
         told
     }
 
-    /// By reason.
-    pub(crate) fn rejections(&self) -> &[(&'static str, u64)] {
-        &self.rejected
+    /// By the word of their reason, where there were any.
+    pub(crate) fn rejections(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let words = Rejection::ALL.iter().map(|why| why.as_str());
+        words.zip(self.rejected).filter(|(_, count)| *count > 0)
     }
 
     /// Streams admitted so far.

@@ -15,9 +15,10 @@ use crate::call::Affinity;
 use crate::config::{
     Access, AdapterSource, BreakerRule, BudgetConfig, CallDefaults, CrashBarrier, Env, Guards,
     Heartbeat, Limits, Line, OutputMode, PoolConfig, PoolOptions, Profile, Recycle, RetryPolicy,
-    SharedMemory, TelemetryFilter, Unserializable, WorkerConfig, is_name,
+    SharedMemory, TelemetryFilter, TimeoutProfile, Unserializable, WorkerConfig, is_name,
 };
 use crate::error::{Error, StartFailure};
+use crate::hardware::usable_cores;
 use crate::id::PoolName;
 use crate::interpreter::{Interpreter, locate, probe};
 use crate::value;
@@ -96,6 +97,10 @@ impl Builder {
         condemn_drain: Duration;
         /// How long a call may take, waiting included; `None`: no limit.
         timeout: impl Into<Option<Duration>>;
+        /// The same for a whole stream.
+        stream_timeout: impl Into<Option<Duration>>;
+        /// Limits for what neither of these two says.
+        timeout_profile: TimeoutProfile;
         /// How long a stream may be silent; `None`: no limit.
         idle_timeout: impl Into<Option<Duration>>;
         /// Whether arguments are held against the tool's schema before they are sent; see
@@ -229,7 +234,7 @@ impl Builder {
         let thread_safety_checks = safety_checks(profile, options.thread_safety_checks)?;
         // Coroutines share one thread.
         let threads = if profile == Profile::Thread { capacity } else { 1 };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = usable_cores();
         let env = options.env.clone().unwrap_or_default().of_worker(
             std::env::vars_os(),
             options.secrets.as_deref().unwrap_or_default(),
@@ -267,8 +272,12 @@ impl Builder {
         let lines = (config.worker.output == OutputMode::Log).then(traced);
         let mut pool = Pool::start_on(&Handle::current(), config, lines)?;
         let usual = CallDefaults::default();
+        let profile = options.timeout_profile;
+        let limits = profile.map(|profile| (profile.timeout(), profile.stream_timeout()));
+        let (timeout, stream_timeout) = limits.unwrap_or((usual.timeout, usual.stream_timeout));
         pool.defaults = CallDefaults {
-            timeout: options.timeout.unwrap_or(usual.timeout),
+            timeout: options.timeout.unwrap_or(timeout),
+            stream_timeout: options.stream_timeout.unwrap_or(stream_timeout),
             idle_timeout: options.idle_timeout.unwrap_or(usual.idle_timeout),
             drain_timeout: options.drain_timeout.unwrap_or(usual.drain_timeout),
             validate_arguments: options.validate_arguments.unwrap_or(usual.validate_arguments),

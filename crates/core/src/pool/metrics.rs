@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Pool;
 use super::stats::PoolStats;
 use crate::id::PoolName;
-use crate::policy::meter::{Fate, Histogram, Meter, Tally};
+use crate::policy::meter::{Fate, Histogram, Meter, Rejection, Tally};
 
 /// The numbers of one pool at one moment; what is counted or measured is so since the pool was made.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +85,7 @@ impl PoolMetrics {
             pool,
             stats: PoolStats::default(),
             tools: meter.tallies().into_iter().map(ToolMetrics::from).collect(),
-            rejected: meter.rejections().iter().copied().collect(),
+            rejected: meter.rejections().collect(),
             restarts: BTreeMap::new(),
             workers: BTreeMap::new(),
             streams: meter.streams(),
@@ -120,7 +120,7 @@ impl InlineMeter {
 
     /// A call came to a closed pool.
     pub fn refused(&self) {
-        self.lock().rejected("pool_closed");
+        self.lock().rejected(Rejection::PoolClosed);
     }
 
     /// A stream was begun.

@@ -139,7 +139,7 @@ impl Call<'_> {
     }
 
     /// How long the whole call may take, waiting included; `None`: no limit. Default: the pool's
-    /// `timeout`; for a stream no limit.
+    /// `timeout`; for a stream its `stream_timeout`.
     pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.timeout = Some(limit.into());
         self
@@ -245,7 +245,7 @@ impl Call<'_> {
     /// What refuses the call at the door. What fails later is an item of the stream.
     pub fn stream<T: DeserializeOwned>(self) -> Result<Chunks<T>, Error> {
         let (pool, tool) = (self.pool, self.tool.clone());
-        let (mut span, idle, spec) = self.spec(None);
+        let (mut span, idle, spec) = self.spec(pool.defaults.stream_timeout);
         match spec.and_then(|spec| pool.stream(spec)) {
             Ok(stream) => Ok(Chunks::new(stream, tool, idle, pool.runtime().clone(), span)),
             Err(error) => {

@@ -56,6 +56,8 @@ pub struct WorkerInfo {
     pub breaker: BreakerState,
     /// Whether others are preferred, since its worker crashed a short while ago.
     pub tainted: bool,
+    /// What it computes with, of the pool's `devices`; none: none is assigned.
+    pub device: Option<String>,
 }
 
 impl Shared {
@@ -91,6 +93,8 @@ impl Shared {
         let (state, calls, sessions) = described;
         let (breaker, tainted) = trust;
         let (worker, memory) = (self.worker(number, generation), pid.and_then(tree_memory));
-        WorkerInfo { worker, pid, state, calls, memory, sessions, breaker, tainted }
+        let device = Some(self.config.worker.device_at(number));
+        let device = device.filter(|device| !device.is_empty()).map(str::to_owned);
+        WorkerInfo { worker, pid, state, calls, memory, sessions, breaker, tainted, device }
     }
 }

@@ -8,7 +8,7 @@ use super::Pool;
 use super::shared::Shared;
 use crate::error::{Cause, Error};
 use crate::id::PoolName;
-use crate::policy::meter::Fate;
+use crate::policy::meter::{Fate, Rejection};
 use crate::worker::Ending;
 
 /// Closed when the call has ended, or whoever waited for it is gone.
@@ -118,16 +118,16 @@ pub(super) fn word(error: &Error) -> &'static str {
         Error::NotReady { .. } => "not_ready",
         Error::PoolClosed { .. } => Fate::PoolClosed.as_str(),
         Error::ForkedPool { .. } => "forked_pool",
-        Error::QueueFull { .. } => "queue_full",
-        Error::CircuitOpen { .. } => "circuit_open",
-        Error::SessionBusy { .. } => "session_busy",
-        Error::ReentrantCall { .. } => "reentrant_call",
+        Error::QueueFull { .. } => Rejection::QueueFull.as_str(),
+        Error::CircuitOpen { .. } => Rejection::CircuitOpen.as_str(),
+        Error::SessionBusy { .. } => Rejection::SessionBusy.as_str(),
+        Error::ReentrantCall { .. } => Rejection::ReentrantCall.as_str(),
         Error::Timeout { .. } => Fate::Timeout.as_str(),
         Error::Cancelled { .. } => Fate::Cancelled.as_str(),
         Error::SessionLost { .. } => Fate::SessionLost.as_str(),
-        Error::SessionExpired { .. } => "session_expired",
-        Error::SessionClosed { .. } => "session_closed",
-        Error::SessionQuotaExceeded { .. } => "session_quota_exceeded",
+        Error::SessionExpired { .. } => Rejection::SessionExpired.as_str(),
+        Error::SessionClosed { .. } => Rejection::SessionClosed.as_str(),
+        Error::SessionQuotaExceeded { .. } => Rejection::SessionQuotaExceeded.as_str(),
         Error::WorkerDied { .. } => Fate::WorkerDied.as_str(),
         Error::PoisonCall { .. } => Fate::PoisonCall.as_str(),
         Error::ToolNotFound { .. } => Fate::ToolNotFound.as_str(),

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use smallvec::SmallVec;
+
 use super::interest::Interest;
 use super::{PYTHON, Spec};
 use crate::id::WorkerRef;
@@ -88,25 +90,32 @@ fn whole(count: u64) -> Number {
     Number::Whole(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
+/// Numbers by name; as many as most events have need no memory of their own.
+pub type Measurements = SmallVec<[(Cow<'static, str>, Number); 1]>;
+
+/// What describes an event, by name; as above.
+pub type Metadata = SmallVec<[(Cow<'static, str>, Value); 4]>;
+
 /// Something that happened, as [`super::CATALOGUE`] describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// Its dotted name.
     pub name: Cow<'static, str>,
     /// What was measured, by name.
-    pub measurements: Vec<(Cow<'static, str>, Number)>,
+    pub measurements: Measurements,
     /// What describes it, by name.
-    pub metadata: Vec<(Cow<'static, str>, Value)>,
+    pub metadata: Metadata,
     /// Who wants it, wants this.
     pub(super) kind: Interest,
 }
 
 impl Event {
+    #[inline]
     pub(crate) fn new(spec: &Spec) -> Self {
         Self {
             name: Cow::Borrowed(spec.name),
-            measurements: Vec::with_capacity(spec.measurements.len()),
-            metadata: Vec::with_capacity(spec.metadata.len()),
+            measurements: SmallVec::new(),
+            metadata: SmallVec::new(),
             kind: spec.interest(),
         }
     }
@@ -115,7 +124,7 @@ impl Event {
     pub fn named(name: impl Into<Cow<'static, str>>) -> Self {
         let name = name.into();
         let kind = Interest::in_names([&*name]);
-        Self { name, measurements: Vec::new(), metadata: Vec::new(), kind }
+        Self { name, measurements: SmallVec::new(), metadata: SmallVec::new(), kind }
     }
 
     /// One that an adapter told by this name, without the prefix that it gets here.
@@ -125,16 +134,31 @@ impl Event {
 
     /// With the present moment.
     pub(crate) fn now(mut self) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
-        self.measurements.push((Cow::Borrowed("system_time"), Number::Whole(nanoseconds)));
+        self.add_now();
         self
     }
 
     /// With a time, in milliseconds.
     pub(crate) fn took(mut self, name: &'static str, time: Duration) -> Self {
-        self.measurements.push((Cow::Borrowed(name), Number::Real(time.as_secs_f64() * 1e3)));
+        self.add_time(name, time);
         self
+    }
+
+    /// As [`Event::now`], for those of every call: to hand an event on costs as much as to make it.
+    pub(crate) fn add_now(&mut self) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+        self.measurements.push((Cow::Borrowed("system_time"), Number::Whole(nanoseconds)));
+    }
+
+    /// As [`Event::took`], in place.
+    pub(crate) fn add_time(&mut self, name: &'static str, time: Duration) {
+        self.measurements.push((Cow::Borrowed(name), Number::Real(time.as_secs_f64() * 1e3)));
+    }
+
+    /// As [`Event::with`], in place.
+    pub(crate) fn add(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.metadata.push((Cow::Borrowed(name), value.into()));
     }
 
     /// With a count.
@@ -149,7 +173,7 @@ impl Event {
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.metadata.push((Cow::Borrowed(name), value.into()));
+        self.add(name, value);
         self
     }
 

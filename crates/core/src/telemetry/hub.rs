@@ -53,7 +53,8 @@ pub(super) fn is_wanted(kind: Interest) -> bool {
 }
 
 /// Gives an event to those who want it.
-pub(super) fn tell(event: &Arc<Event>) {
+#[inline]
+pub(super) fn tell(event: Event) {
     hub().tell(event);
 }
 
@@ -71,10 +72,15 @@ impl Hub {
         Self { heard, wanted, subscribers, others, changes }
     }
 
-    fn tell(&self, event: &Arc<Event>) {
-        let wanted = |subscriber: &&Arc<Shared>| subscriber.interest().meets(event.kind);
+    #[inline]
+    fn tell(&self, event: Event) {
+        let kind = event.kind;
         let subscribers = self.subscribers.read().unwrap_or_else(PoisonError::into_inner);
-        subscribers.iter().filter(wanted).for_each(|subscriber| subscriber.put(event.clone()));
+        let mut wanting = subscribers.iter().filter(|it| it.interest().meets(kind));
+        // Mostly there is one, and nothing has to be copied.
+        let Some(first) = wanting.next() else { return };
+        wanting.for_each(|subscriber| subscriber.put(event.clone()));
+        first.put(event);
     }
 
     fn subscribers(&self) -> RwLockWriteGuard<'_, Vec<Arc<Shared>>> {
@@ -132,7 +138,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    events: VecDeque<Arc<Event>>,
+    events: VecDeque<Event>,
     /// Dropped since the last batch.
     missed: u64,
     /// Somebody waits for the first event.
@@ -154,7 +160,8 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, event: Arc<Event>) {
+    #[inline]
+    fn put(&self, event: Event) {
         let mut queue = self.queue();
         if queue.closed {
             return;
@@ -198,7 +205,7 @@ impl Subscription {
     /// `gather` of the first one, so that a stream of events wakes the thread once in a while and not
     /// each time. Where events were dropped, the last one says how many
     /// (`snakepit.telemetry.dropped`). None: it is closed, and all was taken.
-    pub fn next_batch(&self, gather: Duration) -> Option<Vec<Arc<Event>>> {
+    pub fn next_batch(&self, gather: Duration) -> Option<Vec<Event>> {
         let mut queue = self.shared.queue();
         let poisoned = PoisonError::into_inner;
         while queue.events.is_empty() && !queue.closed {
@@ -215,12 +222,14 @@ impl Subscription {
                 self.shared.bell.wait_timeout(queue, left).unwrap_or_else(|it| it.into_inner());
         }
         (queue.waiting, queue.hurry) = (false, false);
-        let mut batch: Vec<_> = std::mem::take(&mut queue.events).into();
+        // The next one will be much like this one.
+        let room = VecDeque::with_capacity(queue.events.len());
+        let mut batch: Vec<_> = std::mem::replace(&mut queue.events, room).into();
         let missed = std::mem::take(&mut queue.missed);
         queue.taken += 1;
         drop(queue);
         if missed > 0 {
-            batch.push(Arc::new(Event::new(DROPPED).count("count", missed).now()));
+            batch.push(Event::new(DROPPED).count("count", missed).now());
         }
         (!batch.is_empty()).then_some(batch)
     }
@@ -279,11 +288,11 @@ mod tests {
         Box::leak(Box::new(Hub::new(never(), never())))
     }
 
-    fn one(name: &str) -> Arc<Event> {
-        Arc::new(Event::new(EXECUTE_START).with("command", name))
+    fn one(name: &str) -> Event {
+        Event::new(EXECUTE_START).with("command", name)
     }
 
-    fn commands(batch: &[Arc<Event>]) -> Vec<&str> {
+    fn commands(batch: &[Event]) -> Vec<&str> {
         batch.iter().filter_map(|event| event.text("command")).collect()
     }
 
@@ -291,18 +300,18 @@ mod tests {
     fn a_subscription_hears_what_it_wants_as_long_as_it_does() {
         let hub = apart();
         let heard = Subscription::of(hub, 8);
-        hub.tell(&one("too early"));
+        hub.tell(one("too early"));
         heard.want(EXECUTE_START.interest());
         assert_eq!(hub.heard.load(Ordering::Relaxed), EXECUTE_START.interest().0);
-        hub.tell(&one("first"));
-        hub.tell(&Arc::new(Event::new(WORKER_SPAWNED)));
+        hub.tell(one("first"));
+        hub.tell(Event::new(WORKER_SPAWNED));
         assert_eq!(commands(&heard.next_batch(SOON).expect("events")), ["first"]);
         heard.want(WORKER_SPAWNED.interest());
-        hub.tell(&one("not wanted any more"));
-        hub.tell(&Arc::new(Event::new(WORKER_SPAWNED)));
+        hub.tell(one("not wanted any more"));
+        hub.tell(Event::new(WORKER_SPAWNED));
         assert_eq!(heard.next_batch(SOON).expect("events").len(), 1);
         heard.close();
-        hub.tell(&Arc::new(Event::new(WORKER_SPAWNED)));
+        hub.tell(Event::new(WORKER_SPAWNED));
         assert!(heard.next_batch(SOON).is_none());
     }
 
@@ -311,14 +320,14 @@ mod tests {
         let hub = apart();
         let heard = Subscription::of(hub, 2);
         heard.want(EXECUTE_START.interest());
-        ["a", "b", "c", "d"].iter().for_each(|name| hub.tell(&one(name)));
+        ["a", "b", "c", "d"].iter().for_each(|name| hub.tell(one(name)));
         let batch = heard.next_batch(SOON).expect("events");
         assert_eq!(commands(&batch), ["c", "d"]);
         let last = batch.last().expect("the number of the others");
         assert_eq!(last.name, "snakepit.telemetry.dropped");
         assert_eq!(last.measurement("count"), Some(crate::telemetry::Number::Whole(2)));
         assert_eq!(heard.dropped(), 2);
-        hub.tell(&one("e"));
+        hub.tell(one("e"));
         assert_eq!(heard.next_batch(SOON).expect("events").len(), 1);
     }
 
@@ -329,7 +338,7 @@ mod tests {
         heard.want(EXECUTE_START.interest());
         let batches = std::thread::scope(|scope| {
             let reader = scope.spawn(|| heard.next_batch(Duration::from_secs(3600)));
-            ["a", "b"].iter().for_each(|name| hub.tell(&one(name)));
+            ["a", "b"].iter().for_each(|name| hub.tell(one(name)));
             while heard.shared.queue().events.len() < 2 {
                 std::thread::yield_now();
             }
@@ -340,7 +349,7 @@ mod tests {
         assert_eq!(heard.hurry(), 1, "nothing has come since");
         let rest = std::thread::scope(|scope| {
             let reader = scope.spawn(|| heard.next_batch(Duration::from_secs(3600)));
-            hub.tell(&one("c"));
+            hub.tell(one("c"));
             heard.close();
             reader.join().expect("no panic")
         });

@@ -22,7 +22,7 @@ pub(crate) use adapter::{AdapterEvent, AdapterTelemetry};
 pub use adapter::{SpanRecord, SpanStatus};
 pub(crate) use catalogue::*;
 pub use catalogue::{CATALOGUE, Field, PYTHON, Spec, table};
-pub use event::{Event, Number, Value};
+pub use event::{Event, Measurements, Metadata, Number, Value};
 pub use exposition::TextFormat;
 pub(crate) use exposition::{Exposition, Kind, Metric};
 pub use hub::{Subscription, interest};

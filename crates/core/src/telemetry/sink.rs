@@ -35,13 +35,13 @@ impl Sink {
 
     /// Tells an event. Wakes listeners, so no lock may be held.
     pub(crate) fn tell(&self, event: Event) {
-        let event = tell(event);
         if self.has_listeners()
             && let Some(sender) = self.sender.get()
         {
             // The last listener may have left meanwhile.
-            let _ = sender.send(event);
+            let _ = sender.send(Arc::new(event.clone()));
         }
+        tell(event);
     }
 
     pub(crate) fn listen(&self) -> Events {
@@ -72,16 +72,14 @@ pub fn hears(kind: Interest) -> bool {
 }
 
 /// Tells whoever listens to the whole process.
-pub fn tell(event: Event) -> Arc<Event> {
+pub fn tell(event: Event) {
     tracing::debug!(
         target: "snakepit::telemetry",
         name = &*event.name,
         measurements = ?event.measurements,
         metadata = ?event.metadata,
     );
-    let event = Arc::new(event);
-    hub::tell(&event);
-    event
+    hub::tell(event);
 }
 
 fn is_traced() -> bool {

@@ -92,6 +92,12 @@ pub(super) fn clear_hardware_cache() {
     hardware::clear_cache();
 }
 
+/// Processors that this process may use.
+#[pyfunction]
+pub(super) fn usable_cores() -> usize {
+    hardware::usable_cores()
+}
+
 /// Which device each place of a pool has, in turn, and the variables that tell a worker so.
 #[pyfunction]
 pub(super) fn assign_devices(

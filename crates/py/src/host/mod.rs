@@ -13,6 +13,7 @@
 //! Nothing here decides anything about a pool. No core lock is held while attached, except leaf
 //! locks of bounded work.
 
+mod batch;
 mod breaker;
 mod callbacks;
 mod chunks;
@@ -79,9 +80,11 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(hardware::select_device, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::device_info, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::clear_hardware_cache, module)?)?;
+    module.add_function(wrap_pyfunction!(hardware::usable_cores, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::assign_devices, module)?)?;
     module.add_class::<telemetry::Subscription>()?;
     module.add_class::<spans::SpanQueue>()?;
+    module.add_class::<batch::Batch>()?;
     module.add_function(wrap_pyfunction!(telemetry::hears, module)?)?;
     module.add_function(wrap_pyfunction!(telemetry::tell, module)?)?;
     module.add_function(wrap_pyfunction!(logs::log_to, module)?)?;

@@ -47,7 +47,18 @@ pub(super) struct Pool {
 type HostToolRow = (String, Option<String>, String, Option<f64>, bool);
 
 /// One row of the pool's table; see `_Worker` in the stub.
-type Row = (usize, u64, Option<u32>, &'static str, u64, Option<u64>, u32, &'static str, bool);
+type Row = (
+    usize,
+    u64,
+    Option<u32>,
+    &'static str,
+    u64,
+    Option<u64>,
+    u32,
+    &'static str,
+    bool,
+    Option<String>,
+);
 
 /// The value of an outcome, or its exception.
 pub(super) fn deliver(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
@@ -374,8 +385,9 @@ impl Pool {
         let row = |row: snakepit::WorkerInfo| {
             let (slot, generation) = (row.worker.slot, row.worker.generation);
             let breaker = row.breaker.as_str();
-            let snakepit::WorkerInfo { pid, state, calls, memory, sessions, tainted, .. } = row;
-            (slot, generation, pid, state, calls, memory, sessions, breaker, tainted)
+            let snakepit::WorkerInfo { pid, state, calls, memory, sessions, .. } = row;
+            let (tainted, device) = (row.tainted, row.device);
+            (slot, generation, pid, state, calls, memory, sessions, breaker, tainted, device)
         };
         Ok(rows.into_iter().map(row).collect())
     }

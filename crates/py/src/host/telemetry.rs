@@ -1,13 +1,13 @@
 //! Events of all pools of the process, for one thread of Python's.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyTuple};
 use snakepit::telemetry::{self, CATALOGUE, Event, Interest, Number, Value};
 
+use super::batch::Batch;
 use super::leave::{self, Inside};
 use super::runtime;
 
@@ -31,7 +31,7 @@ impl Subscription {
         self.0.want(Interest::in_names(names.iter().map(String::as_str)));
     }
 
-    fn next<'py>(&self, py: Python<'py>, gather: f64) -> PyResult<Option<Bound<'py, PyList>>> {
+    fn next(&self, py: Python<'_>, gather: f64) -> Option<Batch> {
         let _inside = Inside::enter(py);
         let gather = runtime::duration(Some(gather)).unwrap_or(Duration::MAX);
         let batch = py.detach(|| {
@@ -39,7 +39,7 @@ impl Subscription {
             leave::come_back();
             batch
         });
-        batch.map(|batch| list(py, &batch)).transpose()
+        batch.map(Batch::new)
     }
 
     fn hurry(&self) -> u64 {
@@ -54,67 +54,6 @@ impl Subscription {
     fn dropped(&self) -> u64 {
         self.0.dropped()
     }
-}
-
-fn list<'py>(py: Python<'py>, batch: &[Arc<Event>]) -> PyResult<Bound<'py, PyList>> {
-    let mut words = Words { py, known: Vec::with_capacity(REMEMBERED), next: 0 };
-    let rows: PyResult<Vec<_>> = batch.iter().map(|event| row(&mut words, event)).collect();
-    PyList::new(py, rows?)
-}
-
-/// Texts that are remembered of a batch: its events say the same of the same pools and tools.
-const REMEMBERED: usize = 32;
-
-/// Texts of a batch that are Python's already.
-struct Words<'py, 'batch> {
-    py: Python<'py>,
-    known: Vec<(&'batch str, Bound<'py, PyString>)>,
-    /// Where the next one takes the place of another, once there are enough.
-    next: usize,
-}
-
-impl<'py, 'batch> Words<'py, 'batch> {
-    fn of(&mut self, text: &'batch str) -> Bound<'py, PyString> {
-        if let Some((_, word)) = self.known.iter().find(|(known, _)| *known == text) {
-            return word.clone();
-        }
-        let word = PyString::new(self.py, text);
-        if self.known.len() < REMEMBERED {
-            self.known.push((text, word.clone()));
-        } else {
-            self.known[self.next] = (text, word.clone());
-            self.next = (self.next + 1) % REMEMBERED;
-        }
-        word
-    }
-}
-
-/// Its name, its measurements, its metadata.
-fn row<'py, 'batch>(
-    words: &mut Words<'py, 'batch>,
-    event: &'batch Event,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let py = words.py;
-    let (measurements, metadata) = (PyDict::new(py), PyDict::new(py));
-    for (name, value) in &event.measurements {
-        measurements.set_item(words.of(name), number(py, *value)?)?;
-    }
-    for (name, value) in &event.metadata {
-        let name = words.of(name);
-        match value {
-            Value::Text(text) => metadata.set_item(name, words.of(text))?,
-            Value::Number(value) => metadata.set_item(name, number(py, *value)?)?,
-            Value::Flag(flag) => metadata.set_item(name, flag)?,
-        }
-    }
-    (words.of(&event.name), measurements, metadata).into_pyobject(py)
-}
-
-fn number(py: Python<'_>, number: Number) -> PyResult<Bound<'_, PyAny>> {
-    Ok(match number {
-        Number::Whole(whole) => whole.into_pyobject(py)?.into_any(),
-        Number::Real(real) => PyFloat::new(py, real).into_any(),
-    })
 }
 
 /// See the stub.

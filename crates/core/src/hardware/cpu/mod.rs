@@ -20,7 +20,7 @@ pub(super) fn detect(machine: &Machine) -> Cpu {
     let online =
         online.filter(|all| !all.is_empty()).unwrap_or_else(|| (0..info.threads).collect());
     let threads = match online.len() {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => super::usable_cores(),
         online => online,
     };
     let memory = machine.read("proc/meminfo").unwrap_or_default();
@@ -46,7 +46,7 @@ pub(super) fn usable_memory(machine: &Machine) -> Option<u64> {
 
 /// Of a machine that does not answer.
 pub(super) fn unknown() -> Cpu {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = super::usable_cores();
     let usable = Usable { cores: threads, ..Usable::default() };
     Cpu { cores: threads, threads, usable, ..Cpu::default() }
 }

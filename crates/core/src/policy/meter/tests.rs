@@ -23,6 +23,11 @@ fn the_words_are_all_different() {
     for (place, fate) in Fate::ALL.into_iter().enumerate() {
         assert_eq!(fate as usize, place);
     }
+    let words: HashSet<_> = Rejection::ALL.iter().map(|why| why.as_str()).collect();
+    assert_eq!(words.len(), Rejection::ALL.len());
+    for (place, why) in Rejection::ALL.into_iter().enumerate() {
+        assert_eq!(why as usize, place);
+    }
 }
 
 #[test]

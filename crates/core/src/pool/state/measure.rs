@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use super::dispatch::Said;
 use super::table::{Place, Times};
 use super::{End, Refusal, State};
-use crate::policy::meter::{Fate, Meter};
+use crate::call::Ended;
+use crate::policy::meter::{Fate, Meter, Rejection};
 
 impl End {
     fn fate(&self) -> Fate {
@@ -28,19 +29,17 @@ impl End {
 }
 
 impl Refusal {
-    /// The word of the error that it becomes.
-    pub(super) fn as_str(&self) -> &'static str {
-        use crate::call::Ended;
+    pub(super) fn rejection(&self) -> Rejection {
         match self {
-            Self::Closed => "pool_closed",
-            Self::QueueFull(_) => "queue_full",
-            Self::NoWorker => "start",
-            Self::SessionBusy(_) => "session_busy",
-            Self::SessionLost { .. } => "session_lost",
-            Self::SessionEnded(_, Ended::Closed) => "session_closed",
-            Self::SessionEnded(_, Ended::Expired) => "session_expired",
-            Self::TooManySessions(..) => "session_quota_exceeded",
-            Self::Reentrant => "reentrant_call",
+            Self::Closed => Rejection::PoolClosed,
+            Self::QueueFull(_) => Rejection::QueueFull,
+            Self::NoWorker => Rejection::Start,
+            Self::SessionBusy(_) => Rejection::SessionBusy,
+            Self::SessionLost { .. } => Rejection::SessionLost,
+            Self::SessionEnded(_, Ended::Closed) => Rejection::SessionClosed,
+            Self::SessionEnded(_, Ended::Expired) => Rejection::SessionExpired,
+            Self::TooManySessions(..) => Rejection::SessionQuotaExceeded,
+            Self::Reentrant => Rejection::ReentrantCall,
         }
     }
 }

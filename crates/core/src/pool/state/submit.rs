@@ -13,7 +13,7 @@ use crate::call::{Affinity, Binding, Ended, Resident, SessionKey};
 use crate::config::RetryPolicy;
 use crate::id::CallId;
 use crate::policy::affinity::Homes;
-use crate::policy::meter;
+use crate::policy::meter::{self, Rejection};
 use crate::policy::session::Found;
 
 /// A call at the door.
@@ -89,7 +89,7 @@ impl<J> State<J> {
         let (route, session) = admitted.inspect_err(|refusal| {
             self.counters.rejected += 1;
             self.counters.shed += u64::from(matches!(refusal, Refusal::QueueFull(_)));
-            self.meter.rejected(refusal.as_str());
+            self.meter.rejected(refusal.rejection());
         })?;
         self.counters.requests += 1;
         if window.is_some() {
@@ -134,7 +134,7 @@ impl<J> State<J> {
     pub(crate) fn shed(&mut self) {
         self.counters.rejected += 1;
         self.counters.shed += 1;
-        self.meter.rejected("circuit_open");
+        self.meter.rejected(Rejection::CircuitOpen);
     }
 
     fn admit(

@@ -45,9 +45,16 @@ impl Made {
 }
 
 impl Job {
-    pub(super) fn tell(&self, event: Event) -> Event {
-        let event = event.with("command", self.tool.clone());
-        event.with_any("session_id", self.session.clone())
+    pub(super) fn tell(&self, mut event: Event) -> Event {
+        self.describe(&mut event);
+        event
+    }
+
+    fn describe(&self, event: &mut Event) {
+        event.add("command", self.tool.clone());
+        if let Some(session) = &self.session {
+            event.add("session_id", session.clone());
+        }
     }
 
     fn tell_with_worker(&self, teller: &Teller, event: Event) -> Event {
@@ -62,7 +69,10 @@ impl Shared {
         self.events.sink.hears(ALL).then(|| {
             let streams = matches!(job.sink, Sink::Stream(_));
             let wanted = if streams { CALLS.and(STREAMS) } else { CALLS };
-            self.events.tell(EXECUTE_START, |event| job.tell(event).now());
+            self.events.fill(EXECUTE_START, |event| {
+                job.describe(event);
+                event.add_now();
+            });
             let told = self.events.sink.hears(wanted).then_some(ToldCall { since: now, items: 0 });
             Made { tool: job.tool.clone(), session: job.session.clone(), told }
         })
@@ -106,9 +116,15 @@ impl Shared {
         let Some(ToldCall { since, items }) = job.told else { return };
         let spec = outcome.map_or(EXECUTE_EXCEPTION, |()| EXECUTE_STOP);
         let error = outcome.err().map(word);
-        self.events.tell(spec, |event| {
-            let event = job.tell_with_worker(&self.events, event);
-            event.took("duration_ms", since.elapsed()).with_any("error", error)
+        self.events.fill(spec, |event| {
+            job.describe(event);
+            if let Some(number) = job.last_worker() {
+                event.add("worker_id", self.events.worker(number));
+            }
+            event.add_time("duration_ms", since.elapsed());
+            if let Some(error) = error {
+                event.add("error", error);
+            }
         });
         if items > 0 {
             self.events.tell(STREAM_STOP, |event| {

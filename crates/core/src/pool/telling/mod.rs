@@ -56,6 +56,16 @@ impl Teller {
         }
     }
 
+    /// As [`Teller::tell`], of an event that is filled where it is.
+    pub(super) fn fill(&self, spec: &Spec, fill: impl FnOnce(&mut Event)) {
+        if self.sink.hears(spec.interest()) {
+            let mut event = Event::new(spec);
+            event.add("pool", self.pool.clone());
+            fill(&mut event);
+            self.sink.tell(event);
+        }
+    }
+
     /// An event of this pool, where somebody wants it: to be told when no lock is held.
     pub(super) fn event(&self, spec: &Spec, make: impl FnOnce(Event) -> Event) -> Option<Event> {
         self.sink

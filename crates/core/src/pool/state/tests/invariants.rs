@@ -175,7 +175,7 @@ impl World {
         assert_eq!(fates(&Fate::ALL), ended);
         assert_eq!(fates(&[Fate::Ok]), told.completed);
         assert_eq!(fates(&[Fate::Timeout]), told.timeouts);
-        let rejected: u64 = measured.rejections().iter().map(|(_, count)| count).sum();
+        let rejected: u64 = measured.rejections().map(|(_, count)| count).sum();
         assert_eq!(rejected, told.rejected);
     }
 
