@@ -62,6 +62,7 @@ class Neighbour:
         environment = {**os.environ, "CHAOS_RUN": self._mark, "PYTHONPATH": str(TESTS)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "chaos.neighbour", seed],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
