@@ -22,6 +22,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from snakepit import _core, _nesting
+from snakepit._host_loop import HostLoop
 from snakepit_bridge._report import Reporter
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class _Runner:
         self.queue = _core.HostQueue(MAX_THREADS)
         self.lock = threading.Lock()
         self._threads: dict[threading.Thread, str | None] = {}
-        self._loop: _LoopThread | None = None
+        self._loop: HostLoop | None = None
         self._closed = False
 
     def dismiss(self) -> None:
@@ -264,7 +265,7 @@ class _Runner:
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         with self.lock:
             if self._loop is None:
-                self._loop = _LoopThread()
+                self._loop = HostLoop()
             return self._loop.loop
 
 
@@ -355,36 +356,6 @@ class _Task:
             asked.fail(error)
             if not isinstance(error, Exception):
                 raise
-
-
-class _LoopThread:
-    """A loop in a thread, for pools that are used from no loop."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="snakepit-host-loop", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
-        left = asyncio.all_tasks(self.loop)
-        for task in left:
-            task.cancel()
-        if left:
-            self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        self.loop.close()
-
-    def stop(self) -> None:
-        """Cancel what runs, and end the thread."""
-        with contextlib.suppress(RuntimeError):  # It has ended.
-            self.loop.call_soon_threadsafe(self.loop.stop)
-
-    def join(self, limit: float) -> None:
-        """Wait for the end, so many seconds at most."""
-        if threading.current_thread() is not self._thread:
-            self._thread.join(limit)
 
 
 def _send_all(asked: _Asked, items: Iterator[Any]) -> None:

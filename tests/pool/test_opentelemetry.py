@@ -321,6 +321,53 @@ def test_a_stream_is_one_span_however_it_ends(make: Make, received: Receiver, in
     assert spans.of("execute count").error is not None
 
 
+PROGRAM = """
+import os
+
+import snakepit
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+PARENT = os.getpid()
+
+
+class Printer(SpanExporter):
+    def export(self, spans):
+        for span in spans:
+            who = "parent" if os.getpid() == PARENT else "child"
+            print(who, span.name, span.attributes.get("snakepit.pool"), flush=True)
+        return SpanExportResult.SUCCESS
+
+
+if __name__ == "__main__":
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(Printer()))
+    trace.set_tracer_provider(provider)
+    options = {"size": 1, "opentelemetry": {"enabled": True}}
+    pool = snakepit.Pool("pool.adapters:Basic", name="of-parent", **options)
+    pool.execute("ping")
+    if (child := os.fork()) == 0:
+        with snakepit.Pool("pool.adapters:Basic", name="of-child", **options) as own:
+            own.execute("ping")
+            try:
+                pool.execute("ping")
+            except snakepit.ForkedPool:
+                pass
+        provider.force_flush()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_program_that_ends_and_its_fork_tell_each_of_its_own_calls(host: Any) -> None:
+    status, out, err = host.run_script(PROGRAM)
+    assert status == 0, err
+    names = ["call ping of-{}", "dispatch None", "execute ping None", "queue None"]
+    told = [f"{who} {name.format(who)}" for who in ("child", "parent") for name in names]
+    assert sorted(out.splitlines()) == told
+
+
 def test_without_the_api_the_error_says_what_to_install(monkeypatch: Any) -> None:
     for name in [name for name in sys.modules if name.startswith("snakepit._tracing._")]:
         monkeypatch.delitem(sys.modules, name)

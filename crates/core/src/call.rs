@@ -13,11 +13,16 @@ pub(crate) use context::Caller;
 pub use context::{HostContext, Origin};
 
 use crate::config::RetryPolicy;
+use crate::error::{Direction, Error};
 use crate::payload::Payload;
 pub use session::{Binding, Ended, MAX_METADATA, MAX_SESSION_ID, Opening, SessionKey};
 pub(crate) use session::{Bound, Life, Resident, check_id};
 pub(crate) use tool_name::{MAX_TOOL_NAME, TOOL_NAME_RULE, is_tool_name};
 pub use trace_context::{NoTraceContext, TraceContext};
+
+/// Longest name of a tool in bytes: it travels beside the arguments, in what a frame may have beyond
+/// a message.
+const MAX_NAME: usize = 4096;
 
 /// How strictly the calls of a session stay with the worker that holds its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -107,6 +112,25 @@ impl CallSpec {
             retry: None,
             lineage: None,
         }
+    }
+
+    /// What no pool would take, whatever it does at the time.
+    pub(crate) fn check(&self, max_message: usize) -> Result<(), Error> {
+        let Self { tool, arguments, session, retry, .. } = self;
+        if tool.len() > MAX_NAME {
+            let message = format!("{} bytes are too long for a name; {MAX_NAME} fit", tool.len());
+            return Err(Error::Config { field: "tool", message });
+        }
+        session.as_ref().map_or(Ok(()), SessionKey::check)?;
+        if let Some(policy) = retry {
+            policy.validate()?;
+        }
+        let size = arguments.bytes.len();
+        if size > max_message {
+            let (tool, direction, limit) = (tool.clone(), Direction::Arguments, max_message as u64);
+            return Err(Error::TooLarge { tool, direction, size: size as u64, limit });
+        }
+        Ok(())
     }
 }
 

@@ -15,18 +15,14 @@ use super::shared::Shared;
 use super::state::NewCall;
 use super::stats::{PoolStats, WorkerInfo};
 use super::stream::{Channel, ChunkStream};
-use crate::call::{CallSpec, HostContext, Lineage, SessionKey};
+use crate::call::{CallSpec, HostContext, Lineage};
 use crate::config::{Access, CallDefaults, PoolConfig};
-use crate::error::{Direction, Error};
+use crate::error::Error;
 use crate::operator::{self, Registration};
 use crate::process::arena::Arena;
 use crate::process::{limits::beyond_system, shortage_of};
 use crate::transport::Listener;
 use crate::worker::{Keeper, Order};
-
-/// Longest name of a tool in bytes: it travels beside the arguments, in what a frame may have beyond
-/// a message.
-const MAX_NAME: usize = 4096;
 
 /// After the last call, workers have so long to exit by themselves before they are killed.
 const EXIT_LIMIT: Duration = Duration::from_secs(2);
@@ -235,7 +231,7 @@ impl Pool {
         if !self.shared.is_here() {
             return Err(Error::ForkedPool { pool: self.shared.config.name.clone() });
         }
-        if let Err(error) = self.check(&spec) {
+        if let Err(error) = spec.check(self.shared.config.max_message) {
             if let Some(trace) = spec.lineage.and_then(|lineage| lineage.trace) {
                 self.abandon(trace, &spec.tool, error.to_string());
             }
@@ -263,29 +259,6 @@ impl Pool {
             None => self.shared.submit(new),
             Some(lineage) => self.admit_nested(lineage, new),
         }
-    }
-
-    fn check(&self, spec: &CallSpec) -> Result<(), Error> {
-        let CallSpec { tool, arguments, session, retry, .. } = spec;
-        if tool.len() > MAX_NAME {
-            let message = format!("{} bytes are too long for a name; {MAX_NAME} fit", tool.len());
-            return Err(Error::Config { field: "tool", message });
-        }
-        session.as_ref().map_or(Ok(()), SessionKey::check)?;
-        if let Some(policy) = retry {
-            policy.validate()?;
-        }
-        let (size, limit) = (arguments.bytes.len(), self.shared.config.max_message);
-        if size > limit {
-            let (tool, direction) = (tool.clone(), Direction::Arguments);
-            return Err(Error::TooLarge {
-                tool,
-                direction,
-                size: size as u64,
-                limit: limit as u64,
-            });
-        }
-        Ok(())
     }
 
     /// Where large arguments are put on their way to workers; none where the pool has no shared memory.

@@ -10,6 +10,7 @@
 //! Those carry bytes; the bindings use them. For Rust, `Builder` starts a pool, `Call` describes a
 //! call, and `Answer` and `Chunks` decode what comes back.
 
+mod arguments;
 mod builder;
 mod chunks;
 mod crashes;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::arguments::encoded;
 use super::trace::CallSpan;
 use super::{Chunks, Pool, Reply};
 use crate::call::{Affinity, CallSpec, HostContext, Lineage, SessionKey, TraceContext};
@@ -302,14 +303,6 @@ impl Call<'_> {
             }),
         });
         (span, idle_timeout, spec)
-    }
-}
-
-/// Arguments as they travel: what is large of them lies in the pool's memory, where it has any.
-fn encoded(pool: &Pool, arguments: &impl Serialize) -> Result<Payload, CodecError> {
-    match pool.arena() {
-        Some(arena) => arena.beside(|outside| value::encode_arguments_beside(arguments, outside)),
-        None => value::encode_arguments(arguments).map(Payload::from),
     }
 }
 

@@ -30,7 +30,7 @@ use super::names::Names;
 use super::results;
 use super::running::RunningCall;
 use super::sessions::Sessions;
-use super::trace::{self, Execution};
+use super::trace::Execution;
 use crate::codec;
 use crate::report::Report;
 
@@ -270,28 +270,7 @@ impl<'py, 'line> Server<'py, 'line> {
         self.unsent_since.get_or_insert(self.now);
     }
 
-    /// As [`Server::outcome`], of a call that is traced.
-    #[cold]
-    fn traced(
-        &mut self,
-        number: Option<usize>,
-        start: &mut StartCall,
-        buffers: Result<Buffers, String>,
-        (running, execution): (&Arc<RunningCall>, Arc<Execution>),
-    ) -> PyResult<Answer> {
-        let attached = execution.attach(self.py)?;
-        let traced = Some(Arc::clone(&execution));
-        let outcome = self.outcome(number, start, buffers, (running, traced));
-        // A copy that a tool forked tells nothing.
-        self.desk.stay_ourselves();
-        trace::detach(&attached)?;
-        if let Ok((outcome, _)) = &outcome {
-            execution.end(outcome, &self.line.outbox);
-        }
-        outcome
-    }
-
-    fn outcome(
+    pub(super) fn outcome(
         &mut self,
         number: Option<usize>,
         start: &mut StartCall,

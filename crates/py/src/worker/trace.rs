@@ -9,16 +9,20 @@
 //! The ids of these spans are the worker's: a host that makes spans of its own of them gives them
 //! others. So what an adapter exports by itself is inside of the call, whose id all know.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use snakepit::Buffers;
 use snakepit::telemetry::TraceContext;
 use snakepit_proto::v1::attribute::Value;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::{Attribute, Failure, Span, SpanStatus, StartCall};
 
 use super::outbox::Outbox;
+use super::running::RunningCall;
+use super::serve::{Answer, Server};
 
 /// Characters of what is said of an error.
 const MAX_TEXT: usize = 1024;
@@ -85,6 +89,28 @@ impl Execution {
     /// Has the adapter's own instrumentation be inside of the call, on this thread; what takes it back.
     pub(super) fn attach<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         ours(py)?.call_method1(intern!(py, "attach"), (&self.traceparent, &self.tracestate))
+    }
+}
+
+impl Server<'_, '_> {
+    /// As [`Server::outcome`], of a call that is traced.
+    pub(super) fn traced(
+        &mut self,
+        number: Option<usize>,
+        start: &mut StartCall,
+        buffers: Result<Buffers, String>,
+        (running, execution): (&Arc<RunningCall>, Arc<Execution>),
+    ) -> PyResult<Answer> {
+        let attached = execution.attach(self.py)?;
+        let traced = Some(Arc::clone(&execution));
+        let outcome = self.outcome(number, start, buffers, (running, traced));
+        // A copy that a tool forked tells nothing.
+        self.desk.stay_ourselves();
+        detach(&attached)?;
+        if let Ok((outcome, _)) = &outcome {
+            execution.end(outcome, &self.line.outbox);
+        }
+        outcome
     }
 }
 
