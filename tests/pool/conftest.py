@@ -50,7 +50,9 @@ def marked_processes() -> list[str]:
         except OSError:
             continue
         text = command.replace(b"\0", b" ").decode(errors="replace")
-        found.append(f"{process.name} ({state}, parent {parent}): {text}")
+        # Not its state: one that was there before is the same one when it sleeps.
+        what = "zombie, " if state == "Z" else ""
+        found.append(f"{process.name} ({what}parent {parent}): {text}")
     return found
 
 
