@@ -6,9 +6,7 @@ the test creates. No test has to guess how long something takes.
 
 from __future__ import annotations
 
-import asyncio
 import builtins
-import ctypes
 import os
 import signal
 import sys
@@ -95,6 +93,8 @@ class Basic(BaseAdapter):
 
     @tool
     async def add_later(self, a: int, b: int) -> int:
+        import asyncio
+
         await asyncio.sleep(0.001)
         return a + b
 
@@ -118,6 +118,8 @@ class Basic(BaseAdapter):
 
     @tool
     async def hold_in_a_coroutine(self, started: str, ended: str) -> None:
+        import asyncio
+
         touch(started)
         try:
             await asyncio.Event().wait()
@@ -163,6 +165,8 @@ class Basic(BaseAdapter):
 
     @tool
     def seize(self, started: str, release: str) -> str:
+        import ctypes
+
         """Holds the interpreter's lock, in C, until something is written to a named pipe."""
         pipe = os.open(release, os.O_RDWR)
         touch(started)
@@ -217,6 +221,8 @@ class Basic(BaseAdapter):
 
     @tool
     async def count_later(self, upto: int) -> AsyncIterator[int]:
+        import asyncio
+
         for number in range(upto):
             await asyncio.sleep(0)
             yield number
@@ -333,6 +339,8 @@ class CleansUp(BaseAdapter):
         self.directory = directory
 
     async def cleanup(self) -> None:
+        import asyncio
+
         await asyncio.sleep(0)
         touch(os.path.join(self.directory, f"cleanup-{self.worker.slot}"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
@@ -73,6 +72,8 @@ class CallsBack(BaseAdapter):
 
     @tool
     async def many_at_once(self, count: int) -> list[Any]:
+        import asyncio
+
         calls = (self.session_context.acall_host_tool("echo", value=n) for n in range(count))
         return list(await asyncio.gather(*calls))
 
@@ -248,6 +249,8 @@ class Overlapping(CallsBack):
 
     @tool
     async def acollect_slowly(self, name: str, arguments: Any = None) -> list[Any]:
+        import asyncio
+
         found = []
         async for item in self.session_context.stream_host_tool(name, arguments):
             await asyncio.sleep(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
@@ -74,6 +73,8 @@ class AsyncKeeper(BaseAdapter):
         self.notes = notes
 
     async def session_closed(self, session_id: str) -> None:
+        import asyncio
+
         await asyncio.sleep(0)
         context = self.session_context
         with Path(self.notes).open("a") as notes:
@@ -81,6 +82,8 @@ class AsyncKeeper(BaseAdapter):
 
     @tool
     async def visit(self) -> int:
+        import asyncio
+
         state = self.session_context.state
         await asyncio.sleep(0)
         assert self.session_context.state is state
@@ -89,6 +92,8 @@ class AsyncKeeper(BaseAdapter):
 
     @tool
     async def whose(self) -> list[Any]:
+        import asyncio
+
         """In the coroutine, in tasks of it, and in threads that it waits for."""
 
         async def task() -> str | None:
@@ -160,6 +165,8 @@ class Turns(_Shared):
     """Its tools and its hook are coroutines."""
 
     async def session_closed(self, session_id: str) -> None:
+        import asyncio
+
         self.note(session_id)
         if self.held:
             self.held[0].touch()
@@ -172,6 +179,8 @@ class Turns(_Shared):
 
     @tool
     async def hold(self, started: str, release: str) -> list[Any]:
+        import asyncio
+
         Path(started).touch()
         while not Path(release).exists():
             await asyncio.sleep(0.005)
