@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use snakepit::failpoint::Point;
-use snakepit::{CallSpec, Error};
+use snakepit::{CallSpec, Error, Life};
 use snakepit_testkit::{TestPool, call, pool, soon, until};
 
 use super::armed;
@@ -92,7 +92,9 @@ async fn one(case: Case) {
     let in_call = case.point.is_in_worker()
         && !matches!(case.point, Point::Exec | Point::Dial | Point::Warmup | Point::Shutdown);
     let size = if in_call { 1 } else { 2 };
-    let pool = pool(size).open();
+    // A program that ends by itself before it is a worker is tried again late.
+    let life = Life { degraded_retry: Duration::from_millis(50), ..Life::default() };
+    let pool = pool(size).life(life).open();
     // Some wait while the workers start, some come to those that are ready.
     let mut ends = calls(&pool, CALLS / 2).await;
     ends.extend(calls(&pool, CALLS - CALLS / 2).await);
