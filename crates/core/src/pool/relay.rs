@@ -131,7 +131,7 @@ impl Shared {
         &self,
         slot: usize,
         told: AdapterTelemetry,
-        state: &mut State<Job>,
+        state: &mut State<Box<Job>>,
     ) -> Told {
         let worker = self.worker(state.number(slot), state.generation(slot));
         let mut last = None;

@@ -264,7 +264,7 @@ impl State {
                 if let Some(answer) = self.remove(result.id) {
                     let end = match result.outcome {
                         Some(Outcome::Value(value)) => End::Value(value),
-                        Some(Outcome::Failure(failure)) => End::Failure(failure.into()),
+                        Some(Outcome::Failure(failure)) => End::Failure(failure),
                         Some(Outcome::End(_)) => End::Stream,
                         None => End::LineEnded, // no honest host says that
                     };
