@@ -52,7 +52,11 @@ fn generate(root: &Path, out: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
     fs::create_dir_all(out)?;
     tonic_prost_build::configure()
         .bytes(".") // payloads are slices of the receive buffer, not copies of it
-        .boxed(".snakepit.v1.Result.outcome.failure") // rare, and large: replies are moved a lot
+        // Rare, and large: what travels is moved a lot, as much of it as the largest may be.
+        .boxed(".snakepit.v1.Result.outcome.failure")
+        .boxed(".snakepit.v1.HostToolResult.outcome.failure")
+        .boxed(".snakepit.v1.HostFrame.frame.initialize")
+        .boxed(".snakepit.v1.WorkerFrame.frame.start_failed")
         .out_dir(out)
         .compile_fds(descriptors)?;
     Ok(description.encode_to_vec())

@@ -241,7 +241,7 @@ impl Pool {
         let id = session.as_ref().map(|session| session.id.clone());
         // Buffers are bounded by the arena that they are in.
         let bytes = u32::try_from(arguments.bytes.len()).unwrap_or(u32::MAX);
-        let job = Job {
+        let job = Box::new(Job {
             tool,
             arguments,
             session: id,
@@ -250,7 +250,7 @@ impl Pool {
             told: None,
             retries: 0,
             lineage: None,
-        };
+        });
         let place = Default::default();
         let new =
             NewCall { job, session, timeout, idempotent, retry, bytes, place, ancestors: None };

@@ -165,7 +165,7 @@ impl Shared {
         &self,
         slot: usize,
         ask: HostAsk,
-        (state, ports): (&mut State<Job>, &Ports),
+        (state, ports): (&mut State<Box<Job>>, &Ports),
         answers: &mut Answers,
     ) -> Result<(), Violation> {
         let HostAsk { id, call, name, arguments, in_frame, streaming, window, span } = ask;

@@ -17,7 +17,7 @@ use crate::policy::breaker::BreakerState;
 use crate::transport::{CallSession, ToolCall, WorkerFailure};
 use crate::worker::{Port, TooLong};
 
-/// Payload and reply sink of a call.
+/// Payload and reply sink of a call. In a box wherever it goes: it changes hands a dozen times.
 pub(super) struct Job {
     pub(super) tool: Arc<str>,
     pub(super) arguments: Payload,

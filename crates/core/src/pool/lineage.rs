@@ -37,7 +37,7 @@ impl Pool {
     pub(super) fn admit_nested(
         &self,
         lineage: Lineage,
-        mut new: NewCall<Job>,
+        mut new: NewCall<Box<Job>>,
     ) -> Result<CallId, Error> {
         let Lineage { within, origin, trace } = lineage;
         let (tool, session) = (new.job.tool.clone(), new.job.session.clone());

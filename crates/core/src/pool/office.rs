@@ -155,8 +155,8 @@ impl Shared {
         &self,
         (slot, now): (usize, Instant),
         frame: FromWorker,
-        (state, ports): (&mut State<Job>, &Ports),
-        effects: &mut Vec<Effect<Job>>,
+        (state, ports): (&mut State<Box<Job>>, &Ports),
+        effects: &mut Vec<Effect<Box<Job>>>,
         answers: &mut Answers,
     ) -> Result<(), Violation> {
         match frame {

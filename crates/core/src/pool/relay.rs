@@ -138,7 +138,7 @@ impl Shared {
         &self,
         slot: usize,
         mut told: AdapterTelemetry,
-        state: &mut State<Job>,
+        state: &mut State<Box<Job>>,
     ) -> Told {
         if !told.spans.is_empty() {
             told.spans = Self::with_what_came_before(told.spans, state);
@@ -158,7 +158,10 @@ impl Shared {
     }
 
     /// Where the execution of a call begins, the spans of its wait for it go first.
-    fn with_what_came_before(spans: Vec<SpanRecord>, state: &mut State<Job>) -> Vec<SpanRecord> {
+    fn with_what_came_before(
+        spans: Vec<SpanRecord>,
+        state: &mut State<Box<Job>>,
+    ) -> Vec<SpanRecord> {
         let mut all = Vec::with_capacity(spans.len());
         for span in spans {
             let traced = span.call.and_then(|call| state.job(call)?.traced());

@@ -84,7 +84,7 @@ pub(super) struct Record {
 }
 
 pub(super) struct Inner {
-    pub(super) state: State<Job>,
+    pub(super) state: State<Box<Job>>,
     pub(super) ports: Ports,
     pub(super) records: Vec<Record>,
     /// As the last worker that became ready told them; None before the first.
@@ -92,7 +92,7 @@ pub(super) struct Inner {
     /// Ends of workers, by reason.
     pub(super) restarts: BTreeMap<Arc<str>, u64>,
     /// Kept between events, so that one costs no allocation.
-    effects: Vec<Effect<Job>>,
+    effects: Vec<Effect<Box<Job>>>,
     due: Option<Instant>,
     /// To each slot's keeper; empty once the pool lets them go.
     orders: Vec<mpsc::UnboundedSender<Order>>,
@@ -113,8 +113,8 @@ pub(super) type Answers = SmallVec<[Answer; 1]>;
 /// What a caller gets.
 pub(super) enum Answer {
     /// Of a plain call; empty at the end of a stream.
-    Value(Job, Payload),
-    Failure(Job, Error),
+    Value(Box<Job>, Payload),
+    Failure(Box<Job>, Error),
     Chunks(Arc<Channel>, Vec<Payload>),
     /// An adapter tells something.
     Telemetry(Box<Told>),
@@ -225,7 +225,7 @@ impl Shared {
     }
 
     /// Admits a call.
-    pub(super) fn submit(&self, mut new: NewCall<Job>) -> Result<CallId, Error> {
+    pub(super) fn submit(&self, mut new: NewCall<Box<Job>>) -> Result<CallId, Error> {
         let now = Instant::now();
         let made = self.tell_call(&new.job, now);
         new.job.told = made.as_ref().and_then(|made| made.told);
@@ -343,7 +343,7 @@ impl Shared {
     }
 
     /// Reads from the state.
-    pub(super) fn read<R>(&self, look: impl FnOnce(&State<Job>) -> R) -> R {
+    pub(super) fn read<R>(&self, look: impl FnOnce(&State<Box<Job>>) -> R) -> R {
         look(&self.lock().state)
     }
 
@@ -352,7 +352,10 @@ impl Shared {
     }
 
     /// Waits until `done` finds what it looks for.
-    pub(super) async fn wait_until<R>(&self, mut done: impl FnMut(&State<Job>) -> Option<R>) -> R {
+    pub(super) async fn wait_until<R>(
+        &self,
+        mut done: impl FnMut(&State<Box<Job>>) -> Option<R>,
+    ) -> R {
         self.wait_for(|inner| done(&inner.state)).await
     }
 
@@ -378,7 +381,7 @@ impl Shared {
     /// One event: through the state under the lock, then its effects, then the answers.
     pub(super) fn event<R>(
         &self,
-        event: impl FnOnce(&mut State<Job>, &Ports, &mut Vec<Effect<Job>>, &mut Answers) -> R,
+        event: impl FnOnce(&mut State<Box<Job>>, &Ports, &mut Vec<Effect<Box<Job>>>, &mut Answers) -> R,
     ) -> R {
         let mut answers = Answers::new();
         let (result, closing) = {

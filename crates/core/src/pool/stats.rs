@@ -65,7 +65,7 @@ impl Shared {
         self.read(|state| self.stats_of(state))
     }
 
-    pub(super) fn stats_of(&self, state: &State<Job>) -> PoolStats {
+    pub(super) fn stats_of(&self, state: &State<Box<Job>>) -> PoolStats {
         PoolStats {
             counters: state.counters(),
             queued: state.queued(),

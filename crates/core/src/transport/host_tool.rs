@@ -57,7 +57,7 @@ impl Outbox {
     }
 
     pub(crate) fn host_tool_failed(&self, id: u64, failure: WorkerFailure) {
-        self.host_tool_result(id, Outcome::Failure(refused(failure)), Vec::new());
+        self.host_tool_result(id, Outcome::Failure(Box::new(refused(failure))), Vec::new());
     }
 
     pub(crate) fn host_tool_end(&self, id: u64) {

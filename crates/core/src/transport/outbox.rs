@@ -119,7 +119,7 @@ impl Outbox {
         };
         let qualname = config.adapter.qualname.clone();
         let adapter = source.map(|source| v1::AdapterSource { qualname, source: Some(source) });
-        self.send(ToWorker::Initialize(v1::Initialize {
+        self.send(ToWorker::Initialize(Box::new(v1::Initialize {
             adapter,
             arguments: config.adapter_args.clone(),
             pool: worker.pool.to_string(),
@@ -138,7 +138,7 @@ impl Outbox {
             errors: config.errors.clone(),
             shared_memory: shared_memory.map(buffers::told_of_arenas),
             telemetry: telemetry.map(|(enabled, filter)| telemetry::control(enabled, filter)),
-        }));
+        })));
     }
 }
 

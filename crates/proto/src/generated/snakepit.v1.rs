@@ -322,7 +322,7 @@ pub mod host_frame {
     pub enum Frame {
         /// Answer to Hello; answered by Ready or StartFailed.
         #[prost(message, tag = "1")]
-        Initialize(super::Initialize),
+        Initialize(::prost::alloc::boxed::Box<super::Initialize>),
         #[prost(message, tag = "2")]
         StartCall(super::StartCall),
         /// Only for ends without a control socket.
@@ -368,7 +368,7 @@ pub mod worker_frame {
         Ready(super::Ready),
         /// Second and last frame.
         #[prost(message, tag = "3")]
-        StartFailed(super::StartFailed),
+        StartFailed(::prost::alloc::boxed::Box<super::StartFailed>),
         /// After `ready`: the last word about a call, once.
         #[prost(message, tag = "4")]
         Result(super::Result),
@@ -770,7 +770,7 @@ pub mod host_tool_result {
         #[prost(bytes, tag = "2")]
         Value(::prost::bytes::Bytes),
         #[prost(message, tag = "3")]
-        Failure(super::Failure),
+        Failure(::prost::alloc::boxed::Box<super::Failure>),
         #[prost(message, tag = "4")]
         End(super::StreamEnd),
     }

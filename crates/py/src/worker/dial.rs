@@ -101,7 +101,7 @@ fn dial(
             let wanted = Arc::new(Wanted::new(initialize.telemetry.clone().unwrap_or_default()));
             let inbox = Inbox::new(incoming, attendant, max_message, Arc::clone(&wanted));
             let engine = Engine::new(runtime, outbox, inbox, max_message, closed_in_forks);
-            (engine, initialize, wanted)
+            (engine, *initialize, wanted)
         })
 }
 

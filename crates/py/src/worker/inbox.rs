@@ -284,7 +284,7 @@ impl State {
                             End::Value(Payload { bytes, buffers })
                         }
                         (Some(Outcome::Value(_)), Err(detail)) => End::Garbled(detail),
-                        (Some(Outcome::Failure(failure)), _) => End::Failure(failure.into()),
+                        (Some(Outcome::Failure(failure)), _) => End::Failure(failure),
                         (Some(Outcome::End(_)), _) => End::Stream,
                         (None, _) => End::LineEnded, // no honest host says that
                     });

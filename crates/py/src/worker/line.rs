@@ -230,7 +230,7 @@ impl Line {
         let kind = if adapter_source { FailureKind::AdapterSource } else { FailureKind::Exception };
         let failure = Some(failure::told(kind, failure));
         let mut engine = self.engine()?;
-        engine.push(Frame::StartFailed(StartFailed { failure, permanent }), 0);
+        engine.push(Frame::StartFailed(Box::new(StartFailed { failure, permanent })), 0);
         engine.await_end(py, Some(LAST_WORDS));
         Ok(())
     }

@@ -28,8 +28,8 @@ use nix::sys::socket::{MsgFlags, send};
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::worker_frame::Frame;
 use snakepit_proto::v1::{
-    CallHostTool, Chunks, Event, Ready, Result as CallResult, Start, StartCall, StartFailed,
-    StreamEnd, Telemetry,
+    CallHostTool, Chunks, Event, Ready, Result as CallResult, Start, StartCall, StreamEnd,
+    Telemetry,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -123,7 +123,7 @@ pub async fn tell(what: &str, call: Option<&StartCall>, script: &Script, side: &
             line.say(Frame::Ready(Ready::default()));
             line.say(Frame::Ready(Ready::default()));
         }
-        "start-failed" => line.say(Frame::StartFailed(StartFailed::default())),
+        "start-failed" => line.say(Frame::StartFailed(Box::default())),
         "result" | "value" => line.answer(call_id, value("out of turn")),
         "chunks" => line.say(chunks(call_id, items(1))),
         "end" => line.answer(call_id, Outcome::End(StreamEnd {})),

@@ -167,10 +167,8 @@ async fn initialize_as(script: &Script, side: &Side, line: &Line, initialize: &v
         Ending::Source => {
             let mut failure = tool::failure(FailureKind::AdapterSource, "no module named scripted");
             failure.type_name = "ModuleNotFoundError".into();
-            line.say(ToHost::StartFailed(v1::StartFailed {
-                failure: Some(failure),
-                permanent: true,
-            }));
+            let failed = v1::StartFailed { failure: Some(failure), permanent: true };
+            line.say(ToHost::StartFailed(failed.into()));
             line.flush().await;
             exit(1);
         }
@@ -185,7 +183,7 @@ async fn initialize_as(script: &Script, side: &Side, line: &Line, initialize: &v
 
 async fn fail(line: &Line, message: &str, permanent: bool) {
     let failure = Some(tool::failure(FailureKind::Exception, message));
-    line.say(ToHost::StartFailed(v1::StartFailed { failure, permanent }));
+    line.say(ToHost::StartFailed(v1::StartFailed { failure, permanent }.into()));
     line.flush().await;
     exit(1);
 }
