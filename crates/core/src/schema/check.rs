@@ -86,12 +86,12 @@ impl<'s, 'v> Check<'s, 'v> {
             }
             _ => true,
         };
-        let among = match (rules.get("enum"), rules.get("const")) {
-            (Some(Json::Array(values)), _) => values.iter().any(|one| self.same(one, value)),
-            (_, Some(only)) => self.same(only, value),
+        let chosen = match rules.get("enum") {
+            Some(Json::Array(values)) => values.iter().any(|one| self.same(one, value)),
             _ => true,
         };
-        if !of_kind || !among {
+        let only = rules.get("const").is_none_or(|only| self.same(only, value));
+        if !of_kind || !chosen || !only {
             return Err(self.unlike(schema, value));
         }
         match value {

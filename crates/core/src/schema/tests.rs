@@ -83,6 +83,13 @@ fn what_json_does_not_have_is_a_string_of_its_format() {
 }
 
 #[test]
+fn a_choice_and_the_only_value_both_hold() {
+    let schema = r#"{"properties":{"x":{"enum":[null,1],"const":1}}}"#;
+    assert_eq!(wrong(schema, Map::from([("x", Value::from(1_i64))])), None);
+    assert_eq!(told(schema, Map::from([("x", Value::None)])), r#"x: args["x"]: 1 / null"#);
+}
+
+#[test]
 fn a_schema_is_an_object_of_json() {
     for text in ["{", "[]", "5", "null"] {
         assert!(text.parse::<Schema>().is_err(), "{text}");
