@@ -534,7 +534,7 @@ impl Answer {
             Self::Ask(asked) => asked.give(),
             Self::CalledOff(task) => task.call_off(WorkerFailure::Cancelled),
             Self::LetGo(tools) => drop(tools),
-            Self::Tell(event) => shared.events.sink.tell(*event),
+            Self::Tell(mut event) => shared.events.sink.pass_on(&mut event),
         }
     }
 }

@@ -120,6 +120,18 @@ impl Event {
         }
     }
 
+    /// What is there; nothing of it stays. To hand an event on by value would copy it at each step.
+    #[inline]
+    pub(super) fn take(&mut self) -> Self {
+        let nothing = Self {
+            name: Cow::Borrowed(""),
+            measurements: SmallVec::new(),
+            metadata: SmallVec::new(),
+            kind: Interest::NONE,
+        };
+        std::mem::replace(self, nothing)
+    }
+
     /// One of this name, with nothing in it yet: of the catalogue, or an adapter's.
     pub fn named(name: impl Into<Cow<'static, str>>) -> Self {
         let name = name.into();

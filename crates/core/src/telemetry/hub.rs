@@ -52,9 +52,9 @@ pub(super) fn is_wanted(kind: Interest) -> bool {
     Interest(WANTED.load(Ordering::Relaxed)).meets(kind)
 }
 
-/// Gives an event to those who want it.
+/// Gives an event to those who want it, and leaves nothing of it.
 #[inline]
-pub(super) fn tell(event: Event) {
+pub(super) fn tell(event: &mut Event) {
     hub().tell(event);
 }
 
@@ -73,13 +73,13 @@ impl Hub {
     }
 
     #[inline]
-    fn tell(&self, event: Event) {
+    fn tell(&self, event: &mut Event) {
         let kind = event.kind;
         let subscribers = self.subscribers.read().unwrap_or_else(PoisonError::into_inner);
         let mut wanting = subscribers.iter().filter(|it| it.interest().meets(kind));
         // Mostly there is one, and nothing has to be copied.
         let Some(first) = wanting.next() else { return };
-        wanting.for_each(|subscriber| subscriber.put(event.clone()));
+        wanting.for_each(|subscriber| subscriber.put(&mut event.clone()));
         first.put(event);
     }
 
@@ -161,13 +161,13 @@ impl Shared {
     }
 
     #[inline]
-    fn put(&self, event: Event) {
+    fn put(&self, event: &mut Event) {
         let mut queue = self.queue();
         if queue.closed {
             return;
         }
         let oldest = (queue.events.len() >= self.room).then(|| queue.events.pop_front()).flatten();
-        queue.events.push_back(event);
+        queue.events.push_back(event.take());
         if oldest.is_some() {
             queue.missed += 1;
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -300,18 +300,18 @@ mod tests {
     fn a_subscription_hears_what_it_wants_as_long_as_it_does() {
         let hub = apart();
         let heard = Subscription::of(hub, 8);
-        hub.tell(one("too early"));
+        hub.tell(&mut one("too early"));
         heard.want(EXECUTE_START.interest());
         assert_eq!(hub.heard.load(Ordering::Relaxed), EXECUTE_START.interest().0);
-        hub.tell(one("first"));
-        hub.tell(Event::new(WORKER_SPAWNED));
+        hub.tell(&mut one("first"));
+        hub.tell(&mut Event::new(WORKER_SPAWNED));
         assert_eq!(commands(&heard.next_batch(SOON).expect("events")), ["first"]);
         heard.want(WORKER_SPAWNED.interest());
-        hub.tell(one("not wanted any more"));
-        hub.tell(Event::new(WORKER_SPAWNED));
+        hub.tell(&mut one("not wanted any more"));
+        hub.tell(&mut Event::new(WORKER_SPAWNED));
         assert_eq!(heard.next_batch(SOON).expect("events").len(), 1);
         heard.close();
-        hub.tell(Event::new(WORKER_SPAWNED));
+        hub.tell(&mut Event::new(WORKER_SPAWNED));
         assert!(heard.next_batch(SOON).is_none());
     }
 
@@ -320,14 +320,14 @@ mod tests {
         let hub = apart();
         let heard = Subscription::of(hub, 2);
         heard.want(EXECUTE_START.interest());
-        ["a", "b", "c", "d"].iter().for_each(|name| hub.tell(one(name)));
+        ["a", "b", "c", "d"].iter().for_each(|name| hub.tell(&mut one(name)));
         let batch = heard.next_batch(SOON).expect("events");
         assert_eq!(commands(&batch), ["c", "d"]);
         let last = batch.last().expect("the number of the others");
         assert_eq!(last.name, "snakepit.telemetry.dropped");
         assert_eq!(last.measurement("count"), Some(crate::telemetry::Number::Whole(2)));
         assert_eq!(heard.dropped(), 2);
-        hub.tell(one("e"));
+        hub.tell(&mut one("e"));
         assert_eq!(heard.next_batch(SOON).expect("events").len(), 1);
     }
 
@@ -338,7 +338,7 @@ mod tests {
         heard.want(EXECUTE_START.interest());
         let batches = std::thread::scope(|scope| {
             let reader = scope.spawn(|| heard.next_batch(Duration::from_secs(3600)));
-            ["a", "b"].iter().for_each(|name| hub.tell(one(name)));
+            ["a", "b"].iter().for_each(|name| hub.tell(&mut one(name)));
             while heard.shared.queue().events.len() < 2 {
                 std::thread::yield_now();
             }
@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(heard.hurry(), 1, "nothing has come since");
         let rest = std::thread::scope(|scope| {
             let reader = scope.spawn(|| heard.next_batch(Duration::from_secs(3600)));
-            hub.tell(one("c"));
+            hub.tell(&mut one("c"));
             heard.close();
             reader.join().expect("no panic")
         });

@@ -34,14 +34,19 @@ impl Sink {
     }
 
     /// Tells an event. Wakes listeners, so no lock may be held.
-    pub(crate) fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, mut event: Event) {
+        self.pass_on(&mut event);
+    }
+
+    /// As [`Sink::tell`], of an event that is empty afterwards.
+    pub(crate) fn pass_on(&self, event: &mut Event) {
         if self.has_listeners()
             && let Some(sender) = self.sender.get()
         {
             // The last listener may have left meanwhile.
             let _ = sender.send(Arc::new(event.clone()));
         }
-        tell(event);
+        pass_on(event);
     }
 
     pub(crate) fn listen(&self) -> Events {
@@ -72,7 +77,11 @@ pub fn hears(kind: Interest) -> bool {
 }
 
 /// Tells whoever listens to the whole process.
-pub fn tell(event: Event) {
+pub fn tell(mut event: Event) {
+    pass_on(&mut event);
+}
+
+fn pass_on(event: &mut Event) {
     tracing::debug!(
         target: "snakepit::telemetry",
         name = &*event.name,

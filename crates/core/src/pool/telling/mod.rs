@@ -62,7 +62,7 @@ impl Teller {
             let mut event = Event::new(spec);
             event.add("pool", self.pool.clone());
             fill(&mut event);
-            self.sink.tell(event);
+            self.sink.pass_on(&mut event);
         }
     }
 
