@@ -258,7 +258,7 @@ test-slow: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-bench  ## what `make 
 
 # What calls, streams, sessions and deaths are does not depend on the end of the line.
 GRPCIO_TESTS := $(addprefix tests/pool/test_,$(addsuffix .py, \
-	calls cancel deadline death sessions streams))
+	calls cancel death streams))
 test-grpcio: $(INSTALLED) $(VENV)/.group-test
 	@SNAKEPIT_LINE=grpcio .ci/step "pool over the grpcio end" $(PYTEST) -q $(GRPCIO_TESTS)
 
