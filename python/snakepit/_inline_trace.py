@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from snakepit import _nesting
+from snakepit_bridge._trace import ids
 
 if TYPE_CHECKING:
     from snakepit import _core
@@ -23,8 +24,7 @@ class TracedInline:
         self, pool: str, tool: str, session_id: str | None, trace: tuple[str, str]
     ) -> None:
         parent, state = trace
-        self._call_id = bytes.fromhex(parent[36:52])
-        self.recorded = bool(int(parent[53:55], 16) & 1)
+        _, self._call_id, self.recorded = ids(parent)
         self._execution = os.urandom(8) if self.recorded else b""
         self.told = (parent, state, self._execution)
         """What the SDK knows of it: ``Call.trace`` of ``snakepit_bridge._native``."""

@@ -33,6 +33,25 @@ def innermost(call: Call) -> bytes:
     return b"" if traced is None else traced[2]
 
 
+def ids(traceparent: str) -> tuple[bytes, bytes, bool]:
+    """Of the trace and of the span, and whether somebody records it."""
+    trace_id, span_id = bytes.fromhex(traceparent[3:35]), bytes.fromhex(traceparent[36:52])
+    return trace_id, span_id, bool(int(traceparent[53:55], 16) & 1)
+
+
+def remote(api: Any, traceparent: str, tracestate: str) -> Any:
+    """What stands for a span of another process. ``api``: the module ``opentelemetry.trace``."""
+    return api.NonRecordingSpan(
+        api.SpanContext(
+            trace_id=int(traceparent[3:35], 16),
+            span_id=int(traceparent[36:52], 16),
+            is_remote=True,
+            trace_flags=api.TraceFlags(int(traceparent[53:55], 16)),
+            trace_state=api.TraceState.from_header([tracestate] if tracestate else []),
+        )
+    )
+
+
 def attach(traceparent: str, tracestate: str) -> Any:
     """Have the adapter's own instrumentation be inside of the call; what ``detach`` takes back.
 
@@ -42,14 +61,7 @@ def attach(traceparent: str, tracestate: str) -> Any:
     if trace is None or context is None:
         return None
     try:
-        span_context = trace.SpanContext(
-            trace_id=int(traceparent[3:35], 16),
-            span_id=int(traceparent[36:52], 16),
-            is_remote=True,
-            trace_flags=trace.TraceFlags(int(traceparent[53:55], 16)),
-            trace_state=trace.TraceState.from_header([tracestate] if tracestate else []),
-        )
-        around = trace.NonRecordingSpan(span_context)
+        around = remote(trace, traceparent, tracestate)
         return context.attach(trace.set_span_in_context(around))
     except Exception as error:
         # One that is half imported, or of another time. A call is not to fail for it.

@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 from opentelemetry.context import attach
 from opentelemetry.context import detach as detach
-from opentelemetry.trace import (
-    NonRecordingSpan,
-    SpanContext,
-    SpanKind,
-    StatusCode,
-    TraceFlags,
-    TraceState,
-)
+from opentelemetry.trace import SpanKind, StatusCode
+
+from snakepit_bridge._trace import ids, remote
+from snakepit_bridge.telemetry._span import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +66,7 @@ class HostSpan:
             return
         if error is not None:
             self._span.record_exception(error)
-            self._span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {_text(error)}")
+            self._span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {text_of(error)}")
         self._span.end()
 
 
@@ -98,9 +94,9 @@ class Spans:
 
     def entered(self, name: str, traceparent: str, tracestate: str) -> HostSpan:
         """Begin the span of a host tool's call, inside of one of a worker's."""
-        around = self._get(bytes.fromhex(traceparent[36:52]))
+        around = self._get(ids(traceparent)[1])
         if around is None:
-            return HostSpan(_remote(traceparent, tracestate))
+            return HostSpan(remote(trace, traceparent, tracestate))
         context = trace.set_span_in_context(around.span)
         return HostSpan(self._tracer.start_span(f"host_tool {name}", context))
 
@@ -174,22 +170,3 @@ def _end(span: Span, end: int, attributes: dict[str, Any], error: str | None) ->
     if error is not None:
         span.set_status(StatusCode.ERROR, error)
     span.end(end_time=end)
-
-
-def _remote(traceparent: str, tracestate: str) -> Span:
-    return NonRecordingSpan(
-        SpanContext(
-            trace_id=int(traceparent[3:35], 16),
-            span_id=int(traceparent[36:52], 16),
-            is_remote=True,
-            trace_flags=TraceFlags(int(traceparent[53:55], 16)),
-            trace_state=TraceState.from_header([tracestate] if tracestate else []),
-        )
-    )
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "<str() of the exception raised>"

@@ -6,6 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from snakepit_bridge._trace import ids
+
 if TYPE_CHECKING:
     from .outlet import Outlet
 
@@ -19,12 +21,12 @@ class Execution:
 
     def __init__(self, start: Any, outlet: Outlet) -> None:
         parent: str = start.traceparent
-        recorded = bool(int(parent[53:55], 16) & 1)
+        trace_id, around, recorded = ids(parent)
         span_id = os.urandom(8) if recorded else b""
         self.told: tuple[str, str, bytes] = (parent, start.tracestate, span_id)
         """What the SDK knows of it: ``_native.Call.trace``."""
         self._outlet = outlet
-        self._ids = (bytes.fromhex(parent[3:35]), span_id, bytes.fromhex(parent[36:52]))
+        self._ids = (trace_id, span_id, around)
         self._tool: str = start.tool
         self._call_id: int = start.call_id
         self._began, self._since = time.time_ns(), time.perf_counter_ns()

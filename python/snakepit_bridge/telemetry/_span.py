@@ -68,8 +68,8 @@ class Span:
         measurements = {**self.measurements, **took}
         metadata, how, raised = self.metadata, "stop", None
         if kind is not None:
-            how, raised = "exception", f"{kind.__name__}: {_text(error)}"
-            metadata = {**metadata, "error_type": kind.__name__, "error_message": _text(error)}
+            how, raised = "exception", f"{kind.__name__}: {text_of(error)}"
+            metadata = {**metadata, "error_type": kind.__name__, "error_message": text_of(error)}
         if self._traced is not None:
             self._traced.end(metadata, self.measurements, raised)
         emit(f"{self.operation}.{how}", measurements, metadata, self.correlation_id)
@@ -86,7 +86,8 @@ class Span:
         self.__exit__(kind, error, traceback)
 
 
-def _text(error: BaseException | None) -> str:
+def text_of(error: BaseException | None) -> str:
+    """What it says, whatever its ``__str__`` does."""
     try:
         return str(error)
     except Exception:

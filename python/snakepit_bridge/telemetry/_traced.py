@@ -65,7 +65,7 @@ def begun(operation: str, metadata: Mapping[str, Any]) -> Traced | None:
     call, outlet = _context.current.get(), _context.outlet
     if call is None or outlet is None or (trace := call.trace) is None or not trace[2]:
         return None
-    trace_id = bytes.fromhex(trace[0][3:35])
+    trace_id, _, _ = _trace.ids(trace[0])
     traced = Traced(call, outlet, trace_id, _trace.innermost(call), operation)
     traced.begin(metadata)
     return traced

@@ -517,16 +517,10 @@ impl Answer {
         match self {
             Self::Value(job, value) => {
                 shared.tell_end_of_call(&job, Ok(()));
-                if let Some(traced) = job.traced() {
-                    shared.end_trace(traced, job.last_worker(), Ok(()));
-                }
                 shared.tell_breaker(job.succeed(value));
             }
             Self::Failure(job, error) => {
                 shared.tell_end_of_call(&job, Err(&error));
-                if let Some(traced) = job.traced() {
-                    shared.end_trace(traced, job.last_worker(), Err(&error));
-                }
                 shared.tell_breaker(job.fail(error));
             }
             Self::Chunks(channel, items) => channel.push(items),

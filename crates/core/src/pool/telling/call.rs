@@ -110,6 +110,9 @@ impl Shared {
 
     /// A call ended.
     pub(in super::super) fn tell_end_of_call(&self, job: &Job, outcome: Result<(), &Error>) {
+        if let Some(traced) = job.traced() {
+            self.end_trace(traced, job.last_worker(), outcome);
+        }
         if outcome.is_err() || job.retries > 0 {
             self.tell_trouble(job, outcome);
         }
