@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,10 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         "metrics_text",
     ):
         monkeypatch.setattr(_core, name, getattr(fake_core, name), raising=False)
+    # Pools over the fake are not among those that later tests of this process ask for numbers.
+    from snakepit._base import PoolBase
+
+    monkeypatch.setattr(PoolBase, "_open", weakref.WeakSet())
     fake_core.Inbox.made.clear()
 
 

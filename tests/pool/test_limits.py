@@ -151,6 +151,17 @@ def test_the_least_address_space_is_enough_to_serve(make_pool: MakePool, line: s
     assert pool.execute("ping") == "pong"
 
 
+def test_a_small_address_space_is_not_filled_by_the_arenas_of_malloc(make_pool: MakePool) -> None:
+    names = {"names": ["MALLOC_ARENA_MAX"]}
+    limited = {"size": 1, "limits": Limits(address_space=3 * GIB // 4)}
+    assert make_pool(LIMITED, **limited).execute("environment", names) == ["3"]
+    own = make_pool(LIMITED, **limited, env={"MALLOC_ARENA_MAX": "7"})
+    assert own.execute("environment", names) == ["7"]
+    assert make_pool(LIMITED, size=1).execute("environment", names) == [
+        os.environ.get("MALLOC_ARENA_MAX")
+    ]
+
+
 @ENDS
 def test_too_many_files_are_an_exception_of_the_call(make_pool: MakePool, line: str) -> None:
     pool = make_pool(LIMITED, size=1, line=line, limits=Limits(open_files=64))

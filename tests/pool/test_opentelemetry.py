@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,12 +105,19 @@ def _span(span: Any) -> Span:
     return Span(span.name, *ids, *times, span.kind, error, facts)
 
 
-@pytest.fixture(scope="module")
-def received() -> Iterator[Receiver]:
+# A process has one provider for good, and may run tests of other modules between those of this one.
+@functools.cache
+def _only_receiver(config: pytest.Config) -> Receiver:
     receiver = Receiver()
     trace.set_tracer_provider(receiver.provider)
-    yield receiver
-    receiver.close()
+    assert trace.get_tracer_provider() is receiver.provider, "somebody was before us"
+    config.add_cleanup(receiver.close)
+    return receiver
+
+
+@pytest.fixture
+def received(pytestconfig: pytest.Config) -> Receiver:
+    return _only_receiver(pytestconfig)
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ pub use by_place::ByPlace;
 pub use environ::Env;
 pub use guard::{BreakerRule, CrashBarrier, Guards};
 pub use life::{Heartbeat, Life, Recycle};
+pub(crate) use limits::LEAST_ADDRESS_SPACE;
 pub use limits::Limits;
 pub use options::PoolOptions;
 pub use profile::Profile;

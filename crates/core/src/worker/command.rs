@@ -30,6 +30,11 @@ pub(super) fn command(config: &WorkerConfig, place: usize, entry: &Entry) -> Com
     if !limits.is_empty() {
         env.push((LIMITS_VARIABLE.into(), limits.into()));
     }
+    if let Some(arenas) = limits::malloc_arenas(&config.limits)
+        && env.iter().all(|(name, _)| name != limits::ARENAS_VARIABLE)
+    {
+        env.push((limits::ARENAS_VARIABLE.into(), arenas.to_string().into()));
+    }
     if config.output == OutputMode::Log {
         let wanted = format!("{} {}", config.log_level, record::mark(entry.token()));
         env.push((RECORDS_VARIABLE.into(), wanted.into()));
