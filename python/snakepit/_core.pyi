@@ -757,7 +757,21 @@ class Batch:
     """Events, made as they are read: name, measurements, metadata."""
 
     def __iter__(self) -> Self: ...
-    def __next__(self) -> tuple[str, dict[str, Any], dict[str, Any]]: ...
+    def __next__(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """Its dicts are given once more with a later event, unless somebody has kept them."""
+
+    def ahead(self) -> str | None:
+        """The name of the next event; ``None``: there is none. Ends a run."""
+
+    def run(self, routes: dict[str, Any], handler: Callable[..., object]) -> Self:
+        """Itself, ending before the first event whose route does not begin with ``handler``.
+
+        And where ``Subscription.want`` was called since the last look ``ahead``.
+        """
+
+    @property
+    def latest(self) -> str | None:
+        """The name of the event that was read last."""
 
 @final
 class Subscription:

@@ -11,7 +11,9 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from fnmatch import fnmatchcase
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from snakepit import _core
@@ -170,15 +172,18 @@ class Dispatcher:
 
     def _serve(self, subscription: _core.Subscription) -> None:
         while (batch := subscription.next(_GATHER)) is not None:
-            # Tens of thousands a second, with the interpreter in hand: no call more than needed.
-            for event, measurements, metadata in batch:
+            # First the look ahead: if handlers change from here on, the batch stops for it.
+            while (event := batch.ahead()) is not None:
                 alone, route = self._routes.get(event) or self._route(event)
-                if alone is not None:
+                routes = self._routes
+                if alone is not None and event in routes:
+                    # Tens of thousands a second, with the interpreter in hand: their loop is in C.
                     try:
-                        alone(event, measurements, metadata)
+                        deque(starmap(alone, batch.run(routes, alone)), 0)
                     except BaseException:
-                        self._give_up(route[0], event)
+                        self._give_up(route[0], batch.latest or event)
                     continue
+                _, measurements, metadata = next(batch)
                 if event == _DROPPED:
                     self._say(measurements["count"])
                 for attached in route:  # What one does to its dicts is no other's business.

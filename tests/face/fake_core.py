@@ -10,7 +10,7 @@ import os
 import queue
 import threading
 import types
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from snakepit_bridge.errors import EncodeError as BridgeEncodeError
 
@@ -284,6 +284,39 @@ class FakeHostCall:
         return self._end("end")
 
 
+class Batch:
+    """Events, as the real one reads them."""
+
+    def __init__(self, subscription: Subscription, events: list[Any]) -> None:
+        self._subscription, self._events = subscription, events
+        self._run: tuple[dict[str, Any], Any] | None = None
+        self._seen = 0
+        self.latest: str | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        if self._run is not None:
+            routes, handler = self._run
+            changed = self._subscription.changes != self._seen
+            if changed or not self._events or routes.get(self._events[0][0], ())[:1] != (handler,):
+                self._run = None
+                raise StopIteration
+        if not self._events:
+            raise StopIteration
+        self.latest = self._events[0][0]
+        return self._events.pop(0)
+
+    def ahead(self) -> str | None:
+        self._seen, self._run = self._subscription.changes, None
+        return self._events[0][0] if self._events else None
+
+    def run(self, routes: dict[str, Any], handler: Any) -> Self:
+        self._run = routes, handler
+        return self
+
+
 class Subscription:
     """Events that the test tells: what its handlers want is remembered."""
 
@@ -291,6 +324,7 @@ class Subscription:
 
     def __init__(self, room: int) -> None:
         self.wanted: list[str] = []
+        self.changes = 0
         self.dropped = 0
         self._batches: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._told = 0
@@ -298,13 +332,15 @@ class Subscription:
 
     def want(self, names: list[str]) -> None:
         self.wanted = names
+        self.changes += 1
 
     def tell(self, *batch: Any) -> None:
         self._told += 1
         self._batches.put(list(batch))
 
     def next(self, gather: float) -> Any:
-        return self._batches.get()
+        batch = self._batches.get()
+        return None if batch is None else Batch(self, batch)
 
     def hurry(self) -> int:
         return self._told

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
+use super::clock::{since_epoch, system_time};
 use super::interest::Interest;
 use super::{PYTHON, Spec};
 use crate::id::WorkerRef;
@@ -93,8 +96,56 @@ fn whole(count: u64) -> Number {
 /// Numbers by name; as many as most events have need no memory of their own.
 pub type Measurements = SmallVec<[(Cow<'static, str>, Number); 1]>;
 
-/// What describes an event, by name; as above.
-pub type Metadata = SmallVec<[(Cow<'static, str>, Value); 4]>;
+/// What describes an event, by name, in the order in which it was said; a slice of such pairs.
+///
+/// Copies share it until one of them is changed.
+#[derive(Clone, Default)]
+pub struct Metadata(Option<Arc<Vec<Described>>>);
+
+type Described = (Cow<'static, str>, Value);
+
+impl Metadata {
+    /// One more.
+    pub fn push(&mut self, described: Described) {
+        Arc::make_mut(self.0.get_or_insert_default()).push(described);
+    }
+
+    /// Whether there are copies of it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.as_ref().is_some_and(|all| Arc::strong_count(all) > 1)
+    }
+
+    /// Whether one is a copy of the other, and neither was changed since: found without a look at
+    /// what they say. Two that are equal may not be.
+    #[must_use]
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Deref for Metadata {
+    type Target = [Described];
+
+    fn deref(&self) -> &[Described] {
+        self.0.as_ref().map_or(&[], |all| all)
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
 
 /// Something that happened, as [`super::CATALOGUE`] describes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,13 +160,16 @@ pub struct Event {
     pub(super) kind: Interest,
 }
 
+// A queue of thousands is written and read while calls go by: it has to leave them their caches.
+const _: () = assert!(size_of::<Event>() <= 96);
+
 impl Event {
     #[inline]
     pub(crate) fn new(spec: &Spec) -> Self {
         Self {
             name: Cow::Borrowed(spec.name),
             measurements: SmallVec::new(),
-            metadata: SmallVec::new(),
+            metadata: Metadata::default(),
             kind: spec.interest(),
         }
     }
@@ -126,7 +180,7 @@ impl Event {
         let nothing = Self {
             name: Cow::Borrowed(""),
             measurements: SmallVec::new(),
-            metadata: SmallVec::new(),
+            metadata: Metadata::default(),
             kind: Interest::NONE,
         };
         std::mem::replace(self, nothing)
@@ -136,7 +190,7 @@ impl Event {
     pub fn named(name: impl Into<Cow<'static, str>>) -> Self {
         let name = name.into();
         let kind = Interest::in_names([&*name]);
-        Self { name, measurements: SmallVec::new(), metadata: SmallVec::new(), kind }
+        Self { name, measurements: SmallVec::new(), metadata: Metadata::default(), kind }
     }
 
     /// One that an adapter told by this name, without the prefix that it gets here.
@@ -156,16 +210,27 @@ impl Event {
         self
     }
 
-    /// As [`Event::now`], for those of every call: to hand an event on costs as much as to make it.
-    pub(crate) fn add_now(&mut self) {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+    fn add_now(&mut self) {
+        self.add_system_time(since_epoch());
+    }
+
+    /// As [`Event::now`], of a moment that is about now, in place.
+    pub(crate) fn add_moment(&mut self, moment: Instant) {
+        self.add_system_time(system_time(moment));
+    }
+
+    fn add_system_time(&mut self, nanoseconds: i64) {
         self.measurements.push((Cow::Borrowed("system_time"), Number::Whole(nanoseconds)));
     }
 
     /// As [`Event::took`], in place.
     pub(crate) fn add_time(&mut self, name: &'static str, time: Duration) {
         self.measurements.push((Cow::Borrowed(name), Number::Real(time.as_secs_f64() * 1e3)));
+    }
+
+    /// With what somebody has said before of events like this one.
+    pub(crate) fn describe(&mut self, metadata: Metadata) {
+        self.metadata = metadata;
     }
 
     /// As [`Event::with`], in place.

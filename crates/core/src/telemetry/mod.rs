@@ -11,6 +11,7 @@
 
 mod adapter;
 mod catalogue;
+mod clock;
 mod event;
 mod exposition;
 mod hub;

@@ -1,81 +1,77 @@
 //! A batch of events, as Python reads it: one after the other.
 //!
 //! So only what a handler looks at exists as objects: those of the event before are used again, and
-//! the garbage collector, which counts what is there, is never called. A batch tells the same names
-//! again and again, and mostly of the same tools and workers, so what was made for one event serves
-//! the next ones.
+//! the garbage collector, which counts what is there, is never called.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::vec::IntoIter;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyString, PyTuple};
-use snakepit::telemetry::{Event, Metadata, Number, Value};
+use pyo3::types::{PyDict, PyString, PyTuple};
+use snakepit::telemetry::Event;
 
-/// Names that are remembered.
-const NAMES: usize = 32;
-
-/// Metadata that is remembered.
-const SEEN: usize = 8;
+use super::rows::{Rows, is_same};
 
 /// See the stub.
 #[pyclass(module = "snakepit._core")]
 pub(super) struct Batch {
     events: IntoIter<Event>,
-    names: Names,
-    seen: Vec<Seen>,
-    /// Which one makes room for another, once there are enough.
-    oldest: usize,
+    rows: Rows,
+    /// Counts the changes of who hears what, and what it was at the last look ahead.
+    changes: Arc<AtomicU64>,
+    seen: u64,
+    run: Option<Run>,
+    latest: Option<Cow<'static, str>>,
 }
 
-/// What described an event. To copy a dict costs much less than to fill one.
-struct Seen {
-    metadata: Metadata,
-    dict: Py<PyDict>,
+/// Events of one handler that follow each other.
+struct Run {
+    routes: Py<PyDict>,
+    handler: Py<PyAny>,
+    /// Names of events, and whether the handler is the only one that hears them.
+    known: Vec<(Cow<'static, str>, bool)>,
+}
+
+impl Run {
+    #[expect(clippy::ptr_arg, reason = "a borrowed one is a literal")]
+    fn has(&mut self, py: Python<'_>, name: &Cow<'static, str>) -> PyResult<bool> {
+        if let Some((_, alone)) = self.known.iter().find(|(known, _)| is_same(known, name)) {
+            return Ok(*alone);
+        }
+        let route = self.routes.bind(py).get_item(&**name)?;
+        let alone = match route {
+            Some(route) => route.cast::<PyTuple>()?.get_item(0)?.is(&self.handler),
+            None => false,
+        };
+        // Adapters may tell any number of names: these are looked up each time.
+        if let Cow::Borrowed(_) = name {
+            self.known.push((name.clone(), alone));
+        }
+        Ok(alone)
+    }
 }
 
 impl Batch {
-    pub(super) fn new(events: Vec<Event>) -> Self {
-        let events = events.into_iter();
-        Self { events, names: Names(Vec::new()), seen: Vec::new(), oldest: 0 }
+    pub(super) fn new(events: Vec<Event>, changes: Arc<AtomicU64>) -> Self {
+        let seen = changes.load(Ordering::Relaxed);
+        Self {
+            events: events.into_iter(),
+            rows: Rows::default(),
+            changes,
+            seen,
+            run: None,
+            latest: None,
+        }
     }
 
-    /// Its name, its measurements, its metadata.
-    fn row<'py>(&mut self, py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyTuple>> {
-        let Event { name, measurements, metadata, .. } = event;
-        let measured = PyDict::new(py);
-        for (key, value) in &measurements {
-            measured.set_item(self.names.get(py, key), number(py, *value)?)?;
-        }
-        let described = self.described(py, metadata)?;
-        (self.names.get(py, &name), measured, described).into_pyobject(py)
-    }
-
-    fn described<'py>(
-        &mut self,
-        py: Python<'py>,
-        metadata: Metadata,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        if let Some(seen) = self.seen.iter().find(|seen| same(&seen.metadata, &metadata)) {
-            return seen.dict.bind(py).copy();
-        }
-        let dict = PyDict::new(py);
-        for (key, value) in &metadata {
-            let key = self.names.get(py, key);
-            match value {
-                Value::Text(text) => dict.set_item(key, &**text)?,
-                Value::Number(value) => dict.set_item(key, number(py, *value)?)?,
-                Value::Flag(flag) => dict.set_item(key, flag)?,
-            }
-        }
-        let seen = Seen { metadata, dict: dict.copy()?.unbind() };
-        if self.seen.len() < SEEN {
-            self.seen.push(seen);
-        } else {
-            self.seen[self.oldest] = seen;
-            self.oldest = (self.oldest + 1) % SEEN;
-        }
-        Ok(dict)
+    /// Whether the next event is one of the run, if there is one.
+    fn goes_on(&mut self, py: Python<'_>) -> PyResult<bool> {
+        let (Some(run), Some(next)) = (&mut self.run, self.events.as_slice().first()) else {
+            return Ok(true);
+        };
+        Ok(self.changes.load(Ordering::Relaxed) == self.seen && run.has(py, &next.name)?)
     }
 }
 
@@ -86,45 +82,34 @@ impl Batch {
     }
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        self.events.next().map(|event| self.row(py, event)).transpose()
-    }
-}
-
-/// Names of events and of what they carry, as Python's texts.
-struct Names(Vec<(Cow<'static, str>, Py<PyString>)>);
-
-impl Names {
-    #[expect(clippy::ptr_arg, reason = "a borrowed one is a literal")]
-    fn get<'py>(&mut self, py: Python<'py>, name: &Cow<'static, str>) -> Bound<'py, PyString> {
-        if let Some((_, text)) = self.0.iter().find(|(known, _)| is_same(known, name)) {
-            return text.bind(py).clone();
+        if !self.goes_on(py)? {
+            self.run = None;
+            return Ok(None);
         }
-        let text = match name {
-            // Handlers ask for these by literals, which are the same objects then.
-            Cow::Borrowed(name) => PyString::intern(py, name),
-            Cow::Owned(name) => PyString::new(py, name),
-        };
-        if self.0.len() < NAMES {
-            self.0.push((name.clone(), text.clone().unbind()));
-        }
-        text
+        let Some(event) = self.events.next() else { return Ok(None) };
+        let row = self.rows.of(py, &event)?;
+        self.latest = Some(event.name);
+        Ok(Some(row))
     }
-}
 
-/// What is told last differs first: most of all which worker it was.
-fn same(one: &Metadata, other: &Metadata) -> bool {
-    one.len() == other.len()
-        && one.iter().zip(other).rev().all(|(a, b)| a.1 == b.1 && is_same(&a.0, &b.0))
-}
+    fn ahead<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        self.seen = self.changes.load(Ordering::Relaxed);
+        self.run = None;
+        let next = self.events.as_slice().first()?;
+        Some(self.rows.name(py, next))
+    }
 
-/// Names of the catalogue are mostly found where they were before, without a look at their letters.
-fn is_same(one: &str, other: &str) -> bool {
-    std::ptr::eq(one, other) || one == other
-}
+    fn run<'py>(
+        mut slf: PyRefMut<'py, Self>,
+        routes: Py<PyDict>,
+        handler: Py<PyAny>,
+    ) -> PyRefMut<'py, Self> {
+        slf.run = Some(Run { routes, handler, known: Vec::new() });
+        slf
+    }
 
-fn number(py: Python<'_>, number: Number) -> PyResult<Bound<'_, PyAny>> {
-    Ok(match number {
-        Number::Whole(whole) => whole.into_pyobject(py)?.into_any(),
-        Number::Real(real) => PyFloat::new(py, real).into_any(),
-    })
+    #[getter]
+    fn latest(&self) -> Option<&str> {
+        self.latest.as_deref()
+    }
 }

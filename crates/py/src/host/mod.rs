@@ -34,6 +34,7 @@ mod raised;
 mod remote;
 mod reply;
 mod retry;
+mod rows;
 mod runtime;
 mod session;
 mod spans;

@@ -1,6 +1,8 @@
 //! Events of all pools of the process, for one thread of Python's.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -13,7 +15,11 @@ use super::runtime;
 
 /// See the stub.
 #[pyclass(frozen, module = "snakepit._core")]
-pub(super) struct Subscription(telemetry::Subscription);
+pub(super) struct Subscription {
+    events: telemetry::Subscription,
+    /// Of what is wanted: whoever reads a batch has to look again who hears what.
+    changes: Arc<AtomicU64>,
+}
 
 /// The names of all events that pools tell by themselves.
 pub(super) fn names(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
@@ -24,35 +30,36 @@ pub(super) fn names(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
 impl Subscription {
     #[new]
     fn new(room: usize) -> Self {
-        Self(telemetry::Subscription::new(room))
+        Self { events: telemetry::Subscription::new(room), changes: Arc::default() }
     }
 
     fn want(&self, names: Vec<String>) {
-        self.0.want(Interest::in_names(names.iter().map(String::as_str)));
+        self.events.want(Interest::in_names(names.iter().map(String::as_str)));
+        self.changes.fetch_add(1, Ordering::Relaxed);
     }
 
     fn next(&self, py: Python<'_>, gather: f64) -> Option<Batch> {
         let _inside = Inside::enter(py);
         let gather = runtime::duration(Some(gather)).unwrap_or(Duration::MAX);
         let batch = py.detach(|| {
-            let batch = self.0.next_batch(gather);
+            let batch = self.events.next_batch(gather);
             leave::come_back();
             batch
         });
-        batch.map(Batch::new)
+        batch.map(|events| Batch::new(events, self.changes.clone()))
     }
 
     fn hurry(&self) -> u64 {
-        self.0.hurry()
+        self.events.hurry()
     }
 
     fn close(&self) {
-        self.0.close();
+        self.events.close();
     }
 
     #[getter]
     fn dropped(&self) -> u64 {
-        self.0.dropped()
+        self.events.dropped()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Calls and streams, and what became of them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -11,8 +12,8 @@ use super::Teller;
 use crate::call::Step;
 use crate::error::Error;
 use crate::telemetry::{
-    CALL_QUARANTINED, EXECUTE_EXCEPTION, EXECUTE_START, EXECUTE_STOP, Event, Interest, QUEUE_FULL,
-    QUEUE_TIMEOUT, RETRY_EXHAUSTED, RETRY_SUCCESS, STREAM_START, STREAM_STOP,
+    CALL_QUARANTINED, EXECUTE_EXCEPTION, EXECUTE_START, EXECUTE_STOP, Event, Interest, Metadata,
+    QUEUE_FULL, QUEUE_TIMEOUT, RETRY_EXHAUSTED, RETRY_SUCCESS, STREAM_START, STREAM_STOP,
 };
 
 /// Who wants one of these wants to know of calls.
@@ -45,16 +46,25 @@ impl Made {
 }
 
 impl Job {
-    pub(super) fn tell(&self, mut event: Event) -> Event {
-        self.describe(&mut event);
-        event
+    pub(super) fn tell(&self, event: Event) -> Event {
+        let event = event.with("command", self.tool.clone());
+        event.with_any("session_id", self.session.clone())
     }
 
-    fn describe(&self, event: &mut Event) {
-        event.add("command", self.tool.clone());
-        if let Some(session) = &self.session {
-            event.add("session_id", session.clone());
-        }
+    /// What its beginning says, or its end in this worker.
+    fn described(&self, teller: &Teller, worker: Option<usize>) -> Metadata {
+        let recent = worker.map_or(&teller.begun, |number| &teller.ended[number]);
+        recent.of(&self.tool, self.session.as_ref(), |metadata| {
+            let mut say = |name, text: Arc<str>| metadata.push((Cow::Borrowed(name), text.into()));
+            say("pool", teller.pool.clone());
+            say("command", self.tool.clone());
+            if let Some(session) = &self.session {
+                say("session_id", session.clone());
+            }
+            if let Some(number) = worker {
+                say("worker_id", teller.worker(number));
+            }
+        })
     }
 
     fn tell_with_worker(&self, teller: &Teller, event: Event) -> Event {
@@ -70,8 +80,8 @@ impl Shared {
             let streams = matches!(job.sink, Sink::Stream(_));
             let wanted = if streams { CALLS.and(STREAMS) } else { CALLS };
             self.events.fill(EXECUTE_START, |event| {
-                job.describe(event);
-                event.add_now();
+                event.describe(job.described(&self.events, None));
+                event.add_moment(now);
             });
             let told = self.events.sink.hears(wanted).then_some(ToldCall { since: now, items: 0 });
             Made { tool: job.tool.clone(), session: job.session.clone(), told }
@@ -120,10 +130,7 @@ impl Shared {
         let spec = outcome.map_or(EXECUTE_EXCEPTION, |()| EXECUTE_STOP);
         let error = outcome.err().map(word);
         self.events.fill(spec, |event| {
-            job.describe(event);
-            if let Some(number) = job.last_worker() {
-                event.add("worker_id", self.events.worker(number));
-            }
+            event.describe(job.described(&self.events, job.last_worker()));
             event.add_time("duration_ms", since.elapsed());
             if let Some(error) = error {
                 event.add("error", error);

@@ -10,6 +10,7 @@ mod call;
 mod host_tool;
 mod note;
 mod pool;
+mod recent;
 mod worker;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 pub(super) use call::ToldCall;
 pub(super) use host_tool::ToldAsk;
+use recent::Recent;
 
 use super::Pool;
 use super::shared::Shared;
@@ -31,6 +33,10 @@ pub(super) struct Teller {
     pool: Arc<str>,
     /// `pool/slot`, by number.
     workers: Box<[Arc<str>]>,
+    /// What is said when calls begin.
+    begun: Recent,
+    /// What is said when they end, by the worker that had them.
+    ended: Box<[Recent]>,
     since: Instant,
     initialized: AtomicBool,
     closed: AtomicBool,
@@ -43,6 +49,8 @@ impl Teller {
             sink: Arc::default(),
             pool: name.into(),
             workers: (0..config.size).map(|number| format!("{name}/{number}").into()).collect(),
+            begun: Recent::default(),
+            ended: (0..config.size).map(|_| Recent::default()).collect(),
             since: Instant::now(),
             initialized: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -56,11 +64,10 @@ impl Teller {
         }
     }
 
-    /// As [`Teller::tell`], of an event that is filled where it is.
+    /// As [`Teller::tell`], of an event that is filled where it is, but for the pool.
     pub(super) fn fill(&self, spec: &Spec, fill: impl FnOnce(&mut Event)) {
         if self.sink.hears(spec.interest()) {
             let mut event = Event::new(spec);
-            event.add("pool", self.pool.clone());
             fill(&mut event);
             self.sink.pass_on(&mut event);
         }
