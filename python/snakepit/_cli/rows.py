@@ -61,11 +61,12 @@ def worker_row(worker: dict[str, Any]) -> list[str]:
         str(worker["calls"]),
         "-" if worker["memory"] is None else size(worker["memory"]),
         str(worker["sessions"]),
-        _doing(worker),
+        doing(worker),
     ]
 
 
-def _doing(worker: dict[str, Any]) -> str:
+def doing(worker: dict[str, Any]) -> str:
+    """What a worker runs, or why it cannot start."""
     if worker["failure"]:
         return printable(str(worker["failure"]).splitlines()[0])
     shown = list[str]()
