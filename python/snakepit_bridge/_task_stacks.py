@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from types import FrameType
 
+    Chain = list[tuple[FrameType, int]]
+    """Where a thread is, the innermost frame first."""
+
 MAX_TASKS: Final = 1000
 """Of a loop, looked at."""
 MAX_KINDS: Final = 50
@@ -58,15 +61,15 @@ class _Kind(NamedTuple):
     stack: tuple[tuple[str, int, str], ...]
 
 
-def told(frames: Mapping[int, FrameType], names: Mapping[int | None, str]) -> list[str]:
-    """A text for each event loop that runs on a thread; ``frames`` and ``names`` are of threads."""
+def told(chains: Mapping[int, Chain], names: Mapping[int | None, str]) -> list[str]:
+    """A text for each event loop that runs on a thread; ``chains`` and ``names`` are of threads."""
     # Not imported: a worker without it has no tasks.
     module = sys.modules.get("asyncio")
     code = getattr(getattr(module, "BaseEventLoop", None), "run_forever", None)
     if module is None or code is None:
         return []
     parts, until = list[str](), time.monotonic() + _PATIENCE
-    for ident, loop in _running(frames, code.__code__):
+    for ident, loop in _running(chains, code.__code__):
         head = f"Tasks of the event loop of thread {names.get(ident, f'{ident:#x}')}"
         try:
             found = _asked(module, loop, until) if is_off() else _kinds(module, loop)
@@ -84,15 +87,11 @@ def told(frames: Mapping[int, FrameType], names: Mapping[int | None, str]) -> li
 
 
 def _running(
-    frames: Mapping[int, FrameType], run_forever: Any
+    chains: Mapping[int, Chain], run_forever: Any
 ) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
-    for ident, innermost in frames.items():
-        frame: FrameType | None = innermost
-        while frame is not None:
-            if frame.f_code is run_forever:
-                yield ident, frame.f_locals["self"]
-                break
-            frame = frame.f_back
+    for ident, chain in chains.items():
+        loops = [frame.f_locals["self"] for frame, _ in chain if frame.f_code is run_forever]
+        yield from ((ident, loop) for loop in loops[:1])
 
 
 def _asked(

@@ -92,6 +92,7 @@ def test_a_replacement_that_hangs_can_be_looked_at(
     assert "generation 2 is starting, for " in ended.stderr
     assert "  snakepit stack default/0 --generation 2\n" in ended.stderr
     meeting.wait("in")
+    assert ", next starting " in command("status", *here).stdout
     look = ("stack", "default/0", "--json", *here)
     told = json.loads(command(*look, "--generation", 2).stdout)
     assert (told["generation"], told["state"]) == (2, "starting")

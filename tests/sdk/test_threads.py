@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import time
 import weakref
@@ -16,12 +17,14 @@ import pytest
 from snakepit_bridge import _task_stacks
 from snakepit_bridge._threads import where
 
+OF_LOOP = "of-the-loop"
+
 
 @contextmanager
 def looping(main: Callable[[], Any]) -> Iterator[asyncio.AbstractEventLoop]:
     """A loop on a thread of its own, once ``main`` has run on it."""
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="of-the-loop")
+    thread = threading.Thread(target=loop.run_forever, name=OF_LOOP)
     thread.start()
 
     async def begin() -> None:
@@ -280,3 +283,27 @@ def test_what_goes_wrong_is_told_in_place_of_the_tasks(monkeypatch: pytest.Monke
 
 def test_without_a_loop_no_task_is_told() -> None:
     assert "Tasks of" not in where()
+
+
+def test_a_stack_that_was_cut_while_it_was_followed_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What suspends meanwhile has no callers any more, and they lead to the loop."""
+    kept, looks = list[Any](), list[int]()
+    frames_of = sys._current_frames
+
+    def current_frames() -> dict[int, Any]:
+        looks.append(len(looks))
+        frames = frames_of()
+        if len(looks) < 3:
+            [ident] = [thread.ident for thread in threading.enumerate() if thread.name == OF_LOOP]
+            assert ident is not None
+            frames[ident] = kept[0].get_coro().cr_frame
+        return frames
+
+    with looping(lambda: kept.append(asyncio.create_task(innermost(), name="it"))):
+        monkeypatch.setattr(sys, "_current_frames", current_frames)
+        text = where()
+    assert len(looks) == 3
+    assert "Task it, coroutine innermost" in text
+    assert "in run_forever\n" in text

@@ -48,6 +48,8 @@ def worker_row(worker: dict[str, Any]) -> list[str]:
     state = worker["state"]
     if state not in ("ready", "busy"):
         state = f"{state} {span(worker['state_for'])}"
+    if worker.get("replacement"):
+        state = f"{state}, next starting {span(worker['replacement']['state_for'])}"
     if worker["breaker"] != "closed":
         state = f"{state}, breaker {worker['breaker']}"
     if worker.get("device"):
