@@ -246,3 +246,10 @@ class Coroutines(_Tools):
     def where(self) -> bool:
         """A tool that is no coroutine runs between the steps of the others."""
         return asyncio.get_running_loop() is self.loop
+
+    @tool
+    async def trickle_in_turn(self, started: str, release: str) -> AsyncIterator[int]:
+        yield 1
+        touch(started)
+        await wait_in_turn(release)
+        yield 2

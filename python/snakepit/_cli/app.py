@@ -21,7 +21,7 @@ COMMANDS = {
     "config": "snakepit._cli.config:config",
     "doctor": "snakepit._cli.doctor:doctor",
     "gen": "snakepit._cli.gen:app",
-    "recycle": "snakepit._cli.recycle:recycle",
+    "recycle": "snakepit._cli.recycle:app",
     "run": "snakepit._cli.run:run",
     "setup": "snakepit._cli.setup:setup",
     "stack": "snakepit._cli.stack:stack",
@@ -32,7 +32,7 @@ COMMANDS = {
 
 STATUSES = (
     "exit status: 0 done, 1 something could not be done, 2 wrong command line, "
-    "3 no running host, 130 Ctrl-C, 143 SIGTERM"
+    "3 no running host, 4 not done in the time given, 130 Ctrl-C, 143 SIGTERM"
 )
 
 # Plain: with rich's help, `--help` would take three times as long.

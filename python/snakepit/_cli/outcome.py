@@ -16,6 +16,8 @@ class Status(IntEnum):
     """The command line is wrong; nothing was done."""
     NO_HOST = 3
     """The command asks a running host, and there is none."""
+    TIMED_OUT = 4
+    """What was waited for did not come in the time that was given; it may come still."""
     INTERRUPTED = 130
     """Ctrl-C."""
     TERMINATED = 143

@@ -48,6 +48,8 @@ def worker_row(worker: dict[str, Any]) -> list[str]:
     state = worker["state"]
     if state not in ("ready", "busy"):
         state = f"{state} {span(worker['state_for'])}"
+    if worker.get("replacement"):
+        state = f"{state}, next starting {span(worker['replacement']['state_for'])}"
     if worker["breaker"] != "closed":
         state = f"{state}, breaker {worker['breaker']}"
     if worker.get("device"):
@@ -61,11 +63,12 @@ def worker_row(worker: dict[str, Any]) -> list[str]:
         str(worker["calls"]),
         "-" if worker["memory"] is None else size(worker["memory"]),
         str(worker["sessions"]),
-        _doing(worker),
+        doing(worker),
     ]
 
 
-def _doing(worker: dict[str, Any]) -> str:
+def doing(worker: dict[str, Any]) -> str:
+    """What a worker runs, or why it cannot start."""
     if worker["failure"]:
         return printable(str(worker["failure"]).splitlines()[0])
     shown = list[str]()

@@ -25,6 +25,7 @@ pub(crate) enum Said {
         host: Host,
         pools: Vec<Pool>,
     },
+    Worker(WorkerRow),
     Stack(Stack),
     Recycled(Worker),
     Error {
@@ -60,6 +61,8 @@ pub(crate) struct Stack {
     #[serde(flatten)]
     pub(crate) worker: Worker,
     pub(crate) pid: Option<u32>,
+    /// As of a [`WorkerRow`].
+    pub(crate) state: &'static str,
     /// `interpreter`: told by it; `signal`: it was held, and its fault handler told.
     pub(crate) by: &'static str,
     pub(crate) text: String,
@@ -158,6 +161,18 @@ pub(crate) struct WorkerRow {
     /// Calls that were sent to it and wait there.
     pub(crate) waiting: usize,
     /// Why it cannot start, where its slot is degraded.
+    pub(crate) failure: Option<String>,
+    pub(crate) replacement: Option<Replacement>,
+}
+
+/// Who starts to take the place of a worker that serves meanwhile.
+#[derive(Debug, Serialize)]
+pub(crate) struct Replacement {
+    pub(crate) generation: u64,
+    pub(crate) pid: Option<u32>,
+    /// Seconds that it, or the try before it, has been what it is.
+    pub(crate) state_for: f64,
+    /// Why the one before it could not start, where there was one.
     pub(crate) failure: Option<String>,
 }
 

@@ -4,7 +4,7 @@
 //!  snakepit status ──▶ operator.sock ──▶ Desk ──▶ request: one line of JSON, read and judged
 //!  (same user)          (run folder)      │          │
 //!                                         │          ▼
-//!                                         │        verb ──▶ Subject (a pool): report, stack, recycle
+//!                                         │        verb ──▶ Subject (a pool): report, worker, stack, recycle
 //!                                         ▼                    │
 //!                                        client ◀── answer ◀───┘   one line of JSON, and the end
 //! ```

@@ -13,6 +13,7 @@ pub(super) const MAX_REQUEST: usize = 4096;
 pub(super) enum Request {
     Hello,
     Status,
+    Worker(Target),
     Stack(Target),
     Recycle(Target),
 }
@@ -82,13 +83,18 @@ impl Request {
         match (&*verb, target) {
             ("hello", None) => Ok(Self::Hello),
             ("status", None) => Ok(Self::Status),
+            ("worker", Some(target)) => Ok(Self::Worker(target)),
             ("stack", Some(target)) => Ok(Self::Stack(target)),
             ("recycle", Some(target)) => Ok(Self::Recycle(target)),
             ("hello" | "status", Some(_)) => Err(malformed(format!("{verb} is of no worker"))),
-            ("stack" | "recycle", None) => Err(malformed(format!("{verb} needs pool and slot"))),
+            ("worker" | "stack" | "recycle", None) => {
+                Err(malformed(format!("{verb} needs pool and slot")))
+            }
             _ => Err(Malformed {
                 kind: "verb",
-                message: format!("no verb {verb:.40?}; there are hello, status, stack, recycle"),
+                message: format!(
+                    "no verb {verb:.40?}; there are hello, status, worker, stack, recycle"
+                ),
             }),
         }
     }
@@ -127,6 +133,7 @@ mod tests {
         for rest in [
             r#""verb":"status","pool":"a","slot":0"#,
             r#""verb":"stack""#,
+            r#""verb":"worker","slot":0"#,
             r#""verb":"recycle","pool":"a""#,
             r#""verb":"recycle","slot":0"#,
             r#""verb":"recycle","pool":"a","slot":-1"#,

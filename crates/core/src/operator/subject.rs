@@ -27,10 +27,16 @@ pub(crate) trait Subject: Send + Sync {
     /// What it is and how it fares.
     fn report(&self, id: u64) -> answer::Pool;
 
+    /// One of its workers.
+    ///
+    /// # Errors
+    /// It is gone.
+    fn worker(&self, slot: usize, generation: Option<u64>) -> Result<answer::WorkerRow, Refused>;
+
     /// Where the threads of a worker are. Waits for it, for `limit` at most.
     ///
     /// # Errors
-    /// It is gone, not ready, or does not tell.
+    /// It is gone, has not dialled in yet, or does not tell.
     fn stack(
         &self,
         slot: usize,

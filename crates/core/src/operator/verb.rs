@@ -26,11 +26,15 @@ pub(super) fn carry_out(
             let seen = subjects.iter().filter(|(_, pool)| pool.access() >= Access::Read);
             Said::Status { host: host(), pools: seen.map(|(id, pool)| pool.report(*id)).collect() }
         }
-        Request::Stack(target) => told(find(&target, subjects).and_then(|pool| {
+        Request::Worker(target) => told(
+            find(&target, Access::Read, subjects)
+                .and_then(|pool| pool.worker(target.slot, target.generation).map(Said::Worker)),
+        ),
+        Request::Stack(target) => told(find(&target, Access::Admin, subjects).and_then(|pool| {
             pool.stack(target.slot, target.generation, STACK_LIMIT).map(Said::Stack)
         })),
         Request::Recycle(target) => told(
-            find(&target, subjects)
+            find(&target, Access::Admin, subjects)
                 .and_then(|pool| pool.recycle(target.slot, target.generation).map(Said::Recycled)),
         ),
     }
@@ -40,8 +44,12 @@ fn told(outcome: Result<Said, Refused>) -> Said {
     outcome.unwrap_or_else(|Refused { kind, message }| Said::Error { kind, message })
 }
 
-/// The pool of a worker to which something is to be done.
-fn find<'a>(target: &Target, subjects: &'a Subjects) -> Result<&'a dyn Subject, Refused> {
+/// The pool of a worker that is meant, where it lets so much be done.
+fn find<'a>(
+    target: &Target,
+    needed: Access,
+    subjects: &'a Subjects,
+) -> Result<&'a dyn Subject, Refused> {
     let refused = |kind, message| Err(Refused { kind, message });
     let visible = || subjects.iter().filter(|(_, pool)| pool.access() > Access::Off);
     let name = &*target.pool;
@@ -66,7 +74,7 @@ fn find<'a>(target: &Target, subjects: &'a Subjects) -> Result<&'a dyn Subject, 
             return refused("ambiguous", message);
         }
     };
-    if pool.access() < Access::Admin {
+    if pool.access() < needed {
         let message = format!("pool {name:?} may only be looked at: it has control=\"read\"");
         return refused("read_only", message);
     }
@@ -103,6 +111,10 @@ mod tests {
             unreachable!("nobody asks")
         }
 
+        fn worker(&self, _: usize, _: Option<u64>) -> Result<answer::WorkerRow, Refused> {
+            Err(Refused { kind: "seen", message: String::new() })
+        }
+
         fn stack(&self, _: usize, _: Option<u64>, _: Duration) -> Result<answer::Stack, Refused> {
             Err(Refused { kind: "no_answer", message: String::new() })
         }
@@ -113,14 +125,17 @@ mod tests {
     }
 
     fn recycle(pool: &str, id: Option<u64>, slot: usize) -> Result<usize, &'static str> {
+        carried_out(Request::Recycle(Target { pool: pool.into(), id, slot, generation: None }))
+    }
+
+    fn carried_out(request: Request) -> Result<usize, &'static str> {
         let subjects: Subjects = vec![
             (0, Arc::new(Dummy("a", Access::Admin))),
             (1, Arc::new(Dummy("twin", Access::Admin))),
             (2, Arc::new(Dummy("twin", Access::Read))),
             (3, Arc::new(Dummy("hidden", Access::Off))),
         ];
-        let target = Target { pool: pool.into(), id, slot, generation: None };
-        match carry_out(Request::Recycle(target), &subjects, || unreachable!("not of the host")) {
+        match carry_out(request, &subjects, || unreachable!("not of the host")) {
             Said::Recycled(worker) => Ok(worker.slot),
             Said::Error { kind, .. } => Err(kind),
             other => panic!("{other:?}"),
@@ -138,5 +153,15 @@ mod tests {
         assert_eq!(recycle("twin", Some(2), 0), Err("read_only"));
         assert_eq!(recycle("hidden", None, 0), Err("pool"), "as if there were none");
         assert_eq!(recycle("b", None, 0), Err("pool"));
+    }
+    #[test]
+    fn a_pool_that_may_only_be_looked_at_shows_a_worker() {
+        let look = |pool: &str, id| {
+            let target = Target { pool: pool.into(), id, slot: 0, generation: None };
+            carried_out(Request::Worker(target))
+        };
+        assert_eq!(look("a", None), Err("seen"));
+        assert_eq!(look("twin", Some(2)), Err("seen"));
+        assert_eq!(look("hidden", None), Err("pool"));
     }
 }

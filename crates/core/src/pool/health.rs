@@ -124,7 +124,7 @@ impl Shared {
         PoolHealth { status, workers, crashes }
     }
 
-    fn facts(&self, number: usize, now: Instant) -> WorkerFacts {
+    pub(super) fn facts(&self, number: usize, now: Instant) -> WorkerFacts {
         let (facts, state, worker, record) = {
             let inner = self.lock();
             let slot = inner.state.slot_of(number);

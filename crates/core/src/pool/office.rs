@@ -12,7 +12,7 @@ use crate::payload::Payload;
 use crate::policy::meter::Fate;
 use crate::process::arena::Arena;
 use crate::transport::{FromWorker, PythonInfo, ToolInfo, WorkerFailure};
-use crate::worker::{self, Ending, Office, Port};
+use crate::worker::{self, Ending, Locator, Office, Port};
 
 impl Office for Shared {
     fn starting(&self, slot: usize, generation: u64) -> Option<Instant> {
@@ -31,6 +31,10 @@ impl Office for Shared {
 
     fn spawned(&self, slot: usize, pid: u32) {
         self.lock().records[slot].pid = Some(pid);
+    }
+
+    fn attached(&self, slot: usize, locator: Locator) {
+        self.lock().records[slot].locator = Some(locator);
     }
 
     fn runs_in(&self, slot: usize, python: Option<PythonInfo>) {
@@ -121,7 +125,7 @@ impl Office for Shared {
             let mut inner = self.lock();
             let generation = inner.state.generation(slot);
             let record = &mut inner.records[slot];
-            (record.pid, record.python) = (None, None);
+            (record.pid, record.python, record.locator) = (None, None, None);
             match end {
                 Ending::NeverReady(failure) => {
                     let permanent = failure.permanent;

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::health::WorkerFacts;
 use super::inquiry::Located;
-use super::shared::Shared;
+use super::shared::{Record, Shared};
 use crate::breaker::CircuitBreaker;
 use crate::config::{Access, AdapterSource, SourceKind};
 use crate::operator::answer::{
-    Calls, Config, Pool, Queue, Running, SharedMemory, Stack, Worker, WorkerRow,
+    Calls, Config, Pool, Queue, Replacement, Running, SharedMemory, Stack, Worker, WorkerRow,
 };
 use crate::operator::{Refused, Subject};
 use crate::process::Way;
+use crate::worker::Locator;
 
 /// An interpreter that nobody holds tells in much less.
 const INTERPRETER_LIMIT: Duration = Duration::from_secs(1);
@@ -37,11 +39,7 @@ impl Subject for Shared {
     fn report(&self, id: u64) -> Pool {
         let (stats, health) = (self.stats(), self.health());
         let now = Instant::now();
-        let rows = health.workers.iter().map(|facts| {
-            let number = facts.worker.slot;
-            let failure = facts.start_failure.as_ref().map(|failure| failure.reason.clone());
-            self.row(number, facts.since, failure, now)
-        });
+        let rows = health.workers.iter().map(|facts| self.row(facts, now));
         let counters = stats.counters;
         Pool {
             id,
@@ -83,30 +81,37 @@ impl Subject for Shared {
         }
     }
 
+    fn worker(&self, number: usize, generation: Option<u64>) -> Result<WorkerRow, Refused> {
+        let now = Instant::now();
+        let row = self.row(&self.facts(number, now), now);
+        self.checked(number, generation, row.generation).map(|_| row)
+    }
+
     fn stack(
         &self,
         number: usize,
         generation: Option<u64>,
         limit: Duration,
     ) -> Result<Stack, Refused> {
-        let (port, present, pid, state) = {
+        let (record, present, found, state) = {
             let inner = self.lock();
-            let slot = inner.state.slot_of(number);
-            let (present, (state, ..)) = (inner.state.generation(slot), inner.state.describe(slot));
-            (inner.ports.0[slot].clone(), present, inner.records[slot].pid, state)
+            let main = inner.state.slot_of(number);
+            // Also one that is about to take the place, or has left it.
+            let slot = generation.and_then(|wanted| inner.state.slot_with(number, wanted));
+            let slot = slot.unwrap_or(main);
+            let (state, ..) = inner.state.describe(slot);
+            let generation_at = |slot| inner.state.generation(slot);
+            (inner.records[slot].clone(), generation_at(main), generation_at(slot), state)
         };
-        let worker = self.checked(number, generation, present)?;
-        let Some(port) = port else {
-            return refused("not_ready", format!("{worker} is {state}: it does not hear yet"));
+        let worker = match generation == Some(found) {
+            true => format!("{}/{number}", self.name()),
+            false => self.checked(number, generation, present)?,
         };
-        if !port.has_control() {
-            let message = format!("the program of {worker} does not read its control socket");
-            return refused("no_answer", message);
-        }
+        let locator = self.locator_of(&record, &worker, state)?;
         let until = Instant::now() + limit;
         let mut inquiry = self.inquiries.open();
         for (way, at_most) in [(Way::Interpreter, INTERPRETER_LIMIT), (Way::Signal, limit)] {
-            port.locate(inquiry.number(way), way);
+            locator.locate(inquiry.number(way), way);
             let left = until.saturating_duration_since(Instant::now()).min(at_most);
             if let Some(Located { way, text }) = inquiry.answer(left)
                 && !text.is_empty()
@@ -115,8 +120,8 @@ impl Subject for Shared {
                     Way::Interpreter => "interpreter",
                     Way::Signal => "signal",
                 };
-                let worker = Worker { pool: self.name().into(), slot: number, generation: present };
-                return Ok(Stack { worker, pid, by, text });
+                let worker = Worker { pool: self.name().into(), slot: number, generation: found };
+                return Ok(Stack { worker, pid: record.pid, state, by, text });
             }
         }
         refused(
@@ -156,6 +161,43 @@ impl Shared {
         }
     }
 
+    /// What to ask a worker with.
+    ///
+    /// # Errors
+    /// It cannot be asked, or not yet.
+    fn locator_of<'a>(
+        &self,
+        record: &'a Record,
+        worker: &str,
+        state: &str,
+    ) -> Result<&'a Locator, Refused> {
+        let Some(pid) = record.pid else {
+            let last = record.start_failure.as_ref().filter(|_| state == "degraded");
+            let why = last.map(|(_, failure)| format!(": {}", failure.reason));
+            let message =
+                format!("{worker} is {state} and has no process now{}", why.unwrap_or_default());
+            return refused("not_ready", message);
+        };
+        match &record.locator {
+            Some(locator) if locator.hears() => Ok(locator),
+            Some(_) => refused(
+                "no_answer",
+                format!("the program of {worker} does not read its control socket"),
+            ),
+            None => {
+                let stage = match self.config.worker.adapter.kind {
+                    SourceKind::Program => "its program has not dialled in",
+                    _ => "its interpreter starts: it has not come to the adapter",
+                };
+                let message = format!(
+                    "{worker} is {state} and cannot tell yet: {stage}; ask again, or look at \
+                     process {pid} from outside, as with py-spy dump --pid {pid}"
+                );
+                refused("not_ready", message)
+            }
+        }
+    }
+
     fn made_from(&self) -> Config {
         let config = &self.config;
         let AdapterSource { kind, location, qualname } = &config.worker.adapter;
@@ -173,13 +215,8 @@ impl Shared {
         }
     }
 
-    fn row(
-        &self,
-        number: usize,
-        state_for: Duration,
-        failure: Option<String>,
-        now: Instant,
-    ) -> WorkerRow {
+    fn row(&self, facts: &WorkerFacts, now: Instant) -> WorkerRow {
+        let number = facts.worker.slot;
         let info = self.worker_info(number);
         let ago = |at| now.saturating_duration_since(at).as_secs_f64();
         let inner = self.lock();
@@ -197,7 +234,7 @@ impl Shared {
             generation: info.worker.generation,
             pid: info.pid,
             state: info.state,
-            state_for: state_for.as_secs_f64(),
+            state_for: facts.since.as_secs_f64(),
             age: record.started.filter(|_| info.pid.is_some()).map(ago),
             calls: info.calls,
             memory: info.memory,
@@ -207,7 +244,19 @@ impl Shared {
             python: record.python.as_ref().map(|python| python.version.clone()),
             waiting: inner.state.load(slot).saturating_sub(running.len()),
             running,
-            failure,
+            failure: facts.start_failure.as_ref().map(|failure| failure.reason.clone()),
+            replacement: inner.state.replacement_of(slot).map(|heir| {
+                let (record, generation) = (&inner.records[heir], inner.state.generation(heir));
+                let last = record.start_failure.as_ref();
+                // One of an earlier life of that slot says nothing of this try.
+                let last = last.filter(|(failed, _)| failed + 1 == generation);
+                Replacement {
+                    generation,
+                    pid: record.pid,
+                    state_for: ago(inner.state.facts(heir).changed),
+                    failure: last.map(|(_, failure)| failure.reason.clone()),
+                }
+            }),
         }
     }
 }

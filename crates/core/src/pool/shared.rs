@@ -36,7 +36,7 @@ use crate::process::{Owner, owner};
 use crate::telemetry::Event;
 use crate::tool::{Registered, Task};
 use crate::transport::{PythonInfo, ToolInfo, WorkerFailure};
-use crate::worker::{Order, Port, TooLong};
+use crate::worker::{Locator, Order, Port, TooLong};
 
 /// The present worker of each slot.
 #[derive(Default)]
@@ -70,6 +70,8 @@ impl Words for Ports {
 #[derive(Clone, Default)]
 pub(super) struct Record {
     pub(super) pid: Option<u32>,
+    /// To ask it where it is, once it has dialled in.
+    pub(super) locator: Option<Locator>,
     /// When the start of the present one began.
     pub(super) started: Option<Instant>,
     pub(super) exit: Arc<ExitReport>,

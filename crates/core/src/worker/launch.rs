@@ -207,7 +207,12 @@ impl Handshake<'_> {
                         return Err(malformed(&error).map_or_else(other, broke));
                     }
                 },
-                news = self.process.admission.next() => self.news(news)?,
+                news = self.process.admission.next() => {
+                    self.news(news)?;
+                    if let Some((_, port)) = &self.line {
+                        keeper.office.attached(keeper.slot, port.locator());
+                    }
+                },
                 more = more => {
                     self.ended = !more;
                     if !frames.is_empty() {
@@ -246,6 +251,10 @@ impl Handshake<'_> {
                 }
                 false => for_good(reason),
             });
+        }
+        if let Aside::Located { nonce, text } = received.message {
+            keeper.office.located(nonce, text);
+            return Ok(());
         }
         self.process.noted(received);
         if let Some(pid) = self.process.pid {

@@ -13,6 +13,7 @@ mod command;
 mod keeper;
 mod launch;
 mod loans;
+mod locator;
 mod output;
 mod port;
 mod watch;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use keeper::{Keeper, Order};
+pub(crate) use locator::Locator;
 pub(crate) use port::{Port, TooLong};
 
 use crate::config::TelemetryFilter;
@@ -52,6 +54,9 @@ pub(crate) trait Office: Send + Sync + 'static {
 
     /// Its process is there.
     fn spawned(&self, slot: usize, pid: u32);
+
+    /// It dialled in, and its adapter loads.
+    fn attached(&self, slot: usize, locator: Locator);
 
     /// It is about to be ready, and runs in that Python.
     fn runs_in(&self, slot: usize, python: Option<PythonInfo>);

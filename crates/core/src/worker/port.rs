@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::loans::Loans;
+use super::locator::Locator;
 use crate::config::{TelemetryFilter, WorkerConfig};
 use crate::id::{CallId, WorkerRef};
 use crate::payload::{Buffers, Payload, Told};
-use crate::process::{Control, Page, ToWorker, Way, WordState};
+use crate::process::{Control, Page, ToWorker, WordState};
 use crate::transport::{Outbox, ToolCall, WorkerFailure, inline_bytes};
 
 /// Bytes of a buffer that go in one frame, where they have to.
@@ -158,9 +159,9 @@ impl Port {
         }
     }
 
-    /// Asks where its threads are, and lets it go on.
-    pub(crate) fn locate(&self, nonce: u64, way: Way) {
-        self.tell(&ToWorker::Locate { nonce, way });
+    /// Asks where its threads are; also before it is ready.
+    pub(super) fn locator(&self) -> Locator {
+        Locator::new(self.control.as_ref())
     }
 
     /// Asks where its threads are, before it is ended. False: it does not hear.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use snakepit::process::RunDir;
 use snakepit::{Access, Life, Recycle};
-use snakepit_testkit::{Gate, pool, until};
+use snakepit_testkit::{Gate, PATIENCE, TestPool, pool, until};
 use tokio::task::spawn_blocking;
 
 use super::{answer, submit};
@@ -119,6 +119,77 @@ async fn a_worker_tells_where_it_is_and_one_that_cannot_is_said_so() {
     assert_eq!(told["stack"]["text"], "Thread main: in a script", "{told}");
     assert_eq!(told["stack"]["by"], "interpreter");
     assert_eq!(told["stack"]["pid"], json!(pool.workers()[0].pid));
+    pool.finish().await;
+}
+
+/// The process is there: only from then on is a worker more than an intention.
+async fn spawned(pool: &TestPool) {
+    until("its process is there", || pool.workers()[0].pid.is_some()).await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_adapter_loads_tells_where_it_is() {
+    let pool = pool(1).name("loading").start_as("hang").open();
+    let request = json!({"verb": "stack", "pool": "loading", "slot": 0});
+    let told = loop {
+        let told = ask(request.clone()).await;
+        // Before it has dialled in it is not ready to be asked.
+        match told["error"]["kind"].as_str() {
+            Some("not_ready") => {}
+            None => break told,
+            other => panic!("{other:?}: {told}"),
+        }
+    };
+    assert_eq!(told["stack"]["text"], "Thread main: in a script", "{told}");
+    assert_eq!(told["stack"]["state"], "starting");
+    assert_eq!(told["stack"]["pid"], json!(pool.workers()[0].pid));
+    pool.finish().await;
+}
+
+#[tokio::test]
+async fn why_a_worker_cannot_tell_where_it_is_is_said() {
+    let stack = |pool: &'static str| ask(json!({"verb": "stack", "pool": pool, "slot": 0}));
+
+    let mute = pool(1).name("mute").start_as("mute").open();
+    spawned(&mute).await;
+    let told = stack("mute").await;
+    assert_eq!(told["error"]["kind"], "not_ready", "{told}");
+    let said = told["error"]["message"].as_str().expect("a text").to_owned();
+    assert!(said.contains("it has not come to the adapter"), "{said}");
+    let pid = mute.workers()[0].pid.expect("its process is there");
+    assert!(said.contains(&format!("py-spy dump --pid {pid}")), "{said}");
+    mute.finish().await;
+
+    let failed = pool(1).name("failed").start_as("fail-for-good").open();
+    assert!(failed.await_ready(Some(PATIENCE)).await.is_err());
+    let told = stack("failed").await;
+    let said = "failed/0 is degraded and has no process now: ScriptedError: scripted to fail";
+    assert_eq!(
+        (&told["error"]["kind"], &told["error"]["message"]),
+        (&json!("not_ready"), &json!(said))
+    );
+    failed.finish().await;
+
+    let plain = pool(1).name("plain").start_as("plain").start().await;
+    let told = stack("plain").await;
+    assert_eq!(told["error"]["kind"], "no_answer", "{told}");
+    plain.finish().await;
+}
+
+#[tokio::test]
+async fn one_worker_is_shown_as_status_shows_it() {
+    let pool = pool(2).name("row").control(Access::Read).start().await;
+    let request = json!({"verb": "worker", "pool": "row", "slot": 1});
+    let row = ask(request.clone()).await["worker"].take();
+    let other = seen("row").await.expect("it is there")["workers"][1].take();
+    let (row, other) = (row.as_object().expect("a row"), other.as_object().expect("a row"));
+    assert!(row.keys().eq(other.keys()));
+    for field in ["slot", "generation", "pid", "state", "replacement"] {
+        assert_eq!(row[field], other[field], "{field}");
+    }
+    let mut gone = request;
+    gone["generation"] = 9.into();
+    assert_eq!(ask(gone).await["error"]["kind"], "gone");
     pool.finish().await;
 }
 

@@ -135,6 +135,22 @@ impl<J> State<J> {
         self.numbers[number]
     }
 
+    /// The slot of a worker that has this number, or is about to have it, or had it; None: that one
+    /// is gone.
+    pub(crate) fn slot_with(&self, number: usize, generation: u64) -> Option<usize> {
+        self.slots.iter().position(|Slot { generation: own, standing, .. }| {
+            *own == generation && standing.number == number && standing.role != Role::Resting
+        })
+    }
+
+    /// The slot in which the replacement of a worker starts.
+    pub(crate) fn replacement_of(&self, slot: usize) -> Option<usize> {
+        let Slot { phase, standing, .. } = &self.slots[slot];
+        // Of a worker that is well nobody is looked for: there may be thousands.
+        let whole = *phase == Phase::Ready && !standing.is_worn();
+        if whole || !self.has_spares() { None } else { self.heir_of(slot) }
+    }
+
     pub(crate) fn facts(&self, slot: usize) -> Facts {
         let Slot { phase, degraded, standing, .. } = &self.slots[slot];
         Facts {
