@@ -14,13 +14,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from snakepit import _core, _logs, _nesting, _sigterm
-from snakepit._config import (
-    Life,
-    PoolConfig,
-    flag,
-    refuse_surrogates,
-    refuse_unknown,
-)
+from snakepit._checks import flag, refuse_surrogates, refuse_unknown
+from snakepit._config import Life, PoolConfig
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._inspecting import IsInspected
 from snakepit._memory import HasMemory
