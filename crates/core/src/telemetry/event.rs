@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::clock::now_ns;
 use super::interest::Interest;
 use super::{PYTHON, Spec};
 use crate::id::WorkerRef;
@@ -158,8 +159,7 @@ impl Event {
 
     /// As [`Event::now`], for those of every call: to hand an event on costs as much as to make it.
     pub(crate) fn add_now(&mut self) {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+        let nanoseconds = i64::try_from(now_ns()).unwrap_or(i64::MAX);
         self.measurements.push((Cow::Borrowed("system_time"), Number::Whole(nanoseconds)));
     }
 
