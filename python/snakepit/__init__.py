@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from snakepit._cleanup import CleanupReport, cleanup
     from snakepit._core import SharedRef, __version__
     from snakepit._duration import UNSET
+    from snakepit._functions import (
+        await_ready,
+        execute,
+        execute_in_session,
+        execute_in_session_stream,
+        execute_stream,
+        get_stats,
+        list_workers,
+        submit,
+    )
     from snakepit._future import Future
     from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._health import HealthMonitor, HealthStats, WorkerHealth
@@ -35,20 +45,7 @@ if TYPE_CHECKING:
     from snakepit._settings import PoolSettings, Settings, settings
     from snakepit._shared_memory import SharedMemory
     from snakepit._source import Program
-    from snakepit._started import (
-        await_ready,
-        execute,
-        execute_in_session,
-        execute_in_session_stream,
-        execute_stream,
-        get_pool,
-        get_stats,
-        list_workers,
-        metrics_server,
-        start,
-        stop,
-        submit,
-    )
+    from snakepit._started import get_pool, metrics_server, start, stop
     from snakepit._stats import PoolStats, SessionInfo, SharedMemoryStats, WorkerInfo, WorkerRef
     from snakepit._stream import Stream
     from snakepit._telemetry_filter import TelemetryFilter
@@ -286,20 +283,20 @@ _LAZY = {
     "WorkerInfo": "snakepit._stats",
     "WorkerRef": "snakepit._stats",
     "__version__": "snakepit._core",
-    "await_ready": "snakepit._started",
+    "await_ready": "snakepit._functions",
     "cleanup": "snakepit._cleanup",
     "current_call": "snakepit._host_call",
     "errors": "snakepit",
-    "execute": "snakepit._started",
-    "execute_in_session": "snakepit._started",
-    "execute_in_session_stream": "snakepit._started",
-    "execute_stream": "snakepit._started",
+    "execute": "snakepit._functions",
+    "execute_in_session": "snakepit._functions",
+    "execute_in_session_stream": "snakepit._functions",
+    "execute_stream": "snakepit._functions",
     "executor": "snakepit",
     "get_pool": "snakepit._started",
-    "get_stats": "snakepit._started",
+    "get_stats": "snakepit._functions",
     "hardware": "snakepit",
     "is_unserializable": "snakepit._unserializable",
-    "list_workers": "snakepit._started",
+    "list_workers": "snakepit._functions",
     "metrics": "snakepit._metrics",
     "metrics_server": "snakepit._started",
     "register_decoder": "snakepit_bridge._registry",
@@ -309,7 +306,7 @@ _LAZY = {
     "settings": "snakepit._settings",
     "start": "snakepit._started",
     "stop": "snakepit._started",
-    "submit": "snakepit._started",
+    "submit": "snakepit._functions",
     "telemetry": "snakepit",
     "unserializable_info": "snakepit._unserializable",
     "writable": "snakepit_bridge._interop",

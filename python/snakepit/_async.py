@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from snakepit._async_stream import AsyncStream, feed_async
 from snakepit._base import PoolBase
-from snakepit._config import positive, refuse_surrogates
+from snakepit._checks import positive, refuse_surrogates
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._inbox import inbox_of, off_loop
 from snakepit._session import AsyncSession

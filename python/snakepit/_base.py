@@ -6,21 +6,14 @@ are the engine's. Here values are checked and turned into what the engine takes.
 
 from __future__ import annotations
 
-import atexit
 import sys
-import weakref
 from collections.abc import Iterable, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from snakepit import _core, _logs, _nesting, _sigterm
-from snakepit._config import (
-    Life,
-    PoolConfig,
-    flag,
-    refuse_surrogates,
-    refuse_unknown,
-)
+from snakepit import _core, _exit, _logs, _nesting, _sigterm
+from snakepit._checks import flag, refuse_surrogates, refuse_unknown
+from snakepit._config import Life, PoolConfig
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._inspecting import IsInspected
 from snakepit._memory import HasMemory
@@ -30,6 +23,8 @@ from snakepit._source import Program
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from snakepit._breaker import CircuitBreaker
     from snakepit._duration import Duration, Unset
     from snakepit._engine import Engine
@@ -44,59 +39,6 @@ if TYPE_CHECKING:
 
 Affinity = Literal["strict_queue", "strict_fail_fast", "hint"]
 """How strictly the calls of a session keep to its worker; see ``Pool.session``."""
-
-
-_PARAMETERS = {
-    "size",
-    "name",
-    "profile",
-    "threads_per_worker",
-    "max_in_flight",
-    "thread_safety_checks",
-    "condemn_drain",
-    "adapter_args",
-    "python",
-    "pythonpath",
-    "timeout",
-    "stream_timeout",
-    "idle_timeout",
-    "validate_arguments",
-    "max_queue",
-    "max_queue_bytes",
-    "max_message",
-    "start_timeout",
-    "drain_timeout",
-    "grace",
-    "affinity",
-    "session_ttl",
-    "max_sessions",
-    "heartbeat",
-    "stall_kill",
-    "recycle",
-    "startup_batch_size",
-    "startup_batch_delay",
-    "max_failed_starts",
-    "degraded_retry",
-    "limits",
-    "env",
-    "devices",
-    "secrets",
-    "worker_output",
-    "line",
-    "inline",
-    "handle_sigterm",
-    "retry",
-    "circuit_breaker",
-    "worker_breaker",
-    "crash_barrier",
-    "host_tool_depth",
-    "unserializable",
-    "errors",
-    "shared_memory",
-    "telemetry",
-    "opentelemetry",
-    "control",
-}
 
 
 class PoolBase(IsInspected, HasSessions, HasMemory, RegistersTools):
@@ -228,8 +170,6 @@ class PoolBase(IsInspected, HasSessions, HasMemory, RegistersTools):
         AdapterSourceError: No worker could find the adapter's class.
         StartError: The interpreter does not exist.
     """
-
-    _open: ClassVar[weakref.WeakSet[PoolBase]] = weakref.WeakSet()
 
     def __new__(cls, *args: Any, **keywords: Any) -> Self:
         # Before Python finds that "size" is missing: it was misspelt, most likely.
@@ -373,7 +313,7 @@ class PoolBase(IsInspected, HasSessions, HasMemory, RegistersTools):
             raise
         if heeds_sigterm:
             _sigterm.watch(self)
-        PoolBase._open.add(self)
+        _exit.open_pools.add(self)
 
     @classmethod
     def from_config(
@@ -441,23 +381,16 @@ class PoolBase(IsInspected, HasSessions, HasMemory, RegistersTools):
             refuse_surrogates("tool", tool, error)
 
 
+def _keywords_only(code: CodeType) -> frozenset[str]:
+    first = code.co_argcount
+    return frozenset(code.co_varnames[first : first + code.co_kwonlyargcount])
+
+
+# Not by inspect, which would cost a host milliseconds of its start.
+_PARAMETERS = _keywords_only(PoolBase.__init__.__code__)
+
+
 def _inline_engine(config: PoolConfig, adapter: str | type) -> Engine:
     from snakepit._inline import InlineEngine
 
     return InlineEngine(config, adapter)
-
-
-@atexit.register
-def _close_open_pools() -> None:
-    _sigterm.finish()
-    # First, or a loop in a daemon thread would still be told that its calls failed.
-    if inboxes := sys.modules.get("snakepit._inbox"):
-        inboxes.close_all()
-    for pool in list(PoolBase._open):
-        if not pool._engine.forked:
-            pool._engine.close(0.0)
-            pool._close_tools()
-    if dispatch := sys.modules.get("snakepit._dispatch"):
-        dispatch.dispatcher.finish()
-    # The thread that calls into Python must have ended before the interpreter goes.
-    _core.leave()

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from snakepit._calling import awaitable, plain
-from snakepit._config import positive
+from snakepit._checks import positive
 from snakepit._duration import limit
 from snakepit.errors import CallTimeout
 

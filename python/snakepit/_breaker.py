@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast
 
 from snakepit import _core
 from snakepit._calling import WrongTwinError, awaitable, plain
-from snakepit._config import positive
+from snakepit._checks import positive
 from snakepit._duration import seconds
 from snakepit._matching import is_cancel, matcher
 from snakepit.errors import CircuitOpen, ConfigError

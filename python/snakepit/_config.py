@@ -1,18 +1,20 @@
 """A pool's configuration: every parameter checked, every default filled in.
 
 What is wrong fails here, before any process starts, and names its field. The engine reads the
-result by attribute (``_core.pyi``, ``_PoolConfig``). Not here: what a worker may import
-(``_interpreter``), its environment (``_environ``), the way to its adapter (``_source``).
+result by attribute (``_core.pyi``, ``_PoolConfig``). Not here: checks of one value (``_checks``),
+what a worker may import (``_interpreter``), its environment (``_environ``), the way to its adapter
+(``_source``).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snakepit import _logs
+from snakepit._checks import choice, pool_name, positive
 from snakepit._duration import UNSET, interval, lifetime, limit, seconds
 from snakepit._environ import told, worker_environment
 from snakepit._interpreter import (
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from snakepit._environ import BySlot, Environment
     from snakepit._guard import CrashBarrier, WorkerBreaker
     from snakepit._retry import RetryPolicy
-
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 AFFINITIES = ("strict_queue", "strict_fail_fast", "hint")
 PROFILES = ("process", "thread", "async")
@@ -232,7 +232,7 @@ class PoolConfig(NamedTuple):
 
             assigned = assign(devices, told(env, hidden), variables, by_slot, inline=inline)
         return cls(
-            name=_pool_name(name),
+            name=pool_name(name),
             size=workers,
             adapter=source,
             adapter_args=keywords(adapter_args),
@@ -338,71 +338,6 @@ def _telemetry(value: object) -> tuple[float, list[str], list[str]]:
     return _telemetry_filter.read(value)
 
 
-def refuse_unknown(unknown: Collection[str], known: Iterable[str]) -> None:
-    """Raise ``ConfigError`` for a keyword that ``Pool`` does not have, naming the closest."""
-    if not unknown:
-        return
-    import difflib
-
-    field = next(iter(unknown))
-    close = difflib.get_close_matches(field, list(known), 1)
-    hint = f'; did you mean "{close[0]}"?' if close else ""
-    raise ConfigError(
-        f'{field}: a pool has no parameter "{field}"{hint}',
-        field=field,
-        suggestion=close[0] if close else None,
-    )
-
-
-def positive(field: str, value: object, *, least: int = 1, most: int | None = None) -> int:
-    """Return ``value`` if it is a whole number from ``least`` to ``most``.
-
-    The messages leave the value out: Python refuses to write numbers of some thousand digits.
-    """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(f"{field}: a whole number is needed, not {value!r}", field=field)
-    if value < least:
-        raise ConfigError(f"{field}: must be at least {least}", field=field, suggestion=str(least))
-    if most is not None and value > most:
-        raise ConfigError(f"{field}: must be at most {most}", field=field, suggestion=str(most))
-    return value
-
-
-def refuse_surrogates(field: str, text: str, error: UnicodeEncodeError) -> NoReturn:
-    """Raise ``ConfigError`` where ``text`` is what cannot be encoded, else ``error`` again.
-
-    For the handler of a call that failed, so that calls that succeed pay nothing.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ConfigError(
-            f"{field}: {text!a:.80} holds lone surrogates, which are no text and cannot travel",
-            field=field,
-        ) from None
-    raise error
-
-
-def flag(field: str, value: object) -> bool:
-    """Return ``value`` if it is True or False."""
-    if isinstance(value, bool):
-        return value
-    raise ConfigError(f"{field}: True or False is needed, not {value!r}", field=field)
-
-
-def choice(field: str, value: object, choices: tuple[str, ...]) -> str:
-    """Return ``value`` if it is one of ``choices``."""
-    if isinstance(value, str) and value in choices:
-        return value
-    import difflib
-
-    close = difflib.get_close_matches(str(value), choices, 1) or choices[:1]
-    listed = ", ".join(f'"{c}"' for c in choices)
-    raise ConfigError(
-        f"{field}: must be one of {listed}, but is {value!r}", field=field, suggestion=close[0]
-    )
-
-
 def _limits(limits: object) -> tuple[Any, ...] | None:
     if limits is None:
         return None  # The engine's defaults are those of Limits.
@@ -449,18 +384,3 @@ def keywords(adapter_args: object) -> dict[str, Any]:
                 f"adapter_args: {key!r} is no keyword of __init__", field="adapter_args"
             )
     return dict(adapter_args)
-
-
-def _pool_name(name: object) -> str:
-    if (
-        isinstance(name, str)
-        and len(name) <= 64
-        and name[:1].isalnum()
-        and {*name} <= _NAME_CHARACTERS
-    ):
-        return name
-    raise ConfigError(
-        f"name: 1 to 64 of the characters A-Z a-z 0-9 _ . - are needed, not {name!r}",
-        field="name",
-        suggestion="default",
-    )

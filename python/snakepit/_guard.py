@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from snakepit._config import WORKER_BREAKER, positive
+from snakepit._checks import positive
+from snakepit._config import WORKER_BREAKER
 from snakepit._duration import UNSET, seconds
 from snakepit._life import Checked
 from snakepit.errors import ConfigError

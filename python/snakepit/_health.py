@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from snakepit import _core
-from snakepit._config import positive
+from snakepit._checks import positive
 from snakepit._duration import seconds
 
 if TYPE_CHECKING:

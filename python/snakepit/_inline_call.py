@@ -6,7 +6,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from snakepit import _core
-from snakepit.errors import Cancelled
+from snakepit.errors import (
+    ArgumentError,
+    Cancelled,
+    EncodeError,
+    ForkedPool,
+    MessageTooLarge,
+    PoolClosed,
+    SnakepitError,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,6 +29,9 @@ if TYPE_CHECKING:
 
 # The end passes through the engine as a value: a StopIteration is an error there like any other.
 _END = object()
+
+# Raised where the call is made, since there is none to speak of; all else is the reply's.
+_REFUSALS = (ArgumentError, EncodeError, ForkedPool, MessageTooLarge, PoolClosed)
 
 
 class InlineCall:
@@ -124,6 +135,17 @@ class InlineReply:
 
     def watch(self, callback: Callable[[], object]) -> None:
         callback()
+
+
+def replied(execute: Callable[[], Any]) -> InlineReply:
+    """Make a call, and return it as what has ended; a refusal is raised."""
+    try:
+        value = execute()
+    except SnakepitError as error:
+        if isinstance(error, _REFUSALS) and not error.may_have_run:
+            raise
+        return InlineReply(None, error)
+    return InlineReply(value, None)
 
 
 class InlineChunks:

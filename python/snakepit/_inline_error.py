@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from snakepit import _core
-from snakepit.errors import RemoteError, remote_error
+from snakepit.errors import RemoteError, ToolNotFound, remote_error
+from snakepit_bridge._suggest import closest, is_unmarked
 
 if TYPE_CHECKING:
+    from snakepit_bridge._lifecycle import LiveAdapter
     from snakepit_bridge._native import Report
 
 
@@ -41,6 +43,33 @@ def raised(report: Report, prefix: str = "", **fields: Any) -> RemoteError:
         **more,
         **fields,
     )
+
+
+def unknown(tool: str, live: LiveAdapter) -> ToolNotFound:
+    """Build the error of a call of a tool that the adapter does not have."""
+    close = closest(tool, live.tools)
+    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+    if is_unmarked(type(live.adapter), tool):
+        hint = "; it is a method of the adapter that is not marked with @tool"
+    return ToolNotFound(f"{tool}: no such tool{hint}", tool=tool, suggestions=close)
+
+
+def misused(tool: str, streams: bool) -> TypeError:
+    """Build the exception of a tool that ``streams`` and was executed, or the other way round."""
+    mend = (
+        "streams its results: use execute_stream"
+        if streams
+        else "does not stream: use execute, or declare it with @tool(supports_streaming=True)"
+    )
+    return TypeError(f"tool {tool!r} {mend}")
+
+
+def below(error: BaseException, file: str) -> Any:
+    """The traceback of ``error`` without what is of ``file`` before the adapter's own frames."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == file:
+        trace = trace.tb_next
+    return trace
 
 
 def _travelled(arguments: list[Any] | None) -> tuple[Any, ...] | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
 from snakepit import _nesting
-from snakepit_bridge._trace import ids
+from snakepit_bridge._trace import SpanClock, ids
 
 if TYPE_CHECKING:
     from snakepit import _core
@@ -32,14 +31,13 @@ class TracedInline:
         self._facts: Facts = {"snakepit.pool": pool, "snakepit.tool": tool}
         if session_id is not None:
             self._facts["snakepit.session"] = session_id
-        self._made = time.time_ns()
-        self._since = time.perf_counter_ns()
+        self._clock = SpanClock()
         self._begun: int | None = None
         self._over = False
 
     def begun(self) -> None:
         """The adapter has it."""
-        self._begun = self._now()
+        self._begun = self._clock.now()
         row = (self._execution, self._call_id, f"execute {self._tool}", self._begun, None)
         self._tell((*row, self._worker(), 0, None))
 
@@ -48,7 +46,7 @@ class TracedInline:
         if self._over:
             return
         self._over = True
-        now, how = self._now(), (_OK, None) if error is None else (_ERROR, _text(error))
+        now, how = self._clock.now(), (_OK, None) if error is None else (_ERROR, _text(error))
         facts: Facts = {**self._facts, "snakepit.outcome": outcome}
         rows: list[_core._SpanRow] = []
         if self._begun is not None:
@@ -56,7 +54,9 @@ class TracedInline:
             name = f"execute {self._tool}"
             row = (self._execution, self._call_id, name, self._begun, now, self._worker())
             rows.append((*row, *how))
-        rows.append((self._call_id, None, f"call {self._tool}", self._made, now, facts, *how))
+        rows.append(
+            (self._call_id, None, f"call {self._tool}", self._clock.began, now, facts, *how)
+        )
         self._tell(*rows)
 
     def attach(self) -> Any:
@@ -71,9 +71,6 @@ class TracedInline:
 
     def _worker(self) -> Facts:
         return {"snakepit.worker": f"{self._facts['snakepit.pool']}/0"}
-
-    def _now(self) -> int:
-        return self._made + time.perf_counter_ns() - self._since
 
     def _tell(self, *rows: _core._SpanRow) -> None:
         if self.recorded and _nesting.tracing is not None:

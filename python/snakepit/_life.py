@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
-from snakepit._config import positive
+from snakepit._checks import positive
 from snakepit._duration import interval, limit, seconds
 from snakepit.errors import ConfigError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NoReturn
 
-from snakepit._config import positive
+from snakepit._checks import positive
 from snakepit._life import Checked
 from snakepit.errors import ConfigError
 

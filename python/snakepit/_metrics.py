@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from snakepit import _core
-from snakepit._base import PoolBase
+from snakepit import _core, _exit
 from snakepit._stats import PoolStats
 from snakepit._stats import read as read_stats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from snakepit._base import PoolBase
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CONTENT_TYPE_OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -105,7 +106,7 @@ def metrics() -> Metrics:
 def _pools() -> list[PoolBase]:
     while True:
         try:
-            return sorted(PoolBase._open, key=lambda pool: pool.name)
+            return sorted(_exit.open_pools, key=lambda pool: pool.name)
         except RuntimeError:  # Another thread has made a pool meanwhile.
             continue
 

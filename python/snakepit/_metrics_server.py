@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any, ClassVar, Self
 
-from snakepit._config import positive
+from snakepit._checks import positive
 from snakepit._metrics import CONTENT_TYPE, CONTENT_TYPE_OPENMETRICS, metrics
 from snakepit.errors import ConfigError
 

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from snakepit._base import PoolBase
-from snakepit._config import positive, refuse_surrogates
+from snakepit._checks import positive, refuse_surrogates
 from snakepit._duration import UNSET, limit, seconds
 from snakepit._future import Future
 from snakepit._session import Session

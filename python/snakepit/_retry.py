@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from snakepit import _core
-from snakepit._config import choice, positive
+from snakepit._checks import choice, positive
 from snakepit._duration import seconds
 from snakepit._matching import is_cancel, matcher
 from snakepit.errors import (

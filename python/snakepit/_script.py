@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
-from snakepit import _core, _sigterm, _started
+from snakepit import _core, _functions, _sigterm, _started
 from snakepit._duration import UNSET
 from snakepit._settings._variables import HALT
 
@@ -149,7 +149,7 @@ def _within_pools(
         # Set by what is called, so that an interruption right behind it finds it set.
         ours = not _started.is_started()
         _started.begin(settings, path, {})
-        _started.await_ready(timeout=timeout)
+        _functions.await_ready(timeout=timeout)
         result = fn()
         if isinstance(result, Coroutine):
             import asyncio

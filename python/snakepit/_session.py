@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, overload
 
-from snakepit._config import AFFINITIES, choice
+from snakepit._checks import choice
+from snakepit._config import AFFINITIES
 from snakepit._duration import UNSET
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from snakepit._config import AFFINITIES, choice, refuse_surrogates
+from snakepit._checks import choice, refuse_surrogates
+from snakepit._config import AFFINITIES
 from snakepit._duration import UNSET, lifetime
 from snakepit._session import BoundSession
 from snakepit.errors import ConfigError

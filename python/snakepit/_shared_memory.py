@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from snakepit._config import choice, positive
+from snakepit._checks import choice, positive
 from snakepit._duration import seconds
 from snakepit._life import Checked
 from snakepit.errors import ConfigError

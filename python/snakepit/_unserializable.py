@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from snakepit._config import choice, positive
+from snakepit._checks import choice, positive
 from snakepit._life import Checked, rule
 from snakepit.errors import ConfigError
 from snakepit_bridge._graceful import DETAILS, MARKER, REPR, TYPE, Substitute

@@ -12,6 +12,7 @@ is inside of the call itself, whose id is the same everywhere.
 from __future__ import annotations
 
 import sys
+import time
 from contextvars import ContextVar
 
 TYPE_CHECKING = False
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
 
 inside: ContextVar[tuple[Call | None, bytes]] = ContextVar("snakepit_span", default=(None, b""))
 """The id of the span that runs here, and the call in which it began."""
+
+
+class SpanClock:
+    """The time of one span, in nanoseconds since the epoch, from when it begins.
+
+    By the clock that it begins with: one that is set meanwhile changes no span.
+    """
+
+    __slots__ = ("_since", "began")
+
+    def __init__(self) -> None:
+        self.began, self._since = time.time_ns(), time.perf_counter_ns()
+
+    def now(self) -> int:
+        """The present moment."""
+        return self.began + time.perf_counter_ns() - self._since
 
 
 def innermost(call: Call) -> bytes:

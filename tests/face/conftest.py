@@ -31,9 +31,9 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setattr(_core, name, getattr(fake_core, name), raising=False)
     # Pools over the fake are not among those that later tests of this process ask for numbers.
-    from snakepit._base import PoolBase
+    from snakepit import _exit
 
-    monkeypatch.setattr(PoolBase, "_open", weakref.WeakSet())
+    monkeypatch.setattr(_exit, "open_pools", weakref.WeakSet())
     fake_core.Inbox.made.clear()
 
 

@@ -467,10 +467,10 @@ def test_an_unknown_affinity(make_pool: Any) -> None:
 
 
 def test_no_pool_is_left_of_a_wrong_one() -> None:
-    before = set(snakepit._base.PoolBase._open)
+    before = set(snakepit._exit.open_pools)
     with pytest.raises(ConfigError):
         snakepit.Pool(Adapter, size=0)
-    assert set(snakepit._base.PoolBase._open) == before
+    assert set(snakepit._exit.open_pools) == before
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
-from snakepit_bridge._trace import ids
+from snakepit_bridge._trace import SpanClock, ids
 
 if TYPE_CHECKING:
     from .outlet import Outlet
@@ -29,12 +28,12 @@ class Execution:
         self._ids = (trace_id, span_id, around)
         self._tool: str = start.tool
         self._call_id: int = start.call_id
-        self._began, self._since = time.time_ns(), time.perf_counter_ns()
+        self._clock = SpanClock()
         self._tell(0)
 
     def end(self, failure: Any) -> None:
         """Before it is answered. ``failure``: what with; ``None``: it went well."""
-        ended = self._began + time.perf_counter_ns() - self._since
+        ended = self._clock.now()
         if failure is None:
             self._tell(ended, _OK)
             return
@@ -49,7 +48,9 @@ class Execution:
         if kind:
             facts["error.type"] = kind
         name = f"execute {self._tool}"
-        self._outlet.span(self._ids, name, self._began, end, facts, status, message, self._call_id)
+        self._outlet.span(
+            self._ids, name, self._clock.began, end, facts, status, message, self._call_id
+        )
 
 
 def begun(start: Any, outlet: Outlet) -> Execution | None:

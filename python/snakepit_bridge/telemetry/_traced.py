@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
 from snakepit_bridge import _context, _trace
@@ -29,7 +28,7 @@ class Traced:
         self._outlet = outlet
         self._ids = (trace_id, os.urandom(8), parent)
         self._name = _plain.key(operation)
-        self._began, self._since = time.time_ns(), time.perf_counter_ns()
+        self._clock = _trace.SpanClock()
         self._token: Token[tuple[Call | None, bytes]] | None = None
 
     def begin(self, metadata: Mapping[str, Any]) -> None:
@@ -41,7 +40,7 @@ class Traced:
         self, metadata: Mapping[str, Any], measurements: Mapping[str, Any], error: str | None
     ) -> None:
         """Tell the host how it ended. ``error``: what was raised; ``None``: nothing."""
-        ended = self._began + time.perf_counter_ns() - self._since
+        ended = self._clock.now()
         if self._token is not None:
             try:
                 _trace.inside.reset(self._token)
@@ -56,7 +55,7 @@ class Traced:
 
     def _tell(self, end: int, facts: dict[str, Any], status: int, message: str) -> None:
         self._outlet.span(
-            self._ids, self._name, self._began, end, facts, status, message, self._call.id
+            self._ids, self._name, self._clock.began, end, facts, status, message, self._call.id
         )
 
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Pool;
+use super::answers::{Answer, Answers};
 use super::job::Job;
-use super::shared::{Answer, Answers, Ports, Shared};
+use super::ports::Ports;
+use super::shared::Shared;
 use super::state::State;
 use super::telling::ToldAsk;
 use crate::call::{Caller, HostContext, TOOL_NAME_RULE, check_id};

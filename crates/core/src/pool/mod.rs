@@ -10,6 +10,8 @@
 //! Those carry bytes; the bindings use them. For Rust, `Builder` starts a pool, `Call` describes a
 //! call, and `Answer` and `Chunks` decode what comes back.
 
+mod admission;
+mod answers;
 mod arguments;
 mod builder;
 mod chunks;
@@ -31,6 +33,7 @@ pub mod loopback;
 mod metrics;
 mod office;
 mod operated;
+mod ports;
 mod relay;
 mod reply;
 mod request;

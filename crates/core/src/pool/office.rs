@@ -2,8 +2,10 @@
 
 use tokio::time::Instant;
 
+use super::answers::{Answer, Answers};
 use super::job::{Job, Sink};
-use super::shared::{Answer, Answers, Ports, Shared};
+use super::ports::Ports;
+use super::shared::Shared;
 use super::state::{Effect, Said, State};
 use crate::config::TelemetryFilter;
 use crate::error::Violation;

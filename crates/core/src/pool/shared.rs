@@ -1,70 +1,38 @@
 //! The pool's one mutex, and what happens when an event went through it.
 //!
-//! Effects that send are carried out under the lock, so that a cancel can never overtake its call;
-//! they never wait. Answers are given to callers after it, since that may wake threads. The lock is
-//! never held across an await or anything that could run a caller's code.
+//! Effects are carried out under the lock, answers are given to callers after it. The lock is never
+//! held across an await or anything that could run a caller's code.
+
+mod effects;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
-use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+use super::answers::Answers;
 use super::crashes::Crashes;
-use super::gate::{Gate, Pass};
-use super::hosting::{Asked, Hosting};
+use super::gate::Gate;
+use super::hosting::Hosting;
 use super::inquiry::Inquiries;
 use super::job::Job;
 use super::lines::LineHandler;
-use super::relay::{Relay, Told};
-use super::state::{Effect, Limits, NewCall, Refusal, Said, State, Words};
-use super::stream::Channel;
+use super::ports::Ports;
+use super::relay::Relay;
+use super::state::{Effect, Limits, State};
 use super::telling::Teller;
 use crate::breaker::CircuitBreaker;
 use crate::config::PoolConfig;
-use crate::error::{Cause, Direction, Error, ExitReport, StartFailure};
+use crate::error::{Cause, Error, ExitReport, StartFailure};
 use crate::id::CallId;
-use crate::payload::Payload;
-use crate::policy::breaker::{BreakerState, CircuitOpen};
-use crate::policy::meter::Fate;
 use crate::policy::session as sessions;
 use crate::process::arena::Arena;
 use crate::process::{Owner, owner};
-use crate::telemetry::Event;
-use crate::tool::{Registered, Task};
-use crate::transport::{PythonInfo, ToolInfo, WorkerFailure};
-use crate::worker::{Locator, Order, Port, TooLong};
-
-/// The present worker of each slot.
-#[derive(Default)]
-pub(super) struct Ports(pub(super) Vec<Option<Port>>);
-
-impl Ports {
-    fn tell(&self, slot: usize, say: impl FnOnce(&Port)) {
-        self.0[slot].as_ref().map(say);
-    }
-}
-
-impl Words for Ports {
-    fn revoke(&self, slot: usize, word: u8, id: CallId) -> bool {
-        self.0[slot].as_ref().is_some_and(|port| port.revoke(word, id))
-    }
-
-    fn condemn(&self, slot: usize, word: u8, id: CallId) -> bool {
-        self.0[slot].as_ref().is_none_or(|port| port.condemn(word, id))
-    }
-
-    fn runs(&self, slot: usize, word: u8, id: CallId) -> bool {
-        self.0[slot].as_ref().is_some_and(|port| port.runs(word, id))
-    }
-
-    fn untouched(&self, slot: usize, word: u8, id: CallId) -> bool {
-        self.0[slot].as_ref().is_some_and(|port| port.untouched(word, id))
-    }
-}
+use crate::transport::{PythonInfo, ToolInfo};
+use crate::worker::{Locator, Order};
 
 /// How the last worker of a slot fared.
 #[derive(Clone, Default)]
@@ -107,33 +75,6 @@ impl Inner {
             let _ = orders.send(order);
         }
     }
-}
-
-/// Answers to give once the lock is released.
-pub(super) type Answers = SmallVec<[Answer; 1]>;
-
-/// What a caller gets.
-pub(super) enum Answer {
-    /// Of a plain call; empty at the end of a stream.
-    Value(Box<Job>, Payload),
-    Failure(Box<Job>, Error),
-    Chunks(Arc<Channel>, Vec<Payload>),
-    /// An adapter tells something.
-    Telemetry(Box<Told>),
-    /// A host tool is asked for.
-    Ask(Box<Asked>),
-    /// Nobody waits for a host tool any more.
-    CalledOff(Arc<Task>),
-    /// These host tools are gone; to let go of one may run the program's code.
-    LetGo(Vec<Registered>),
-    /// Somebody wants to hear of it.
-    Tell(Box<Event>),
-}
-
-/// Who refused a call at the door.
-enum Refused {
-    ByBreaker(CircuitOpen),
-    ByState(Refusal, Option<Pass>),
 }
 
 /// What handles, keepers and the timer of a pool share.
@@ -224,58 +165,6 @@ impl Shared {
     /// Starts every slot.
     pub(super) fn open(&self) {
         self.event(|state, _, effects, _| state.open(effects));
-    }
-
-    /// Admits a call.
-    pub(super) fn submit(&self, mut new: NewCall<Box<Job>>) -> Result<CallId, Error> {
-        let now = Instant::now();
-        let made = self.tell_call(&new.job, now);
-        new.job.told = made.as_ref().and_then(|made| made.told);
-        let traced = new.job.traced().cloned();
-        let window = new.job.window();
-        let admitted = self.event(|state, _, effects, answers| {
-            let pass = self.gate.admit().map_err(|open| {
-                state.shed();
-                Refused::ByBreaker(open)
-            })?;
-            if pass.as_ref().is_some_and(|pass| pass.began_to_probe) {
-                let event = self.events.of_breaker(BreakerState::HalfOpen, None);
-                answers.extend(event.map(Answer::tell));
-            }
-            new.place = state.meter().place(&new.job.tool);
-            match state.submit(new, window, now, effects) {
-                Ok(id) => {
-                    // No answer can come before this event is over.
-                    if pass.is_some()
-                        && let Some(job) = state.job(id)
-                    {
-                        job.pass = pass;
-                    }
-                    Ok(id)
-                }
-                Err(refusal) => Err(Refused::ByState(refusal, pass)),
-            }
-        });
-        admitted.map_err(|refused| {
-            let error = match refused {
-                Refused::ByBreaker(CircuitOpen { retry_after }) => {
-                    Error::CircuitOpen { pool: self.config.name.clone(), retry_after }
-                }
-                Refused::ByState(refusal, pass) => {
-                    let error = self.refused(refusal);
-                    let change = pass.and_then(|pass| pass.fail(&error));
-                    self.tell_breaker(change);
-                    error
-                }
-            };
-            if let Some(made) = made {
-                self.tell_refused(&made, &error);
-            }
-            if let Some(traced) = traced {
-                self.end_trace(&traced, None, Err(&error));
-            }
-            error
-        })
     }
 
     /// Whether this process made the pool. In a fork of it nothing here may be touched: the lock may
@@ -404,85 +293,6 @@ impl Shared {
         result
     }
 
-    fn carry_out(&self, inner: &mut Inner, answers: &mut Answers) {
-        let mut unsent = Vec::new();
-        let mut effects = std::mem::take(&mut inner.effects);
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Send { slot, id, word, session, left } => {
-                    let number = inner.state.number(slot);
-                    if let (Some(port), Some(job)) = (&inner.ports.0[slot], inner.state.job(id))
-                        && let Err(long) = job.send((port, number), id, word, session, left)
-                    {
-                        unsent.push((slot, id, long));
-                    }
-                }
-                Effect::Cancel { slot, id } => {
-                    inner.ports.tell(slot, |port| port.cancel(id));
-                    self.hosting.end_of(slot, id, answers);
-                }
-                Effect::Grant { slot, id, items, bytes } => {
-                    inner.ports.tell(slot, |port| port.grant(id, items, bytes));
-                }
-                Effect::EndSession { slot, id, binding } => {
-                    inner.ports.tell(slot, |port| port.end_session(&id, binding));
-                }
-                Effect::SessionOver { id, how } => {
-                    self.hosting.end_session(&id, answers);
-                    self.note_over(id, how, answers);
-                }
-                Effect::Note(note) => self.note(inner, note, answers),
-                Effect::End { job, end } => {
-                    let error = self.ended(inner, &job, end);
-                    answers.push(Answer::Failure(job, error));
-                }
-                Effect::Probe { slot, probe } => inner.ports.tell(slot, |port| port.probe(probe)),
-                Effect::Start { slot, generation, after } => {
-                    inner.order(slot, Order::Start { generation, after });
-                }
-                Effect::Stop { slot, why } => inner.order(slot, Order::Stop(why)),
-                Effect::Kill { slot, why } => inner.order(slot, Order::Kill(why)),
-                Effect::Timer(at) => {
-                    inner.due = Some(at);
-                    self.timer.notify_one();
-                }
-            }
-        }
-        inner.effects = effects;
-        if !unsent.is_empty() {
-            self.refuse(inner, unsent, answers);
-        }
-    }
-
-    /// Ends calls that could not be sent to the workers that they were given to.
-    #[cold]
-    fn refuse(
-        &self,
-        inner: &mut Inner,
-        unsent: Vec<(usize, CallId, TooLong)>,
-        answers: &mut Answers,
-    ) {
-        let now = Instant::now();
-        for (slot, id, TooLong { size, limit }) in unsent {
-            let refused = inner.state.answered(
-                slot,
-                id,
-                Said::Failure(Fate::TooLarge),
-                now,
-                &mut inner.effects,
-            );
-            if let Ok(Some(job)) = refused {
-                let (tool, direction) = (job.tool.clone(), Direction::Arguments);
-                let error = Error::TooLarge { tool, direction, size, limit };
-                answers.push(Answer::Failure(job, error));
-            }
-            inner.state.fill(slot, now, &inner.ports, &mut inner.effects);
-        }
-        if !inner.effects.is_empty() {
-            self.carry_out(inner, answers);
-        }
-    }
-
     /// Sleeps until the next deadline, for as long as the pool lives.
     pub(super) async fn keep_time(self: Arc<Self>) {
         loop {
@@ -507,30 +317,5 @@ impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic inside is a bug of ours; going on with what is there beats losing every worker.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Answer {
-    pub(super) fn tell(event: Event) -> Self {
-        Self::Tell(event.into())
-    }
-
-    fn give(self, shared: &Shared) {
-        match self {
-            Self::Value(job, value) => {
-                shared.tell_end_of_call(&job, Ok(()));
-                shared.tell_breaker(job.succeed(value));
-            }
-            Self::Failure(job, error) => {
-                shared.tell_end_of_call(&job, Err(&error));
-                shared.tell_breaker(job.fail(error));
-            }
-            Self::Chunks(channel, items) => channel.push(items),
-            Self::Telemetry(told) => told.give(shared),
-            Self::Ask(asked) => asked.give(),
-            Self::CalledOff(task) => task.call_off(WorkerFailure::Cancelled),
-            Self::LetGo(tools) => drop(tools),
-            Self::Tell(mut event) => shared.events.sink.pass_on(&mut event),
-        }
     }
 }

@@ -11,7 +11,7 @@
 //! not tell before it died is told here: from when it was sent, since nobody knows when it began.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ use super::shared::Shared;
 use super::trace::word;
 use crate::call::Step;
 use crate::error::Error;
-use crate::telemetry::{Number, SpanRecord, SpanStatus, TraceContext, Value};
+use crate::telemetry::{Number, SpanRecord, SpanStatus, TraceContext, Value, now_ns};
 
 /// A call that is a part of somebody's trace.
 pub(super) struct TracedCall {
@@ -72,7 +72,7 @@ impl TracedCall {
         tool: Arc<str>,
         session: Option<Arc<str>>,
     ) -> Self {
-        let began = nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        let began = now_ns();
         let progress =
             Progress { waits: began, sent: None, told: false, retries: 0, lost: Vec::new() };
         let (since, progress) = (Instant::now(), Mutex::new(progress));

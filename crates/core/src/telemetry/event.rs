@@ -9,7 +9,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::clock::{since_epoch, system_time};
+use super::clock::{now_ns, system_time};
 use super::interest::Interest;
 use super::{PYTHON, Spec};
 use crate::id::WorkerRef;
@@ -211,7 +211,7 @@ impl Event {
     }
 
     fn add_now(&mut self) {
-        self.add_system_time(since_epoch());
+        self.add_system_time(now_ns());
     }
 
     /// As [`Event::now`], of a moment that is about now, in place.
@@ -219,8 +219,8 @@ impl Event {
         self.add_system_time(system_time(moment));
     }
 
-    fn add_system_time(&mut self, nanoseconds: i64) {
-        self.measurements.push((Cow::Borrowed("system_time"), Number::Whole(nanoseconds)));
+    fn add_system_time(&mut self, nanoseconds: u64) {
+        self.measurements.push((Cow::Borrowed("system_time"), whole(nanoseconds)));
     }
 
     /// As [`Event::took`], in place.

@@ -23,6 +23,9 @@ pub(crate) use adapter::{AdapterEvent, AdapterTelemetry};
 pub use adapter::{SpanRecord, SpanStatus};
 pub(crate) use catalogue::*;
 pub use catalogue::{CATALOGUE, Field, PYTHON, Spec, table};
+/// For the worker's end of the line; not for embedders.
+#[doc(hidden)]
+pub use clock::now_ns;
 pub use event::{Event, Measurements, Metadata, Number, Value};
 pub use exposition::TextFormat;
 pub(crate) use exposition::{Exposition, Kind, Metric};

@@ -15,7 +15,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use snakepit::blocking::Driver;
 use snakepit::telemetry::TraceContext;
-use snakepit::{Failure, HostContext, HostTool, Lineage, Origin, Payload};
+use snakepit::{Failure, HostContext, HostTool, HostToolInfo, Lineage, Origin, Payload};
 
 use super::leave::{self, Inside};
 use super::{callbacks, raised, runtime};
@@ -344,4 +344,13 @@ pub(super) fn lineage(
     let trace = trace.map(context).transpose()?;
     let any = within.is_some() || origin.is_some() || trace.is_some();
     Ok(any.then_some(Lineage { within, origin, trace }))
+}
+
+/// Name, session, description, seconds, whether it streams: see `_HostTool` in the stub.
+pub(super) type Row = (String, Option<String>, String, Option<f64>, bool);
+
+/// What is registered, as Python takes it.
+pub(super) fn row(tool: HostToolInfo) -> Row {
+    let HostToolInfo { name, session, description, timeout, streaming } = tool;
+    (name, session, description, timeout.map(|limit| limit.as_secs_f64()), streaming)
 }

@@ -1,5 +1,7 @@
 //! The engine of one pool, as Python holds it: a few lines a method, no decision.
 
+mod closing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +9,6 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use snakepit::blocking::Driver;
-use snakepit::process::Printer;
 use snakepit::{CallSpec, HostToolOptions, LineHandler, Lineage, Outcome};
 
 use super::chunks::Chunks;
@@ -22,15 +23,9 @@ use super::runtime::{self, Ended, duration};
 use super::session::{self, Session};
 use super::spans::SpanQueue;
 use super::submitted::Submitted;
-use super::{callbacks, config, errors, info, life, logs, tools};
+use super::{callbacks, config, errors, host_tools, info, life, logs, tools};
 use crate::codec;
 use crate::memory::{self, Place, Room, SharedRef};
-
-/// After a second Ctrl-C, workers have so long to be gone.
-const HURRY: Duration = Duration::from_secs(1);
-
-/// For the last lines that workers printed.
-const FLUSH_LIMIT: Duration = Duration::from_millis(100);
 
 /// Handle of a running pool. Python wraps it in `snakepit.Pool`; not public.
 #[pyclass(frozen, module = "snakepit._core")]
@@ -42,23 +37,6 @@ pub(super) struct Pool {
     /// Makes something that can travel of an argument that cannot; None: that is an error.
     substitute: Option<Py<PyAny>>,
 }
-
-/// Name, session, description, seconds, whether it streams: see `_HostTool` in the stub.
-type HostToolRow = (String, Option<String>, String, Option<f64>, bool);
-
-/// One row of the pool's table; see `_Worker` in the stub.
-type Row = (
-    usize,
-    u64,
-    Option<u32>,
-    &'static str,
-    u64,
-    Option<u64>,
-    u32,
-    &'static str,
-    bool,
-    Option<String>,
-);
 
 /// The value of an outcome, or its exception.
 pub(super) fn deliver(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
@@ -108,16 +86,6 @@ impl Pool {
     fn place(&self, timeout: Option<f64>) -> Place<'_> {
         let (arena, limit) = (self.core().arena(), duration(timeout));
         Place { arena, limit, come_back: leave::come_back, insist: false }
-    }
-
-    /// Ends the pool without patience; for a thread that is detached.
-    fn hurry(&self) {
-        self.core().kill();
-        let close = || Box::pin(self.core().close(Duration::ZERO));
-        let limit = Some(tokio::time::Instant::now() + HURRY);
-        // Interrupts are not asked: it cannot fail, and it may time out.
-        let _ = self.driver.wait::<_, PyErr>(close, limit, None);
-        self.driver.kick();
     }
 
     /// For what waits: the driver of a parent process must not be waited on.
@@ -334,12 +302,8 @@ impl Pool {
         self.core().unregister_tool(name, session)
     }
 
-    fn host_tools(&self) -> Vec<HostToolRow> {
-        let row = |tool: snakepit::HostToolInfo| {
-            let snakepit::HostToolInfo { name, session, description, timeout, streaming } = tool;
-            (name, session, description, timeout.map(|limit| limit.as_secs_f64()), streaming)
-        };
-        self.core().host_tools().into_iter().map(row).collect()
+    fn host_tools(&self) -> Vec<host_tools::Row> {
+        self.core().host_tools().into_iter().map(host_tools::row).collect()
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -375,21 +339,14 @@ impl Pool {
         self.core().monitor(&monitor.0);
     }
 
-    fn workers(&self, py: Python<'_>) -> PyResult<Vec<Row>> {
+    fn workers(&self, py: Python<'_>) -> PyResult<Vec<info::Row>> {
         let (pool, _inside) = self.here(py)?;
         let rows = py.detach(|| {
             let rows = pool.workers();
             leave::come_back();
             rows
         });
-        let row = |row: snakepit::WorkerInfo| {
-            let (slot, generation) = (row.worker.slot, row.worker.generation);
-            let breaker = row.breaker.as_str();
-            let snakepit::WorkerInfo { pid, state, calls, memory, sessions, .. } = row;
-            let (tainted, device) = (row.tainted, row.device);
-            (slot, generation, pid, state, calls, memory, sessions, breaker, tainted, device)
-        };
-        Ok(rows.into_iter().map(row).collect())
+        Ok(rows.into_iter().map(info::row).collect())
     }
 
     fn info(&self, py: Python<'_>) -> PyResult<info::Info> {
@@ -451,35 +408,12 @@ impl Pool {
     }
 
     fn close(&self, py: Python<'_>, drain: f64) -> PyResult<()> {
-        if self.core().is_forked() {
-            return Ok(());
-        }
-        let _inside = Inside::enter(py);
-        let drain = duration(Some(drain)).unwrap_or(Duration::MAX);
-        let close = || Box::pin(self.core().close(drain));
-        let closed = runtime::wait(py, &self.driver, close, None);
-        if closed.is_err() {
-            // Interrupted: no more patience, but no orphans either.
-            py.detach(|| self.hurry());
-        }
-        // What workers printed last must not be lost with a host that ends now.
-        py.detach(|| {
-            Printer::global().flush(FLUSH_LIMIT);
-            leave::come_back();
-        });
-        closed.map(drop)
+        self.close_within(py, duration(Some(drain)).unwrap_or(Duration::MAX))
     }
 
     /// Kill the workers and wait until they are gone, a second at most.
     fn kill(&self, py: Python<'_>) {
-        if self.core().is_forked() {
-            return;
-        }
-        let _inside = Inside::enter(py);
-        py.detach(|| {
-            self.hurry();
-            leave::come_back();
-        });
+        self.kill_now(py);
     }
 
     #[getter]
@@ -490,17 +424,5 @@ impl Pool {
     #[getter]
     fn forked(&self) -> bool {
         self.core().is_forked()
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        if self.core().is_forked() {
-            std::mem::forget(self.pool.take());
-        } else {
-            drop(self.pool.take());
-            // The last handle's tasks end when somebody drives.
-            self.driver.kick();
-        }
     }
 }

@@ -10,12 +10,12 @@
 //! others. So what an adapter exports by itself is inside of the call, whose id all know.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use snakepit::Buffers;
-use snakepit::telemetry::TraceContext;
+use snakepit::telemetry::{TraceContext, now_ns};
 use snakepit_proto::v1::attribute::Value;
 use snakepit_proto::v1::result::Outcome;
 use snakepit_proto::v1::{Attribute, Failure, Span, SpanStatus, StartCall};
@@ -47,7 +47,7 @@ impl Execution {
             span_id: context.child().span_id.to_vec().into(),
             parent_span_id: context.span_id.to_vec().into(),
             name: format!("execute {}", start.tool),
-            start_ns: now(),
+            start_ns: now_ns(),
             attributes: vec![text("snakepit.tool", &start.tool)],
             call_id: start.call_id,
             ..Span::default()
@@ -135,10 +135,4 @@ fn said(failure: &Failure) -> String {
 
 fn text(key: &str, text: &str) -> Attribute {
     Attribute { key: key.into(), value: Some(Value::Text(text.into())) }
-}
-
-/// Nanoseconds since the epoch.
-fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -12,6 +12,7 @@ mod life;
 mod nesting;
 mod prefetching;
 mod recycling;
+mod retries;
 mod routing;
 mod sessions;
 mod spec;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::super::shared::{Answer, Answers, Inner, Shared};
+use super::super::answers::{Answer, Answers};
+use super::super::shared::{Inner, Shared};
 use super::super::state::Note;
 use super::Teller;
 use crate::call::{Ended, Resident};
