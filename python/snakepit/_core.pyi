@@ -754,17 +754,18 @@ TELEMETRY_EVENTS: tuple[str, ...]  # Names of all events that pools tell by them
 
 @final
 class Batch:
-    """Events, made as they are read: name, measurements, metadata."""
+    """Events, made as they are read: name, measurements, metadata. Its length is what is left."""
 
+    def __len__(self) -> int: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """Its dicts are given once more with a later event, unless somebody has kept them."""
 
     def ahead(self) -> str | None:
-        """The name of the next event; ``None``: there is none. Ends a run."""
+        """The name of the next event; ``None``: there is none. A run is over then."""
 
-    def run(self, routes: dict[str, Any], handler: Callable[..., object]) -> Self:
-        """Itself, ending before the first event whose route does not begin with ``handler``.
+    def run(self, routes: dict[str, Any], attached: object) -> Self:
+        """Itself, ending before the first event whose route does not begin with ``attached``.
 
         And where ``Subscription.want`` was called since the last look ``ahead``.
         """

@@ -290,30 +290,34 @@ class Batch:
     def __init__(self, subscription: Subscription, events: list[Any]) -> None:
         self._subscription, self._events = subscription, events
         self._run: tuple[dict[str, Any], Any] | None = None
+        self._ended = False
         self._seen = 0
         self.latest: str | None = None
+
+    def __len__(self) -> int:
+        return len(self._events)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Any:
         if self._run is not None:
-            routes, handler = self._run
+            routes, attached = self._run
             changed = self._subscription.changes != self._seen
-            if changed or not self._events or routes.get(self._events[0][0], ())[:1] != (handler,):
-                self._run = None
-                raise StopIteration
-        if not self._events:
+            route = routes.get(self._events[0][0]) if self._events else None
+            if changed or route is None or route[0] is not attached:
+                self._ended, self._run = True, None
+        if self._ended or not self._events:
             raise StopIteration
         self.latest = self._events[0][0]
         return self._events.pop(0)
 
     def ahead(self) -> str | None:
-        self._seen, self._run = self._subscription.changes, None
+        self._seen, self._run, self._ended = self._subscription.changes, None, False
         return self._events[0][0] if self._events else None
 
-    def run(self, routes: dict[str, Any], handler: Any) -> Self:
-        self._run = routes, handler
+    def run(self, routes: dict[str, Any], attached: Any) -> Self:
+        self._run = routes, attached
         return self
 
 

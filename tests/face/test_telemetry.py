@@ -118,6 +118,30 @@ def test_one_that_raises_is_detached_and_logged(caplog: pytest.LogCaptureFixture
     assert "no such table" in caplog.text
 
 
+def test_which_of_two_with_one_function_raises_is_known() -> None:
+    def fails_at_stop(event: str, *_: Any) -> None:
+        if event == STOP:
+            raise LookupError("no such table")
+
+    telemetry.attach("spawned", SPAWNED, fails_at_stop)
+    telemetry.attach("stop", STOP, fails_at_stop)
+    tell(SPAWNED, STOP, SPAWNED)
+    assert [handler.id for handler in telemetry.list_handlers()] == ["spawned"]
+
+
+@pytest.mark.parametrize("handlers", [1, 2])
+def test_a_long_batch_is_heard_whole_and_in_order(handlers: int) -> None:
+    heard: list[list[int]] = [[] for _ in range(handlers)]
+    for number, own in enumerate(heard):
+        telemetry.attach(
+            f"{number}", "*", lambda _event, measurements, _, own=own: own.append(measurements["n"])
+        )
+    told = [((SPAWNED, STOP)[n % 2], {"n": n}, {}) for n in range(200)]
+    fake_core.Subscription.made[-1].tell(*told)
+    assert telemetry.flush(30)
+    assert heard == [list(range(200))] * handlers
+
+
 def test_what_one_does_to_its_dicts_is_no_others_business() -> None:
     heard: list[Any] = []
 

@@ -23,14 +23,16 @@ pub(super) struct Batch {
     changes: Arc<AtomicU64>,
     seen: u64,
     run: Option<Run>,
+    /// A run has ended, and nobody has looked ahead since.
+    ended: bool,
     latest: Option<Cow<'static, str>>,
 }
 
 /// Events of one handler that follow each other.
 struct Run {
     routes: Py<PyDict>,
-    handler: Py<PyAny>,
-    /// Names of events, and whether the handler is the only one that hears them.
+    attached: Py<PyAny>,
+    /// Names of events, and whether it is the only one that hears them.
     known: Vec<(Cow<'static, str>, bool)>,
 }
 
@@ -42,7 +44,7 @@ impl Run {
         }
         let route = self.routes.bind(py).get_item(&**name)?;
         let alone = match route {
-            Some(route) => route.cast::<PyTuple>()?.get_item(0)?.is(&self.handler),
+            Some(route) => route.cast::<PyTuple>()?.get_item(0)?.is(&self.attached),
             None => false,
         };
         // Adapters may tell any number of names: these are looked up each time.
@@ -62,6 +64,7 @@ impl Batch {
             changes,
             seen,
             run: None,
+            ended: false,
             latest: None,
         }
     }
@@ -77,13 +80,17 @@ impl Batch {
 
 #[pymethods]
 impl Batch {
+    fn __len__(&self) -> usize {
+        self.events.len()
+    }
+
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        if !self.goes_on(py)? {
-            self.run = None;
+        if self.ended || !self.goes_on(py)? {
+            (self.ended, self.run) = (true, None);
             return Ok(None);
         }
         let Some(event) = self.events.next() else { return Ok(None) };
@@ -94,7 +101,7 @@ impl Batch {
 
     fn ahead<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
         self.seen = self.changes.load(Ordering::Relaxed);
-        self.run = None;
+        (self.ended, self.run) = (false, None);
         let next = self.events.as_slice().first()?;
         Some(self.rows.name(py, next))
     }
@@ -102,9 +109,9 @@ impl Batch {
     fn run<'py>(
         mut slf: PyRefMut<'py, Self>,
         routes: Py<PyDict>,
-        handler: Py<PyAny>,
+        attached: Py<PyAny>,
     ) -> PyRefMut<'py, Self> {
-        slf.run = Some(Run { routes, handler, known: Vec::new() });
+        slf.run = Some(Run { routes, attached, known: Vec::new() });
         slf
     }
 
