@@ -254,7 +254,12 @@ test-python: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-demo $(VENV)/.group
 .PHONY: test-slow
 test-slow: $(INSTALLED) $(VENV)/.group-test $(VENV)/.group-bench  ## what `make test` leaves out, and five minutes of chaos
 	@$(PYTEST) -m slow
+	@$(MAKE) --no-print-directory test-tensors
 	@$(MAKE) --no-print-directory chaos SECONDS=300
+
+.PHONY: test-tensors
+test-tensors: $(INSTALLED) $(VENV)/.group-test  ## tensors of torch and jax, which it installs (gigabytes)
+	@.ci/tensors
 
 # What calls, streams, sessions and deaths are does not depend on the end of the line.
 GRPCIO_TESTS := $(addprefix tests/pool/test_,$(addsuffix .py, \
