@@ -200,7 +200,7 @@ impl Event {
 
     /// With the present moment.
     pub(crate) fn now(mut self) -> Self {
-        self.add_now();
+        self.add_system_time(now_ns());
         self
     }
 
@@ -208,10 +208,6 @@ impl Event {
     pub(crate) fn took(mut self, name: &'static str, time: Duration) -> Self {
         self.add_time(name, time);
         self
-    }
-
-    fn add_now(&mut self) {
-        self.add_system_time(now_ns());
     }
 
     /// As [`Event::now`], of a moment that is about now, in place.
@@ -226,11 +222,6 @@ impl Event {
     /// As [`Event::took`], in place.
     pub(crate) fn add_time(&mut self, name: &'static str, time: Duration) {
         self.measurements.push((Cow::Borrowed(name), Number::Real(time.as_secs_f64() * 1e3)));
-    }
-
-    /// With what somebody has said before of events like this one.
-    pub(crate) fn describe(&mut self, metadata: Metadata) {
-        self.metadata = metadata;
     }
 
     /// As [`Event::with`], in place.

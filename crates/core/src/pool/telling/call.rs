@@ -38,17 +38,19 @@ pub(in super::super) struct Made {
     pub(in super::super) told: Option<ToldCall>,
 }
 
+fn of_call(event: Event, tool: &Arc<str>, session: Option<&Arc<str>>) -> Event {
+    event.with("command", tool.clone()).with_any("session_id", session.cloned())
+}
+
 impl Made {
     fn tell(&self, event: Event) -> Event {
-        let event = event.with("command", self.tool.clone());
-        event.with_any("session_id", self.session.clone())
+        of_call(event, &self.tool, self.session.as_ref())
     }
 }
 
 impl Job {
     pub(super) fn tell(&self, event: Event) -> Event {
-        let event = event.with("command", self.tool.clone());
-        event.with_any("session_id", self.session.clone())
+        of_call(event, &self.tool, self.session.as_ref())
     }
 
     /// What its beginning says, or its end in this worker.
@@ -80,7 +82,7 @@ impl Shared {
             let streams = matches!(job.sink, Sink::Stream(_));
             let wanted = if streams { CALLS.and(STREAMS) } else { CALLS };
             self.events.fill(EXECUTE_START, |event| {
-                event.describe(job.described(&self.events, None));
+                event.metadata = job.described(&self.events, None);
                 event.add_moment(now);
             });
             let told = self.events.sink.hears(wanted).then_some(ToldCall { since: now, items: 0 });
@@ -130,7 +132,7 @@ impl Shared {
         let spec = outcome.map_or(EXECUTE_EXCEPTION, |()| EXECUTE_STOP);
         let error = outcome.err().map(word);
         self.events.fill(spec, |event| {
-            event.describe(job.described(&self.events, job.last_worker()));
+            event.metadata = job.described(&self.events, job.last_worker());
             event.add_time("duration_ms", since.elapsed());
             if let Some(error) = error {
                 event.add("error", error);

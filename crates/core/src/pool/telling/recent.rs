@@ -27,12 +27,7 @@ struct Row {
 
 impl Row {
     fn is_of(&self, tool: &Arc<str>, session: Option<&Arc<str>>) -> bool {
-        let same_session = match (&self.session, session) {
-            (None, None) => true,
-            (Some(one), Some(other)) => one == other,
-            _ => false,
-        };
-        same_session && self.tool == *tool
+        self.session.as_ref() == session && self.tool == *tool
     }
 }
 
