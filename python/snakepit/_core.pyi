@@ -753,8 +753,40 @@ class HealthMonitor:
 TELEMETRY_EVENTS: tuple[str, ...]  # Names of all events that pools tell by themselves.
 
 @final
-class Batch:
-    """Events, made as they are read: name, measurements, metadata. Its length is what is left."""
+class Subscription:
+    """Events of all pools of this process, for one ``EventReader``."""
+
+    def __new__(cls, room: int) -> Self:
+        """It wants nothing yet. ``room``: events that wait at most; the oldest make room."""
+
+    def want(self, names: Sequence[str]) -> None:
+        """Hear events of these names, and no others; ``"snakepit.python."``: those of adapters."""
+
+    def hurry(self) -> int:
+        """Have the reader gather no longer; the number of its batch, from 1 on."""
+
+    def close(self) -> None:
+        """Hear nothing more. What waits can still be taken."""
+
+    @property
+    def dropped(self) -> int:
+        """Events that made room for later ones."""
+
+@final
+class EventReader:
+    """Events, made as they are read: name, measurements, metadata. For one thread.
+
+    Its length is what is left of a batch.
+    """
+
+    def __new__(cls, subscription: Subscription) -> Self: ...
+    def wait(self, gather: float) -> bool:
+        """Wait for an event, and take those as well that follow it within ``gather`` seconds.
+
+        When there are hundreds it waits no longer. Where events were dropped,
+        ``"snakepit.telemetry.dropped"`` is the last one. ``False``: the subscription is closed, and
+        all was taken.
+        """
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Self: ...
@@ -762,7 +794,7 @@ class Batch:
         """Its dicts are given once more with a later event, unless somebody has kept them."""
 
     def ahead(self) -> str | None:
-        """The name of the next event; ``None``: there is none. A run is over then."""
+        """The name of the next event; ``None``: the batch is over. So is a run."""
 
     def run(self, routes: dict[str, Any], attached: object) -> Self:
         """Itself, ending before the first event whose route does not begin with ``attached``.
@@ -773,34 +805,6 @@ class Batch:
     @property
     def latest(self) -> str | None:
         """The name of the event that was read last."""
-
-@final
-class Subscription:
-    """Events of all pools of this process, for one thread."""
-
-    def __new__(cls, room: int) -> Self:
-        """It wants nothing yet. ``room``: events that wait at most; the oldest make room."""
-
-    def want(self, names: Sequence[str]) -> None:
-        """Hear events of these names, and no others; ``"snakepit.python."``: those of adapters."""
-
-    def next(self, gather: float) -> Batch | None:
-        """Wait for events, and take all.
-
-        With the first come those that are told within ``gather`` seconds. Where events were
-        dropped, ``"snakepit.telemetry.dropped"`` is the last one. ``None``: it is closed, and all
-        was taken.
-        """
-
-    def hurry(self) -> int:
-        """Have a batch gathered at once; its number, from 1 on."""
-
-    def close(self) -> None:
-        """Hear nothing more. What waits can still be taken."""
-
-    @property
-    def dropped(self) -> int:
-        """Events that made room for later ones."""
 
 _SpanRow: TypeAlias = tuple[
     bytes,  # its id, as whoever began it knows it

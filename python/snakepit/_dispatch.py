@@ -28,12 +28,12 @@ _ROOM = 16384
 """Events that may wait for handlers."""
 
 _GATHER = 0.01
-"""Seconds in which a batch is gathered: no more often does the thread wake."""
+"""Seconds in which a batch is gathered, if hundreds of events do not come before."""
 
-_PART = 64
-"""After so many events others get the interpreter, or calls that are under way would wait until the
-whole batch is handled. For as long as a batch is gathered: who computes gives it back only in 5 ms,
-and in the end events would be dropped."""
+_PART = 512
+"""After so many events others get the interpreter; mostly that is a whole batch. Where more have
+come, since handlers are slow, calls under way would wait for all of it. For as long as a batch is
+gathered: who computes gives it back only in 5 ms, and in the end events would be dropped."""
 
 _PATIENCE = 2.0
 """Seconds that handlers have at the program's end for what waits."""
@@ -176,27 +176,28 @@ class Dispatcher:
         subscription.want(wanted(self._handlers.values()))
 
     def _serve(self, subscription: _core.Subscription) -> None:
-        while (batch := subscription.next(_GATHER)) is not None:
+        events = _core.EventReader(subscription)
+        while events.wait(_GATHER):
             polite_until = time.monotonic() + _GATHER
             # First the look ahead: if handlers change from here on, the batch stops for it.
-            while (event := batch.ahead()) is not None:
+            while (event := events.ahead()) is not None:
                 alone, route = self._routes.get(event) or self._route(event)
                 routes = self._routes
                 if alone is not None and event in routes:
                     # Tens of thousands a second, with the interpreter in hand: their loop is in C.
-                    calls = starmap(alone.handler, batch.run(routes, alone))
+                    calls = starmap(alone.handler, events.run(routes, alone))
                     try:
-                        while deque(islice(calls, _PART), 1):
+                        while deque(islice(calls, _PART), 1) and len(events):
                             self._yield(polite_until)
                     except BaseException:
-                        self._give_up(alone, batch.latest or event)
+                        self._give_up(alone, events.latest or event)
                     continue
-                _, measurements, metadata = next(batch)
+                _, measurements, metadata = next(events)
                 if event == _DROPPED:
                     self._say(measurements["count"])
                 for attached in route:  # What one does to its dicts is no other's business.
                     self._call(attached, event, dict(measurements), dict(metadata))
-                if len(batch) % _PART == 0:
+                if len(events) % _PART == 0:
                     self._yield(polite_until)
             with self._round:
                 self._rounds += 1

@@ -284,15 +284,21 @@ class FakeHostCall:
         return self._end("end")
 
 
-class Batch:
+class EventReader:
     """Events, as the real one reads them."""
 
-    def __init__(self, subscription: Subscription, events: list[Any]) -> None:
-        self._subscription, self._events = subscription, events
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self._events: list[Any] = []
         self._run: tuple[dict[str, Any], Any] | None = None
         self._ended = False
         self._seen = 0
         self.latest: str | None = None
+
+    def wait(self, gather: float) -> bool:
+        batch = self._subscription.batches.get()
+        self._events, self._run, self._ended = list(batch or ()), None, False
+        return batch is not None
 
     def __len__(self) -> int:
         return len(self._events)
@@ -330,7 +336,7 @@ class Subscription:
         self.wanted: list[str] = []
         self.changes = 0
         self.dropped = 0
-        self._batches: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.batches: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._told = 0
         self.made.append(self)
 
@@ -340,17 +346,13 @@ class Subscription:
 
     def tell(self, *batch: Any) -> None:
         self._told += 1
-        self._batches.put(list(batch))
-
-    def next(self, gather: float) -> Any:
-        batch = self._batches.get()
-        return None if batch is None else Batch(self, batch)
+        self.batches.put(list(batch))
 
     def hurry(self) -> int:
         return self._told
 
     def close(self) -> None:
-        self._batches.put(None)
+        self.batches.put(None)
 
 
 def deliver_logs() -> None:
@@ -623,6 +625,7 @@ def module() -> types.ModuleType:
         "Inbox": Inbox,
         "HostQueue": HostQueue,
         "TELEMETRY_EVENTS": TELEMETRY_EVENTS,
+        "EventReader": EventReader,
         "Subscription": Subscription,
         "hears": lambda name: False,
         "tell": lambda name, measurements, metadata: None,

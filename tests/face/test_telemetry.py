@@ -21,7 +21,7 @@ SPAWNED, STOP = fake_core.TELEMETRY_EVENTS
 @pytest.fixture(autouse=True)
 def dispatcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispatcher]:
     """One of the test's own, over a queue that the test fills."""
-    for name in ("Subscription", "TELEMETRY_EVENTS"):
+    for name in ("EventReader", "Subscription", "TELEMETRY_EVENTS"):
         monkeypatch.setattr(_core, name, getattr(fake_core, name), raising=False)
     dispatcher = Dispatcher()
     monkeypatch.setattr(telemetry, "dispatcher", dispatcher)

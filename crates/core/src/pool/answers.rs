@@ -57,7 +57,7 @@ impl Answer {
             Self::Ask(asked) => asked.give(),
             Self::CalledOff(task) => task.call_off(WorkerFailure::Cancelled),
             Self::LetGo(tools) => drop(tools),
-            Self::Tell(mut event) => shared.events.sink.pass_on(&mut event),
+            Self::Tell(event) => shared.events.sink.tell(*event),
         }
     }
 }

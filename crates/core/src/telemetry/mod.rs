@@ -16,7 +16,9 @@ mod event;
 mod exposition;
 mod hub;
 mod interest;
+mod lanes;
 mod sink;
+mod subscription;
 
 pub use crate::call::{NoTraceContext, TraceContext};
 pub(crate) use adapter::{AdapterEvent, AdapterTelemetry};
@@ -29,10 +31,11 @@ pub use clock::now_ns;
 pub use event::{Event, Measurements, Metadata, Number, Value};
 pub use exposition::TextFormat;
 pub(crate) use exposition::{Exposition, Kind, Metric};
-pub use hub::{Subscription, interest};
+pub use hub::interest;
 pub use interest::Interest;
 pub use sink::Events;
 pub(crate) use sink::Sink;
 /// For pools that are none of this crate's; not for embedders.
 #[doc(hidden)]
 pub use sink::{hears, tell};
+pub use subscription::Subscription;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, broadcast, watch};
+use tokio::time::Instant;
 
 use super::interest::Interest;
 use super::{Event, hub};
@@ -35,18 +36,19 @@ impl Sink {
 
     /// Tells an event. Wakes listeners, so no lock may be held.
     pub(crate) fn tell(&self, mut event: Event) {
-        self.pass_on(&mut event);
+        self.pass_on(Instant::now(), &mut event);
     }
 
-    /// As [`Sink::tell`], of an event that is empty afterwards.
-    pub(crate) fn pass_on(&self, event: &mut Event) {
+    /// As [`Sink::tell`], of an event that is empty afterwards. `at`: now, as this thread has just read
+    /// it.
+    pub(crate) fn pass_on(&self, at: Instant, event: &mut Event) {
         if self.has_listeners()
             && let Some(sender) = self.sender.get()
         {
             // The last listener may have left meanwhile.
             let _ = sender.send(Arc::new(event.clone()));
         }
-        pass_on(event);
+        pass_on(at, event);
     }
 
     pub(crate) fn listen(&self) -> Events {
@@ -78,17 +80,17 @@ pub fn hears(kind: Interest) -> bool {
 
 /// Tells whoever listens to the whole process.
 pub fn tell(mut event: Event) {
-    pass_on(&mut event);
+    pass_on(Instant::now(), &mut event);
 }
 
-fn pass_on(event: &mut Event) {
+fn pass_on(at: Instant, event: &mut Event) {
     tracing::debug!(
         target: "snakepit::telemetry",
         name = &*event.name,
         measurements = ?event.measurements,
         metadata = ?event.metadata,
     );
-    hub::tell(event);
+    hub::tell(at, event);
 }
 
 fn is_traced() -> bool {

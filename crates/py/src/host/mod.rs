@@ -13,13 +13,13 @@
 //! Nothing here decides anything about a pool. No core lock is held while attached, except leaf
 //! locks of bounded work.
 
-mod batch;
 mod breaker;
 mod callbacks;
 mod chunks;
 mod config;
 mod ending;
 mod errors;
+mod events;
 mod hardware;
 mod health;
 mod host_tools;
@@ -83,9 +83,9 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(hardware::clear_hardware_cache, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::usable_cores, module)?)?;
     module.add_function(wrap_pyfunction!(hardware::assign_devices, module)?)?;
-    module.add_class::<telemetry::Subscription>()?;
+    module.add_class::<events::Subscription>()?;
     module.add_class::<spans::SpanQueue>()?;
-    module.add_class::<batch::Batch>()?;
+    module.add_class::<events::EventReader>()?;
     module.add_function(wrap_pyfunction!(telemetry::hears, module)?)?;
     module.add_function(wrap_pyfunction!(telemetry::tell, module)?)?;
     module.add_function(wrap_pyfunction!(logs::log_to, module)?)?;

@@ -10,6 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyString, PyTuple};
 use snakepit::telemetry::{Event, Metadata, Number, Value};
 
+use crate::codec::{Item, has_items};
+
 /// Names that are remembered.
 const NAMES: usize = 32;
 
@@ -36,7 +38,7 @@ impl Rows {
         let known = self.rows.iter().position(|row| {
             std::ptr::eq(row.name, name)
                 && row.metadata.is_shared_with(&event.metadata)
-                && row.measured == *measured
+                && is_same(&row.measured, measured)
         });
         if let Some(place) = known {
             return self.rows[place].give(py, *number);
@@ -83,7 +85,7 @@ struct Row {
     key: Py<PyString>,
     /// The metadata, for whoever changes or keeps it; and what is in it.
     origin: Py<PyDict>,
-    items: Vec<(Py<PyAny>, Py<PyAny>)>,
+    items: Vec<Item>,
     last: Given,
 }
 
@@ -132,7 +134,8 @@ impl Row {
 
     fn give<'py>(&mut self, py: Python<'py>, value: Number) -> PyResult<Bound<'py, PyTuple>> {
         let value = number(py, value)?;
-        if self.last.is_back(py) && self.is_unchanged(py) {
+        // The same objects are in it, unless a handler has changed the metadata.
+        if self.last.is_back(py) && has_items(self.last.described.bind(py), &self.items) {
             let measured = self.last.measured.bind(py);
             measured.set_item(&self.key, &value)?;
             // Unless a handler has put something in.
@@ -146,15 +149,6 @@ impl Row {
         let row = (name, measured, self.origin.bind(py).copy()?).into_pyobject(py)?;
         self.last = Given::new(&row)?;
         Ok(row)
-    }
-
-    /// Whether no handler has changed the metadata: the same objects are in it.
-    fn is_unchanged(&self, py: Python<'_>) -> bool {
-        let described = self.last.described.bind(py);
-        let same = |((name, value), (key, item)): ((_, _), &(Py<PyAny>, Py<PyAny>))| {
-            Bound::is(&name, key) && Bound::is(&value, item)
-        };
-        described.len() == self.items.len() && described.iter().zip(&self.items).all(same)
     }
 }
 

@@ -81,7 +81,7 @@ impl Shared {
         self.events.sink.hears(ALL).then(|| {
             let streams = matches!(job.sink, Sink::Stream(_));
             let wanted = if streams { CALLS.and(STREAMS) } else { CALLS };
-            self.events.fill(EXECUTE_START, |event| {
+            self.events.fill(EXECUTE_START, now, |event| {
                 event.metadata = job.described(&self.events, None);
                 event.add_moment(now);
             });
@@ -131,9 +131,10 @@ impl Shared {
         let Some(ToldCall { since, items }) = job.told else { return };
         let spec = outcome.map_or(EXECUTE_EXCEPTION, |()| EXECUTE_STOP);
         let error = outcome.err().map(word);
-        self.events.fill(spec, |event| {
+        let now = Instant::now();
+        self.events.fill(spec, now, |event| {
             event.metadata = job.described(&self.events, job.last_worker());
-            event.add_time("duration_ms", since.elapsed());
+            event.add_time("duration_ms", now - since);
             if let Some(error) = error {
                 event.add("error", error);
             }

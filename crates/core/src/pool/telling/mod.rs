@@ -64,12 +64,13 @@ impl Teller {
         }
     }
 
-    /// As [`Teller::tell`], of an event that is filled where it is, but for the pool.
-    pub(super) fn fill(&self, spec: &Spec, fill: impl FnOnce(&mut Event)) {
+    /// As [`Teller::tell`], of an event that is filled where it is, but for the pool. `at`: now, as
+    /// this thread has just read it.
+    pub(super) fn fill(&self, spec: &Spec, at: Instant, fill: impl FnOnce(&mut Event)) {
         if self.sink.hears(spec.interest()) {
             let mut event = Event::new(spec);
             fill(&mut event);
-            self.sink.pass_on(&mut event);
+            self.sink.pass_on(at, &mut event);
         }
     }
 

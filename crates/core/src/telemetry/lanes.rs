@@ -1,0 +1,204 @@
+//! Where events wait for whoever reads them.
+//!
+//! ```text
+//! threads that tell ──▶ lanes, mostly one each ──▶ a batch, oldest first
+//! ```
+//!
+//! Two threads tell of each call: one that it begins, one that it ended. In one queue for both the
+//! lock and the last events would move from processor to processor with each of them.
+
+use std::array;
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use super::Event;
+use super::subscription::Reader;
+
+const LANES: usize = 8;
+
+/// Queues keep memory for so many events from one batch to the next.
+const KEPT: usize = 1024;
+
+/// As many queues for each reader.
+#[derive(Default)]
+pub(super) struct Lanes([Lane; LANES]);
+
+/// On cache lines of its own; processors fetch them in pairs.
+#[derive(Default)]
+#[repr(align(128))]
+struct Lane(Mutex<Vec<Line>>);
+
+/// What waits in a lane for one reader.
+struct Line {
+    reader: Arc<Reader>,
+    events: VecDeque<Told>,
+    /// Events that made room since the last batch.
+    missed: u64,
+}
+
+struct Told {
+    at: Instant,
+    event: Event,
+}
+
+/// The queues that are filled while the others are read.
+#[derive(Default)]
+pub(super) struct Spare([VecDeque<Told>; LANES]);
+
+impl Lane {
+    fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
+        // A line is whole after any panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This thread's.
+    fn own() -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        thread_local!(static OWN: Cell<Option<usize>> = const { Cell::new(None) });
+        OWN.get().unwrap_or_else(|| {
+            let own = NEXT.fetch_add(1, Ordering::Relaxed) % LANES;
+            OWN.set(Some(own));
+            own
+        })
+    }
+}
+
+impl Line {
+    /// Returns whether the reader has to be woken.
+    #[inline]
+    fn put(&mut self, at: Instant, event: &mut Event) -> bool {
+        if self.events.len() >= self.reader.room {
+            self.events.pop_front();
+            self.missed += 1;
+            self.reader.has_missed(1);
+        }
+        self.events.push_back(Told { at, event: event.take() });
+        self.reader.is_due(self.events.len())
+    }
+}
+
+impl Lanes {
+    pub(super) fn add(&self, reader: &Arc<Reader>) {
+        let line = || Line { reader: reader.clone(), events: VecDeque::new(), missed: 0 };
+        self.0.iter().for_each(|lane| lane.lines().push(line()));
+    }
+
+    /// What waits for it is lost.
+    pub(super) fn remove(&self, reader: &Arc<Reader>) {
+        self.0
+            .iter()
+            .for_each(|lane| lane.lines().retain(|line| !Arc::ptr_eq(&line.reader, reader)));
+    }
+
+    /// All readers.
+    pub(super) fn readers(&self) -> Vec<Arc<Reader>> {
+        self.0[0].lines().iter().map(|line| line.reader.clone()).collect()
+    }
+
+    /// Gives an event to those who want it, and leaves nothing of it. `at`: a moment that this thread
+    /// has read since it told the event before, so that what follows from this one comes after it.
+    #[inline]
+    pub(super) fn put(&self, at: Instant, event: &mut Event) {
+        let kind = event.kind;
+        let mut lines = self.0[Lane::own()].lines();
+        let mut wanting = lines.iter_mut().filter(|line| line.reader.interest().meets(kind));
+        // Mostly there is one, and nothing has to be copied.
+        let Some(first) = wanting.next() else { return };
+        let mut to_wake = Vec::new();
+        for line in wanting {
+            if line.put(at, &mut event.clone()) {
+                to_wake.push(line.reader.clone());
+            }
+        }
+        if first.put(at, event) {
+            to_wake.push(first.reader.clone());
+        }
+        drop(lines);
+        to_wake.iter().for_each(|reader| reader.wake());
+    }
+
+    /// The length of the reader's longest queue.
+    pub(super) fn longest(&self, reader: &Arc<Reader>) -> usize {
+        let waiting =
+            |lane: &Lane| of(&mut lane.lines(), reader).map_or(0, |line| line.events.len());
+        self.0.iter().map(waiting).max().unwrap_or(0)
+    }
+
+    /// All that waits for the reader, oldest first, and how many had to go since the last time.
+    pub(super) fn take(&self, reader: &Arc<Reader>, spare: &mut Spare) -> (Vec<Event>, u64) {
+        let mut missed = 0;
+        // All at once, or an event could be in an earlier batch than what it follows from.
+        let mut lanes = self.0.each_ref().map(Lane::lines);
+        for (lines, spare) in lanes.iter_mut().zip(&mut spare.0) {
+            if let Some(line) = of(lines, reader) {
+                std::mem::swap(&mut line.events, spare);
+                missed += std::mem::take(&mut line.missed);
+            }
+        }
+        drop(lanes);
+        let mut batch = spare.merge();
+        // Each of the queues has as much room as all of them are to have.
+        let more = batch.len().saturating_sub(reader.room);
+        batch.drain(..more);
+        reader.has_missed(more as u64);
+        (batch, missed + more as u64)
+    }
+}
+
+fn of<'a>(lines: &'a mut MutexGuard<'_, Vec<Line>>, reader: &Arc<Reader>) -> Option<&'a mut Line> {
+    lines.iter_mut().find(|line| Arc::ptr_eq(&line.reader, reader))
+}
+
+impl Spare {
+    /// Empties the queues, the oldest event first.
+    fn merge(&mut self) -> Vec<Event> {
+        let mut batch = Vec::with_capacity(self.0.iter().map(VecDeque::len).sum());
+        let mut fronts: [_; LANES] =
+            array::from_fn(|lane| self.0[lane].front().map(|told| told.at));
+        loop {
+            let fronts_there =
+                fronts.iter().enumerate().filter_map(|(lane, at)| Some((lane, (*at)?)));
+            let Some((lane, _)) = fronts_there.min_by_key(|(_, at)| *at) else { break };
+            let queue = &mut self.0[lane];
+            batch.extend(queue.pop_front().map(|told| told.event));
+            fronts[lane] = queue.front().map(|told| told.at);
+        }
+        self.0.iter_mut().for_each(|queue| queue.shrink_to(KEPT));
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::TryLockError;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn all_lanes_are_read_at_once() {
+        let (lanes, reader) = (Lanes::default(), Arc::new(Reader::new(8)));
+        lanes.add(&reader);
+        let is_locked = || matches!(lanes.0[0].0.try_lock(), Err(TryLockError::WouldBlock));
+        thread::scope(|scope| {
+            let last = lanes.0[LANES - 1].lines();
+            let read = scope.spawn(|| lanes.take(&reader, &mut Spare::default()));
+            let until = Instant::now() + Duration::from_secs(10);
+            while !is_locked() {
+                assert!(Instant::now() < until, "the first one is read by itself");
+                thread::yield_now();
+            }
+            // Had it read the first one alone, an event could be put there now, and what follows from
+            // it into the last one.
+            thread::sleep(Duration::from_millis(20));
+            assert!(is_locked());
+            drop(last);
+            assert!(read.join().expect("no panic").0.is_empty());
+        });
+    }
+}

@@ -1,0 +1,171 @@
+//! Events as Python reads them: one after the other, a batch at a time.
+//!
+//! So only what a handler looks at exists as objects: those of the event before are used again, and
+//! the garbage collector, which counts what is there, is never called.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use std::vec::IntoIter;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use snakepit::telemetry::{self, Event, Interest};
+
+use super::leave::{self, Inside};
+use super::rows::{Rows, is_same};
+use super::runtime;
+
+/// See the stub.
+#[pyclass(frozen, module = "snakepit._core")]
+pub(super) struct Subscription {
+    events: telemetry::Subscription,
+    /// Of what is wanted: whoever reads a batch has to look again who hears what.
+    changes: AtomicU64,
+}
+
+#[pymethods]
+impl Subscription {
+    #[new]
+    fn new(room: usize) -> Self {
+        Self { events: telemetry::Subscription::new(room), changes: AtomicU64::new(0) }
+    }
+
+    fn want(&self, names: Vec<String>) {
+        self.events.want(Interest::in_names(names.iter().map(String::as_str)));
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn hurry(&self) -> u64 {
+        self.events.hurry()
+    }
+
+    fn close(&self) {
+        self.events.close();
+    }
+
+    #[getter]
+    fn dropped(&self) -> u64 {
+        self.events.dropped()
+    }
+}
+
+/// See the stub.
+#[pyclass(module = "snakepit._core")]
+pub(super) struct EventReader {
+    subscription: Py<Subscription>,
+    batch: IntoIter<Event>,
+    rows: Rows,
+    /// How often what is wanted had changed at the last look ahead.
+    seen: u64,
+    reads: Reads,
+    latest: Option<Cow<'static, str>>,
+}
+
+/// What comes next.
+enum Reads {
+    /// All that is there.
+    All,
+    /// As long as one handler alone hears it.
+    Run(Run),
+    /// Nothing, before the next look ahead.
+    Nothing,
+}
+
+/// Events of one handler that follow each other.
+struct Run {
+    routes: Py<PyDict>,
+    attached: Py<PyAny>,
+    /// Names of events, and whether it is the only one that hears them.
+    known: Vec<(Cow<'static, str>, bool)>,
+}
+
+impl Run {
+    #[expect(clippy::ptr_arg, reason = "a borrowed one is a literal")]
+    fn has(&mut self, py: Python<'_>, name: &Cow<'static, str>) -> PyResult<bool> {
+        if let Some((_, alone)) = self.known.iter().find(|(known, _)| is_same(known, name)) {
+            return Ok(*alone);
+        }
+        let route = self.routes.bind(py).get_item(&**name)?;
+        let alone = match route {
+            Some(route) => route.cast::<PyTuple>()?.get_item(0)?.is(&self.attached),
+            None => false,
+        };
+        // Adapters may tell any number of names: these are looked up each time.
+        if let Cow::Borrowed(_) = name {
+            self.known.push((name.clone(), alone));
+        }
+        Ok(alone)
+    }
+}
+
+#[pymethods]
+impl EventReader {
+    #[new]
+    fn new(subscription: Py<Subscription>) -> Self {
+        let (batch, rows) = (Vec::new().into_iter(), Rows::default());
+        Self { subscription, batch, rows, seen: 0, reads: Reads::All, latest: None }
+    }
+
+    fn wait(&mut self, py: Python<'_>, gather: f64) -> bool {
+        let _inside = Inside::enter(py);
+        let gather = runtime::duration(Some(gather)).unwrap_or(Duration::MAX);
+        let events = &self.subscription.get().events;
+        let batch = py.detach(|| {
+            let batch = events.next_batch(gather);
+            leave::come_back();
+            batch
+        });
+        let is_open = batch.is_some();
+        (self.batch, self.reads) = (batch.unwrap_or_default().into_iter(), Reads::All);
+        is_open
+    }
+
+    fn __len__(&self) -> usize {
+        self.batch.len()
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let Some(next) = self.batch.as_slice().first() else { return Ok(None) };
+        let goes_on = match &mut self.reads {
+            Reads::All => true,
+            Reads::Run(run) => {
+                let changes = self.subscription.get().changes.load(Ordering::Relaxed);
+                changes == self.seen && run.has(py, &next.name)?
+            }
+            Reads::Nothing => false,
+        };
+        if !goes_on {
+            self.reads = Reads::Nothing;
+            return Ok(None);
+        }
+        let row = self.rows.of(py, next)?;
+        self.latest = self.batch.next().map(|event| event.name);
+        Ok(Some(row))
+    }
+
+    fn ahead<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        self.seen = self.subscription.get().changes.load(Ordering::Relaxed);
+        self.reads = Reads::All;
+        let next = self.batch.as_slice().first()?;
+        Some(self.rows.name(py, next))
+    }
+
+    fn run<'py>(
+        mut slf: PyRefMut<'py, Self>,
+        routes: Py<PyDict>,
+        attached: Py<PyAny>,
+    ) -> PyRefMut<'py, Self> {
+        slf.reads = Reads::Run(Run { routes, attached, known: Vec::new() });
+        slf
+    }
+
+    #[getter]
+    fn latest(&self) -> Option<&str> {
+        self.latest.as_deref()
+    }
+}
