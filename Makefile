@@ -205,10 +205,9 @@ test-workflows: $(VENV)/.group-lint
 test-clippy: $(VENV)/.made
 	@.ci/step "clippy" cargo clippy --workspace --all-targets --features snakepit-testkit/instructions --locked -- -D warnings
 
-# The published crate with no feature and with all; `cargo test` has some more.
+# The published crate with no feature; `cargo test` has some, and test-package all.
 test-features:
 	@.ci/step "crate snakepit without features" cargo check -p snakepit --locked --no-default-features
-	@.ci/step "crate snakepit, all features" cargo check -p snakepit --locked --all-features
 
 # One build for all that Rust tests: the core, the kit, and (against the wheel) Python workers called
 # from Rust, the example programs, the Rust of the guides. The bindings are a library for an
@@ -218,9 +217,8 @@ test-rust: $(INSTALLED)
 		.ci/step "cargo test" cargo test --workspace --exclude snakepit-py \
 		--features snakepit-testkit/failpoints,snakepit/arrow,snakepit/ndarray --locked
 
-# After test-features, whose work it uses.
 test-package:
-	@.ci/step "cargo package" scripts/check-package.sh
+	@.ci/step "crate snakepit as published, all features" scripts/check-package.sh
 
 test-rustdoc: $(VENV)/.made
 	@RUSTDOCFLAGS="-D warnings" .ci/step "rustdoc" \

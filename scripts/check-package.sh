@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Packages the crates as they would be published, unpacks them, and checks that they compile from that
-# alone. `cargo package` by itself compiles all that they need once more, for the same answer.
+# alone, with all features. `cargo package` by itself compiles all that they need once more, for the same
+# answer.
 #
 #   scripts/check-package.sh
 set -euo pipefail
@@ -38,4 +39,4 @@ snakepit-proto = { path = "snakepit-proto" }
 [profile.dev]
 debug = "line-tables-only"
 TOML
-cargo check --package snakepit --manifest-path "$unpacked/Cargo.toml" --target-dir target
+cargo check --package snakepit --all-features --manifest-path "$unpacked/Cargo.toml" --target-dir target

@@ -63,7 +63,7 @@ FAULTS = [
     ("strict-keywords", "keywords", "of kind EXCEPTION for a keyword '10'", "DECODE"),
     ("strict-frames", "unknown-frame", "a worker that goes on", "line ended"),
     ("too-large", "too-large", "a Result of call", "value"),
-    ("end-first", "stream", "the items 0 to 19999 in order", "2 items"),
+    ("end-first", "stream", "the items 0 to 4999 in order", "2 items"),
     ("empty-chunks", "stream", "at least one item in each Chunks", "Chunks {"),
     ("stream-value", "stream", "a Result with end", "value"),
     ("flushes-late", "frame-limit", "a frame of at most 69631 bytes", "one of 69672 bytes"),

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::id::CallId;
 use crate::policy::breaker::{BreakerState, CircuitOpen};
 
-/// Who refused a call at the door.
+/// Who refused a call at the door, and for what.
 enum Refused {
     ByBreaker(CircuitOpen),
     ByState(Refusal, Option<Pass>),
@@ -21,15 +21,16 @@ impl Shared {
     /// Admits a call.
     pub(super) fn submit(&self, mut new: NewCall<Box<Job>>) -> Result<CallId, Error> {
         let now = Instant::now();
-        let made = self.tell_call(&new.job, now);
-        new.job.told = made.as_ref().and_then(|made| made.told);
-        let traced = new.job.traced().cloned();
+        new.job.told = self.tell_call(&new.job, now);
         let window = new.job.window();
         let admitted = self.event(|state, _, effects, answers| {
-            let pass = self.gate.admit().map_err(|open| {
-                state.shed();
-                Refused::ByBreaker(open)
-            })?;
+            let pass = match self.gate.admit() {
+                Ok(pass) => pass,
+                Err(open) => {
+                    state.shed();
+                    return Err((Refused::ByBreaker(open), new.job));
+                }
+            };
             if pass.as_ref().is_some_and(|pass| pass.began_to_probe) {
                 let event = self.events.of_breaker(BreakerState::HalfOpen, None);
                 answers.extend(event.map(Answer::tell));
@@ -45,10 +46,10 @@ impl Shared {
                     }
                     Ok(id)
                 }
-                Err(refusal) => Err(Refused::ByState(refusal, pass)),
+                Err((refusal, job)) => Err((Refused::ByState(refusal, pass), job)),
             }
         });
-        admitted.map_err(|refused| {
+        admitted.map_err(|(refused, job)| {
             let error = match refused {
                 Refused::ByBreaker(CircuitOpen { retry_after }) => {
                     Error::CircuitOpen { pool: self.config.name.clone(), retry_after }
@@ -60,11 +61,9 @@ impl Shared {
                     error
                 }
             };
-            if let Some(made) = made {
-                self.tell_refused(&made, &error);
-            }
-            if let Some(traced) = traced {
-                self.end_trace(&traced, None, Err(&error));
+            self.tell_refused(&job, &error);
+            if let Some(traced) = job.traced() {
+                self.end_trace(traced, None, Err(&error));
             }
             error
         })

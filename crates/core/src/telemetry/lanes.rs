@@ -7,12 +7,12 @@
 //! Two threads tell of each call: one that it begins, one that it ended. In one queue for both the
 //! lock and the last events would move from processor to processor with each of them.
 
-use std::array;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::Event;
@@ -157,19 +157,30 @@ impl Spare {
     /// Empties the queues, the oldest event first.
     fn merge(&mut self) -> Vec<Event> {
         let mut batch = Vec::with_capacity(self.0.iter().map(VecDeque::len).sum());
-        let mut fronts: [_; LANES] =
-            array::from_fn(|lane| self.0[lane].front().map(|told| told.at));
-        loop {
-            let fronts_there =
-                fronts.iter().enumerate().filter_map(|(lane, at)| Some((lane, (*at)?)));
-            let Some((lane, _)) = fronts_there.min_by_key(|(_, at)| *at) else { break };
-            let queue = &mut self.0[lane];
-            batch.extend(queue.pop_front().map(|told| told.event));
-            fronts[lane] = queue.front().map(|told| told.at);
+        let mut queues: SmallVec<[_; LANES]> =
+            self.0.iter_mut().filter(|queue| !queue.is_empty()).collect();
+        while let [first, others @ ..] = &mut queues[..] {
+            // Of moments that are the same, the first queue's; mostly there are two of them.
+            let mut oldest = first;
+            for other in others {
+                if at(other) < at(oldest) {
+                    oldest = other;
+                }
+            }
+            batch.extend(oldest.pop_front().map(|told| told.event));
+            if oldest.is_empty() {
+                queues.retain(|queue| !queue.is_empty());
+            }
         }
+        drop(queues);
         self.0.iter_mut().for_each(|queue| queue.shrink_to(KEPT));
         batch
     }
+}
+
+/// When the first of them was told.
+fn at(queue: &VecDeque<Told>) -> Option<Instant> {
+    queue.front().map(|told| told.at)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::process::{Owner, owner};
 /// A batch is gathered no further when so many events of one thread are in it: they are still in the
 /// processor's caches then, and whoever handles them holds up others for a short time only. With
 /// fewer the handling thread wakes so often that calls become slower (`benches/telemetry.py`).
-const ENOUGH: usize = 256;
+const ENOUGH: usize = 512;
 
 /// The events of all pools of this process, from the moment at which it was made.
 ///

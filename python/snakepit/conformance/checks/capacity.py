@@ -28,7 +28,7 @@ from snakepit.conformance.protocol import messages
 
 CAPACITY = 3
 FEW = 10
-MANY = 5000
+MANY = 2500
 
 
 def _in_each_profile(judge: Callable[[Bench, ScriptedHost], None]) -> Callable[[Bench], None]:

@@ -16,7 +16,10 @@ from snakepit.conformance.check import (
 )
 from snakepit.conformance.host import LineEnded, OutOfTurn, ScriptedHost, shown
 
-MANY = 20_000
+MANY = 5000
+"""Items of a stream: several windows."""
+SMALLEST = 20_000
+"""Smallest items that are more than fit into one frame."""
 ITEM = 10_000
 ITEM_HEADER = 3
 SMALL_LIMIT = 4095
@@ -126,7 +129,7 @@ def frame_limit(bench: Bench) -> None:
     with bench.fresh(max_message=SMALL_LIMIT) as host, plain_words():
         host.handshake()
         # Largest items, and smallest ones, which take more beside their values than for them.
-        for upto, size in ((2000, SMALL_LIMIT - ITEM_HEADER), (MANY, 0)):
+        for upto, size in ((2000, SMALL_LIMIT - ITEM_HEADER), (SMALLEST, 0)):
             items, end = host.read(host.stream("count", upto=upto, size=size, **wide))
             expect_end(end)
             expect(upto, len(items), "items")

@@ -72,7 +72,7 @@ pub(super) enum Route {
 }
 
 impl<J> State<J> {
-    /// Admits a call, or refuses it and drops its job. `window`: it streams, and so much of it may
+    /// Admits a call, or refuses it and gives its job back. `window`: it streams, and so much of it may
     /// be under way.
     ///
     /// # Errors
@@ -83,14 +83,17 @@ impl<J> State<J> {
         window: Option<Window>,
         now: Instant,
         out: &mut Vec<Effect<J>>,
-    ) -> Result<CallId, Refusal> {
+    ) -> Result<CallId, (Refusal, J)> {
         let ancestors = new.ancestors.as_deref();
-        let admitted = self.admit(new.session, new.bytes, ancestors, now, out);
-        let (route, session) = admitted.inspect_err(|refusal| {
-            self.counters.rejected += 1;
-            self.counters.shed += u64::from(matches!(refusal, Refusal::QueueFull(_)));
-            self.meter.rejected(refusal.rejection());
-        })?;
+        let (route, session) = match self.admit(new.session, new.bytes, ancestors, now, out) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                self.counters.rejected += 1;
+                self.counters.shed += u64::from(matches!(refusal, Refusal::QueueFull(_)));
+                self.meter.rejected(refusal.rejection());
+                return Err((refusal, new.job));
+            }
+        };
         self.counters.requests += 1;
         if window.is_some() {
             self.meter.streamed();

@@ -20,8 +20,6 @@ use crate::telemetry::{
 const CALLS: Interest =
     EXECUTE_START.interest().and(EXECUTE_STOP.interest()).and(EXECUTE_EXCEPTION.interest());
 const STREAMS: Interest = STREAM_START.interest().and(STREAM_STOP.interest());
-/// Of all that may be told at the door.
-const ALL: Interest = CALLS.and(STREAMS).and(QUEUE_FULL.interest());
 
 /// A call of which somebody heard that it was made, or would have.
 #[derive(Clone, Copy)]
@@ -31,26 +29,10 @@ pub(in super::super) struct ToldCall {
     items: u64,
 }
 
-/// A call at the door, of which somebody wants to hear if it is refused: then its job is gone.
-pub(in super::super) struct Made {
-    tool: Arc<str>,
-    session: Option<Arc<str>>,
-    pub(in super::super) told: Option<ToldCall>,
-}
-
-fn of_call(event: Event, tool: &Arc<str>, session: Option<&Arc<str>>) -> Event {
-    event.with("command", tool.clone()).with_any("session_id", session.cloned())
-}
-
-impl Made {
-    fn tell(&self, event: Event) -> Event {
-        of_call(event, &self.tool, self.session.as_ref())
-    }
-}
-
 impl Job {
     pub(super) fn tell(&self, event: Event) -> Event {
-        of_call(event, &self.tool, self.session.as_ref())
+        let event = event.with("command", self.tool.clone());
+        event.with_any("session_id", self.session.clone())
     }
 
     /// What its beginning says, or its end in this worker.
@@ -76,32 +58,31 @@ impl Job {
 }
 
 impl Shared {
-    /// A call is made. None: nobody wants to hear of it.
-    pub(in super::super) fn tell_call(&self, job: &Job, now: Instant) -> Option<Made> {
-        self.events.sink.hears(ALL).then(|| {
-            let streams = matches!(job.sink, Sink::Stream(_));
-            let wanted = if streams { CALLS.and(STREAMS) } else { CALLS };
+    /// A call is made. None: nobody wants to hear what becomes of it.
+    pub(in super::super) fn tell_call(&self, job: &Job, now: Instant) -> Option<ToldCall> {
+        let streams = matches!(job.sink, Sink::Stream(_));
+        let wanted = if streams { CALLS.and(STREAMS) } else { CALLS };
+        self.events.sink.hears(wanted).then(|| {
             self.events.fill(EXECUTE_START, now, |event| {
                 event.metadata = job.described(&self.events, None);
                 event.add_moment(now);
             });
-            let told = self.events.sink.hears(wanted).then_some(ToldCall { since: now, items: 0 });
-            Made { tool: job.tool.clone(), session: job.session.clone(), told }
+            ToldCall { since: now, items: 0 }
         })
     }
 
     /// A call was refused at the door.
     #[cold]
-    pub(in super::super) fn tell_refused(&self, call: &Made, error: &Error) {
+    pub(in super::super) fn tell_refused(&self, job: &Job, error: &Error) {
         if let Error::QueueFull { capacity, waiting, bytes, .. } = error {
             self.events.tell(QUEUE_FULL, |event| {
-                let event = call.tell(event).count("queue_size", *waiting as u64);
+                let event = job.tell(event).count("queue_size", *waiting as u64);
                 event.count("max_queue_size", *capacity as u64).count("bytes", *bytes).now()
             });
         }
-        if let Some(told) = call.told {
+        if let Some(told) = job.told {
             self.events.tell(EXECUTE_EXCEPTION, |event| {
-                let event = call.tell(event).took("duration_ms", told.since.elapsed());
+                let event = job.tell(event).took("duration_ms", told.since.elapsed());
                 event.with("error", word(error))
             });
         }

@@ -177,7 +177,7 @@ impl World {
             ancestors: spec.ancestors.clone(),
         };
         let window = spec.streaming.then_some(WINDOW);
-        let id = self.state.submit(new, window, self.now, &mut self.out)?;
+        let id = self.state.submit(new, window, self.now, &mut self.out).map_err(|(why, _)| why)?;
         let deadline = spec.timeout.and_then(|timeout| self.now.checked_add(timeout));
         self.calls.push(Record {
             id,
