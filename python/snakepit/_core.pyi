@@ -796,10 +796,11 @@ class EventReader:
     def ahead(self) -> str | None:
         """The name of the next event; ``None``: the batch is over. So is a run."""
 
-    def run(self, routes: dict[str, Any], attached: object) -> Self:
+    def run(self, routes: dict[str, Any], attached: object, most: int) -> Self:
         """Itself, ending before the first event whose route does not begin with ``attached``.
 
-        And where ``Subscription.want`` was called since the last look ``ahead``.
+        And after so many events, and where ``Subscription.want`` was called since the last look
+        ``ahead``.
         """
 
     @property

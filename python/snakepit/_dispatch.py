@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from fnmatch import fnmatchcase
-from itertools import islice, starmap
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from snakepit import _core
@@ -30,7 +30,7 @@ _ROOM = 16384
 _GATHER = 0.01
 """Seconds in which a batch is gathered, if hundreds of events do not come before."""
 
-_PART = 256
+_PART = 512
 """After so many events others get the interpreter. Measured: with fewer the thread wakes too often,
 with more the workers run out of calls meanwhile. For as long as a batch is gathered: who computes
 gives it back only in 5 ms, and in the end events would be dropped."""
@@ -178,17 +178,19 @@ class Dispatcher:
     def _serve(self, subscription: _core.Subscription) -> None:
         events = _core.EventReader(subscription)
         while events.wait(_GATHER):
-            polite_until = time.monotonic() + _GATHER
+            polite_until, unbroken = time.monotonic() + _GATHER, len(events) - _PART
             # First the look ahead: if handlers change from here on, the batch stops for it.
             while (event := events.ahead()) is not None:
+                if len(events) <= unbroken:
+                    unbroken = len(events) - _PART
+                    self._yield(polite_until)
                 alone, route = self._routes.get(event) or self._route(event)
                 routes = self._routes
                 if alone is not None and event in routes:
                     # Tens of thousands a second, with the interpreter in hand: their loop is in C.
-                    calls = starmap(alone.handler, events.run(routes, alone))
+                    calls = starmap(alone.handler, events.run(routes, alone, _PART))
                     try:
-                        while deque(islice(calls, _PART), 1) and len(events):
-                            self._yield(polite_until)
+                        deque(calls, 0)
                     except BaseException:
                         self._give_up(alone, events.latest or event)
                     continue
@@ -197,8 +199,6 @@ class Dispatcher:
                     self._say(measurements["count"])
                 for attached in route:  # What one does to its dicts is no other's business.
                     self._call(attached, event, dict(measurements), dict(metadata))
-                if len(events) % _PART == 0:
-                    self._yield(polite_until)
             with self._round:
                 self._rounds += 1
                 self._round.notify_all()

@@ -290,7 +290,7 @@ class EventReader:
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
         self._events: list[Any] = []
-        self._run: tuple[dict[str, Any], Any] | None = None
+        self._run: tuple[dict[str, Any], Any, int] | None = None
         self._ended = False
         self._seen = 0
         self.latest: str | None = None
@@ -308,10 +308,11 @@ class EventReader:
 
     def __next__(self) -> Any:
         if self._run is not None:
-            routes, attached = self._run
+            routes, attached, left = self._run
             changed = self._subscription.changes != self._seen
             route = routes.get(self._events[0][0]) if self._events else None
-            if changed or route is None or route[0] is not attached:
+            self._run = routes, attached, left - 1
+            if not left or changed or route is None or route[0] is not attached:
                 self._ended, self._run = True, None
         if self._ended or not self._events:
             raise StopIteration
@@ -322,8 +323,8 @@ class EventReader:
         self._seen, self._run, self._ended = self._subscription.changes, None, False
         return self._events[0][0] if self._events else None
 
-    def run(self, routes: dict[str, Any], attached: Any) -> Self:
-        self._run = routes, attached
+    def run(self, routes: dict[str, Any], attached: Any, most: int) -> Self:
+        self._run = routes, attached, most
         return self
 
 

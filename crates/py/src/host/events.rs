@@ -74,6 +74,8 @@ enum Reads {
 
 /// Events of one handler that follow each other.
 struct Run {
+    /// So many of them at most.
+    left: usize,
     routes: Py<PyDict>,
     attached: Py<PyAny>,
     /// Names of events, and whether it is the only one that hears them.
@@ -135,7 +137,9 @@ impl EventReader {
             Reads::All => true,
             Reads::Run(run) => {
                 let changes = self.subscription.get().changes.load(Ordering::Relaxed);
-                changes == self.seen && run.has(py, &next.name)?
+                let goes_on = run.left > 0 && changes == self.seen && run.has(py, &next.name)?;
+                run.left = run.left.saturating_sub(1);
+                goes_on
             }
             Reads::Nothing => false,
         };
@@ -159,8 +163,9 @@ impl EventReader {
         mut slf: PyRefMut<'py, Self>,
         routes: Py<PyDict>,
         attached: Py<PyAny>,
+        most: usize,
     ) -> PyRefMut<'py, Self> {
-        slf.reads = Reads::Run(Run { routes, attached, known: Vec::new() });
+        slf.reads = Reads::Run(Run { left: most, routes, attached, known: Vec::new() });
         slf
     }
 
