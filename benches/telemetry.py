@@ -92,10 +92,10 @@ def compare(
         return took, time.process_time() - begin
 
     for turn in range(turns + 2):
-        for on in (turn % 2 == 0, turn % 2 == 1):
-            if on:
+        for is_heard in (turn % 2 == 0, turn % 2 == 1):
+            if is_heard:
                 telemetry.attach("bench", pattern, handler)
-            (attached if on else without).append(measured())
+            (attached if is_heard else without).append(measured())
             telemetry.detach("bench")
     # The first turns warm up.
     pairs = [*zip(attached, without, strict=True)][2:]

@@ -184,7 +184,7 @@ async fn rounds_heard(pool: &Pool, heard: &Subscription) {
     for _ in 0..CALLS / IN_FLIGHT {
         round(pool, &noop, IN_FLIGHT).await;
         let events = heard.next_batch(Duration::ZERO).expect("events");
-        assert_eq!(black_box(events).len(), 2 * IN_FLIGHT);
+        assert_eq!(events.map(black_box).count(), 2 * IN_FLIGHT);
     }
 }
 

@@ -12,16 +12,14 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::Event;
+use super::batch::{Batch, Queues};
 use super::subscription::Reader;
+use super::told::Told;
 
-const LANES: usize = 8;
-
-/// Queues keep memory for so many events from one batch to the next.
-const KEPT: usize = 1024;
+pub(super) const LANES: usize = 8;
 
 /// As many queues for each reader.
 #[derive(Default)]
@@ -39,15 +37,6 @@ struct Line {
     /// Events that made room since the last batch.
     missed: u64,
 }
-
-struct Told {
-    at: Instant,
-    event: Event,
-}
-
-/// The queues that are filled while the others are read.
-#[derive(Default)]
-pub(super) struct Spare([VecDeque<Told>; LANES]);
 
 impl Lane {
     fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
@@ -76,7 +65,7 @@ impl Line {
             self.missed += 1;
             self.reader.has_missed(1);
         }
-        self.events.push_back(Told { at, event: event.take() });
+        self.events.push_back(Told::new(at, event));
         self.reader.is_due(self.events.len())
     }
 }
@@ -128,22 +117,23 @@ impl Lanes {
         self.0.iter().map(waiting).max().unwrap_or(0)
     }
 
-    /// All that waits for the reader, oldest first, and how many had to go since the last time.
-    pub(super) fn take(&self, reader: &Arc<Reader>, spare: &mut Spare) -> (Vec<Event>, u64) {
+    /// All that waits for the reader, and how many had to go since the last time. `queues`: empty
+    /// ones, to be filled while these are read.
+    pub(super) fn take(&self, reader: &Arc<Reader>, mut queues: Queues) -> (Batch, u64) {
         let mut missed = 0;
         // All at once, or an event could be in an earlier batch than what it follows from.
         let mut lanes = self.0.each_ref().map(Lane::lines);
-        for (lines, spare) in lanes.iter_mut().zip(&mut spare.0) {
+        for (lines, queue) in lanes.iter_mut().zip(&mut queues) {
             if let Some(line) = of(lines, reader) {
-                std::mem::swap(&mut line.events, spare);
+                std::mem::swap(&mut line.events, queue);
                 missed += std::mem::take(&mut line.missed);
             }
         }
         drop(lanes);
-        let mut batch = spare.merge();
+        let mut batch = Batch::new(reader.clone(), queues);
         // Each of the queues has as much room as all of them are to have.
         let more = batch.len().saturating_sub(reader.room);
-        batch.drain(..more);
+        batch.by_ref().take(more).for_each(drop);
         reader.has_missed(more as u64);
         (batch, missed + more as u64)
     }
@@ -151,36 +141,6 @@ impl Lanes {
 
 fn of<'a>(lines: &'a mut MutexGuard<'_, Vec<Line>>, reader: &Arc<Reader>) -> Option<&'a mut Line> {
     lines.iter_mut().find(|line| Arc::ptr_eq(&line.reader, reader))
-}
-
-impl Spare {
-    /// Empties the queues, the oldest event first.
-    fn merge(&mut self) -> Vec<Event> {
-        let mut batch = Vec::with_capacity(self.0.iter().map(VecDeque::len).sum());
-        let mut queues: SmallVec<[_; LANES]> =
-            self.0.iter_mut().filter(|queue| !queue.is_empty()).collect();
-        while let [first, others @ ..] = &mut queues[..] {
-            // Of moments that are the same, the first queue's; mostly there are two of them.
-            let mut oldest = first;
-            for other in others {
-                if at(other) < at(oldest) {
-                    oldest = other;
-                }
-            }
-            batch.extend(oldest.pop_front().map(|told| told.event));
-            if oldest.is_empty() {
-                queues.retain(|queue| !queue.is_empty());
-            }
-        }
-        drop(queues);
-        self.0.iter_mut().for_each(|queue| queue.shrink_to(KEPT));
-        batch
-    }
-}
-
-/// When the first of them was told.
-fn at(queue: &VecDeque<Told>) -> Option<Instant> {
-    queue.front().map(|told| told.at)
 }
 
 #[cfg(test)]
@@ -198,7 +158,7 @@ mod tests {
         let is_locked = || matches!(lanes.0[0].0.try_lock(), Err(TryLockError::WouldBlock));
         thread::scope(|scope| {
             let last = lanes.0[LANES - 1].lines();
-            let read = scope.spawn(|| lanes.take(&reader, &mut Spare::default()));
+            let read = scope.spawn(|| lanes.take(&reader, Queues::default()));
             let until = Instant::now() + Duration::from_secs(10);
             while !is_locked() {
                 assert!(Instant::now() < until, "the first one is read by itself");
@@ -209,7 +169,7 @@ mod tests {
             thread::sleep(Duration::from_millis(20));
             assert!(is_locked());
             drop(last);
-            assert!(read.join().expect("no panic").0.is_empty());
+            assert_eq!(read.join().expect("no panic").0.len(), 0);
         });
     }
 }

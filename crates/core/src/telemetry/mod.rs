@@ -10,6 +10,7 @@
 //! for too long the oldest is dropped, and counted. The names are in [`CATALOGUE`].
 
 mod adapter;
+mod batch;
 mod catalogue;
 mod clock;
 mod event;
@@ -19,10 +20,12 @@ mod interest;
 mod lanes;
 mod sink;
 mod subscription;
+mod told;
 
 pub use crate::call::{NoTraceContext, TraceContext};
 pub(crate) use adapter::{AdapterEvent, AdapterTelemetry};
 pub use adapter::{SpanRecord, SpanStatus};
+pub use batch::Batch;
 pub(crate) use catalogue::*;
 pub use catalogue::{CATALOGUE, Field, PYTHON, Spec, table};
 /// For the worker's end of the line; not for embedders.

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::batch::{Batch, Queues};
 use super::hub::{Hub, hub};
 use super::interest::Interest;
-use super::lanes::Spare;
 use super::{DROPPED, Event};
 use crate::process::{Owner, owner};
 
@@ -58,7 +58,8 @@ const MANY: u8 = 2;
 
 #[derive(Default)]
 struct State {
-    spare: Spare,
+    /// Empty queues, to be filled while others are read.
+    spare: Queues,
     /// Whoever gathers a batch shall come at once.
     hurry: bool,
     /// Batches.
@@ -103,6 +104,14 @@ impl Reader {
         self.bell.notify_all();
     }
 
+    /// A batch is over, and its queues are empty. Waits for nobody: in a child of a fork the lock may
+    /// be held by a thread that does not exist there.
+    pub(super) fn has_read(&self, queues: Queues) {
+        if let Ok(mut state) = self.state.try_lock() {
+            state.spare = queues;
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Every field is whole between statements.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -136,21 +145,22 @@ impl Subscription {
     /// `gather` of the first one, until there are hundreds, so that a stream of events wakes the
     /// thread once in a while and not each time. Where events were dropped, the last one says how
     /// many (`snakepit.telemetry.dropped`). None: it is closed, and all was taken.
-    pub fn next_batch(&self, gather: Duration) -> Option<Vec<Event>> {
+    pub fn next_batch(&self, gather: Duration) -> Option<Batch> {
         let reader = &*self.reader;
         let mut state = reader.state();
         state = self.wait(state, ANYTHING, 1, None);
         if !gather.is_zero() {
             state = self.wait(state, MANY, ENOUGH.min(reader.room), Some(Instant::now() + gather));
         }
-        let (mut batch, missed) = self.hub.lanes.take(&self.reader, &mut state.spare);
+        let spare = std::mem::take(&mut state.spare);
+        let (mut batch, missed) = self.hub.lanes.take(&self.reader, spare);
         state.hurry = false;
         state.taken += 1;
         drop(state);
         if missed > 0 {
-            batch.push(Event::new(DROPPED).count("count", missed).now());
+            batch.add(Event::new(DROPPED).count("count", missed).now());
         }
-        (!batch.is_empty()).then_some(batch)
+        (batch.len() > 0).then_some(batch)
     }
 
     /// Waits until a queue has so many events, or the reader may not wait any longer.
@@ -247,6 +257,10 @@ mod tests {
         Event::new(EXECUTE_START).with("command", name)
     }
 
+    fn read(heard: &Subscription) -> Vec<Event> {
+        heard.next_batch(SOON).expect("events").collect()
+    }
+
     fn commands(batch: &[Event]) -> Vec<&str> {
         batch.iter().filter_map(|event| event.text("command")).collect()
     }
@@ -260,11 +274,11 @@ mod tests {
         assert_eq!(hub.heard.load(Ordering::Relaxed), EXECUTE_START.interest().0);
         tell(hub, &mut one("first"));
         tell(hub, &mut Event::new(WORKER_SPAWNED));
-        assert_eq!(commands(&heard.next_batch(SOON).expect("events")), ["first"]);
+        assert_eq!(commands(&read(&heard)), ["first"]);
         heard.want(WORKER_SPAWNED.interest());
         tell(hub, &mut one("not wanted any more"));
         tell(hub, &mut Event::new(WORKER_SPAWNED));
-        assert_eq!(heard.next_batch(SOON).expect("events").len(), 1);
+        assert_eq!(read(&heard).len(), 1);
         heard.close();
         tell(hub, &mut Event::new(WORKER_SPAWNED));
         assert!(heard.next_batch(SOON).is_none());
@@ -276,14 +290,14 @@ mod tests {
         let heard = Subscription::of(hub, 2);
         heard.want(EXECUTE_START.interest());
         ["a", "b", "c", "d"].iter().for_each(|name| tell(hub, &mut one(name)));
-        let batch = heard.next_batch(SOON).expect("events");
+        let batch = read(&heard);
         assert_eq!(commands(&batch), ["c", "d"]);
         let last = batch.last().expect("the number of the others");
         assert_eq!(last.name, "snakepit.telemetry.dropped");
         assert_eq!(last.measurement("count"), Some(Number::Whole(2)));
         assert_eq!(heard.dropped(), 2);
         tell(hub, &mut one("e"));
-        assert_eq!(heard.next_batch(SOON).expect("events").len(), 1);
+        assert_eq!(read(&heard).len(), 1);
     }
 
     #[test]
@@ -295,7 +309,7 @@ mod tests {
             let told = || names.iter().for_each(|name| tell(hub, &mut one(name)));
             std::thread::scope(|scope| scope.spawn(told).join().expect("no panic"));
         }
-        let batch = heard.next_batch(SOON).expect("events");
+        let batch = read(&heard);
         assert_eq!(commands(&batch), ["b", "c", "d"]);
         assert_eq!(batch.last().and_then(|last| last.measurement("count")), Some(Number::Whole(1)));
         assert_eq!(heard.dropped(), 1);
@@ -343,7 +357,9 @@ mod tests {
         let heard = Subscription::of(hub, 8);
         heard.want(EXECUTE_START.interest());
         let batches = std::thread::scope(|scope| {
-            let reader = scope.spawn(|| heard.next_batch(Duration::from_secs(3600)));
+            let read =
+                || heard.next_batch(Duration::from_secs(3600)).map(Iterator::collect::<Vec<_>>);
+            let reader = scope.spawn(read);
             ["a", "b"].iter().for_each(|name| tell(hub, &mut one(name)));
             while hub.lanes.longest(&heard.reader) < 2 {
                 std::thread::yield_now();
@@ -354,7 +370,9 @@ mod tests {
         assert_eq!(commands(&batches.expect("events")), ["a", "b"]);
         assert_eq!(heard.hurry(), 1, "nothing has come since");
         let rest = std::thread::scope(|scope| {
-            let reader = scope.spawn(|| heard.next_batch(Duration::from_secs(3600)));
+            let read =
+                || heard.next_batch(Duration::from_secs(3600)).map(Iterator::collect::<Vec<_>>);
+            let reader = scope.spawn(read);
             tell(hub, &mut one("c"));
             heard.close();
             reader.join().expect("no panic")

@@ -6,11 +6,10 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use std::vec::IntoIter;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
-use snakepit::telemetry::{self, Event, Interest};
+use snakepit::telemetry::{self, Batch, Event, Interest};
 
 use super::leave::{self, Inside};
 use super::rows::{Rows, is_same};
@@ -54,7 +53,9 @@ impl Subscription {
 #[pyclass(module = "snakepit._core")]
 pub(super) struct EventReader {
     subscription: Py<Subscription>,
-    batch: IntoIter<Event>,
+    batch: Option<Batch>,
+    /// Was looked at, and not given to anybody yet.
+    next: Option<Event>,
     rows: Rows,
     /// How often what is wanted had changed at the last look ahead.
     seen: u64,
@@ -105,26 +106,26 @@ impl Run {
 impl EventReader {
     #[new]
     fn new(subscription: Py<Subscription>) -> Self {
-        let (batch, rows) = (Vec::new().into_iter(), Rows::default());
-        Self { subscription, batch, rows, seen: 0, reads: Reads::All, latest: None }
+        let (batch, next, rows) = (None, None, Rows::default());
+        Self { subscription, batch, next, rows, seen: 0, reads: Reads::All, latest: None }
     }
 
     fn wait(&mut self, py: Python<'_>, gather: f64) -> bool {
         let _inside = Inside::enter(py);
         let gather = runtime::duration(Some(gather)).unwrap_or(Duration::MAX);
+        self.batch = None; // its memory is for the next one
         let events = &self.subscription.get().events;
-        let batch = py.detach(|| {
+        self.batch = py.detach(|| {
             let batch = events.next_batch(gather);
             leave::come_back();
             batch
         });
-        let is_open = batch.is_some();
-        (self.batch, self.reads) = (batch.unwrap_or_default().into_iter(), Reads::All);
-        is_open
+        (self.next, self.reads) = (None, Reads::All);
+        self.batch.is_some()
     }
 
     fn __len__(&self) -> usize {
-        self.batch.len()
+        self.batch.as_ref().map_or(0, Batch::len) + usize::from(self.next.is_some())
     }
 
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -132,7 +133,9 @@ impl EventReader {
     }
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let Some(next) = self.batch.as_slice().first() else { return Ok(None) };
+        let Some(next) = self.next.take().or_else(|| self.batch.as_mut()?.next()) else {
+            return Ok(None);
+        };
         let goes_on = match &mut self.reads {
             Reads::All => true,
             Reads::Run(run) => {
@@ -144,19 +147,21 @@ impl EventReader {
             Reads::Nothing => false,
         };
         if !goes_on {
-            self.reads = Reads::Nothing;
+            (self.reads, self.next) = (Reads::Nothing, Some(next));
             return Ok(None);
         }
-        let row = self.rows.of(py, next)?;
-        self.latest = self.batch.next().map(|event| event.name);
+        let row = self.rows.of(py, &next)?;
+        self.latest = Some(next.name);
         Ok(Some(row))
     }
 
     fn ahead<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
         self.seen = self.subscription.get().changes.load(Ordering::Relaxed);
         self.reads = Reads::All;
-        let next = self.batch.as_slice().first()?;
-        Some(self.rows.name(py, next))
+        if self.next.is_none() {
+            self.next = self.batch.as_mut()?.next();
+        }
+        self.next.as_ref().map(|next| self.rows.name(py, next))
     }
 
     fn run<'py>(
