@@ -30,7 +30,7 @@ _ROOM = 16384
 _GATHER = 0.01
 """Seconds in which a batch is gathered, if hundreds of events do not come before."""
 
-_PART = 512
+_PART = 256
 """After so many events others get the interpreter. Measured: with fewer the thread wakes too often,
 with more the workers run out of calls meanwhile. For as long as a batch is gathered: who computes
 gives it back only in 5 ms, and in the end events would be dropped."""
