@@ -126,7 +126,7 @@ def main() -> int:
         ):
             turns, calls = options.turns, options.calls
             if measure is in_flight:
-                # It changes with what else runs on the machine, from one tenth of a second to the next.
+                # What else runs on the machine changes it from one tenth of a second to the next.
                 turns, calls = turns * 5, calls * 3
             figures = compare(pool, measure, pattern, turns, calls)
             off, on, ratio, processor = figures

@@ -72,6 +72,31 @@ class Tools:
             numbers = range(first, min(count, first + most))
             self.tell(call, "two words" if self.fault == "tells-badly" else name, numbers)
 
+    def span(self, call: Any, span_id: bytes, began: int, status: int | None) -> None:
+        """The execution of a call: as it begins, and with a status as it has ended."""
+        if not self.is_told(call):
+            return
+        _, trace, around, _ = (call.start.traceparent or "--0-0-").split("-")[:4]
+        span = proto.Span(
+            trace_id=bytes.fromhex(trace),
+            span_id=bytes.fromhex(around) if self.fault == "span-parents-id" else span_id,
+            parent_span_id=b"" if self.fault == "span-orphan" else bytes.fromhex(around),
+            name="two\nlines" if self.fault == "span-badly" else f"execute {call.start.tool}",
+            start_ns=began,
+            call_id=call.id,
+        )
+        if status is not None:
+            span.end_ns = time.time_ns()
+            span.status = 1 if self.fault == "span-well" else status
+        elif self.fault == "span-once":
+            return
+        self.say(telemetry=proto.Telemetry(spans=[span]))
+
+    def is_told(self, call: Any) -> bool:
+        if self.wanted is None or self.fault == "span-none" or not call.start.traceparent:
+            return False
+        return self.fault == "span-always" or call.start.traceparent.endswith("1")
+
     def tell(self, call: Any, name: str, numbers: range) -> None:
         wanted = self.wanted
         if wanted is None:

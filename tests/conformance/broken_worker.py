@@ -35,10 +35,11 @@ FAULTS = """
     garbage grants-add hello-last hello-twice holds-results ignores-bytes ignores-cancel
     ignores-items keeps-session long-failure long-form negative-zero no-failure no-oversize
     no-ready not-found-kind one-at-a-time one-drains ready-twice refused-stays refuses-several
-    reorders runs-cancelled short-start shared-window stays stranger stream-value strict-frames
-    strict-keywords strict-profile tells-all tells-badly tells-late tells-too-much tells-unasked
-    too-large trusts-arguments unlisted values-as-text waits-for-headers wrong-pid wrong-protocol
-    wrong-token
+    reorders runs-cancelled short-start shared-window span-always span-badly span-late span-none
+    span-once span-orphan span-parents-id span-same span-well stays stranger stream-value
+    strict-frames strict-keywords strict-profile tells-all tells-badly tells-late tells-too-much
+    tells-unasked too-large trusts-arguments unlisted values-as-text waits-for-headers wrong-pid
+    wrong-protocol wrong-token
 """
 HAS_SEGMENTS = FAULT == "segments" or FAULT in broken_segments.FAULTS.split()
 if FAULT and not HAS_SEGMENTS and FAULT not in FAULTS.split():
@@ -249,6 +250,11 @@ class Worker(Tools):
         if FAULT == "child-left":
             subprocess.Popen(["sleep", "600"])
         while call := self.waiting.get():
+            span_id, began = (
+                bytes(7) + b"1" if FAULT == "span-same" else os.urandom(8),
+                time.time_ns(),
+            )
+            self.span(call, span_id, began, None)
             try:
                 outcome = self.outcome(call)
             except broken_segments.Refused:
@@ -265,7 +271,11 @@ class Worker(Tools):
                 kind = "CANCELLED" if cancelled else "EXCEPTION"
                 outcome = {"failure": Failed(kind, message, **more).failure}
             del self.calls[call.id]
-            self.answer(call.id, **outcome)
+            if FAULT == "span-late":
+                self.answer(call.id, **outcome)
+            self.span(call, span_id, began, 2 if "failure" in outcome else 1)
+            if FAULT != "span-late":
+                self.answer(call.id, **outcome)
 
     def answer(self, call_id: int, **outcome: Any) -> None:
         if FAULT == "cuts-ids":
