@@ -30,8 +30,9 @@ export PYO3_BUILD_EXTENSION_MODULE := 1
 NATIVE := $(shell find crates/proto crates/core crates/py -name '*.rs' -o -name '*.py' -o -name Cargo.toml)
 PACKAGES := $(shell find python -type f -not -name '*.pyc')
 SOURCES := $(NATIVE) $(PACKAGES) Cargo.toml Cargo.lock pyproject.toml README.md LICENSE
-# A file that is gone is newer than nothing, hence the list itself in the stamp's name.
-SHAPE := $(firstword $(shell echo $(sort $(SOURCES)) | cksum))
+# A file that is gone is newer than nothing, hence the list itself in the stamp's name; and a wheel that
+# was optimized otherwise is another one.
+SHAPE := $(firstword $(shell echo $(sort $(SOURCES)) $(CARGO_PROFILE_RELEASE_LTO) | cksum))
 INSTALLED := $(VENV)/.installed-$(SHAPE)
 
 # The steps of `make test`, in the order in which they run: cheap ones first.

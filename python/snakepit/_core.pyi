@@ -757,7 +757,11 @@ class Subscription:
     """Events of all pools of this process, for one ``EventReader``."""
 
     def __new__(cls, room: int) -> Self:
-        """It wants nothing yet. ``room``: events that wait at most; the oldest make room."""
+        """It wants nothing yet.
+
+        ``room``: events that a batch has at most; the oldest make room. So many of a thread's may
+        wait.
+        """
 
     def want(self, names: Sequence[str]) -> None:
         """Hear events of these names, and no others; ``"snakepit.python."``: those of adapters."""

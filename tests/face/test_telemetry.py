@@ -136,10 +136,11 @@ def test_a_long_batch_is_heard_whole_and_in_order(handlers: int) -> None:
         telemetry.attach(
             f"{number}", "*", lambda _event, measurements, _, own=own: own.append(measurements["n"])
         )
-    told = [((SPAWNED, STOP)[n % 2], {"n": n}, {}) for n in range(200)]
+    count = 3 * _dispatch._PART + 8
+    told = [((SPAWNED, STOP)[n % 2], {"n": n}, {}) for n in range(count)]
     fake_core.Subscription.made[-1].tell(*told)
     assert telemetry.flush(30)
-    assert heard == [list(range(200))] * handlers
+    assert heard == [list(range(count))] * handlers
 
 
 def test_what_one_does_to_its_dicts_is_no_others_business() -> None:

@@ -26,7 +26,7 @@ EVERY_END = [*NATIVE, *GRPCIO]
 """For the conformance kit: each end on each interpreter that it is for."""
 
 OWN_ENDS = [("native", OWN), ("grpcio", OWN)]
-"""For the deeper tests; continuous integration runs them on each interpreter anyway."""
+"""For the deeper tests; ``.ci/other-python`` runs those of the native end on each interpreter."""
 
 _VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 _PACKAGES = "import google.protobuf, grpc, msgpack"

@@ -160,7 +160,7 @@ pub struct Event {
     pub(super) kind: Interest,
 }
 
-// A queue of thousands is written and read while calls go by: it has to leave them their caches.
+// Each call makes and reads two, whole.
 const _: () = assert!(size_of::<Event>() <= 96);
 
 impl Event {

@@ -51,7 +51,7 @@ pub(super) fn is_wanted(kind: Interest) -> bool {
     Interest(WANTED.load(Ordering::Relaxed)).meets(kind)
 }
 
-/// Gives an event to those who want it, and leaves nothing of it; see [`Lanes::put`].
+/// Gives an event to those who want it; see [`Lanes::put`].
 #[inline]
 pub(super) fn tell(at: Instant, event: &mut Event) {
     hub().lanes.put(at, event);

@@ -19,7 +19,8 @@ use super::batch::{Batch, Queues};
 use super::subscription::Reader;
 use super::told::Told;
 
-pub(super) const LANES: usize = 8;
+/// Few, since each may be full.
+pub(super) const LANES: usize = 4;
 
 /// As many queues for each reader.
 #[derive(Default)]
@@ -88,7 +89,7 @@ impl Lanes {
         self.0[0].lines().iter().map(|line| line.reader.clone()).collect()
     }
 
-    /// Gives an event to those who want it, and leaves nothing of it. `at`: a moment that this thread
+    /// Gives an event to those who want it; what is left of it is of no use. `at`: a moment that this thread
     /// has read since it told the event before, so that what follows from this one comes after it.
     #[inline]
     pub(super) fn put(&self, at: Instant, event: &mut Event) {

@@ -39,7 +39,7 @@ impl Sink {
         self.pass_on(Instant::now(), &mut event);
     }
 
-    /// As [`Sink::tell`], of an event that is empty afterwards. `at`: now, as this thread has just read
+    /// As [`Sink::tell`], of an event that is of no use afterwards. `at`: now, as this thread has just read
     /// it.
     pub(crate) fn pass_on(&self, at: Instant, event: &mut Event) {
         if self.has_listeners()

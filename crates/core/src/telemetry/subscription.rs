@@ -18,6 +18,8 @@ const ENOUGH: usize = 512;
 /// The events of all pools of this process, from the moment at which it was made.
 ///
 /// It has room for so many events: when there are more, the oldest ones make room, and are counted.
+/// Each of a few queues has room for as many, one for each thread that tells events or nearly so; what is
+/// too much in all of them together is dropped and counted when a batch is taken.
 ///
 /// ```
 /// use std::time::Duration;
@@ -91,10 +93,16 @@ impl Reader {
     #[inline]
     pub(super) fn is_due(&self, waiting: usize) -> bool {
         match self.waits_for.load(Ordering::Relaxed) {
-            ANYTHING => self.waits_for.swap(NOTHING, Ordering::Relaxed) == ANYTHING,
-            MANY => waiting == ENOUGH.min(self.room),
-            _ => false,
+            NOTHING => false,
+            ANYTHING => self.is_met(ANYTHING),
+            _ => waiting >= ENOUGH.min(self.room) && self.is_met(MANY),
         }
+    }
+
+    /// One of those who see it wakes the reader. By now that may wait for something else.
+    fn is_met(&self, waited_for: u8) -> bool {
+        let relaxed = Ordering::Relaxed;
+        self.waits_for.compare_exchange(waited_for, NOTHING, relaxed, relaxed).is_ok()
     }
 
     /// Where it is due. No queue may be locked.
@@ -150,7 +158,9 @@ impl Subscription {
         let mut state = reader.state();
         state = self.wait(state, ANYTHING, 1, None);
         if !gather.is_zero() {
-            state = self.wait(state, MANY, ENOUGH.min(reader.room), Some(Instant::now() + gather));
+            // What no clock can hold is without end.
+            let until = Instant::now().checked_add(gather);
+            state = self.wait(state, MANY, ENOUGH.min(reader.room), until);
         }
         let spare = std::mem::take(&mut state.spare);
         let (mut batch, missed) = self.hub.lanes.take(&self.reader, spare);
@@ -379,6 +389,31 @@ mod tests {
         });
         assert_eq!(commands(&rest.expect("what was told before the end")), ["c"]);
         assert!(heard.next_batch(SOON).is_none());
+    }
+
+    #[test]
+    fn a_batch_ends_when_there_are_many_however_long_it_may_be_gathered() {
+        let hub = apart();
+        let heard = Subscription::of(hub, 1 << 16);
+        heard.want(EXECUTE_START.interest());
+        for _ in 0..100 {
+            let first = std::thread::scope(|scope| {
+                let reader = scope.spawn(|| heard.next_batch(Duration::MAX).expect("events").len());
+                let tell_many = || {
+                    for _ in 0..ENOUGH {
+                        tell(hub, &mut Event::new(EXECUTE_START));
+                    }
+                };
+                // Neither alone, nor one after the other: they look for the reader at the same time.
+                (0..2).for_each(|_| drop(scope.spawn(tell_many)));
+                reader.join().expect("no panic")
+            });
+            assert!((ENOUGH..=2 * ENOUGH).contains(&first), "{first}");
+            let rest = 2 * ENOUGH - first;
+            if rest > 0 {
+                assert_eq!(read(&heard).len(), rest);
+            }
+        }
     }
 
     #[test]

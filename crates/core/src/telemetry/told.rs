@@ -29,7 +29,7 @@ enum What {
 }
 
 impl Told {
-    /// Leaves nothing of the event.
+    /// What is left of the event is of no use.
     #[inline]
     pub(super) fn new(at: Instant, event: &mut Event) -> Self {
         let spec = CATALOGUE.get(event.kind.0.trailing_zeros() as usize).copied();

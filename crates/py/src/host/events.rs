@@ -32,7 +32,8 @@ impl Subscription {
 
     fn want(&self, names: Vec<String>) {
         self.events.want(Interest::in_names(names.iter().map(String::as_str)));
-        self.changes.fetch_add(1, Ordering::Relaxed);
+        // Whoever sees this sees the routes that were replaced before.
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     fn hurry(&self) -> u64 {
@@ -139,7 +140,7 @@ impl EventReader {
         let goes_on = match &mut self.reads {
             Reads::All => true,
             Reads::Run(run) => {
-                let changes = self.subscription.get().changes.load(Ordering::Relaxed);
+                let changes = self.subscription.get().changes.load(Ordering::Acquire);
                 let goes_on = run.left > 0 && changes == self.seen && run.has(py, &next.name)?;
                 run.left = run.left.saturating_sub(1);
                 goes_on
@@ -156,7 +157,7 @@ impl EventReader {
     }
 
     fn ahead<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
-        self.seen = self.subscription.get().changes.load(Ordering::Relaxed);
+        self.seen = self.subscription.get().changes.load(Ordering::Acquire);
         self.reads = Reads::All;
         if self.next.is_none() {
             self.next = self.batch.as_mut()?.next();

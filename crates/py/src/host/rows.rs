@@ -12,8 +12,8 @@ use snakepit::telemetry::{Event, Metadata, Number, Value};
 
 use crate::codec::{Item, has_items};
 
-/// Names that are remembered.
-const NAMES: usize = 32;
+/// Names that are remembered, if adapters tell them.
+const NAMES: usize = 64;
 
 /// Kinds of events that are remembered: starts of calls, and their ends in each worker.
 const ROWS: usize = 32;
@@ -167,7 +167,8 @@ impl Names {
             Cow::Borrowed(name) => PyString::intern(py, name),
             Cow::Owned(name) => PyString::new(py, name),
         };
-        if self.0.len() < NAMES {
+        // Of literals there are few. Adapters may tell any number of names.
+        if matches!(name, Cow::Borrowed(_)) || self.0.len() < NAMES {
             self.0.push((name.clone(), text.clone().unbind()));
         }
         text
