@@ -252,6 +252,7 @@ mod tests {
     use super::*;
 
     const SOON: Duration = Duration::ZERO;
+    const LONG: Duration = Duration::from_secs(60);
 
     /// Other tests of this process tell events, too.
     fn apart() -> &'static Hub {
@@ -392,13 +393,24 @@ mod tests {
     }
 
     #[test]
+    fn whoever_wakes_a_reader_late_takes_nothing_from_what_it_waits_for_now() {
+        let reader = Reader::new(1 << 16);
+        reader.waits_for.store(MANY, Ordering::Relaxed);
+        assert!(!reader.is_met(ANYTHING), "seen when it waited for anything");
+        assert!(!reader.is_due(ENOUGH - 1));
+        assert!(reader.is_due(ENOUGH + 1), "another thread has told the one before");
+        assert!(!reader.is_due(ENOUGH + 2), "it is woken already");
+    }
+
+    #[test]
     fn a_batch_ends_when_there_are_many_however_long_it_may_be_gathered() {
         let hub = apart();
         let heard = Subscription::of(hub, 1 << 16);
         heard.want(EXECUTE_START.interest());
         for _ in 0..100 {
+            let begun = Instant::now();
             let first = std::thread::scope(|scope| {
-                let reader = scope.spawn(|| heard.next_batch(Duration::MAX).expect("events").len());
+                let reader = scope.spawn(|| heard.next_batch(LONG).expect("events").len());
                 let tell_many = || {
                     for _ in 0..ENOUGH {
                         tell(hub, &mut Event::new(EXECUTE_START));
@@ -409,6 +421,7 @@ mod tests {
                 reader.join().expect("no panic")
             });
             assert!((ENOUGH..=2 * ENOUGH).contains(&first), "{first}");
+            assert!(begun.elapsed() < LONG / 2);
             let rest = 2 * ENOUGH - first;
             if rest > 0 {
                 assert_eq!(read(&heard).len(), rest);
