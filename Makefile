@@ -212,9 +212,9 @@ test-features:
 
 # One build for all that Rust tests: the core, the kit, and (against the wheel) Python workers called
 # from Rust, the example programs, the Rust of the guides. The bindings are a library for an
-# interpreter to load: no test program can link them.
+# interpreter to load: no test program can link them. Many tests wait more than they compute.
 test-rust: $(INSTALLED)
-	@SNAKEPIT_TEST_PYTHON=$(CURDIR)/$(BIN)/python VIRTUAL_ENV=$(CURDIR)/$(VENV) \
+	@RUST_TEST_THREADS=4 SNAKEPIT_TEST_PYTHON=$(CURDIR)/$(BIN)/python VIRTUAL_ENV=$(CURDIR)/$(VENV) \
 		.ci/step "cargo test" cargo test --workspace --exclude snakepit-py \
 		--features snakepit-testkit/failpoints,snakepit/arrow,snakepit/ndarray --locked
 
