@@ -1,10 +1,10 @@
 //! The line: a worker's bidirectional gRPC stream over a Unix socket.
 //!
 //! The only module that knows tonic, prost and the generated messages. [`listener`] lets workers
-//! in: [`door`] before it is known who they are, [`opening`] what they may say until then, [`admission`]
-//! by their tokens. [`wire`] turns frames into words of the core, [`outbox`] these into frames, [`failure`] what a worker
-//! raised; [`http2`] is what both ends agree on below the frames, [`delivery`] what a worker knows of
-//! its own.
+//! in: [`door`] before it is known who they are, [`opening`] what they may say until then,
+//! [`admission`] by their tokens. [`wire`] turns frames into words of the core, [`outbox`] these into
+//! frames, [`failure`] what a worker raised; [`http2`] is what both ends agree on below the frames,
+//! `delivery`, where there is a worker's end, what a worker knows of its own.
 
 mod admission;
 pub(crate) mod buffers;
