@@ -76,7 +76,7 @@ class Tools:
         """The execution of a call: as it begins, and with a status as it has ended."""
         if not self.is_told(call):
             return
-        _, trace, around, _ = (call.start.traceparent or "--0-0-").split("-")[:4]
+        _, trace, around, _ = call.start.traceparent.split("-")
         span = proto.Span(
             trace_id=bytes.fromhex(trace),
             span_id=bytes.fromhex(around) if self.fault == "span-parents-id" else span_id,

@@ -250,10 +250,8 @@ class Worker(Tools):
         if FAULT == "child-left":
             subprocess.Popen(["sleep", "600"])
         while call := self.waiting.get():
-            span_id, began = (
-                bytes(7) + b"1" if FAULT == "span-same" else os.urandom(8),
-                time.time_ns(),
-            )
+            began = time.time_ns()
+            span_id = bytes(7) + b"1" if FAULT == "span-same" else os.urandom(8)
             self.span(call, span_id, began, None)
             try:
                 outcome = self.outcome(call)

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::id::CallId;
 use crate::policy::breaker::{BreakerState, CircuitOpen};
 
-/// Who refused a call at the door, and for what.
+/// Who refused a call at the door.
 enum Refused {
     ByBreaker(CircuitOpen),
     ByState(Refusal, Option<Pass>),

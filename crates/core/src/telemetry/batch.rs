@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Event;
 use super::lanes::LANES;
-use super::subscription::Reader;
+use super::reader::Reader;
 use super::told::Told;
 
 /// Queues keep memory for so many events from one batch to the next.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::Event;
 use super::batch::{Batch, Queues};
-use super::subscription::Reader;
+use super::reader::Reader;
 use super::told::Told;
 
 /// Few, since each may be full.

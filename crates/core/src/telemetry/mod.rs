@@ -18,6 +18,7 @@ mod exposition;
 mod hub;
 mod interest;
 mod lanes;
+mod reader;
 mod sink;
 mod subscription;
 mod told;

@@ -1,19 +1,15 @@
 //! What a thread hears of all pools.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::batch::{Batch, Queues};
+use super::batch::Batch;
 use super::hub::{Hub, hub};
 use super::interest::Interest;
+use super::reader::{ANYTHING, ENOUGH, MANY, NOTHING, Reader, State};
 use super::{DROPPED, Event};
 use crate::process::{Owner, owner};
-
-/// A batch is gathered no further when so many events of one thread are in it: they are still in the
-/// processor's caches then, and whoever handles them holds up others for a short time only. With
-/// fewer the handling thread wakes so often that calls become slower (`benches/telemetry.py`).
-const ENOUGH: usize = 512;
 
 /// The events of all pools of this process, from the moment at which it was made.
 ///
@@ -39,91 +35,6 @@ pub struct Subscription {
     reader: Arc<Reader>,
     hub: &'static Hub,
     owner: Owner,
-}
-
-/// What those who tell events know of a subscription.
-pub(super) struct Reader {
-    interest: AtomicU64,
-    pub(super) room: usize,
-    dropped: AtomicU64,
-    /// What it is to be woken for, as [`NOTHING`], [`ANYTHING`] or [`MANY`]. Whoever tells an event
-    /// looks while it has the lock of a queue. The reader says it and looks into the queues then,
-    /// and so one of the two sees what the other has done.
-    waits_for: AtomicU8,
-    state: Mutex<State>,
-    bell: Condvar,
-}
-
-const NOTHING: u8 = 0;
-const ANYTHING: u8 = 1;
-const MANY: u8 = 2;
-
-#[derive(Default)]
-struct State {
-    /// Empty queues, to be filled while others are read.
-    spare: Queues,
-    /// Whoever gathers a batch shall come at once.
-    hurry: bool,
-    /// Batches.
-    taken: u64,
-    closed: bool,
-}
-
-impl Reader {
-    pub(super) fn new(room: usize) -> Self {
-        Self {
-            interest: AtomicU64::new(Interest::NONE.0),
-            room: room.max(1),
-            dropped: AtomicU64::new(0),
-            waits_for: AtomicU8::new(NOTHING),
-            state: Mutex::default(),
-            bell: Condvar::new(),
-        }
-    }
-
-    pub(super) fn interest(&self) -> Interest {
-        Interest(self.interest.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn has_missed(&self, events: u64) {
-        self.dropped.fetch_add(events, Ordering::Relaxed);
-    }
-
-    /// Whether it has to be woken when so many events are in one queue.
-    #[inline]
-    pub(super) fn is_due(&self, waiting: usize) -> bool {
-        match self.waits_for.load(Ordering::Relaxed) {
-            NOTHING => false,
-            ANYTHING => self.is_met(ANYTHING),
-            _ => waiting >= ENOUGH.min(self.room) && self.is_met(MANY),
-        }
-    }
-
-    /// One of those who see it wakes the reader. By now that may wait for something else.
-    fn is_met(&self, waited_for: u8) -> bool {
-        let relaxed = Ordering::Relaxed;
-        self.waits_for.compare_exchange(waited_for, NOTHING, relaxed, relaxed).is_ok()
-    }
-
-    /// Where it is due. No queue may be locked.
-    #[cold]
-    pub(super) fn wake(&self) {
-        drop(self.state()); // it waits, or has not looked yet
-        self.bell.notify_all();
-    }
-
-    /// A batch is over, and its queues are empty. Waits for nobody: in a child of a fork the lock may
-    /// be held by a thread that does not exist there.
-    pub(super) fn has_read(&self, queues: Queues) {
-        if let Ok(mut state) = self.state.try_lock() {
-            state.spare = queues;
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Every field is whole between statements.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Subscription {
@@ -248,6 +159,8 @@ impl std::fmt::Debug for Subscription {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+
     use super::super::{EXECUTE_START, EXECUTE_STOP, Number, WORKER_SPAWNED};
     use super::*;
 
@@ -270,6 +183,10 @@ mod tests {
 
     fn read(heard: &Subscription) -> Vec<Event> {
         heard.next_batch(SOON).expect("events").collect()
+    }
+
+    fn gathered(heard: &Subscription) -> Option<Vec<Event>> {
+        heard.next_batch(Duration::from_secs(3600)).map(Iterator::collect)
     }
 
     fn commands(batch: &[Event]) -> Vec<&str> {
@@ -368,9 +285,7 @@ mod tests {
         let heard = Subscription::of(hub, 8);
         heard.want(EXECUTE_START.interest());
         let batches = std::thread::scope(|scope| {
-            let read =
-                || heard.next_batch(Duration::from_secs(3600)).map(Iterator::collect::<Vec<_>>);
-            let reader = scope.spawn(read);
+            let reader = scope.spawn(|| gathered(&heard));
             ["a", "b"].iter().for_each(|name| tell(hub, &mut one(name)));
             while hub.lanes.longest(&heard.reader) < 2 {
                 std::thread::yield_now();
@@ -381,25 +296,13 @@ mod tests {
         assert_eq!(commands(&batches.expect("events")), ["a", "b"]);
         assert_eq!(heard.hurry(), 1, "nothing has come since");
         let rest = std::thread::scope(|scope| {
-            let read =
-                || heard.next_batch(Duration::from_secs(3600)).map(Iterator::collect::<Vec<_>>);
-            let reader = scope.spawn(read);
+            let reader = scope.spawn(|| gathered(&heard));
             tell(hub, &mut one("c"));
             heard.close();
             reader.join().expect("no panic")
         });
         assert_eq!(commands(&rest.expect("what was told before the end")), ["c"]);
         assert!(heard.next_batch(SOON).is_none());
-    }
-
-    #[test]
-    fn whoever_wakes_a_reader_late_takes_nothing_from_what_it_waits_for_now() {
-        let reader = Reader::new(1 << 16);
-        reader.waits_for.store(MANY, Ordering::Relaxed);
-        assert!(!reader.is_met(ANYTHING), "seen when it waited for anything");
-        assert!(!reader.is_due(ENOUGH - 1));
-        assert!(reader.is_due(ENOUGH + 1), "another thread has told the one before");
-        assert!(!reader.is_due(ENOUGH + 2), "it is woken already");
     }
 
     #[test]

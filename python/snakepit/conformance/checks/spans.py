@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from snakepit.conformance.check import Bench, Skip, Violation, check, expect, plain_words, ready
-from snakepit.conformance.host import OutOfTurn, ScriptedHost, shown
+from snakepit.conformance.check import Bench, Violation, check, expect, plain_words, ready
+from snakepit.conformance.checks.telemetry import NAME, telling, told_before, wanted
+from snakepit.conformance.host import ScriptedHost, shown
 from snakepit.conformance.protocol import messages
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 AROUND = "b7ad6b7169203331"
 """Of the specification's own example."""
-NAME = 256
-
-
-def _wanted(bench: Bench) -> dict[str, Any]:
-    if not bench.worker().hello.telemetry:
-        raise Skip("Hello.telemetry is false: it tells nothing")
-    return {"telemetry": messages().TelemetryControl(enabled=True, sampling=1)}
 
 
 @check("span", "a sampled call is a span of its trace, ended before its Result", "telemetry")
 def sampled(bench: Bench) -> None:
-    with bench.fresh(initialize=_wanted(bench)) as host, plain_words():
+    telling(bench)
+    with bench.fresh(initialize=wanted()) as host, plain_words():
         ready(host)
         ids = set()
         for _ in range(2):
@@ -32,7 +27,8 @@ def sampled(bench: Bench) -> None:
 
 @check("span-fails", "the span of a call that fails says so", "telemetry")
 def failed(bench: Bench) -> None:
-    with bench.fresh(initialize=_wanted(bench)) as host, plain_words():
+    telling(bench)
+    with bench.fresh(initialize=wanted()) as host, plain_words():
         ready(host)
         span = _execution(host, "fail", message="conformance")
         names = messages().Span.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number
@@ -43,7 +39,8 @@ def failed(bench: Bench) -> None:
     "span-unsampled", "of a call that is not sampled, or not traced, it tells no span", "telemetry"
 )
 def unsampled(bench: Bench) -> None:
-    with bench.fresh(initialize=_wanted(bench)) as host, plain_words():
+    telling(bench)
+    with bench.fresh(initialize=wanted()) as host, plain_words():
         ready(host)
         for traceparent in ("", f"00-{TRACE}-{AROUND}-00"):
             call = host.call("echo", call={"traceparent": traceparent}, value=1)
@@ -68,11 +65,7 @@ def _execution(host: ScriptedHost, tool: str, **arguments: Any) -> Any:
 
 
 def _spans(host: ScriptedHost, call: int) -> list[Any]:
-    spans: list[Any] = []
-    while type(frame := host.frame()).__name__ == "Telemetry":
-        spans += frame.spans
-    if type(frame).__name__ != "Result" or frame.call_id != call:
-        raise OutOfTurn(f"Telemetry or the Result of call {call}", frame)
+    spans = [span for frame in told_before(host, call) for span in frame.spans]
     for span in spans:
         if not 0 < len(span.name) <= NAME or any(ord(char) < ord(" ") for char in span.name):
             raise Violation(f"a name of 1 to {NAME} characters that print", shown(span))

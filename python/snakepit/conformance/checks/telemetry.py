@@ -24,30 +24,35 @@ NAME = 256
 FLOOD = 50_000
 
 
-def _telling(bench: Bench) -> ScriptedHost:
+def telling(bench: Bench) -> ScriptedHost:
     host = bench.worker()
     if not host.hello.telemetry:
         raise Skip("Hello.telemetry is false: it tells nothing")
+    return host
+
+
+def _measuring(bench: Bench) -> ScriptedHost:
+    host = telling(bench)
     if not bench.has("measure"):
         raise Skip("it has no tool `measure`: nothing of it is to be told")
     return host
 
 
-def _wanted(**fields: Any) -> dict[str, Any]:
+def wanted(**fields: Any) -> dict[str, Any]:
     return {"telemetry": messages().TelemetryControl(**{"enabled": True, "sampling": 1, **fields})}
 
 
 @check("telemetry-unasked", "it tells nothing where Initialize has no telemetry", "telemetry")
 def unasked(bench: Bench) -> None:
-    host = _telling(bench)
+    host = _measuring(bench)
     with plain_words():
         host.outcome(host.call("measure", name="conformance.a", count=3))
 
 
 @check("telemetry", "what a call measured comes before its Result", "telemetry")
 def told(bench: Bench) -> None:
-    _telling(bench)
-    with bench.fresh(initialize=_wanted()) as host, plain_words():
+    _measuring(bench)
+    with bench.fresh(initialize=wanted()) as host, plain_words():
         ready(host)
         events = _events(host, "conformance.a", 3)
         expect(["conformance.a"] * 3, [event.name for event in events], "names of the events")
@@ -57,8 +62,8 @@ def told(bench: Bench) -> None:
 
 @check("telemetry-control", "it tells what is wanted, from then on", "telemetry")
 def control(bench: Bench) -> None:
-    _telling(bench)
-    with bench.fresh(initialize=_wanted(deny=["conformance.b*"])) as host, plain_words():
+    _measuring(bench)
+    with bench.fresh(initialize=wanted(deny=["conformance.b*"])) as host, plain_words():
         ready(host)
         expect([], _events(host, "conformance.bb", 3), "events whose name is denied")
         expect(3, len(_events(host, "conformance.a", 3)), "number of events that are not")
@@ -76,8 +81,8 @@ def control(bench: Bench) -> None:
     "telemetry-flood", "its frames keep their limit, and what is left out is counted", "telemetry"
 )
 def flood(bench: Bench) -> None:
-    _telling(bench)
-    with bench.fresh(initialize=_wanted()) as host, plain_words():
+    _measuring(bench)
+    with bench.fresh(initialize=wanted()) as host, plain_words():
         ready(host)
         frames = _frames(host, "conformance.flood", FLOOD)
         number = sum(len(frame.events) for frame in frames)
@@ -96,7 +101,12 @@ def _events(host: ScriptedHost, name: str, count: int) -> list[Any]:
 
 
 def _frames(host: ScriptedHost, name: str, count: int) -> list[Any]:
-    call, frames = host.call("measure", name=name, count=count), []
+    return told_before(host, host.call("measure", name=name, count=count))
+
+
+def told_before(host: ScriptedHost, call: int) -> list[Any]:
+    """The frames of Telemetry before the Result of a call."""
+    frames: list[Any] = []
     while type(frame := host.frame()).__name__ == "Telemetry":
         frames.append(_checked(frame, call))
     if type(frame).__name__ != "Result" or frame.call_id != call:
