@@ -60,7 +60,16 @@ impl<T> PerProcess<T> {
     }
 
     /// This process's value, made at the first need.
+    #[inline]
     pub fn get(&self, make: impl Fn() -> T) -> &T {
+        if let Some(mine) = self.0.get().filter(|mine| mine.owner.is_here()) {
+            return &mine.value;
+        }
+        self.made(make)
+    }
+
+    #[cold]
+    fn made(&self, make: impl Fn() -> T) -> &T {
         let new = || Mine { owner: owner(), value: make(), in_fork: OnceLock::new() };
         let mut mine = self.0.get_or_init(new);
         while !mine.owner.is_here() {
@@ -85,6 +94,7 @@ pub fn owner() -> Owner {
 
 impl Owner {
     /// Whether this process is the one that made the token, not a fork of it. One atomic load.
+    #[inline]
     pub fn is_here(self) -> bool {
         self.generation == GENERATION.load(Ordering::Relaxed)
             && (HOOKED.get() == Some(&true) || self.pid == process::id())

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-use tokio::time::Instant;
-
 use super::Event;
+use super::heard::Heard;
 use super::lanes::LANES;
 use super::reader::Reader;
 use super::told::Told;
+use smallvec::SmallVec;
 
 /// Queues keep memory for so many events from one batch to the next.
 const KEPT: usize = 1024;
@@ -24,28 +23,39 @@ pub struct Batch {
     /// Those that were not empty, mostly two.
     filled: SmallVec<[usize; LANES]>,
     left: usize,
+    /// Nanoseconds from the epoch to when the lanes were made.
+    origin: u64,
 }
 
 impl Batch {
-    pub(super) fn new(reader: Arc<Reader>, queues: Queues) -> Self {
+    pub(super) fn new(reader: Arc<Reader>, queues: Queues, origin: u64) -> Self {
         let filled = (0..LANES).filter(|&lane| !queues[lane].is_empty()).collect();
         let left = queues.iter().map(VecDeque::len).sum();
-        Self { reader, queues, filled, left }
+        Self { reader, queues, filled, left, origin }
     }
 
     /// One more, younger than the others.
-    pub(super) fn add(&mut self, mut event: Event) {
+    pub(super) fn add(&mut self, event: Event) {
         let last = self.filled.last().copied().unwrap_or_default();
         if self.filled.is_empty() {
             self.filled.push(last);
         }
-        self.queues[last].push_back(Told::new(Instant::now(), &mut event));
+        self.queues[last].push_back(Told::other(u64::MAX, event));
         self.left += 1;
     }
 
+    /// As the iterator's next one, before it is made an [`Event`].
+    #[inline]
+    pub fn next_heard(&mut self) -> Option<Heard> {
+        let told = self.queues[self.oldest()?].pop_front()?;
+        self.left -= 1;
+        Some(told.heard(self.origin))
+    }
+
+    #[inline]
     fn oldest(&self) -> Option<usize> {
         let front = |&lane: &usize| Some((self.queues[lane].front()?.at, lane));
-        self.filled.iter().filter_map(front).min_by_key(|(at, _)| *at).map(|(_, lane)| lane)
+        self.filled.iter().filter_map(front).min().map(|(_, lane)| lane)
     }
 }
 
@@ -54,9 +64,7 @@ impl Iterator for Batch {
 
     #[inline]
     fn next(&mut self) -> Option<Event> {
-        let told = self.queues[self.oldest()?].pop_front()?;
-        self.left -= 1;
-        Some(told.into_event())
+        self.next_heard().map(Heard::into_event)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use tokio::time::Instant;
 
-use super::clock::{now_ns, system_time};
+use super::clock::now_ns;
 use super::interest::Interest;
+use super::told::MOMENT;
 use super::{PYTHON, Spec};
 use crate::id::WorkerRef;
 
@@ -174,18 +174,6 @@ impl Event {
         }
     }
 
-    /// What is there; nothing of it stays. To hand an event on by value would copy it at each step.
-    #[inline]
-    pub(super) fn take(&mut self) -> Self {
-        let nothing = Self {
-            name: Cow::Borrowed(""),
-            measurements: SmallVec::new(),
-            metadata: Metadata::default(),
-            kind: Interest::NONE,
-        };
-        std::mem::replace(self, nothing)
-    }
-
     /// One of this name, with nothing in it yet: of the catalogue, or an adapter's.
     pub fn named(name: impl Into<Cow<'static, str>>) -> Self {
         let name = name.into();
@@ -199,29 +187,14 @@ impl Event {
     }
 
     /// With the present moment.
-    pub(crate) fn now(mut self) -> Self {
-        self.add_system_time(now_ns());
-        self
+    pub(crate) fn now(self) -> Self {
+        self.count(MOMENT, now_ns())
     }
 
     /// With a time, in milliseconds.
     pub(crate) fn took(mut self, name: &'static str, time: Duration) -> Self {
-        self.add_time(name, time);
-        self
-    }
-
-    /// As [`Event::now`], of a moment that is about now, in place.
-    pub(crate) fn add_moment(&mut self, moment: Instant) {
-        self.add_system_time(system_time(moment));
-    }
-
-    fn add_system_time(&mut self, nanoseconds: u64) {
-        self.measurements.push((Cow::Borrowed("system_time"), whole(nanoseconds)));
-    }
-
-    /// As [`Event::took`], in place.
-    pub(crate) fn add_time(&mut self, name: &'static str, time: Duration) {
         self.measurements.push((Cow::Borrowed(name), Number::Real(time.as_secs_f64() * 1e3)));
+        self
     }
 
     /// As [`Event::with`], in place.

@@ -11,9 +11,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Event;
+use super::clock::nanoseconds;
 use super::interest::Interest;
 use super::lanes::Lanes;
+use super::sink::Measured;
+use super::told::Told;
+use super::{Event, Metadata, Spec};
 use crate::process::PerProcess;
 
 /// Whatever anybody in this process may want, so that a pool which nobody hears asks no further.
@@ -32,11 +35,13 @@ pub(super) struct Hub {
     pub(super) changes: watch::Sender<Interest>,
 }
 
+#[inline]
 pub(super) fn hub() -> &'static Hub {
     HUB.get(|| Hub::new(&HEARD, &WANTED))
 }
 
 /// Whether anybody may want such an event. One load of an atomic where nobody wants anything.
+#[inline]
 pub(super) fn is_heard(kind: Interest) -> bool {
     Interest(HEARD.load(Ordering::Relaxed)).meets(kind)
 }
@@ -47,14 +52,29 @@ pub fn interest() -> watch::Receiver<Interest> {
 }
 
 /// Whether a subscriber of the process wants such an event.
+#[inline]
 pub(super) fn is_wanted(kind: Interest) -> bool {
     Interest(WANTED.load(Ordering::Relaxed)).meets(kind)
 }
 
 /// Gives an event to those who want it; see [`Lanes::put`].
+pub(super) fn tell(event: Event) {
+    let (lanes, kind) = (&hub().lanes, event.kind);
+    if is_wanted(kind) {
+        lanes.put(kind, Told::other(lanes.moment(Instant::now()), event));
+    }
+}
+
+/// As [`tell`], of an event with one measurement.
 #[inline]
-pub(super) fn tell(at: Instant, event: &mut Event) {
-    hub().lanes.put(at, event);
+pub(super) fn tell_plain(spec: &Spec, at: Instant, measured: Measured, metadata: Metadata) {
+    let lanes = &hub().lanes;
+    let at = lanes.moment(at);
+    let told = match measured {
+        Measured::Moment => Told::moment(spec, at, metadata),
+        Measured::Took(time) => Told::took(spec, at, nanoseconds(time), metadata),
+    };
+    lanes.put(spec.interest(), told);
 }
 
 /// So many more listen to single pools.
@@ -67,7 +87,7 @@ pub(super) fn others(change: isize) {
 impl Hub {
     pub(super) fn new(heard: &'static AtomicU64, wanted: &'static AtomicU64) -> Self {
         let changes = watch::Sender::new(Interest::NONE);
-        Self { heard, wanted, lanes: Lanes::default(), others: AtomicUsize::new(0), changes }
+        Self { heard, wanted, lanes: Lanes::new(), others: AtomicUsize::new(0), changes }
     }
 
     /// Something has changed of who wants what.

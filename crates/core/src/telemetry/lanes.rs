@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::Event;
 use super::batch::{Batch, Queues};
+use super::clock::{nanoseconds, system_time};
+use super::interest::Interest;
 use super::reader::Reader;
 use super::told::Told;
 
@@ -23,8 +24,10 @@ use super::told::Told;
 pub(super) const LANES: usize = 4;
 
 /// As many queues for each reader.
-#[derive(Default)]
-pub(super) struct Lanes([Lane; LANES]);
+pub(super) struct Lanes {
+    lanes: [Lane; LANES],
+    since: Instant,
+}
 
 /// On cache lines of its own; processors fetch them in pairs.
 #[derive(Default)]
@@ -40,12 +43,14 @@ struct Line {
 }
 
 impl Lane {
+    #[inline]
     fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
         // A line is whole after any panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// This thread's.
+    #[inline]
     fn own() -> usize {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         thread_local!(static OWN: Cell<Option<usize>> = const { Cell::new(None) });
@@ -58,64 +63,76 @@ impl Lane {
 }
 
 impl Line {
+    #[cold]
+    fn make_room(&mut self) {
+        self.events.pop_front();
+        self.missed += 1;
+        self.reader.has_missed(1);
+    }
+
     /// Returns whether the reader has to be woken.
     #[inline]
-    fn put(&mut self, at: Instant, event: &mut Event) -> bool {
+    fn put(&mut self, told: Told) -> bool {
         if self.events.len() >= self.reader.room {
-            self.events.pop_front();
-            self.missed += 1;
-            self.reader.has_missed(1);
+            self.make_room();
         }
-        self.events.push_back(Told::new(at, event));
+        self.events.push_back(told);
         self.reader.is_due(self.events.len())
     }
 }
 
 impl Lanes {
+    pub(super) fn new() -> Self {
+        Self { lanes: Default::default(), since: Instant::now() }
+    }
+
+    /// A moment, as those who tell say it: in nanoseconds. 0: before anybody listened.
+    #[inline]
+    pub(super) fn moment(&self, at: Instant) -> u64 {
+        nanoseconds(at.saturating_duration_since(self.since))
+    }
+
     pub(super) fn add(&self, reader: &Arc<Reader>) {
         let line = || Line { reader: reader.clone(), events: VecDeque::new(), missed: 0 };
-        self.0.iter().for_each(|lane| lane.lines().push(line()));
+        self.lanes.iter().for_each(|lane| lane.lines().push(line()));
     }
 
     /// What waits for it is lost.
     pub(super) fn remove(&self, reader: &Arc<Reader>) {
-        self.0
+        self.lanes
             .iter()
             .for_each(|lane| lane.lines().retain(|line| !Arc::ptr_eq(&line.reader, reader)));
     }
 
     /// All readers.
     pub(super) fn readers(&self) -> Vec<Arc<Reader>> {
-        self.0[0].lines().iter().map(|line| line.reader.clone()).collect()
+        self.lanes[0].lines().iter().map(|line| line.reader.clone()).collect()
     }
 
-    /// Gives an event to those who want it; what is left of it is of no use. `at`: a moment that this thread
-    /// has read since it told the event before, so that what follows from this one comes after it.
+    /// Gives an event to those who want its kind. It happened at a moment that this thread has read since
+    /// it told the one before, so that what follows from this one comes after it.
     #[inline]
-    pub(super) fn put(&self, at: Instant, event: &mut Event) {
-        let kind = event.kind;
-        let mut lines = self.0[Lane::own()].lines();
-        let mut wanting = lines.iter_mut().filter(|line| line.reader.interest().meets(kind));
+    pub(super) fn put(&self, kind: Interest, told: Told) {
+        let mut lines = self.lanes[Lane::own()].lines();
         // Mostly there is one, and nothing has to be copied.
-        let Some(first) = wanting.next() else { return };
-        let mut to_wake = Vec::new();
-        for line in wanting {
-            if line.put(at, &mut event.clone()) {
-                to_wake.push(line.reader.clone());
-            }
+        let [line] = &mut lines[..] else { return put_in_each(lines, kind, &told) };
+        if line.reader.interest().meets(kind) && line.put(told) {
+            let reader = line.reader.clone();
+            drop(lines);
+            reader.wake();
         }
-        if first.put(at, event) {
-            to_wake.push(first.reader.clone());
-        }
-        drop(lines);
-        to_wake.iter().for_each(|reader| reader.wake());
     }
 
     /// The length of the reader's longest queue.
     pub(super) fn longest(&self, reader: &Arc<Reader>) -> usize {
         let waiting =
             |lane: &Lane| of(&mut lane.lines(), reader).map_or(0, |line| line.events.len());
-        self.0.iter().map(waiting).max().unwrap_or(0)
+        self.lanes.iter().map(waiting).max().unwrap_or(0)
+    }
+
+    /// When they were made, by the system's time as it is now.
+    fn origin(&self) -> u64 {
+        system_time(self.since)
     }
 
     /// All that waits for the reader, and how many had to go since the last time. `queues`: empty
@@ -123,7 +140,7 @@ impl Lanes {
     pub(super) fn take(&self, reader: &Arc<Reader>, mut queues: Queues) -> (Batch, u64) {
         let mut missed = 0;
         // All at once, or an event could be in an earlier batch than what it follows from.
-        let mut lanes = self.0.each_ref().map(Lane::lines);
+        let mut lanes = self.lanes.each_ref().map(Lane::lines);
         for (lines, queue) in lanes.iter_mut().zip(&mut queues) {
             if let Some(line) = of(lines, reader) {
                 std::mem::swap(&mut line.events, queue);
@@ -131,13 +148,22 @@ impl Lanes {
             }
         }
         drop(lanes);
-        let mut batch = Batch::new(reader.clone(), queues);
+        let mut batch = Batch::new(reader.clone(), queues, self.origin());
         // Each of the queues has as much room as all of them are to have.
         let more = batch.len().saturating_sub(reader.room);
         batch.by_ref().take(more).for_each(drop);
         reader.has_missed(more as u64);
         (batch, missed + more as u64)
     }
+}
+
+#[cold]
+fn put_in_each(mut lines: MutexGuard<'_, Vec<Line>>, kind: Interest, told: &Told) {
+    let wanting = lines.iter_mut().filter(|line| line.reader.interest().meets(kind));
+    let is_due = |line: &mut Line| line.put(told.clone()).then(|| line.reader.clone());
+    let to_wake: Vec<_> = wanting.filter_map(is_due).collect();
+    drop(lines);
+    to_wake.iter().for_each(|reader| reader.wake());
 }
 
 fn of<'a>(lines: &'a mut MutexGuard<'_, Vec<Line>>, reader: &Arc<Reader>) -> Option<&'a mut Line> {
@@ -154,11 +180,11 @@ mod tests {
 
     #[test]
     fn all_lanes_are_read_at_once() {
-        let (lanes, reader) = (Lanes::default(), Arc::new(Reader::new(8)));
+        let (lanes, reader) = (Lanes::new(), Arc::new(Reader::new(8)));
         lanes.add(&reader);
-        let is_locked = || matches!(lanes.0[0].0.try_lock(), Err(TryLockError::WouldBlock));
+        let is_locked = || matches!(lanes.lanes[0].0.try_lock(), Err(TryLockError::WouldBlock));
         thread::scope(|scope| {
-            let last = lanes.0[LANES - 1].lines();
+            let last = lanes.lanes[LANES - 1].lines();
             let read = scope.spawn(|| lanes.take(&reader, Queues::default()));
             let until = Instant::now() + Duration::from_secs(10);
             while !is_locked() {

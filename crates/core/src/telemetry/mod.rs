@@ -15,6 +15,7 @@ mod catalogue;
 mod clock;
 mod event;
 mod exposition;
+mod heard;
 mod hub;
 mod interest;
 mod lanes;
@@ -35,10 +36,11 @@ pub use clock::now_ns;
 pub use event::{Event, Measurements, Metadata, Number, Value};
 pub use exposition::TextFormat;
 pub(crate) use exposition::{Exposition, Kind, Metric};
+pub use heard::{Heard, Plain};
 pub use hub::interest;
 pub use interest::Interest;
 pub use sink::Events;
-pub(crate) use sink::Sink;
+pub(crate) use sink::{Measured, Sink};
 /// For pools that are none of this crate's; not for embedders.
 #[doc(hidden)]
 pub use sink::{hears, tell};

@@ -2,17 +2,40 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 
 use super::interest::Interest;
-use super::{Event, hub};
+use super::told::TOOK;
+use super::{Event, Metadata, Spec, hub};
 use crate::process::{Owner, owner};
 
 /// Events that wait for the slowest listener.
 const ROOM: usize = 4096;
+
+/// What an event measures that says only this.
+#[derive(Clone, Copy)]
+pub(crate) enum Measured {
+    /// When it happened.
+    Moment,
+    /// How long that took.
+    Took(Duration),
+}
+
+impl Measured {
+    #[cold]
+    fn event(self, spec: &Spec, metadata: Metadata) -> Event {
+        let mut event = match self {
+            Self::Moment => Event::new(spec).now(),
+            Self::Took(time) => Event::new(spec).took(TOOK, time),
+        };
+        event.metadata = metadata;
+        event
+    }
+}
 
 /// Where a pool puts its events. Costs one load of an atomic while nobody listens, and no memory before
 /// somebody did.
@@ -26,29 +49,46 @@ pub(crate) struct Sink {
 
 impl Sink {
     /// Whether it is worth making such an event.
+    #[inline]
     pub(crate) fn hears(&self, kind: Interest) -> bool {
         hub::is_heard(kind) && (self.has_listeners() || hub::is_wanted(kind)) || is_traced()
     }
 
+    #[inline]
     fn has_listeners(&self) -> bool {
         self.listeners.load(Ordering::Relaxed) != 0
     }
 
     /// Tells an event. Wakes listeners, so no lock may be held.
-    pub(crate) fn tell(&self, mut event: Event) {
-        self.pass_on(Instant::now(), &mut event);
-    }
-
-    /// As [`Sink::tell`], of an event that is of no use afterwards. `at`: now, as this thread has just read
-    /// it.
-    pub(crate) fn pass_on(&self, at: Instant, event: &mut Event) {
+    pub(crate) fn tell(&self, event: Event) {
         if self.has_listeners()
             && let Some(sender) = self.sender.get()
         {
             // The last listener may have left meanwhile.
             let _ = sender.send(Arc::new(event.clone()));
         }
-        pass_on(at, event);
+        tell(event);
+    }
+
+    /// As [`Sink::tell`], of an event that each call tells: it is described where somebody wants it, and made
+    /// where it is read. `at`: now, as this thread has just read it.
+    #[inline]
+    pub(crate) fn tell_plain(
+        &self,
+        spec: &'static Spec,
+        at: Instant,
+        measured: Measured,
+        describe: impl FnOnce() -> Metadata,
+    ) {
+        if !self.hears(spec.interest()) {
+            return;
+        }
+        let metadata = describe();
+        if self.has_listeners() || is_traced() {
+            self.tell(measured.event(spec, metadata));
+        } else {
+            hub::tell_plain(spec, at, measured, metadata);
+        }
     }
 
     pub(crate) fn listen(&self) -> Events {
@@ -79,20 +119,17 @@ pub fn hears(kind: Interest) -> bool {
 }
 
 /// Tells whoever listens to the whole process.
-pub fn tell(mut event: Event) {
-    pass_on(Instant::now(), &mut event);
-}
-
-fn pass_on(at: Instant, event: &mut Event) {
+pub fn tell(event: Event) {
     tracing::debug!(
         target: "snakepit::telemetry",
         name = &*event.name,
         measurements = ?event.measurements,
         metadata = ?event.metadata,
     );
-    hub::tell(at, event);
+    hub::tell(event);
 }
 
+#[inline]
 fn is_traced() -> bool {
     tracing::enabled!(target: "snakepit::telemetry", tracing::Level::DEBUG)
 }

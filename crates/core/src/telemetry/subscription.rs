@@ -161,6 +161,7 @@ impl std::fmt::Debug for Subscription {
 mod tests {
     use std::sync::atomic::AtomicU64;
 
+    use super::super::told::Told;
     use super::super::{EXECUTE_START, EXECUTE_STOP, Number, WORKER_SPAWNED};
     use super::*;
 
@@ -173,8 +174,9 @@ mod tests {
         Box::leak(Box::new(Hub::new(never(), never())))
     }
 
-    fn tell(hub: &Hub, event: &mut Event) {
-        hub.lanes.put(tokio::time::Instant::now(), event);
+    fn tell(hub: &Hub, event: &Event) {
+        let at = hub.lanes.moment(tokio::time::Instant::now());
+        hub.lanes.put(event.kind, Told::other(at, event.clone()));
     }
 
     fn one(name: &str) -> Event {
@@ -197,18 +199,18 @@ mod tests {
     fn a_subscription_hears_what_it_wants_as_long_as_it_does() {
         let hub = apart();
         let heard = Subscription::of(hub, 8);
-        tell(hub, &mut one("too early"));
+        tell(hub, &one("too early"));
         heard.want(EXECUTE_START.interest());
         assert_eq!(hub.heard.load(Ordering::Relaxed), EXECUTE_START.interest().0);
-        tell(hub, &mut one("first"));
-        tell(hub, &mut Event::new(WORKER_SPAWNED));
+        tell(hub, &one("first"));
+        tell(hub, &Event::new(WORKER_SPAWNED));
         assert_eq!(commands(&read(&heard)), ["first"]);
         heard.want(WORKER_SPAWNED.interest());
-        tell(hub, &mut one("not wanted any more"));
-        tell(hub, &mut Event::new(WORKER_SPAWNED));
+        tell(hub, &one("not wanted any more"));
+        tell(hub, &Event::new(WORKER_SPAWNED));
         assert_eq!(read(&heard).len(), 1);
         heard.close();
-        tell(hub, &mut Event::new(WORKER_SPAWNED));
+        tell(hub, &Event::new(WORKER_SPAWNED));
         assert!(heard.next_batch(SOON).is_none());
     }
 
@@ -217,14 +219,14 @@ mod tests {
         let hub = apart();
         let heard = Subscription::of(hub, 2);
         heard.want(EXECUTE_START.interest());
-        ["a", "b", "c", "d"].iter().for_each(|name| tell(hub, &mut one(name)));
+        ["a", "b", "c", "d"].iter().for_each(|name| tell(hub, &one(name)));
         let batch = read(&heard);
         assert_eq!(commands(&batch), ["c", "d"]);
         let last = batch.last().expect("the number of the others");
         assert_eq!(last.name, "snakepit.telemetry.dropped");
         assert_eq!(last.measurement("count"), Some(Number::Whole(2)));
         assert_eq!(heard.dropped(), 2);
-        tell(hub, &mut one("e"));
+        tell(hub, &one("e"));
         assert_eq!(read(&heard).len(), 1);
     }
 
@@ -234,7 +236,7 @@ mod tests {
         let heard = Subscription::of(hub, 3);
         heard.want(EXECUTE_START.interest());
         for names in [["a", "b"], ["c", "d"]] {
-            let told = || names.iter().for_each(|name| tell(hub, &mut one(name)));
+            let told = || names.iter().for_each(|name| tell(hub, &one(name)));
             std::thread::scope(|scope| scope.spawn(told).join().expect("no panic"));
         }
         let batch = read(&heard);
@@ -252,13 +254,13 @@ mod tests {
         let told = std::thread::scope(|scope| {
             scope.spawn(move || {
                 for number in 0..pairs {
-                    tell(hub, &mut one(&number.to_string()));
+                    tell(hub, &one(&number.to_string()));
                     send.send(number).expect("somebody who follows");
                 }
             });
             scope.spawn(|| {
                 for number in receive {
-                    tell(hub, &mut Event::new(EXECUTE_STOP).count("number", number.unsigned_abs()));
+                    tell(hub, &Event::new(EXECUTE_STOP).count("number", number.unsigned_abs()));
                 }
                 heard.close();
             });
@@ -286,7 +288,7 @@ mod tests {
         heard.want(EXECUTE_START.interest());
         let batches = std::thread::scope(|scope| {
             let reader = scope.spawn(|| gathered(&heard));
-            ["a", "b"].iter().for_each(|name| tell(hub, &mut one(name)));
+            ["a", "b"].iter().for_each(|name| tell(hub, &one(name)));
             while hub.lanes.longest(&heard.reader) < 2 {
                 std::thread::yield_now();
             }
@@ -297,7 +299,7 @@ mod tests {
         assert_eq!(heard.hurry(), 1, "nothing has come since");
         let rest = std::thread::scope(|scope| {
             let reader = scope.spawn(|| gathered(&heard));
-            tell(hub, &mut one("c"));
+            tell(hub, &one("c"));
             heard.close();
             reader.join().expect("no panic")
         });
@@ -316,7 +318,7 @@ mod tests {
                 let reader = scope.spawn(|| heard.next_batch(LONG).expect("events").len());
                 let tell_many = || {
                     for _ in 0..ENOUGH {
-                        tell(hub, &mut Event::new(EXECUTE_START));
+                        tell(hub, &Event::new(EXECUTE_START));
                     }
                 };
                 // Neither alone, nor one after the other: they look for the reader at the same time.

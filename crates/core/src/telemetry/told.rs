@@ -1,84 +1,100 @@
 //! An event as it waits.
 
-use std::borrow::Cow;
+use super::event::{Event, Metadata};
+use super::heard::{Heard, Plain};
+use super::{CATALOGUE, Number, Spec};
 
-use tokio::time::Instant;
-
-use super::event::{Event, Measurements, Metadata, Number};
-use super::{CATALOGUE, Spec};
-
-/// What a thread told, and when. Hundreds of thousands a second go from one processor to another: one
-/// cache line each.
-#[repr(align(64))]
+/// What a thread told, and when. Hundreds of thousands a second go from one processor to another: two
+/// of them in a cache line.
+#[derive(Clone)]
 pub(super) struct Told {
-    pub(super) at: Instant,
+    /// Nanoseconds since the lanes were made.
+    pub(super) at: u64,
+    metadata: Metadata,
     what: What,
 }
 
-const _: () = assert!(size_of::<Told>() == 64);
+const _: () = assert!(size_of::<Told>() == 32);
 
+/// Names of the catalogue stand for their number there.
+#[derive(Clone)]
 enum What {
-    /// Of the catalogue, with one number: nearly all.
-    Plain {
-        spec: &'static Spec,
-        measured: &'static str,
-        number: Number,
-        metadata: Metadata,
-    },
+    /// It happened then.
+    Moment(u8),
+    /// It took so many nanoseconds.
+    Took(u8, u64),
     Other(Box<Event>),
 }
 
 impl Told {
-    /// What is left of the event is of no use.
     #[inline]
-    pub(super) fn new(at: Instant, event: &mut Event) -> Self {
-        let spec = CATALOGUE.get(event.kind.0.trailing_zeros() as usize).copied();
-        let what = match (spec, &event.measurements[..]) {
-            (Some(spec), &[(Cow::Borrowed(measured), number)]) => What::Plain {
-                spec,
-                measured,
-                number,
-                metadata: std::mem::take(&mut event.metadata),
-            },
-            _ => What::Other(Box::new(event.take())),
-        };
-        Self { at, what }
+    pub(super) fn moment(spec: &Spec, at: u64, metadata: Metadata) -> Self {
+        Self { at, metadata, what: What::Moment(spec.number) }
     }
 
     #[inline]
-    pub(super) fn into_event(self) -> Event {
-        match self.what {
-            What::Plain { spec, measured, number, metadata } => {
-                let mut event = Event::new(spec);
-                event.measurements = Measurements::from_buf([(Cow::Borrowed(measured), number)]);
-                event.metadata = metadata;
-                event
+    pub(super) fn took(spec: &Spec, at: u64, nanoseconds: u64, metadata: Metadata) -> Self {
+        Self { at, metadata, what: What::Took(spec.number, nanoseconds) }
+    }
+
+    pub(super) fn other(at: u64, event: Event) -> Self {
+        Self { at, metadata: Metadata::default(), what: What::Other(Box::new(event)) }
+    }
+
+    /// `origin`: nanoseconds from the epoch to when the lanes were made.
+    #[inline]
+    pub(super) fn heard(self, origin: u64) -> Heard {
+        let Self { at, metadata, what } = self;
+        let (spec, measured, number) = match what {
+            What::Moment(spec) => {
+                let time = i64::try_from(origin.saturating_add(at)).unwrap_or(i64::MAX);
+                (spec, MOMENT, Number::Whole(time))
             }
-            What::Other(event) => *event,
-        }
+            #[expect(clippy::cast_precision_loss, reason = "a microsecond in a century")]
+            What::Took(spec, nanoseconds) => (spec, TOOK, Number::Real(nanoseconds as f64 / 1e6)),
+            What::Other(event) => return Heard::Other(event),
+        };
+        Heard::Plain(Plain { spec: CATALOGUE[usize::from(spec)], measured, number, metadata })
     }
 }
 
+pub(super) const MOMENT: &str = "system_time";
+pub(super) const TOOK: &str = "duration_ms";
+
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::super::{EXECUTE_START, EXECUTE_STOP, QUEUE_FULL};
     use super::*;
 
+    fn metadata() -> Metadata {
+        let mut metadata = Metadata::default();
+        metadata.push((Cow::Borrowed("command"), "tool".into()));
+        metadata
+    }
+
     #[test]
-    fn an_event_is_what_it_was() {
+    fn an_event_of_the_catalogue_is_what_was_told() {
+        let start = Told::moment(EXECUTE_START, 7, metadata()).heard(1_000).into_event();
+        let mut expected = Event::new(EXECUTE_START).with("command", "tool");
+        expected.measurements.push((Cow::Borrowed("system_time"), Number::Whole(1_007)));
+        assert_eq!(start, expected);
+        let stop = Told::took(EXECUTE_STOP, 9, 1_500_000, metadata()).heard(0).into_event();
+        let expected = Event::new(EXECUTE_STOP).with("command", "tool");
+        assert_eq!(stop, expected.took("duration_ms", std::time::Duration::from_micros(1500)));
+    }
+
+    #[test]
+    fn any_other_event_is_what_it_was() {
         let of_adapter = || {
             let mut event = Event::of_adapter("model.loaded");
             event.measurements.push((Cow::Owned("size".to_owned()), Number::Whole(3)));
             event
         };
-        for event in [
-            Event::new(EXECUTE_START),
-            Event::new(EXECUTE_STOP).count("duration", 7).with("command", "tool"),
-            Event::new(QUEUE_FULL).count("queue_size", 7).count("bytes", 8),
-            of_adapter(),
-        ] {
-            let told = Told::new(Instant::now(), &mut event.clone());
-            assert_eq!(told.into_event(), event);
+        for event in [Event::new(QUEUE_FULL).count("queue_size", 7).count("bytes", 8), of_adapter()]
+        {
+            assert_eq!(Told::other(5, event.clone()).heard(6).into_event(), event);
         }
     }
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
-use snakepit::telemetry::{self, Batch, Event, Interest};
+use snakepit::telemetry::{self, Batch, Heard, Interest};
 
 use super::leave::{self, Inside};
-use super::rows::{Rows, is_same};
+use super::rows::Rows;
 use super::runtime;
 
 /// See the stub.
@@ -56,7 +56,7 @@ pub(super) struct EventReader {
     subscription: Py<Subscription>,
     batch: Option<Batch>,
     /// Was looked at, and not given to anybody yet.
-    next: Option<Event>,
+    next: Option<Heard>,
     rows: Rows,
     /// How often what is wanted had changed at the last look ahead.
     seen: u64,
@@ -80,24 +80,27 @@ struct Run {
     left: usize,
     routes: Py<PyDict>,
     attached: Py<PyAny>,
-    /// Names of events, and whether it is the only one that hears them.
-    known: Vec<(Cow<'static, str>, bool)>,
+    /// Events that were looked up.
+    known: Interest,
+    /// Those of them that it alone hears.
+    alone: Interest,
 }
 
 impl Run {
-    #[expect(clippy::ptr_arg, reason = "a borrowed one is a literal")]
-    fn has(&mut self, py: Python<'_>, name: &Cow<'static, str>) -> PyResult<bool> {
-        if let Some((_, alone)) = self.known.iter().find(|(known, _)| is_same(known, name)) {
-            return Ok(*alone);
+    fn has(&mut self, py: Python<'_>, next: &Heard) -> PyResult<bool> {
+        let kind = next.kind();
+        if self.known.meets(kind) {
+            return Ok(self.alone.meets(kind));
         }
-        let route = self.routes.bind(py).get_item(&**name)?;
+        let route = self.routes.bind(py).get_item(&*next.name())?;
         let alone = match route {
             Some(route) => route.cast::<PyTuple>()?.get_item(0)?.is(&self.attached),
             None => false,
         };
         // Adapters may tell any number of names: these are looked up each time.
-        if let Cow::Borrowed(_) = name {
-            self.known.push((name.clone(), alone));
+        if kind != Interest::ADAPTERS {
+            self.known = self.known.and(kind);
+            self.alone = if alone { self.alone.and(kind) } else { self.alone };
         }
         Ok(alone)
     }
@@ -134,14 +137,14 @@ impl EventReader {
     }
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let Some(next) = self.next.take().or_else(|| self.batch.as_mut()?.next()) else {
+        let Some(next) = self.next.take().or_else(|| self.batch.as_mut()?.next_heard()) else {
             return Ok(None);
         };
         let goes_on = match &mut self.reads {
             Reads::All => true,
             Reads::Run(run) => {
                 let changes = self.subscription.get().changes.load(Ordering::Acquire);
-                let goes_on = run.left > 0 && changes == self.seen && run.has(py, &next.name)?;
+                let goes_on = run.left > 0 && changes == self.seen && run.has(py, &next)?;
                 run.left = run.left.saturating_sub(1);
                 goes_on
             }
@@ -151,18 +154,17 @@ impl EventReader {
             (self.reads, self.next) = (Reads::Nothing, Some(next));
             return Ok(None);
         }
-        let row = self.rows.of(py, &next)?;
-        self.latest = Some(next.name);
-        Ok(Some(row))
+        self.latest = Some(next.name());
+        self.rows.of(py, next).map(Some)
     }
 
     fn ahead<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
         self.seen = self.subscription.get().changes.load(Ordering::Acquire);
         self.reads = Reads::All;
         if self.next.is_none() {
-            self.next = self.batch.as_mut()?.next();
+            self.next = self.batch.as_mut()?.next_heard();
         }
-        self.next.as_ref().map(|next| self.rows.name(py, next))
+        self.next.as_ref().map(|next| self.rows.name(py, &next.name()))
     }
 
     fn run<'py>(
@@ -171,7 +173,8 @@ impl EventReader {
         attached: Py<PyAny>,
         most: usize,
     ) -> PyRefMut<'py, Self> {
-        slf.reads = Reads::Run(Run { left: most, routes, attached, known: Vec::new() });
+        let (known, alone) = (Interest::NONE, Interest::NONE);
+        slf.reads = Reads::Run(Run { left: most, routes, attached, known, alone });
         slf
     }
 

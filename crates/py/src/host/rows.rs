@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyString, PyTuple};
-use snakepit::telemetry::{Event, Metadata, Number, Value};
+use snakepit::telemetry::{Event, Heard, Interest, Metadata, Number, Plain, Value};
 
 use crate::codec::{Item, has_items};
 
@@ -31,21 +31,18 @@ impl Rows {
     pub(super) fn of<'py>(
         &mut self,
         py: Python<'py>,
-        event: &Event,
+        event: Heard,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let [(measured, number)] = &event.measurements[..] else { return self.make(py, event) };
-        let Cow::Borrowed(name) = event.name else { return self.make(py, event) };
-        let known = self.rows.iter().position(|row| {
-            std::ptr::eq(row.name, name)
-                && row.metadata.is_shared_with(&event.metadata)
-                && is_same(&row.measured, measured)
-        });
-        if let Some(place) = known {
-            return self.rows[place].give(py, *number);
+        let Heard::Plain(plain) = event else { return self.make(py, &event.into_event()) };
+        if let Some(row) = self.rows.iter_mut().find(|row| row.is_of(&plain)) {
+            return row.give(py, plain.number);
         }
-        let made = self.make(py, event)?;
+        let (kind, measured) = (plain.spec.interest(), plain.measured);
+        let event = Heard::Plain(plain).into_event();
+        let made = self.make(py, &event)?;
         if event.metadata.is_shared() {
-            let row = Row::new(py, name, event, self.names.get(py, measured), &made)?;
+            let key = self.names.get(py, &Cow::Borrowed(measured));
+            let row = Row::new(kind, measured, event.metadata, key, &made)?;
             if self.rows.len() < ROWS {
                 self.rows.push(row);
             } else {
@@ -56,8 +53,13 @@ impl Rows {
         Ok(made)
     }
 
-    pub(super) fn name<'py>(&mut self, py: Python<'py>, event: &Event) -> Bound<'py, PyString> {
-        self.names.get(py, &event.name)
+    #[expect(clippy::ptr_arg, reason = "a borrowed one is a literal")]
+    pub(super) fn name<'py>(
+        &mut self,
+        py: Python<'py>,
+        name: &Cow<'static, str>,
+    ) -> Bound<'py, PyString> {
+        self.names.get(py, name)
     }
 
     fn make<'py>(&mut self, py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyTuple>> {
@@ -79,8 +81,8 @@ impl Rows {
 
 /// Events of one name with one measurement and the same metadata.
 struct Row {
-    name: &'static str,
-    measured: Cow<'static, str>,
+    kind: Interest,
+    measured: &'static str,
     metadata: Metadata,
     key: Py<PyString>,
     /// The metadata, for whoever changes or keeps it; and what is in it.
@@ -112,24 +114,31 @@ impl Given {
 
 impl Row {
     fn new(
-        py: Python<'_>,
-        name: &'static str,
-        event: &Event,
+        kind: Interest,
+        measured: &'static str,
+        metadata: Metadata,
         key: Bound<'_, PyString>,
         made: &Bound<'_, PyTuple>,
     ) -> PyResult<Self> {
+        let py = made.py();
         let last = Given::new(made)?;
         let origin = last.described.bind(py).copy()?;
         let items = origin.iter().map(|(name, value)| (name.unbind(), value.unbind())).collect();
         Ok(Self {
-            name,
-            measured: event.measurements[0].0.clone(),
-            metadata: event.metadata.clone(),
+            kind,
+            measured,
+            metadata,
             key: key.unbind(),
             origin: origin.unbind(),
             items,
             last,
         })
+    }
+
+    fn is_of(&self, event: &Plain) -> bool {
+        self.kind == event.spec.interest()
+            && self.metadata.is_shared_with(&event.metadata)
+            && is_same(self.measured, event.measured)
     }
 
     fn give<'py>(&mut self, py: Python<'py>, value: Number) -> PyResult<Bound<'py, PyTuple>> {
@@ -176,7 +185,7 @@ impl Names {
 }
 
 /// Names of the catalogue are mostly found where they were before, without a look at their letters.
-pub(super) fn is_same(one: &str, other: &str) -> bool {
+fn is_same(one: &str, other: &str) -> bool {
     std::ptr::eq(one, other) || one == other
 }
 

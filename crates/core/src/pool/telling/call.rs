@@ -12,8 +12,8 @@ use super::Teller;
 use crate::call::Step;
 use crate::error::Error;
 use crate::telemetry::{
-    CALL_QUARANTINED, EXECUTE_EXCEPTION, EXECUTE_START, EXECUTE_STOP, Event, Interest, Metadata,
-    QUEUE_FULL, QUEUE_TIMEOUT, RETRY_EXHAUSTED, RETRY_SUCCESS, STREAM_START, STREAM_STOP,
+    CALL_QUARANTINED, EXECUTE_EXCEPTION, EXECUTE_START, EXECUTE_STOP, Event, Interest, Measured,
+    Metadata, QUEUE_FULL, QUEUE_TIMEOUT, RETRY_EXHAUSTED, RETRY_SUCCESS, STREAM_START, STREAM_STOP,
 };
 
 /// Who wants one of these wants to know of calls.
@@ -36,19 +36,23 @@ impl Job {
     }
 
     /// What its beginning says, or its end in this worker.
+    #[inline]
     fn described(&self, teller: &Teller, worker: Option<usize>) -> Metadata {
         let recent = worker.map_or(&teller.begun, |number| &teller.ended[number]);
-        recent.of(&self.tool, self.session.as_ref(), |metadata| {
-            let mut say = |name, text: Arc<str>| metadata.push((Cow::Borrowed(name), text.into()));
-            say("pool", teller.pool.clone());
-            say("command", self.tool.clone());
-            if let Some(session) = &self.session {
-                say("session_id", session.clone());
-            }
-            if let Some(number) = worker {
-                say("worker_id", teller.worker(number));
-            }
-        })
+        let describe = |metadata: &mut Metadata| self.describe(teller, worker, metadata);
+        recent.of(&self.tool, self.session.as_ref(), describe)
+    }
+
+    fn describe(&self, teller: &Teller, worker: Option<usize>, metadata: &mut Metadata) {
+        let mut say = |name, text: Arc<str>| metadata.push((Cow::Borrowed(name), text.into()));
+        say("pool", teller.pool.clone());
+        say("command", self.tool.clone());
+        if let Some(session) = &self.session {
+            say("session_id", session.clone());
+        }
+        if let Some(number) = worker {
+            say("worker_id", teller.worker(number));
+        }
     }
 
     fn tell_with_worker(&self, teller: &Teller, event: Event) -> Event {
@@ -62,10 +66,10 @@ impl Shared {
     pub(in super::super) fn tell_call(&self, job: &Job, now: Instant) -> Option<ToldCall> {
         let streams = matches!(job.sink, Sink::Stream(_));
         let wanted = if streams { CALLS.and(STREAMS) } else { CALLS };
-        self.events.sink.hears(wanted).then(|| {
-            self.events.fill(EXECUTE_START, now, |event| {
-                event.metadata = job.described(&self.events, None);
-                event.add_moment(now);
+        let sink = &self.events.sink;
+        sink.hears(wanted).then(|| {
+            sink.tell_plain(EXECUTE_START, now, Measured::Moment, || {
+                job.described(&self.events, None)
             });
             ToldCall { since: now, items: 0 }
         })
@@ -113,12 +117,12 @@ impl Shared {
         let spec = outcome.map_or(EXECUTE_EXCEPTION, |()| EXECUTE_STOP);
         let error = outcome.err().map(word);
         let now = Instant::now();
-        self.events.fill(spec, now, |event| {
-            event.metadata = job.described(&self.events, job.last_worker());
-            event.add_time("duration_ms", now - since);
+        self.events.sink.tell_plain(spec, now, Measured::Took(now - since), || {
+            let mut metadata = job.described(&self.events, job.last_worker());
             if let Some(error) = error {
-                event.add("error", error);
+                metadata.push((Cow::Borrowed("error"), error.into()));
             }
+            metadata
         });
         if items > 0 {
             self.events.tell(STREAM_STOP, |event| {

@@ -64,16 +64,6 @@ impl Teller {
         }
     }
 
-    /// As [`Teller::tell`], of an event that is filled where it is, but for the pool. `at`: now, as
-    /// this thread has just read it.
-    pub(super) fn fill(&self, spec: &Spec, at: Instant, fill: impl FnOnce(&mut Event)) {
-        if self.sink.hears(spec.interest()) {
-            let mut event = Event::new(spec);
-            fill(&mut event);
-            self.sink.pass_on(at, &mut event);
-        }
-    }
-
     /// An event of this pool, where somebody wants it: to be told when no lock is held.
     pub(super) fn event(&self, spec: &Spec, make: impl FnOnce(Event) -> Event) -> Option<Event> {
         self.sink

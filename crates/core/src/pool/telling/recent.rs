@@ -26,6 +26,7 @@ struct Row {
 }
 
 impl Row {
+    #[inline]
     fn is_of(&self, tool: &Arc<str>, session: Option<&Arc<str>>) -> bool {
         self.session.as_ref() == session && self.tool == *tool
     }
@@ -33,6 +34,7 @@ impl Row {
 
 impl Recent {
     /// What calls of this tool in this session say; `make` says it where it is not known.
+    #[inline]
     pub(super) fn of(
         &self,
         tool: &Arc<str>,
@@ -41,18 +43,29 @@ impl Recent {
     ) -> Metadata {
         // Rows are whole after any panic.
         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(row) = rows.all.iter().find(|row| row.is_of(tool, session)) {
-            return row.metadata.clone();
+        match rows.all.iter().find(|row| row.is_of(tool, session)) {
+            Some(row) => row.metadata.clone(),
+            None => rows.add(tool, session, make),
         }
+    }
+}
+
+impl Rows {
+    #[cold]
+    fn add(
+        &mut self,
+        tool: &Arc<str>,
+        session: Option<&Arc<str>>,
+        make: impl FnOnce(&mut Metadata),
+    ) -> Metadata {
         let mut metadata = Metadata::default();
         make(&mut metadata);
         let row = Row { tool: tool.clone(), session: session.cloned(), metadata: metadata.clone() };
-        if rows.all.len() < KEPT {
-            rows.all.push(row);
+        if self.all.len() < KEPT {
+            self.all.push(row);
         } else {
-            let place = rows.oldest;
-            rows.all[place] = row;
-            rows.oldest = (place + 1) % KEPT;
+            self.all[self.oldest] = row;
+            self.oldest = (self.oldest + 1) % KEPT;
         }
         metadata
     }
