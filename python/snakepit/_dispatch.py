@@ -7,13 +7,16 @@ thread: one starts with its first pool.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
 from fnmatch import fnmatchcase
 from itertools import starmap
+from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from snakepit import _core
@@ -34,6 +37,9 @@ _PART = 256
 """After so many events others get the interpreter. Measured: with fewer the thread wakes too often,
 with more the workers run out of calls meanwhile. For as long as a batch is gathered: who computes
 gives it back only in 5 ms, and in the end events would be dropped."""
+
+_NICE = 2
+"""How much nicer the thread is than others. Measured: without it half a percent fewer calls."""
 
 _PATIENCE = 2.0
 """Seconds that handlers have at the program's end for what waits."""
@@ -176,6 +182,7 @@ class Dispatcher:
         subscription.want(wanted(self._handlers.values()))
 
     def _serve(self, subscription: _core.Subscription) -> None:
+        _give_way()
         events = _core.EventReader(subscription)
         while events.wait(_GATHER):
             polite_until, unbroken = time.monotonic() + _GATHER, len(events) - _PART
@@ -188,7 +195,7 @@ class Dispatcher:
                 routes = self._routes
                 if alone is not None and event in routes:
                     # Tens of thousands a second, with the interpreter in hand: their loop is in C.
-                    calls = starmap(alone.handler, events.run(routes, alone, _PART))
+                    calls = starmap(_called(alone.handler), events.run(routes, alone, _PART))
                     try:
                         deque(calls, 0)
                     except BaseException:
@@ -241,6 +248,21 @@ class Dispatcher:
         if time.monotonic() - self._said >= 1.0:
             _LOG.warning("%d events dropped: handlers are too slow for them", self._missed)
             self._missed, self._said = 0, time.monotonic()
+
+
+def _give_way() -> None:
+    """Calls come first: where they and handlers need the same processors, they get more."""
+    # Of one thread by itself on Linux only.
+    if sys.platform == "linux":
+        own = threading.get_native_id()
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + _NICE)
+
+
+def _called(handler: Callable[..., object]) -> Callable[..., object]:
+    """What a call of it calls: that of an object is looked up once, and not for each event."""
+    method = getattr(handler, "__call__", None)  # noqa: B004
+    return method if isinstance(method, MethodType) else handler
 
 
 def _tell_staged(device: str, nbytes: int) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -43,6 +46,49 @@ def test_a_handler_hears_what_its_pattern_names() -> None:
     assert telemetry.detach("a")
     tell(SPAWNED)
     assert len(heard) == 4
+
+
+def test_any_callable_is_a_handler() -> None:
+    heard: list[str] = []
+
+    class Object:
+        def __call__(self, *_: Any) -> None:
+            heard.append("object")
+
+        def method(self, *_: Any) -> None:
+            heard.append("method")
+
+        @classmethod
+        def of_class(cls, *_: Any) -> None:
+            heard.append(cls.__name__)
+
+    class Static:
+        @staticmethod
+        def __call__(*event: Any) -> None:
+            heard.append(f"static, {len(event)}")
+
+    class Made:
+        def __init__(self, *_: Any) -> None:
+            heard.append("made")
+
+        def __call__(self) -> None:
+            raise AssertionError("it was made only")
+
+    callables = [Object(), Object().method, Object.of_class, Static(), Made]
+    for handler in [*callables, functools.partial(heard.append, "partial"), heard.append]:
+        telemetry.attach("a", SPAWNED, handler)
+        tell(SPAWNED)
+        telemetry.detach("a")
+    # The last two take no such arguments.
+    assert heard == ["object", "method", "Object", "static, 3", "made"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+def test_handlers_give_way_to_calls() -> None:
+    heard: list[int] = []
+    telemetry.attach("a", SPAWNED, lambda *_: heard.append(os.getpriority(os.PRIO_PROCESS, 0)))
+    tell(SPAWNED)
+    assert heard == [min(os.getpriority(os.PRIO_PROCESS, 0) + 2, 19)]
 
 
 @pytest.mark.parametrize(

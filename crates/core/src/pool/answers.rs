@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use super::hosting::Asked;
 use super::job::Job;
@@ -42,14 +43,15 @@ impl Answer {
         Self::Tell(event.into())
     }
 
-    pub(super) fn give(self, shared: &Shared) {
+    /// `told`: when answers of the same event were told, if some were: the clock is read once for all.
+    pub(super) fn give(self, shared: &Shared, told: &mut Option<Instant>) {
         match self {
             Self::Value(job, value) => {
-                shared.tell_end_of_call(&job, Ok(()));
+                shared.tell_end_of_call(&job, Ok(()), told);
                 shared.tell_breaker(job.succeed(value));
             }
             Self::Failure(job, error) => {
-                shared.tell_end_of_call(&job, Err(&error));
+                shared.tell_end_of_call(&job, Err(&error), told);
                 shared.tell_breaker(job.fail(error));
             }
             Self::Chunks(channel, items) => channel.push(items),

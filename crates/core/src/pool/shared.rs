@@ -284,8 +284,9 @@ impl Shared {
             }
             (result, !inner.state.is_open())
         };
+        let mut told = None;
         for answer in answers {
-            answer.give(self);
+            answer.give(self, &mut told);
         }
         if closing {
             self.changed.notify_waiters();

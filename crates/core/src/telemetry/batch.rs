@@ -1,74 +1,97 @@
 //! What a reader takes of all lanes at once.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Event;
-use super::heard::Heard;
 use super::lanes::LANES;
+use super::plain::Plain;
 use super::reader::Reader;
 use super::told::Told;
-use smallvec::SmallVec;
+use super::{Event, Interest};
 
-/// Queues keep memory for so many events from one batch to the next.
+/// A queue keeps memory for so many events from one batch to the next.
 const KEPT: usize = 1024;
 
 /// One queue for each lane.
 pub(super) type Queues = [VecDeque<Told>; LANES];
 
+/// Empty queues, to be filled while a batch is read: those of the lanes, and one for the batch itself.
+#[derive(Default)]
+pub(super) struct Spare {
+    pub(super) lanes: Queues,
+    batch: VecDeque<Told>,
+}
+
 /// Events, oldest first; those of one thread in the order in which it told them.
 pub struct Batch {
     reader: Arc<Reader>,
-    queues: Queues,
-    /// Those that were not empty, mostly two.
-    filled: SmallVec<[usize; LANES]>,
-    left: usize,
+    spare: Spare,
     /// Nanoseconds from the epoch to when the lanes were made.
     origin: u64,
 }
 
 impl Batch {
-    pub(super) fn new(reader: Arc<Reader>, queues: Queues, origin: u64) -> Self {
-        let filled = (0..LANES).filter(|&lane| !queues[lane].is_empty()).collect();
-        let left = queues.iter().map(VecDeque::len).sum();
-        Self { reader, queues, filled, left, origin }
+    /// Of what is in the lanes' queues. Whoever reads it may hold up others then; here it does not.
+    pub(super) fn new(reader: Arc<Reader>, mut spare: Spare, origin: u64) -> Self {
+        let Spare { lanes, batch } = &mut spare;
+        batch.reserve(lanes.iter().map(VecDeque::len).sum());
+        while let Some(oldest) = oldest(lanes) {
+            if let Some(told) = lanes[oldest].pop_front() {
+                batch.push_back(told);
+            }
+        }
+        Self { reader, spare, origin }
     }
 
     /// One more, younger than the others.
     pub(super) fn add(&mut self, event: Event) {
-        let last = self.filled.last().copied().unwrap_or_default();
-        if self.filled.is_empty() {
-            self.filled.push(last);
-        }
-        self.queues[last].push_back(Told::other(u64::MAX, event));
-        self.left += 1;
+        self.spare.batch.push_back(Told::other(u64::MAX, event));
     }
 
-    /// As the iterator's next one, before it is made an [`Event`].
+    /// What the next one is, by whom wants it.
+    #[must_use]
     #[inline]
-    pub fn next_heard(&mut self) -> Option<Heard> {
-        let told = self.queues[self.oldest()?].pop_front()?;
-        self.left -= 1;
-        Some(told.heard(self.origin))
+    pub fn next_kind(&self) -> Option<Interest> {
+        self.spare.batch.front().map(Told::kind)
     }
 
-    #[inline]
-    fn oldest(&self) -> Option<usize> {
-        let front = |&lane: &usize| Some((self.queues[lane].front()?.at, lane));
-        self.filled.iter().filter_map(front).min().map(|(_, lane)| lane)
+    /// What the next one is called.
+    #[must_use]
+    pub fn next_name(&self) -> Option<Cow<'static, str>> {
+        self.spare.batch.front().map(Told::name)
     }
+
+    /// The next one, where it is a plain one.
+    #[must_use]
+    #[inline]
+    pub fn next_plain(&self) -> Option<Plain<'_>> {
+        self.spare.batch.front()?.plain(self.origin)
+    }
+
+    /// Goes on without the next one.
+    #[inline]
+    pub fn skip_next(&mut self) {
+        self.spare.batch.pop_front();
+    }
+}
+
+/// The queue with the event that was told first.
+fn oldest(queues: &Queues) -> Option<usize> {
+    let front = |lane: usize| Some((queues[lane].front()?.at, lane));
+    (0..LANES).filter_map(front).min().map(|(_, lane)| lane)
 }
 
 impl Iterator for Batch {
     type Item = Event;
 
-    #[inline]
     fn next(&mut self) -> Option<Event> {
-        self.next_heard().map(Heard::into_event)
+        Some(self.spare.batch.pop_front()?.into_event(self.origin))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        let left = self.spare.batch.len();
+        (left, Some(left))
     }
 }
 
@@ -76,17 +99,17 @@ impl ExactSizeIterator for Batch {}
 
 impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Batch").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Batch").field("left", &self.len()).finish_non_exhaustive()
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        let mut queues = std::mem::take(&mut self.queues);
-        for queue in &mut queues {
+        let mut spare = std::mem::take(&mut self.spare);
+        for queue in spare.lanes.iter_mut().chain([&mut spare.batch]) {
             queue.clear();
             queue.shrink_to(KEPT);
         }
-        self.reader.has_read(queues);
+        self.reader.has_read(spare);
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn tell(event: Event) {
 }
 
 /// As [`tell`], of an event with one measurement.
-#[inline]
+#[inline(always)]
 pub(super) fn tell_plain(spec: &Spec, at: Instant, measured: Measured, metadata: Metadata) {
     let lanes = &hub().lanes;
     let at = lanes.moment(at);

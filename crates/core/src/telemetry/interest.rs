@@ -24,6 +24,11 @@ impl Interest {
         names.into_iter().map(of).fold(Self::NONE, Self::and)
     }
 
+    /// The event at this place of the catalogue.
+    pub(super) const fn at(number: u8) -> Self {
+        Self(1 << number)
+    }
+
     /// Both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -41,7 +46,7 @@ impl Spec {
     /// The interest in this event alone.
     #[must_use]
     pub const fn interest(&self) -> Interest {
-        Interest(1 << self.number)
+        Interest::at(self.number)
     }
 }
 

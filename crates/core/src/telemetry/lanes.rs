@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::batch::{Batch, Queues};
+use super::batch::{Batch, Spare};
 use super::clock::{nanoseconds, system_time};
 use super::interest::Interest;
 use super::reader::Reader;
@@ -71,7 +71,7 @@ impl Line {
     }
 
     /// Returns whether the reader has to be woken.
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, told: Told) -> bool {
         if self.events.len() >= self.reader.room {
             self.make_room();
@@ -109,9 +109,10 @@ impl Lanes {
         self.lanes[0].lines().iter().map(|line| line.reader.clone()).collect()
     }
 
-    /// Gives an event to those who want its kind. It happened at a moment that this thread has read since
-    /// it told the one before, so that what follows from this one comes after it.
-    #[inline]
+    /// Gives an event to those who want its kind. It happened at a moment that this thread has read, and
+    /// from which on it only told what had happened by then; so what follows from it comes after it.
+    #[expect(clippy::inline_always, reason = "else the event is made, and copied to its place")]
+    #[inline(always)]
     pub(super) fn put(&self, kind: Interest, told: Told) {
         let mut lines = self.lanes[Lane::own()].lines();
         // Mostly there is one, and nothing has to be copied.
@@ -135,20 +136,19 @@ impl Lanes {
         system_time(self.since)
     }
 
-    /// All that waits for the reader, and how many had to go since the last time. `queues`: empty
-    /// ones, to be filled while these are read.
-    pub(super) fn take(&self, reader: &Arc<Reader>, mut queues: Queues) -> (Batch, u64) {
+    /// All that waits for the reader, and how many had to go since the last time.
+    pub(super) fn take(&self, reader: &Arc<Reader>, mut spare: Spare) -> (Batch, u64) {
         let mut missed = 0;
         // All at once, or an event could be in an earlier batch than what it follows from.
         let mut lanes = self.lanes.each_ref().map(Lane::lines);
-        for (lines, queue) in lanes.iter_mut().zip(&mut queues) {
+        for (lines, queue) in lanes.iter_mut().zip(&mut spare.lanes) {
             if let Some(line) = of(lines, reader) {
                 std::mem::swap(&mut line.events, queue);
                 missed += std::mem::take(&mut line.missed);
             }
         }
         drop(lanes);
-        let mut batch = Batch::new(reader.clone(), queues, self.origin());
+        let mut batch = Batch::new(reader.clone(), spare, self.origin());
         // Each of the queues has as much room as all of them are to have.
         let more = batch.len().saturating_sub(reader.room);
         batch.by_ref().take(more).for_each(drop);
@@ -185,7 +185,7 @@ mod tests {
         let is_locked = || matches!(lanes.lanes[0].0.try_lock(), Err(TryLockError::WouldBlock));
         thread::scope(|scope| {
             let last = lanes.lanes[LANES - 1].lines();
-            let read = scope.spawn(|| lanes.take(&reader, Queues::default()));
+            let read = scope.spawn(|| lanes.take(&reader, Spare::default()));
             let until = Instant::now() + Duration::from_secs(10);
             while !is_locked() {
                 assert!(Instant::now() < until, "the first one is read by itself");

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::batch::Queues;
+use super::batch::Spare;
 use super::interest::Interest;
 
 /// A batch is gathered no further when so many events of one thread are in it: they are still in the
@@ -30,8 +30,7 @@ pub(super) const MANY: u8 = 2;
 
 #[derive(Default)]
 pub(super) struct State {
-    /// Empty queues, to be filled while others are read.
-    pub(super) spare: Queues,
+    pub(super) spare: Spare,
     /// Whoever gathers a batch shall come at once.
     pub(super) hurry: bool,
     /// Batches.
@@ -84,9 +83,9 @@ impl Reader {
 
     /// A batch is over, and its queues are empty. Waits for nobody: in a child of a fork the lock may
     /// be held by a thread that does not exist there.
-    pub(super) fn has_read(&self, queues: Queues) {
+    pub(super) fn has_read(&self, spare: Spare) {
         if let Ok(mut state) = self.state.try_lock() {
-            state.spare = queues;
+            state.spare = spare;
         }
     }
 

@@ -71,7 +71,7 @@ impl Sink {
     }
 
     /// As [`Sink::tell`], of an event that each call tells: it is described where somebody wants it, and made
-    /// where it is read. `at`: now, as this thread has just read it.
+    /// where it is read. `at`: when it happened, see [`Lanes::put`](super::lanes::Lanes::put).
     #[inline]
     pub(crate) fn tell_plain(
         &self,

@@ -1,8 +1,10 @@
 //! An event as it waits.
 
+use std::borrow::Cow;
+
 use super::event::{Event, Metadata};
-use super::heard::{Heard, Plain};
-use super::{CATALOGUE, Number, Spec};
+use super::plain::Plain;
+use super::{CATALOGUE, Interest, Number, Spec};
 
 /// What a thread told, and when. Hundreds of thousands a second go from one processor to another: two
 /// of them in a cache line.
@@ -41,20 +43,44 @@ impl Told {
         Self { at, metadata: Metadata::default(), what: What::Other(Box::new(event)) }
     }
 
+    #[inline]
+    pub(super) fn kind(&self) -> Interest {
+        match &self.what {
+            What::Moment(number) | What::Took(number, _) => Interest::at(*number),
+            What::Other(event) => event.kind,
+        }
+    }
+
+    pub(super) fn name(&self) -> Cow<'static, str> {
+        match &self.what {
+            What::Moment(number) | What::Took(number, _) => {
+                Cow::Borrowed(CATALOGUE[usize::from(*number)].name)
+            }
+            What::Other(event) => event.name.clone(),
+        }
+    }
+
     /// `origin`: nanoseconds from the epoch to when the lanes were made.
     #[inline]
-    pub(super) fn heard(self, origin: u64) -> Heard {
-        let Self { at, metadata, what } = self;
-        let (spec, measured, number) = match what {
-            What::Moment(spec) => {
-                let time = i64::try_from(origin.saturating_add(at)).unwrap_or(i64::MAX);
-                (spec, MOMENT, Number::Whole(time))
+    pub(super) fn plain(&self, origin: u64) -> Option<Plain<'_>> {
+        let (number, measured, value) = match self.what {
+            What::Moment(number) => {
+                let time = i64::try_from(origin.saturating_add(self.at)).unwrap_or(i64::MAX);
+                (number, MOMENT, Number::Whole(time))
             }
             #[expect(clippy::cast_precision_loss, reason = "a microsecond in a century")]
-            What::Took(spec, nanoseconds) => (spec, TOOK, Number::Real(nanoseconds as f64 / 1e6)),
-            What::Other(event) => return Heard::Other(event),
+            What::Took(number, time) => (number, TOOK, Number::Real(time as f64 / 1e6)),
+            What::Other(_) => return None,
         };
-        Heard::Plain(Plain { spec: CATALOGUE[usize::from(spec)], measured, number, metadata })
+        Some(Plain { number, measured, value, metadata: &self.metadata })
+    }
+
+    pub(super) fn into_event(self, origin: u64) -> Event {
+        if let Some(plain) = self.plain(origin) {
+            return plain.to_event();
+        }
+        let What::Other(event) = self.what else { unreachable!("all others are plain") };
+        *event
     }
 }
 
@@ -63,8 +89,6 @@ pub(super) const TOOK: &str = "duration_ms";
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::super::{EXECUTE_START, EXECUTE_STOP, QUEUE_FULL};
     use super::*;
 
@@ -76,11 +100,11 @@ mod tests {
 
     #[test]
     fn an_event_of_the_catalogue_is_what_was_told() {
-        let start = Told::moment(EXECUTE_START, 7, metadata()).heard(1_000).into_event();
+        let start = Told::moment(EXECUTE_START, 7, metadata()).into_event(1_000);
         let mut expected = Event::new(EXECUTE_START).with("command", "tool");
         expected.measurements.push((Cow::Borrowed("system_time"), Number::Whole(1_007)));
         assert_eq!(start, expected);
-        let stop = Told::took(EXECUTE_STOP, 9, 1_500_000, metadata()).heard(0).into_event();
+        let stop = Told::took(EXECUTE_STOP, 9, 1_500_000, metadata()).into_event(0);
         let expected = Event::new(EXECUTE_STOP).with("command", "tool");
         assert_eq!(stop, expected.took("duration_ms", std::time::Duration::from_micros(1500)));
     }
@@ -94,7 +118,7 @@ mod tests {
         };
         for event in [Event::new(QUEUE_FULL).count("queue_size", 7).count("bytes", 8), of_adapter()]
         {
-            assert_eq!(Told::other(5, event.clone()).heard(6).into_event(), event);
+            assert_eq!(Told::other(5, event.clone()).into_event(6), event);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
-use snakepit::telemetry::{self, Batch, Heard, Interest};
+use snakepit::telemetry::{self, Batch, Interest};
 
 use super::leave::{self, Inside};
 use super::rows::Rows;
@@ -55,8 +55,6 @@ impl Subscription {
 pub(super) struct EventReader {
     subscription: Py<Subscription>,
     batch: Option<Batch>,
-    /// Was looked at, and not given to anybody yet.
-    next: Option<Heard>,
     rows: Rows,
     /// How often what is wanted had changed at the last look ahead.
     seen: u64,
@@ -87,12 +85,11 @@ struct Run {
 }
 
 impl Run {
-    fn has(&mut self, py: Python<'_>, next: &Heard) -> PyResult<bool> {
-        let kind = next.kind();
+    fn has(&mut self, py: Python<'_>, kind: Interest, batch: &Batch) -> PyResult<bool> {
         if self.known.meets(kind) {
             return Ok(self.alone.meets(kind));
         }
-        let route = self.routes.bind(py).get_item(&*next.name())?;
+        let route = self.routes.bind(py).get_item(batch.next_name().as_deref())?;
         let alone = match route {
             Some(route) => route.cast::<PyTuple>()?.get_item(0)?.is(&self.attached),
             None => false,
@@ -110,8 +107,8 @@ impl Run {
 impl EventReader {
     #[new]
     fn new(subscription: Py<Subscription>) -> Self {
-        let (batch, next, rows) = (None, None, Rows::default());
-        Self { subscription, batch, next, rows, seen: 0, reads: Reads::All, latest: None }
+        let rows = Rows::default();
+        Self { subscription, batch: None, rows, seen: 0, reads: Reads::All, latest: None }
     }
 
     fn wait(&mut self, py: Python<'_>, gather: f64) -> bool {
@@ -124,12 +121,12 @@ impl EventReader {
             leave::come_back();
             batch
         });
-        (self.next, self.reads) = (None, Reads::All);
+        self.reads = Reads::All;
         self.batch.is_some()
     }
 
     fn __len__(&self) -> usize {
-        self.batch.as_ref().map_or(0, Batch::len) + usize::from(self.next.is_some())
+        self.batch.as_ref().map_or(0, Batch::len)
     }
 
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -137,34 +134,35 @@ impl EventReader {
     }
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let Some(next) = self.next.take().or_else(|| self.batch.as_mut()?.next_heard()) else {
-            return Ok(None);
-        };
+        let Some(batch) = &mut self.batch else { return Ok(None) };
+        let Some(kind) = batch.next_kind() else { return Ok(None) };
         let goes_on = match &mut self.reads {
             Reads::All => true,
             Reads::Run(run) => {
                 let changes = self.subscription.get().changes.load(Ordering::Acquire);
-                let goes_on = run.left > 0 && changes == self.seen && run.has(py, &next)?;
+                let goes_on = run.left > 0 && changes == self.seen && run.has(py, kind, batch)?;
                 run.left = run.left.saturating_sub(1);
                 goes_on
             }
             Reads::Nothing => false,
         };
         if !goes_on {
-            (self.reads, self.next) = (Reads::Nothing, Some(next));
+            self.reads = Reads::Nothing;
             return Ok(None);
         }
-        self.latest = Some(next.name());
-        self.rows.of(py, next).map(Some)
+        self.latest = batch.next_name();
+        let Some(plain) = batch.next_plain() else {
+            return batch.next().map(|event| self.rows.make(py, &event)).transpose();
+        };
+        let row = self.rows.of(py, &plain)?;
+        batch.skip_next();
+        Ok(Some(row))
     }
 
     fn ahead<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
         self.seen = self.subscription.get().changes.load(Ordering::Acquire);
         self.reads = Reads::All;
-        if self.next.is_none() {
-            self.next = self.batch.as_mut()?.next_heard();
-        }
-        self.next.as_ref().map(|next| self.rows.name(py, &next.name()))
+        Some(self.rows.name(py, &self.batch.as_ref()?.next_name()?))
     }
 
     fn run<'py>(

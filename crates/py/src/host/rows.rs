@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyString, PyTuple};
-use snakepit::telemetry::{Event, Heard, Interest, Metadata, Number, Plain, Value};
+use snakepit::telemetry::{Event, Interest, Metadata, Number, Plain, Value};
 
 use crate::codec::{Item, has_items};
 
@@ -31,18 +31,20 @@ impl Rows {
     pub(super) fn of<'py>(
         &mut self,
         py: Python<'py>,
-        event: Heard,
+        plain: &Plain<'_>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let Heard::Plain(plain) = event else { return self.make(py, &event.into_event()) };
-        if let Some(row) = self.rows.iter_mut().find(|row| row.is_of(&plain)) {
-            return row.give(py, plain.number);
+        if let Some(row) = self.rows.iter_mut().find(|row| row.is_of(plain)) {
+            return row.give(py, plain.value);
         }
-        let (kind, measured) = (plain.spec.interest(), plain.measured);
-        let event = Heard::Plain(plain).into_event();
-        let made = self.make(py, &event)?;
-        if event.metadata.is_shared() {
-            let key = self.names.get(py, &Cow::Borrowed(measured));
-            let row = Row::new(kind, measured, event.metadata, key, &made)?;
+        self.add(py, plain)
+    }
+
+    #[cold]
+    fn add<'py>(&mut self, py: Python<'py>, plain: &Plain<'_>) -> PyResult<Bound<'py, PyTuple>> {
+        let made = self.make(py, &plain.to_event())?;
+        if plain.metadata.is_shared() {
+            let key = self.names.get(py, &Cow::Borrowed(plain.measured));
+            let row = Row::new(plain, key, &made)?;
             if self.rows.len() < ROWS {
                 self.rows.push(row);
             } else {
@@ -62,7 +64,11 @@ impl Rows {
         self.names.get(py, name)
     }
 
-    fn make<'py>(&mut self, py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyTuple>> {
+    pub(super) fn make<'py>(
+        &mut self,
+        py: Python<'py>,
+        event: &Event,
+    ) -> PyResult<Bound<'py, PyTuple>> {
         let (measured, described) = (PyDict::new(py), PyDict::new(py));
         for (name, value) in &event.measurements {
             measured.set_item(self.names.get(py, name), number(py, *value)?)?;
@@ -114,9 +120,7 @@ impl Given {
 
 impl Row {
     fn new(
-        kind: Interest,
-        measured: &'static str,
-        metadata: Metadata,
+        event: &Plain<'_>,
         key: Bound<'_, PyString>,
         made: &Bound<'_, PyTuple>,
     ) -> PyResult<Self> {
@@ -125,9 +129,9 @@ impl Row {
         let origin = last.described.bind(py).copy()?;
         let items = origin.iter().map(|(name, value)| (name.unbind(), value.unbind())).collect();
         Ok(Self {
-            kind,
-            measured,
-            metadata,
+            kind: event.kind(),
+            measured: event.measured,
+            metadata: event.metadata.clone(),
             key: key.unbind(),
             origin: origin.unbind(),
             items,
@@ -135,9 +139,9 @@ impl Row {
         })
     }
 
-    fn is_of(&self, event: &Plain) -> bool {
-        self.kind == event.spec.interest()
-            && self.metadata.is_shared_with(&event.metadata)
+    fn is_of(&self, event: &Plain<'_>) -> bool {
+        self.kind == event.kind()
+            && self.metadata.is_shared_with(event.metadata)
             && is_same(self.measured, event.measured)
     }
 

@@ -105,8 +105,13 @@ impl Shared {
         })
     }
 
-    /// A call ended.
-    pub(in super::super) fn tell_end_of_call(&self, job: &Job, outcome: Result<(), &Error>) {
+    /// A call ended. `at`: now; read here, if this is the first of those that ended at once.
+    pub(in super::super) fn tell_end_of_call(
+        &self,
+        job: &Job,
+        outcome: Result<(), &Error>,
+        at: &mut Option<Instant>,
+    ) {
         if let Some(traced) = job.traced() {
             self.end_trace(traced, job.last_worker(), outcome);
         }
@@ -116,7 +121,7 @@ impl Shared {
         let Some(ToldCall { since, items }) = job.told else { return };
         let spec = outcome.map_or(EXECUTE_EXCEPTION, |()| EXECUTE_STOP);
         let error = outcome.err().map(word);
-        let now = Instant::now();
+        let now = *at.get_or_insert_with(Instant::now);
         self.events.sink.tell_plain(spec, now, Measured::Took(now - since), || {
             let mut metadata = job.described(&self.events, job.last_worker());
             if let Some(error) = error {
