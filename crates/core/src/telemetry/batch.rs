@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::told::Told;
 use super::{Event, Interest};
 
-/// A queue keeps memory for so many events from one batch to the next.
+/// A queue keeps memory for so many events from one batch to the next, the batch for twice as many.
 const KEPT: usize = 1024;
 
 /// One queue for each lane.
@@ -20,13 +20,16 @@ pub(super) type Queues = [VecDeque<Told>; LANES];
 #[derive(Default)]
 pub(super) struct Spare {
     pub(super) lanes: Queues,
-    batch: VecDeque<Told>,
+    batch: Vec<Told>,
 }
 
 /// Events, oldest first; those of one thread in the order in which it told them.
 pub struct Batch {
     reader: Arc<Reader>,
     spare: Spare,
+    /// So many were read. They stay until the end: whoever reads may hold up others, whoever lets go of
+    /// a batch need not.
+    read: usize,
     /// Nanoseconds from the epoch to when the lanes were made.
     origin: u64,
 }
@@ -38,41 +41,46 @@ impl Batch {
         batch.reserve(lanes.iter().map(VecDeque::len).sum());
         while let Some(oldest) = oldest(lanes) {
             if let Some(told) = lanes[oldest].pop_front() {
-                batch.push_back(told);
+                batch.push(told);
             }
         }
-        Self { reader, spare, origin }
+        Self { reader, spare, read: 0, origin }
     }
 
     /// One more, younger than the others.
     pub(super) fn add(&mut self, event: Event) {
-        self.spare.batch.push_back(Told::other(u64::MAX, event));
+        self.spare.batch.push(Told::other(u64::MAX, event));
+    }
+
+    #[inline]
+    fn front(&self) -> Option<&Told> {
+        self.spare.batch.get(self.read)
     }
 
     /// What the next one is, by whom wants it.
     #[must_use]
     #[inline]
     pub fn next_kind(&self) -> Option<Interest> {
-        self.spare.batch.front().map(Told::kind)
+        self.front().map(Told::kind)
     }
 
     /// What the next one is called.
     #[must_use]
     pub fn next_name(&self) -> Option<Cow<'static, str>> {
-        self.spare.batch.front().map(Told::name)
+        self.front().map(Told::name)
     }
 
     /// The next one, where it is a plain one.
     #[must_use]
     #[inline]
     pub fn next_plain(&self) -> Option<Plain<'_>> {
-        self.spare.batch.front()?.plain(self.origin)
+        self.front()?.plain(self.origin)
     }
 
     /// Goes on without the next one.
     #[inline]
     pub fn skip_next(&mut self) {
-        self.spare.batch.pop_front();
+        self.read += 1;
     }
 }
 
@@ -86,11 +94,13 @@ impl Iterator for Batch {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        Some(self.spare.batch.pop_front()?.into_event(self.origin))
+        let told = self.spare.batch.get_mut(self.read)?;
+        self.read += 1;
+        Some(told.take().into_event(self.origin))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.spare.batch.len();
+        let left = self.spare.batch.len().saturating_sub(self.read);
         (left, Some(left))
     }
 }
@@ -106,10 +116,12 @@ impl std::fmt::Debug for Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         let mut spare = std::mem::take(&mut self.spare);
-        for queue in spare.lanes.iter_mut().chain([&mut spare.batch]) {
+        for queue in &mut spare.lanes {
             queue.clear();
             queue.shrink_to(KEPT);
         }
+        spare.batch.clear();
+        spare.batch.shrink_to(2 * KEPT);
         self.reader.has_read(spare);
     }
 }

@@ -43,6 +43,12 @@ impl Told {
         Self { at, metadata: Metadata::default(), what: What::Other(Box::new(event)) }
     }
 
+    /// What is there; nothing of it stays.
+    pub(super) fn take(&mut self) -> Self {
+        let nothing = Self { at: 0, metadata: Metadata::default(), what: What::Moment(0) };
+        std::mem::replace(self, nothing)
+    }
+
     #[inline]
     pub(super) fn kind(&self) -> Interest {
         match &self.what {

@@ -114,9 +114,10 @@ impl EventReader {
     fn wait(&mut self, py: Python<'_>, gather: f64) -> bool {
         let _inside = Inside::enter(py);
         let gather = runtime::duration(Some(gather)).unwrap_or(Duration::MAX);
-        self.batch = None; // its memory is for the next one
+        let last = self.batch.take();
         let events = &self.subscription.get().events;
         self.batch = py.detach(|| {
+            drop(last); // its memory is for the next one
             let batch = events.next_batch(gather);
             leave::come_back();
             batch
