@@ -1,10 +1,10 @@
 """What telemetry costs: with nobody attached, and with a handler of everything, in one run.
 
-Only ratios mean something on a shared machine: both are measured in turns, in this process, and
-each figure is a median over the turns. ::
+Only ratios mean something on a shared machine: both are measured in turns, in one process after the
+other, and each figure is a median over the turns of all. ::
 
     python benches/telemetry.py
-    python benches/telemetry.py --turns 31 --record benches/results
+    python benches/telemetry.py --processes 15 --record benches/results
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -73,75 +75,106 @@ class Handler:
         self.events += 1
 
 
+Turn = tuple[float, float, float, float]
+"""Seconds of a call without a handler and with one, and of the host's processors for it."""
+
+
 def compare(
     pool: snakepit.Pool,
     measure: Callable[[snakepit.Pool, int], float],
     pattern: str,
     turns: int,
     calls: int,
-) -> tuple[float, float, float, float]:
-    """Medians without and with a handler, of the ratios within one turn, and of those of the host's
-    processor time for one call, handlers included.
-    """
+) -> list[Turn]:
+    """Turns without and with a handler, one after the other and then the other way round."""
     handler = Handler()
-    without, attached = list[tuple[float, float]](), list[tuple[float, float]]()
-
-    def measured() -> tuple[float, float]:
-        begin = time.process_time()
-        took = measure(pool, calls)
-        telemetry.flush(60)
-        return took, time.process_time() - begin
-
+    took: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
     for turn in range(turns + 2):
         for is_heard in (turn % 2 == 0, turn % 2 == 1):
             if is_heard:
                 telemetry.attach("bench", pattern, handler)
-            (attached if is_heard else without).append(measured())
+            begin = time.process_time()
+            seconds = measure(pool, calls)
+            telemetry.flush(60)
+            took[is_heard].append((seconds, (time.process_time() - begin) / calls))
             telemetry.detach("bench")
-    # The first turns warm up.
-    pairs = [*zip(attached, without, strict=True)][2:]
-    ratios = [on[0] / off[0] for on, off in pairs]
-    times = [on[1] / off[1] for on, off in pairs]
     if pattern == "*":
-        telemetry.flush(60)
         told = handler.events + telemetry.dropped()
         assert told >= 2 * calls * turns, f"{told} events of {calls * (turns + 2)} calls"
-    off, on = (statistics.median(took for took, _ in each[2:]) for each in (without, attached))
-    return off, on, statistics.median(ratios), statistics.median(times)
+    # The first turns warm up.
+    both = zip(took[False][2:], took[True][2:], strict=True)
+    return [(off[0], on[0], off[1], on[1]) for off, on in both]
+
+
+COMPARED: dict[str, tuple[Callable[[snakepit.Pool, int], float], str]] = {
+    "one at a time": (one_at_a_time, "*"),
+    "64 in flight": (in_flight, "*"),
+    "other events": (one_at_a_time, "snakepit.pool.*"),
+}
+
+
+def one_process(turns: int, calls: int) -> dict[str, list[Turn]]:
+    """What this process measures."""
+    found = {}
+    with snakepit.Pool(Worker, size=2) as pool:
+        pool.await_ready(60)
+        for name, (measure, pattern) in COMPARED.items():
+            # A fifth of a second: what else runs on the machine changes this soon. In less, the
+            # last events of a turn, while which no call is under way, would count for too much.
+            more = (turns * 2, calls * 8) if measure is in_flight else (turns, calls)
+            found[name] = compare(pool, measure, pattern, *more)
+    assert telemetry.dropped() == 0, f"{telemetry.dropped()} events dropped"
+    return found
+
+
+def several_processes(processes: int, turns: int, calls: int) -> dict[str, list[Turn]]:
+    """What so many measure, one after the other: one is a percent slower than the next, with a
+    handler or without, for as long as it lives.
+    """
+    found: dict[str, list[Turn]] = {name: [] for name in COMPARED}
+    command = [sys.executable, __file__, "--turns", str(turns), "--calls", str(calls)]
+    for _ in range(processes):
+        ran = subprocess.run([*command, "--raw"], check=True, stdout=subprocess.PIPE, text=True)
+        for name, turns_of_one in json.loads(ran.stdout).items():
+            found[name] += turns_of_one
+    return found
+
+
+def figures(measured: dict[str, list[Turn]]) -> dict[str, float]:
+    """Medians of all turns, and of the ratios within each."""
+    found: dict[str, float] = {}
+    for name, turns in measured.items():
+        off, on, off_cpu, on_cpu = ([turn[part] for turn in turns] for part in range(4))
+        ratio = statistics.median(b / a for a, b in zip(off, on, strict=True))
+        processor = statistics.median(b / a for a, b in zip(off_cpu, on_cpu, strict=True))
+        what = "other events" if name == "other events" else "everything"
+        kind = "64 in flight" if name == "64 in flight" else "one at a time"
+        time_of = "time" if name == "64 in flight" else "p50"
+        unit = f"{kind}: {time_of}" + (" (other events)" if what == "other events" else "")
+        found[f"{unit} without, µs"] = statistics.median(off) * 1e6
+        found[f"{unit} with, µs"] = statistics.median(on) * 1e6
+        if name == "64 in flight":
+            found[f"{kind}: throughput with a handler of {what}, of that without"] = 1 / ratio
+        else:
+            found[f"{kind}: p50 with a handler of {what}, of that without"] = ratio
+        found[f"{kind}: host CPU with a handler of {what}, of that without"] = processor
+    return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure what telemetry costs.")
-    parser.add_argument("--turns", type=int, default=31)
-    parser.add_argument("--calls", type=int, default=4000)
+    parser.add_argument(
+        "--processes", type=int, default=7, help="that measure, one after the other"
+    )
+    parser.add_argument("--turns", type=int, default=7, help="of each of them")
+    parser.add_argument("--calls", type=int, default=4000, help="of one turn")
     parser.add_argument("--record", type=Path, metavar="FOLDER", help="write telemetry.json, .md")
+    parser.add_argument("--raw", action="store_true", help="one process: print its turns as JSON")
     options = parser.parse_args()
-    found: dict[str, float] = {}
-    with snakepit.Pool(Worker, size=2) as pool:
-        pool.await_ready(60)
-        for name, measure, pattern, what in (
-            ("one at a time: p50", one_at_a_time, "*", "everything"),
-            ("64 in flight: time", in_flight, "*", "everything"),
-            ("one at a time: p50", one_at_a_time, "snakepit.pool.*", "other events"),
-        ):
-            turns, calls = options.turns, options.calls
-            if measure is in_flight:
-                # What else runs on the machine changes it from one tenth of a second to the next.
-                turns, calls = turns * 5, calls * 3
-            figures = compare(pool, measure, pattern, turns, calls)
-            off, on, ratio, processor = figures
-            unit = name if what == "everything" else f"{name} (other events)"
-            found[f"{unit} without, µs"] = off * 1e6
-            found[f"{unit} with, µs"] = on * 1e6
-            if measure is in_flight:
-                what_of = f"64 in flight: throughput with a handler of {what}, of that without"
-                found[what_of] = 1 / ratio
-            else:
-                found[f"{name} with a handler of {what}, of that without"] = ratio
-            found[f"{name.split(':')[0]}: host CPU with a handler of {what}, of that without"] = (
-                processor
-            )
-    found["events dropped"] = telemetry.dropped()
+    if options.raw:
+        print(json.dumps(one_process(options.turns, options.calls)))
+        return 0
+    found = figures(several_processes(options.processes, options.turns, options.calls))
     for name, figure in found.items():
         print(f"{figure:>12.4g}  {name}")
     if options.record:
@@ -160,7 +193,7 @@ def markdown(record: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"{where['date']}, {where['cpus']} cores of {where['cpu']}, Python {where['python']}, "
-        f"Linux {where['kernel']}; two workers."
+        f"Linux {where['kernel']}; two workers; no event was dropped."
     )
     yield ""
     yield "| figure | measured | target | |"
