@@ -7,16 +7,14 @@ thread: one starts with its first pool.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import sys
 import threading
 import time
 from collections import deque
 from fnmatch import fnmatchcase
 from itertools import starmap
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from snakepit import _core
@@ -37,9 +35,6 @@ _PART = 256
 """After so many events others get the interpreter. Measured: with fewer the thread wakes too often,
 with more the workers run out of calls meanwhile. For as long as a batch is gathered: who computes
 gives it back only in 5 ms, and in the end events would be dropped."""
-
-_NICE = 2
-"""How much nicer the thread is than others. Measured: without it half a percent fewer calls."""
 
 _PATIENCE = 2.0
 """Seconds that handlers have at the program's end for what waits."""
@@ -182,7 +177,6 @@ class Dispatcher:
         subscription.want(wanted(self._handlers.values()))
 
     def _serve(self, subscription: _core.Subscription) -> None:
-        _give_way()
         events = _core.EventReader(subscription)
         while events.wait(_GATHER):
             polite_until, unbroken = time.monotonic() + _GATHER, len(events) - _PART
@@ -195,9 +189,9 @@ class Dispatcher:
                 routes = self._routes
                 if alone is not None and event in routes:
                     # Tens of thousands a second, with the interpreter in hand: their loop is in C.
-                    calls = starmap(_called(alone.handler), events.run(routes, alone, _PART))
+                    run = events.run(routes, alone, _PART)
                     try:
-                        deque(calls, 0)
+                        deque(starmap(_called(alone.handler), run), 0)
                     except BaseException:
                         self._give_up(alone, events.latest or event)
                     continue
@@ -250,19 +244,13 @@ class Dispatcher:
             self._missed, self._said = 0, time.monotonic()
 
 
-def _give_way() -> None:
-    """Calls come first: where they and handlers need the same processors, they get more."""
-    # Of one thread by itself on Linux only.
-    if sys.platform == "linux":
-        own = threading.get_native_id()
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + _NICE)
-
-
 def _called(handler: Callable[..., object]) -> Callable[..., object]:
     """What a call of it calls: that of an object is looked up once, and not for each event."""
-    method = getattr(handler, "__call__", None)  # noqa: B004
-    return method if isinstance(method, MethodType) else handler
+    # Where a call looks, and as it does: on no instance, and running no code.
+    for of_class in type(handler).__mro__:
+        if (method := of_class.__dict__.get("__call__")) is not None:
+            return MethodType(method, handler) if isinstance(method, FunctionType) else handler
+    return handler
 
 
 def _tell_staged(device: str, nbytes: int) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
-import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,28 +66,54 @@ def test_any_callable_is_a_handler() -> None:
         def __call__(*event: Any) -> None:
             heard.append(f"static, {len(event)}")
 
+    class OfClass:
+        @classmethod
+        def __call__(cls, *event: Any) -> None:
+            heard.append(f"{cls.__name__}, {len(event)}")
+
     class Made:
         def __init__(self, *_: Any) -> None:
             heard.append("made")
 
-        def __call__(self) -> None:
-            raise AssertionError("it was made only")
+        @classmethod
+        def __call__(cls, *_: Any) -> None:
+            heard.append("it was to be made")
 
-    callables = [Object(), Object().method, Object.of_class, Static(), Made]
-    for handler in [*callables, functools.partial(heard.append, "partial"), heard.append]:
+    own = Object()
+    vars(own)["__call__"] = lambda *_: heard.append("a call does not look here")
+    partial = functools.partial(lambda *event: heard.append(f"partial, {len(event)}"), 0)
+    alive = weakref.proxy(own)
+    for handler in [
+        *(Object(), own, alive, Object().method, Object.of_class),
+        *(Static(), OfClass(), Made, partial),
+    ]:
         telemetry.attach("a", SPAWNED, handler)
         tell(SPAWNED)
-        telemetry.detach("a")
-    # The last two take no such arguments.
-    assert heard == ["object", "method", "Object", "static, 3", "made"]
+        assert telemetry.detach("a")
+    assert heard == [
+        *("object", "object", "object", "method", "Object"),
+        *("static, 3", "OfClass, 3", "made", "partial, 4"),
+    ]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
-def test_handlers_give_way_to_calls() -> None:
-    heard: list[int] = []
-    telemetry.attach("a", SPAWNED, lambda *_: heard.append(os.getpriority(os.PRIO_PROCESS, 0)))
+def test_one_that_cannot_be_called_any_more_is_detached(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Object:
+        def __call__(self, *_: Any) -> None:
+            raise AssertionError("it is gone")
+
+    there = Object()
+    telemetry.attach("gone", SPAWNED, weakref.proxy(there))
+    del there
     tell(SPAWNED)
-    assert heard == [min(os.getpriority(os.PRIO_PROCESS, 0) + 2, 19)]
+    assert not telemetry.detach("gone")
+    assert "handler 'gone' raised" in caplog.text
+    assert "ReferenceError" in caplog.text
+    heard: list[str] = []
+    telemetry.attach("a", SPAWNED, lambda *_: heard.append("a"))
+    tell(SPAWNED)
+    assert heard == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,42 @@ async def on_a_loop(inline: bool) -> None:
         assert await pool.execute("echo", {"value": 1}) == 1
 
 
+def test_what_a_handler_does_to_its_dicts_no_other_event_says() -> None:
+    heard: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
+    kept: list[dict[str, Any]] = []
+
+    def change(event: str, measurements: dict[str, Any], metadata: dict[str, Any]) -> None:
+        heard.append((event, dict(measurements), dict(metadata)))
+        match len(heard) % 7:
+            case 0:
+                measurements.clear()
+            case 1:
+                metadata["command"] = "another"
+            case 2:
+                metadata["more"] = measurements["more"] = 1
+            case 3:
+                del metadata["pool"]
+            case 4:
+                metadata["pool"] = metadata.pop("pool")  # another order
+            case 5:
+                kept.append(metadata)
+
+    with snakepit.Pool(BASIC, size=1, name="p") as pool:
+        pool.await_ready(60)
+        telemetry.attach("change", f"{CALLS}*", change)
+        try:
+            for _ in range(35):
+                pool.execute("ping")
+            assert telemetry.flush(60)
+        finally:
+            telemetry.detach("change")
+    begun = f"{CALLS}start", ["system_time"], {"pool": "p", "command": "ping"}
+    ended = f"{CALLS}stop", ["duration_ms"], {**begun[2], "worker_id": "p/0"}
+    assert [(event, [*numbers], facts) for event, numbers, facts in heard] == [begun, ended] * 35
+    assert [*heard[0][2]] == [*heard[-2][2]] == ["pool", "command"]
+    assert kept == [heard[at][2] for at in range(4, 70, 7)]
+
+
 def test_a_handler_may_use_a_pool(heard: Heard) -> None:
     answers: list[Any] = []
     with snakepit.Pool(BASIC, size=1) as pool:

@@ -36,7 +36,8 @@ pub struct Batch {
 
 impl Batch {
     /// Of what is in the lanes' queues. Whoever reads it may hold up others then; here it does not.
-    pub(super) fn new(reader: Arc<Reader>, mut spare: Spare, origin: u64) -> Self {
+    /// Returns how many were too many as well: each queue has as much room as all are to have.
+    pub(super) fn new(reader: Arc<Reader>, mut spare: Spare, origin: u64) -> (Self, u64) {
         let Spare { lanes, batch } = &mut spare;
         batch.reserve(lanes.iter().map(VecDeque::len).sum());
         while let Some(oldest) = oldest(lanes) {
@@ -44,7 +45,9 @@ impl Batch {
                 batch.push(told);
             }
         }
-        Self { reader, spare, read: 0, origin }
+        let read = batch.len().saturating_sub(reader.room);
+        reader.has_missed(read as u64);
+        (Self { reader, spare, read, origin }, read as u64)
     }
 
     /// One more, younger than the others.
@@ -70,7 +73,7 @@ impl Batch {
         self.front().map(Told::name)
     }
 
-    /// The next one, where it is a plain one.
+    /// The next one, where it is a plain one; may be None for any, and then [`Batch::next`] has it.
     #[must_use]
     #[inline]
     pub fn next_plain(&self) -> Option<Plain<'_>> {

@@ -160,9 +160,6 @@ pub struct Event {
     pub(super) kind: Interest,
 }
 
-// Each call makes and reads two, whole.
-const _: () = assert!(size_of::<Event>() <= 96);
-
 impl Event {
     #[inline]
     pub(crate) fn new(spec: &Spec) -> Self {

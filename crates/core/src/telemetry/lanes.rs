@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::batch::{Batch, Spare};
+use super::batch::Queues;
 use super::clock::{nanoseconds, system_time};
 use super::interest::Interest;
 use super::reader::Reader;
@@ -132,28 +132,23 @@ impl Lanes {
     }
 
     /// When they were made, by the system's time as it is now.
-    fn origin(&self) -> u64 {
+    pub(super) fn origin(&self) -> u64 {
         system_time(self.since)
     }
 
-    /// All that waits for the reader, and how many had to go since the last time.
-    pub(super) fn take(&self, reader: &Arc<Reader>, mut spare: Spare) -> (Batch, u64) {
+    /// Takes all that waits for the reader into empty queues. Returns how many had to go since the last
+    /// time.
+    pub(super) fn take(&self, reader: &Arc<Reader>, queues: &mut Queues) -> u64 {
         let mut missed = 0;
         // All at once, or an event could be in an earlier batch than what it follows from.
         let mut lanes = self.lanes.each_ref().map(Lane::lines);
-        for (lines, queue) in lanes.iter_mut().zip(&mut spare.lanes) {
+        for (lines, queue) in lanes.iter_mut().zip(queues) {
             if let Some(line) = of(lines, reader) {
                 std::mem::swap(&mut line.events, queue);
                 missed += std::mem::take(&mut line.missed);
             }
         }
-        drop(lanes);
-        let mut batch = Batch::new(reader.clone(), spare, self.origin());
-        // Each of the queues has as much room as all of them are to have.
-        let more = batch.len().saturating_sub(reader.room);
-        batch.by_ref().take(more).for_each(drop);
-        reader.has_missed(more as u64);
-        (batch, missed + more as u64)
+        missed
     }
 }
 
@@ -185,7 +180,7 @@ mod tests {
         let is_locked = || matches!(lanes.lanes[0].0.try_lock(), Err(TryLockError::WouldBlock));
         thread::scope(|scope| {
             let last = lanes.lanes[LANES - 1].lines();
-            let read = scope.spawn(|| lanes.take(&reader, Spare::default()));
+            let read = scope.spawn(|| lanes.take(&reader, &mut Queues::default()));
             let until = Instant::now() + Duration::from_secs(10);
             while !is_locked() {
                 assert!(Instant::now() < until, "the first one is read by itself");
@@ -196,7 +191,7 @@ mod tests {
             thread::sleep(Duration::from_millis(20));
             assert!(is_locked());
             drop(last);
-            assert_eq!(read.join().expect("no panic").0.len(), 0);
+            assert_eq!(read.join().expect("no panic"), 0);
         });
     }
 }

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use super::event::{Event, Measurements, Metadata, Number};
 use super::{CATALOGUE, Interest};
 
-/// The next event of a [`super::Batch`], where it is of the catalogue and has one measurement: that
-/// calls begin, and that they end. Whoever reads very many of them finds here what they say without
-/// an [`Event`] of its own.
+/// The next event of a [`super::Batch`], where it waits as such: that calls begin and end, which most
+/// events tell, mostly does. Whoever reads very many of them finds here what they say without an
+/// [`Event`] of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain<'a> {
     /// What it is: a place in the catalogue.

@@ -73,13 +73,14 @@ impl Subscription {
             let until = Instant::now().checked_add(gather);
             state = self.wait(state, MANY, ENOUGH.min(reader.room), until);
         }
-        let spare = std::mem::take(&mut state.spare);
-        let (mut batch, missed) = self.hub.lanes.take(&self.reader, spare);
+        let mut spare = std::mem::take(&mut state.spare);
+        let missed = self.hub.lanes.take(&self.reader, &mut spare.lanes);
         state.hurry = false;
         state.taken += 1;
-        drop(state);
-        if missed > 0 {
-            batch.add(Event::new(DROPPED).count("count", missed).now());
+        drop(state); // those who tell may wait for it
+        let (mut batch, more) = Batch::new(self.reader.clone(), spare, self.hub.lanes.origin());
+        if missed + more > 0 {
+            batch.add(Event::new(DROPPED).count("count", missed + more).now());
         }
         (batch.len() > 0).then_some(batch)
     }
@@ -332,6 +333,51 @@ mod tests {
                 assert_eq!(read(&heard).len(), rest);
             }
         }
+    }
+
+    #[test]
+    fn each_of_several_hears_what_it_wants() {
+        let hub = apart();
+        let [all, starts, short] = [8, 8, 1].map(|room| Subscription::of(hub, room));
+        all.want(Interest::ALL);
+        starts.want(EXECUTE_START.interest());
+        short.want(EXECUTE_START.interest());
+        for event in [one("a"), Event::new(EXECUTE_STOP), one("b")] {
+            tell(hub, &event);
+        }
+        assert_eq!(read(&all), [one("a"), Event::new(EXECUTE_STOP), one("b")]);
+        assert_eq!(read(&starts), [one("a"), one("b")]);
+        let last = read(&short);
+        assert_eq!(last[0], one("b"));
+        assert_eq!(last[1].measurement("count"), Some(Number::Whole(1)));
+        assert_eq!((all.dropped(), starts.dropped(), short.dropped()), (0, 0, 1));
+    }
+
+    #[test]
+    fn what_was_told_late_is_not_heard_before_what_it_followed_from() {
+        let hub = apart();
+        let heard = Subscription::of(hub, 8);
+        heard.want(Interest::ALL);
+        let put =
+            |at, name: &str| hub.lanes.put(EXECUTE_START.interest(), Told::other(at, one(name)));
+        // As when several calls end at once: the clock is read for the first one.
+        put(10, "ended");
+        put(30, "a session is closed");
+        put(10, "ended, too");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                put(20, "made since the first ended");
+                put(40, "made since the other ended");
+            });
+        });
+        let order = [
+            "ended",
+            "made since the first ended",
+            "a session is closed",
+            "ended, too",
+            "made since the other ended",
+        ];
+        assert_eq!(commands(&read(&heard)), order);
     }
 
     #[test]

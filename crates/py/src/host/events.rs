@@ -155,9 +155,9 @@ impl EventReader {
         let Some(plain) = batch.next_plain() else {
             return batch.next().map(|event| self.rows.make(py, &event)).transpose();
         };
-        let row = self.rows.of(py, &plain)?;
+        let row = self.rows.of(py, &plain);
         batch.skip_next();
-        Ok(Some(row))
+        row.map(Some)
     }
 
     fn ahead<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyString>> {

@@ -3,7 +3,8 @@
 //! ```text
 //! state ──Note──┐
 //! answers ──────┼──▶ Event, where somebody wants it ──▶ Sink     when no lock is held
-//! keepers ──────┘
+//! keepers ──────┘                                        ▲
+//! calls that begin and end ── what they say of it ───────┘
 //! ```
 
 mod call;
