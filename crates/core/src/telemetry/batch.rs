@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::lanes::LANES;
 use super::plain::Plain;
 use super::reader::Reader;
@@ -40,11 +42,21 @@ impl Batch {
     pub(super) fn new(reader: Arc<Reader>, mut spare: Spare, origin: u64) -> (Self, u64) {
         let Spare { lanes, batch } = &mut spare;
         batch.reserve(lanes.iter().map(VecDeque::len).sum());
-        while let Some(oldest) = oldest(lanes) {
-            if let Some(told) = lanes[oldest].pop_front() {
+        let mut filled: SmallVec<[_; LANES]> =
+            lanes.iter_mut().filter(|queue| !queue.is_empty()).collect();
+        while filled.len() > 1 {
+            let first = |queue: &VecDeque<Told>| queue.front().map(|told| told.at);
+            let oldest = (1..filled.len()).fold(0, |oldest, next| {
+                if first(filled[next]) < first(filled[oldest]) { next } else { oldest }
+            });
+            if let Some(told) = filled[oldest].pop_front() {
                 batch.push(told);
             }
+            if filled[oldest].is_empty() {
+                filled.remove(oldest);
+            }
         }
+        batch.extend(filled.into_iter().flat_map(|queue| queue.drain(..)));
         let read = batch.len().saturating_sub(reader.room);
         reader.has_missed(read as u64);
         (Self { reader, spare, read, origin }, read as u64)
@@ -85,12 +97,6 @@ impl Batch {
     pub fn skip_next(&mut self) {
         self.read += 1;
     }
-}
-
-/// The queue with the event that was told first.
-fn oldest(queues: &Queues) -> Option<usize> {
-    let front = |lane: usize| Some((queues[lane].front()?.at, lane));
-    (0..LANES).filter_map(front).min().map(|(_, lane)| lane)
 }
 
 impl Iterator for Batch {
