@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import report
 import snakepit
@@ -106,58 +106,68 @@ def compare(
     return [(off[0], on[0], off[1], on[1]) for off, on in both]
 
 
-COMPARED: dict[str, tuple[Callable[[snakepit.Pool, int], float], str]] = {
-    "one at a time": (one_at_a_time, "*"),
-    "64 in flight": (in_flight, "*"),
-    "other events": (one_at_a_time, "snakepit.pool.*"),
-}
+class Compared(NamedTuple):
+    """What is measured with a handler and without."""
+
+    name: str
+    measure: Callable[[snakepit.Pool, int], float]
+    what: str
+    """That is heard."""
+    pattern: str
+    took: str
+    """What it measures, by name."""
 
 
-def one_process(turns: int, calls: int) -> dict[str, list[Turn]]:
+COMPARED = [
+    Compared("one at a time", one_at_a_time, "everything", "*", "p50"),
+    Compared("64 in flight", in_flight, "everything", "*", "time"),
+    Compared("one at a time", one_at_a_time, "other events", "snakepit.pool.*", "p50"),
+]
+
+
+def one_process(turns: int, calls: int) -> list[list[Turn]]:
     """What this process measures."""
-    found = {}
+    found = []
     with snakepit.Pool(Worker, size=2) as pool:
         pool.await_ready(60)
-        for name, (measure, pattern) in COMPARED.items():
+        for compared in COMPARED:
             # A fifth of a second: what else runs on the machine changes this soon. In less, the
             # last events of a turn, while which no call is under way, would count for too much.
-            more = (turns * 2, calls * 8) if measure is in_flight else (turns, calls)
-            found[name] = compare(pool, measure, pattern, *more)
+            more = (turns * 2, calls * 8) if compared.measure is in_flight else (turns, calls)
+            found.append(compare(pool, compared.measure, compared.pattern, *more))
     assert telemetry.dropped() == 0, f"{telemetry.dropped()} events dropped"
     return found
 
 
-def several_processes(processes: int, turns: int, calls: int) -> dict[str, list[Turn]]:
+def several_processes(processes: int, turns: int, calls: int) -> list[list[Turn]]:
     """What so many measure, one after the other: one is a percent slower than the next, with a
     handler or without, for as long as it lives.
     """
-    found: dict[str, list[Turn]] = {name: [] for name in COMPARED}
+    found: list[list[Turn]] = [[] for _ in COMPARED]
     command = [sys.executable, __file__, "--turns", str(turns), "--calls", str(calls)]
     for _ in range(processes):
         ran = subprocess.run([*command, "--raw"], check=True, stdout=subprocess.PIPE, text=True)
-        for name, turns_of_one in json.loads(ran.stdout).items():
-            found[name] += turns_of_one
+        for turns_of_all, turns_of_one in zip(found, json.loads(ran.stdout), strict=True):
+            turns_of_all += turns_of_one
     return found
 
 
-def figures(measured: dict[str, list[Turn]]) -> dict[str, float]:
+def figures(measured: list[list[Turn]]) -> dict[str, float]:
     """Medians of all turns, and of the ratios within each."""
     found: dict[str, float] = {}
-    for name, turns in measured.items():
-        off, on, off_cpu, on_cpu = ([turn[part] for turn in turns] for part in range(4))
+    for (name, measure, what, _, took), turns in zip(COMPARED, measured, strict=True):
+        off, on, off_cpu, on_cpu = zip(*turns, strict=True)
         ratio = statistics.median(b / a for a, b in zip(off, on, strict=True))
         processor = statistics.median(b / a for a, b in zip(off_cpu, on_cpu, strict=True))
-        what = "other events" if name == "other events" else "everything"
-        kind = "64 in flight" if name == "64 in flight" else "one at a time"
-        time_of = "time" if name == "64 in flight" else "p50"
-        unit = f"{kind}: {time_of}" + (" (other events)" if what == "other events" else "")
+        unit = f"{name}: {took}" + ("" if what == "everything" else f" ({what})")
+        of_that = f"with a handler of {what}, of that without"
         found[f"{unit} without, µs"] = statistics.median(off) * 1e6
         found[f"{unit} with, µs"] = statistics.median(on) * 1e6
-        if name == "64 in flight":
-            found[f"{kind}: throughput with a handler of {what}, of that without"] = 1 / ratio
+        if measure is in_flight:
+            found[f"{name}: throughput {of_that}"] = 1 / ratio
         else:
-            found[f"{kind}: p50 with a handler of {what}, of that without"] = ratio
-        found[f"{kind}: host CPU with a handler of {what}, of that without"] = processor
+            found[f"{name}: {took} {of_that}"] = ratio
+        found[f"{name}: host CPU {of_that}"] = processor
     return found
 
 

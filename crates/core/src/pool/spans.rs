@@ -11,7 +11,6 @@
 //! not tell before it died is told here: from when it was sent, since nobody knows when it began.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -20,7 +19,7 @@ use super::shared::Shared;
 use super::trace::word;
 use crate::call::Step;
 use crate::error::Error;
-use crate::telemetry::{Number, SpanRecord, SpanStatus, TraceContext, Value, now_ns};
+use crate::telemetry::{Number, SpanRecord, SpanStatus, TraceContext, Value, nanoseconds, now_ns};
 
 /// A call that is a part of somebody's trace.
 pub(super) struct TracedCall {
@@ -232,10 +231,6 @@ impl Pool {
             handler(vec![traced.own(traced.began, vec![pool], SpanStatus::Error(why))]);
         }
     }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -111,8 +111,7 @@ impl Lanes {
 
     /// Gives an event to those who want its kind. It happened at a moment that this thread has read, and
     /// from which on it only told what had happened by then; so what follows from it comes after it.
-    #[expect(clippy::inline_always, reason = "else the event is made, and copied to its place")]
-    #[inline(always)]
+    #[inline(always)] // else the event is made, and then copied to its place
     pub(super) fn put(&self, kind: Interest, told: Told) {
         let mut lines = self.lanes[Lane::own()].lines();
         // Mostly there is one, and nothing has to be copied.

@@ -30,6 +30,7 @@ pub use adapter::{SpanRecord, SpanStatus};
 pub use batch::Batch;
 pub(crate) use catalogue::*;
 pub use catalogue::{CATALOGUE, Field, PYTHON, Spec, table};
+pub(crate) use clock::nanoseconds;
 /// For the worker's end of the line; not for embedders.
 #[doc(hidden)]
 pub use clock::now_ns;
